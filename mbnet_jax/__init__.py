@@ -1,0 +1,1 @@
+"""MBNet: clothes-changing person re-identification in JAX and Flax."""
