@@ -1,0 +1,150 @@
+"""Losses: plain functions of arrays; each returns a float32 scalar.
+
+Means are over the whole (global) batch. Inputs of lower precision are taken to
+float32 first.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def _f32(x: jax.Array) -> jax.Array:
+    return jnp.asarray(x, jnp.float32)
+
+
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, smoothing: float = 0.0
+) -> jax.Array:
+    """Label-smoothed cross-entropy (Szegedy et al., CVPR 2016).
+
+    The target is (1 - smoothing) at the label plus smoothing / C everywhere.
+
+    Args:
+      logits: [B, C].
+      labels: integers [B], 0 to C - 1.
+      smoothing: 0 to 1.
+    """
+    logits = _f32(logits)
+    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
+    targets = optax.smooth_labels(targets, smoothing)
+    return optax.softmax_cross_entropy(logits, targets).mean()
+
+
+def batch_hard_triplet(
+    features: jax.Array, pid: jax.Array, margin: float | None = None
+) -> jax.Array:
+    """Batch-hard triplet loss (Hermans et al., "In Defense of the Triplet Loss").
+
+    For every anchor, d+ is the Euclidean distance to the farthest image of the same
+    person and d- to the nearest of another one; the loss is the mean of
+    max(d+ - d- + margin, 0), or of log(1 + exp(d+ - d-)) without a margin (soft
+    margin), over the anchors that have both. Without any, it is 0.
+
+    The choice is made on distances from inner products; the chosen distances are
+    then computed from differences, which is exact for near images and has a zero
+    gradient at distance zero.
+
+    Args:
+      features: [B, D].
+      pid: integers [B], the persons.
+      margin: in the units of the distance, or None.
+    """
+    features = _f32(features)
+    same = pid[:, None] == pid[None, :]
+    positive = same & ~jnp.eye(len(pid), dtype=bool)
+    chosen_from = jax.lax.stop_gradient(features)
+    norms = (chosen_from**2).sum(-1)
+    inner = jnp.matmul(chosen_from, chosen_from.T, precision="highest")
+    squared = norms[:, None] + norms[None, :] - 2 * inner
+    farthest = jnp.where(positive, squared, -jnp.inf).argmax(-1)
+    nearest = jnp.where(same, jnp.inf, squared).argmin(-1)
+
+    gap = _distance(features, features[farthest]) - _distance(
+        features, features[nearest]
+    )
+    loss = jax.nn.softplus(gap) if margin is None else jnp.maximum(gap + margin, 0)
+    counted = positive.any(-1) & (~same).any(-1)
+    return jnp.where(counted, loss, 0).sum() / jnp.maximum(counted.sum(), 1)
+
+
+def _distance(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Euclidean distance over the last axis, with gradient 0 where it is 0."""
+    squared = ((x - y) ** 2).sum(-1)
+    apart = squared > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
+
+
+def distillation(
+    student_logits: jax.Array, teacher_logits: jax.Array, temperature: float
+) -> jax.Array:
+    """KTM's first term: knowledge distillation (Hinton et al., 2015).
+
+    T^2 * KL(softmax(teacher / T) || softmax(student / T)), the mean over the batch;
+    T^2 keeps the size of the gradient. No gradient passes to the teacher.
+
+    Args:
+      student_logits: [B, C], the global branch's.
+      teacher_logits: [B, C], the clothing-unrelated branch's.
+      temperature: T, above 0.
+    """
+    student = jax.nn.log_softmax(_f32(student_logits) / temperature)
+    teacher = jax.nn.log_softmax(
+        jax.lax.stop_gradient(_f32(teacher_logits)) / temperature
+    )
+    kl = (jnp.exp(teacher) * (teacher - student)).sum(-1)
+    return temperature**2 * kl.mean()
+
+
+def gate_area(gate_logits: jax.Array, area: jax.Array) -> jax.Array:
+    """KTM's second term: binary cross-entropy of the gate against an area.
+
+    The target of a position is the share of its pixels that lie in the area, so
+    the loss is least, yet above 0, where gate and share agree.
+
+    Args:
+      gate_logits: [B, h, w, 1]; the gate is their sigmoid.
+      area: [B, H, W], 1 in the clothing-unrelated area and 0 elsewhere, with H and
+        W multiples of h and w.
+
+    Raises:
+      ValueError: if they are not.
+    """
+    target = pool_area(area, gate_logits.shape[1:3])
+    return optax.sigmoid_binary_cross_entropy(_f32(gate_logits), target).mean()
+
+
+def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Array:
+    """The mean of an attention over background positions.
+
+    A position counts by the share b of its pixels that are background: the sum of
+    b * attention over that of b, over the batch; 0 where there is no background.
+
+    Args:
+      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention.
+      foreground: [B, H, W], 1 on the person and 0 elsewhere, with H and W
+        multiples of h and w.
+
+    Raises:
+      ValueError: if they are not.
+    """
+    background = 1 - pool_area(foreground, attention.shape[1:3])
+    total = background.sum()
+    mean = (_f32(attention) * background).sum() / jnp.where(total > 0, total, 1)
+    return jnp.where(total > 0, mean, 0)
+
+
+def pool_area(area: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Averages an area [B, H, W] over equal cells: [B, h, w, 1], float32.
+
+    Raises:
+      ValueError: if H and W are not multiples of `size`, (h, w).
+    """
+    (batch, height, width), (h, w) = area.shape, size
+    if height % h or width % w:
+        raise ValueError(
+            f"an area of {height}x{width} pixels has no equal cells on a map of "
+            f"{h}x{w}; choose an image size that is a multiple of the map's"
+        )
+    cells = _f32(area).reshape(batch, h, height // h, w, width // w)
+    return cells.mean((2, 4))[..., None]

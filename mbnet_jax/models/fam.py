@@ -1,0 +1,60 @@
+"""The feature attention module (FAM) of the clothing-unrelated branch."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class FeatureAttention(nn.Module):
+    """Channel attention, then spatial attention, with a residual path.
+
+    The paper states that FAM reduces local noise and background clutter and brings
+    out fine detail. Our reading follows CBAM (Woo et al., ECCV 2018):
+
+      c = sigmoid(mlp(mean of F over positions) + mlp(max of F over positions))
+      s = sigmoid(conv7x7(mean and max of c * F over channels))
+      F' = F + s * (c * F)
+
+    so that F' = F where the attention s is zero.
+
+    Attributes:
+      reduction: the shared MLP's hidden width is channels / reduction, at least 8.
+      dtype: of the computation on the map; both attentions are float32.
+    """
+
+    reduction: int = 16
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Maps F [B, h, w, c] to F' of the same shape and s [B, h, w, 1] float32."""
+        x = jnp.asarray(x, self.dtype)
+        channels = x.shape[-1]
+        hidden = max(channels // self.reduction, 8)
+        mlp = nn.Sequential(
+            [
+                nn.Dense(hidden, dtype=jnp.float32, name="squeeze"),
+                nn.relu,
+                nn.Dense(channels, dtype=jnp.float32, name="excite"),
+            ]
+        )
+        x_32 = x.astype(jnp.float32)
+        channel = nn.sigmoid(mlp(x_32.mean((1, 2))) + mlp(x_32.max((1, 2))))
+        weighted = x * channel[:, None, None, :].astype(x.dtype)
+
+        weighted_32 = weighted.astype(jnp.float32)
+        summary = jnp.concatenate(
+            [
+                weighted_32.mean(-1, keepdims=True),
+                weighted_32.max(-1, keepdims=True),
+            ],
+            axis=-1,
+        )
+        spatial = nn.sigmoid(
+            nn.Conv(
+                1, (7, 7), padding=((3, 3), (3, 3)), dtype=jnp.float32, name="spatial"
+            )(summary)
+        )
+        return x + spatial.astype(x.dtype) * weighted, spatial
