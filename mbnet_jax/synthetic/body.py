@@ -1,0 +1,181 @@
+"""The parametric body: shape from a phenotype, posed by linear blend skinning.
+
+Distilled from MakeHuman's CC0 assets by `tools/distill_body.py` (see NOTICE).
+Axes: x to the person's left, y up, z forward; metres. Besides the body the mesh
+holds a long skirt and long hair, which garments and hair styles cut to length.
+"""
+
+import dataclasses
+import functools
+import itertools
+from importlib import resources
+
+import numpy as np
+
+BODY, SKIRT, HAIR = 0, 1, 2  # values of Body.face_mesh
+_PARENTS = {
+    "pelvis": None,
+    "spine_01": "pelvis",
+    "spine_02": "spine_01",
+    "spine_03": "spine_02",
+    "neck_01": "spine_03",
+    "head": "neck_01",
+    **{
+        f"{bone}_{side}": parent if parent[-1] in "s3" else f"{parent}_{side}"
+        for side in "lr"
+        for bone, parent in (
+            ("clavicle", "spine_03"),
+            ("upperarm", "clavicle"),
+            ("lowerarm", "upperarm"),
+            ("hand", "lowerarm"),
+            ("thigh", "pelvis"),
+            ("calf", "thigh"),
+            ("foot", "calf"),
+            ("ball", "foot"),
+        )
+    },
+}
+_ARM_BONES = ("upperarm", "lowerarm", "hand")
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """The mesh, its shape space and its skeleton (arrays are read-only).
+
+    Attributes:
+      mean: float32 [V, 3], rest vertices of the mean adult, in metres.
+      components: float32 [K, V, 3], metres per standard deviation.
+      joint_mean, joint_components: float32 [J, 3], [K, J, 3]; bones first, then
+        landmarks.
+      bones, landmarks: names of the joints.
+      parents: index of each bone's parent, -1 for the root; parents come first.
+      bone_index, bone_weight: int64, float32 [V, 4]; the weights sum to 1.
+      faces: int64 [F, 3], anticlockwise from outside.
+      face_mesh: uint8 [F], BODY, SKIRT or HAIR.
+      phenotypes: names of the numbers that describe an adult.
+      regression: float32 [terms, K], cubic polynomial of the phenotype.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    joint_mean: np.ndarray
+    joint_components: np.ndarray
+    bones: tuple[str, ...]
+    landmarks: tuple[str, ...]
+    parents: tuple[int, ...]
+    bone_index: np.ndarray
+    bone_weight: np.ndarray
+    faces: np.ndarray
+    face_mesh: np.ndarray
+    phenotypes: tuple[str, ...]
+    regression: np.ndarray
+
+    def joint(self, name: str) -> np.ndarray:
+        """Rest position [3] of a bone's head or a landmark in the mean adult."""
+        return self.joint_mean[(self.bones + self.landmarks).index(name)]
+
+    def coefficients(self, phenotype: np.ndarray) -> np.ndarray:
+        """Components [K] of an adult given the phenotype [9], each in 0..1."""
+        terms = [1.0]
+        for power in (1, 2, 3):
+            terms += [
+                np.prod(chosen)
+                for chosen in itertools.combinations_with_replacement(
+                    np.asarray(phenotype, np.float64), power
+                )
+            ]
+        return (np.array(terms) @ self.regression).astype(np.float32)
+
+    def shape(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rest vertices [V, 3] and joints [J, 3] for components [K]."""
+        vertices = self.mean + np.tensordot(coefficients, self.components, 1)
+        joints = self.joint_mean + np.tensordot(coefficients, self.joint_components, 1)
+        return vertices, joints
+
+    def pose(
+        self, vertices: np.ndarray, joints: np.ndarray, rotations: np.ndarray
+    ) -> np.ndarray:
+        """Linear blend skinning.
+
+        Args:
+          vertices: float [V, 3] rest vertices.
+          joints: float [J, 3] rest joints of the same adult.
+          rotations: float [bones, 3, 3], each bone's turn about its own joint,
+            in the rest pose's axes, before those of its ancestors.
+
+        Returns:
+          float32 [V, 3] posed vertices.
+        """
+        transforms = self.transforms(joints, rotations)
+        blended = np.einsum(
+            "vk,vkij->vij", self.bone_weight, transforms[self.bone_index]
+        )
+        posed = np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
+        return posed.astype(np.float32)
+
+    def transforms(self, joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+        """Each bone's map from rest to posed, float32 [bones, 3, 4]."""
+        result = np.zeros((len(self.bones), 3, 4), np.float32)
+        for bone, parent in enumerate(self.parents):
+            turn = rotations[bone]
+            shift = joints[bone] - turn @ joints[bone]
+            if parent >= 0:
+                above = result[parent]
+                shift = above[:, :3] @ shift + above[:, 3]
+                turn = above[:, :3] @ turn
+            result[bone, :, :3], result[bone, :, 3] = turn, shift
+        return result
+
+    @functools.cached_property
+    def armness(self) -> np.ndarray:
+        """How much each vertex moves with the arm below the shoulder, [V] 0..1."""
+        arm = np.array([bone.startswith(_ARM_BONES) for bone in self.bones])
+        return (arm[self.bone_index] * self.bone_weight).sum(1).astype(np.float32)
+
+    @functools.cached_property
+    def headness(self) -> np.ndarray:
+        """How much each vertex moves with the head, [V] 0..1."""
+        head = self.bone_index == self.bones.index("head")
+        return (head * self.bone_weight).sum(1).astype(np.float32)
+
+    @functools.cached_property
+    def arm_coordinate(self) -> np.ndarray:
+        """Where along the arm a vertex is: 0 shoulder, 1 elbow, 2 wrist; [V]."""
+        result = np.full(len(self.mean), -1, np.float32)
+        for side, sign in (("l", 1), ("r", -1)):
+            shoulder, elbow, wrist = (
+                self.joint(f"{bone}_{side}") for bone in _ARM_BONES
+            )
+            along = [
+                ((self.mean - a) @ (b - a)) / ((b - a) @ (b - a))
+                for a, b in ((shoulder, elbow), (elbow, wrist))
+            ]
+            # Continuous at the elbow up to the bend of the rest pose.
+            place = np.where(along[1] > 0, 1 + along[1], np.minimum(along[0], 1))
+            result = np.where(sign * self.mean[:, 0] > 0, place, result)
+        return result
+
+
+@functools.cache
+def load_body() -> Body:
+    """Read the body that ships with the package (once per process)."""
+    path = resources.files("mbnet_jax") / "assets" / "body.npz"
+    with path.open("rb") as file, np.load(file) as data:
+        bones = tuple(data["bones"].tolist())
+        return Body(
+            mean=data["mean"],
+            components=data["components"].astype(np.float32),
+            joint_mean=data["joint_mean"],
+            joint_components=data["joint_components"],
+            bones=bones,
+            landmarks=tuple(data["landmarks"].tolist()),
+            parents=tuple(
+                bones.index(_PARENTS[bone]) if _PARENTS[bone] else -1 for bone in bones
+            ),
+            bone_index=data["bone_index"].astype(np.int64),
+            bone_weight=data["bone_weight"],
+            faces=data["faces"].astype(np.int64),
+            face_mesh=data["face_mesh"],
+            phenotypes=tuple(data["phenotypes"].tolist()),
+            regression=data["regression"],
+        )
