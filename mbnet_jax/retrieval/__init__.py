@@ -1,0 +1,15 @@
+"""Image retrieval: exact ranking metrics and ranked lists by cosine similarity."""
+
+from mbnet_jax.retrieval.labels import RULES, Labels
+from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
+from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
+
+__all__ = [
+    "RULES",
+    "Labels",
+    "RankedLists",
+    "RetrievalMetrics",
+    "ranked_lists",
+    "retrieval_metrics",
+    "top_k",
+]
