@@ -1,0 +1,163 @@
+"""The losses against plain NumPy, at their limits, and their gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mbnet_jax import losses
+
+rng = np.random.default_rng(0)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_matches_numpy(smoothing):
+    logits = 3 * rng.standard_normal((6, 5))
+    labels = rng.integers(0, 5, 6)
+    log_p = np.log(softmax(logits))
+    at_label = log_p[np.arange(6), labels]
+    expected = -((1 - smoothing) * at_label + smoothing * log_p.mean(-1)).mean()
+
+    actual = losses.cross_entropy(logits, labels, smoothing)
+
+    assert actual.dtype == jnp.float32
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def triplet_by_loops(features, pid, margin):
+    """Hermans et al.'s definition, one anchor after the other."""
+    terms = []
+    for a in range(len(pid)):
+        distance = [np.linalg.norm(features[a] - f) for f in features]
+        others = [i for i in range(len(pid)) if i != a]
+        positives = [distance[i] for i in others if pid[i] == pid[a]]
+        negatives = [distance[i] for i in others if pid[i] != pid[a]]
+        if positives and negatives:
+            gap = max(positives) - min(negatives)
+            soft = np.log1p(np.exp(gap))
+            terms.append(soft if margin is None else max(gap + margin, 0))
+    return np.mean(terms) if terms else 0.0
+
+
+@pytest.mark.parametrize("margin", [None, 0.3])
+@pytest.mark.parametrize(
+    "pid",
+    [
+        [0, 0, 0, 1, 1, 1, 2, 2],
+        [0, 0, 0, 0, 0, 1, 2, 3],  # 1, 2 and 3 have no positive
+        [0, 1, 2, 3, 4, 5, 6, 7],  # nobody has one
+        [4, 4, 4, 4, 4, 4, 4, 4],  # nobody has a negative
+    ],
+)
+def test_triplet_matches_loops(pid, margin):
+    features = rng.standard_normal((8, 3))
+    actual = losses.batch_hard_triplet(features, np.array(pid), margin)
+    expected = triplet_by_loops(features, pid, margin)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_triplet_gradient_is_finite_for_equal_features():
+    # The square root has no finite gradient at the distance of equal images.
+    features = jnp.ones((4, 3)).at[2:].add(1.0)
+    gradient = jax.grad(losses.batch_hard_triplet)(features, jnp.array([0, 0, 1, 1]))
+    assert np.isfinite(gradient).all()
+    # Persons are pushed apart: the gradient of the first points to the second.
+    assert (gradient[0] > 0).all() and (gradient[2] < 0).all()
+
+
+def test_triplet_is_accurate_for_near_images_far_from_the_origin():
+    # Inner products alone lose these distances in float32.
+    features = np.array([[1000, 0], [1000, 0.25], [1000, 8], [1000, 8.5]])
+    pid = np.array([0, 0, 1, 1])
+    actual = losses.batch_hard_triplet(features, pid)
+    np.testing.assert_allclose(actual, triplet_by_loops(features, pid, None), rtol=1e-5)
+
+
+def test_distillation_matches_numpy_and_is_zero_for_equal_logits():
+    student, teacher = 2 * rng.standard_normal((2, 4, 6))
+    p, q = softmax(teacher / 3), softmax(student / 3)
+    expected = 9 * (p * np.log(p / q)).sum(-1).mean()
+    np.testing.assert_allclose(
+        losses.distillation(student, teacher, 3.0), expected, rtol=1e-5
+    )
+    # A constant added to the logits changes no probability.
+    equal = losses.distillation(teacher + 1, teacher, 3.0)
+    np.testing.assert_allclose(equal, 0, atol=1e-5)
+
+
+def test_distillation_teaches_the_student_alone():
+    student, teacher = rng.standard_normal((2, 4, 6)).astype(np.float32)
+    to_student, to_teacher = jax.grad(losses.distillation, (0, 1))(
+        student, teacher, 3.0
+    )
+    # d/ds of T^2 KL is T (q - p) / B.
+    expected = 3 * (softmax(student / 3) - softmax(teacher / 3)) / 4
+    np.testing.assert_allclose(to_student, expected, atol=1e-6)
+    assert not to_teacher.any()
+
+
+def test_gate_area_matches_numpy_on_pooled_area():
+    logits = rng.standard_normal((2, 2, 1, 1))
+    area = rng.integers(0, 2, (2, 4, 3))
+    target = np.stack([area[:, :2].mean((1, 2)), area[:, 2:].mean((1, 2))], axis=1)
+    gate = 1 / (1 + np.exp(-logits[..., 0, 0]))
+    expected = -(target * np.log(gate) + (1 - target) * np.log(1 - gate)).mean()
+    np.testing.assert_allclose(losses.gate_area(logits, area), expected, rtol=1e-5)
+
+
+def test_gate_area_is_finite_for_a_sure_gate():
+    logits = jnp.array([1e4, -1e4]).reshape(1, 2, 1, 1)
+    area = jnp.array([[[0.0], [1.0]]])
+    np.testing.assert_allclose(losses.gate_area(logits, area), 1e4)
+
+
+def test_background_constraint_counts_the_background_alone():
+    foreground = np.zeros((1, 4, 2))
+    foreground[:, :2] = 1
+    on_person = np.array([[0.9, 0.7], [0, 0]]).reshape(1, 2, 2, 1)
+    assert losses.background_constraint(on_person, foreground) == 0
+
+    attention = np.array([[0.9, 0.7], [0.2, 0.4]]).reshape(1, 2, 2, 1)
+    np.testing.assert_allclose(
+        losses.background_constraint(attention, foreground), 0.3, rtol=1e-6
+    )
+    # Half of the third position becomes person: it counts by half.
+    foreground[:, 2, 0] = 1
+    np.testing.assert_allclose(
+        losses.background_constraint(attention, foreground),
+        (0.5 * 0.2 + 0.4) / 1.5,
+        rtol=1e-6,
+    )
+
+
+def test_background_constraint_without_background_is_zero():
+    attention = jnp.full((1, 2, 2, 1), 0.5)
+    value, gradient = jax.value_and_grad(losses.background_constraint)(
+        attention, jnp.ones((1, 4, 2))
+    )
+    assert value == 0
+    assert not gradient.any()  # and no nan
+
+
+def test_area_that_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match=r"5x4 pixels .* map of 2x2"):
+        losses.pool_area(jnp.zeros((1, 5, 4)), (2, 2))
+
+
+def test_losses_of_bfloat16_are_float32():
+    logits = jnp.array([[1.0, 2.0], [0.5, -1.0]], jnp.bfloat16)
+    attention = jnp.full((1, 1, 2, 1), 0.5, jnp.bfloat16)
+    labels = jnp.array([0, 1])
+    for loss in (
+        losses.cross_entropy(logits, labels, 0.1),
+        losses.batch_hard_triplet(logits, labels),
+        losses.distillation(logits, logits, 2.0),
+        losses.gate_area(attention, jnp.zeros((1, 2, 2))),
+        losses.background_constraint(attention, jnp.zeros((1, 2, 2))),
+    ):
+        assert loss.dtype == jnp.float32 and loss.shape == ()
