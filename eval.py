@@ -1,0 +1,34 @@
+"""Tests a trained MBNet: table, metrics.json and a picture of ranked lists.
+
+python eval.py --config configs/synthetic.py [--checkpoint STEP] [--workdir DIR]
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from mbnet_jax.cli import run
+from mbnet_jax.data import load_dataset
+from mbnet_jax.evaluation.report import evaluate_run
+from mbnet_jax.sharding import make_mesh
+from mbnet_jax.training.checkpoints import BEST
+from mbnet_jax.training.run_config import differences
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", BEST, "A step, or 'best'.")
+
+
+def main(config: ConfigDict, workdir: Path) -> None:
+    """Tests one checkpoint of the run in `workdir`."""
+    which = _CHECKPOINT.value
+    if which != BEST:
+        if not which.isdigit():
+            raise ValueError(f"--checkpoint={which!r} must be 'best' or a step")
+        which = int(which)
+    for line in differences(config, workdir):
+        print(f"config differs from the saved run's: {line}")
+    evaluate_run(config, load_dataset(config), workdir, make_mesh(), which)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,70 @@
+"""What `train.py` and `eval.py` share: flags, and errors in one clear line."""
+
+import difflib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file; override a field by --config.train.batch_size=128."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; runs/<config name> unless given."
+)
+
+
+def run(main: Callable[[ConfigDict, Path], None]) -> None:
+    """Calls `main(config, workdir)`; bad input ends in a message, not a traceback."""
+
+    def call(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unknown argument {argv[1]!r}")
+        if _CONFIG.value is None:
+            raise app.UsageError("give a config: --config configs/synthetic.py")
+        # Orbax tells of every file at INFO, over the progress bar.
+        logging.set_verbosity(logging.WARNING)
+        config = _CONFIG.value.copy_and_resolve_references()
+        workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+        try:
+            main(config, workdir)
+        except (ValueError, FileNotFoundError) as error:
+            sys.exit(f"error: {error}")
+
+    app.run(call, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, OSError) as error:
+        sys.exit(f"error: {_unknown_key(argv) or error}")
+
+
+def _unknown_key(argv: list[str]) -> str | None:
+    """Says which override names no field, and the nearest ones that there are."""
+    if _CONFIG.value is None:
+        return None
+    known = _paths(_CONFIG.value)
+    for argument in argv:
+        name = argument.lstrip("-").split("=")[0]
+        if not argument.startswith("-") or not name.startswith("config."):
+            continue
+        path = name.removeprefix("config.")
+        if path not in known:
+            near = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
+            return f"unknown key {name}; nearest known: " + ", ".join(
+                f"config.{path}" for path in near or known
+            )
+    return None
+
+
+def _paths(config: ConfigDict, prefix: str = "") -> list[str]:
+    paths = []
+    for key, value in config.items():
+        paths.append(prefix + key)
+        if isinstance(value, ConfigDict):
+            paths += _paths(value, f"{prefix}{key}.")
+    return paths

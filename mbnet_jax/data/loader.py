@@ -1,0 +1,169 @@
+"""Batches of decoded images as global arrays, sharded over the `data` axis.
+
+The host only reads, decodes and resizes. A batch is a dict of `image` uint8
+[B, H, W, 3], `parsing` uint8 [B, H, W], and int32 [B] `pid`, `camera`,
+`clothes` and `index` (the image's place in the split).
+"""
+
+import functools
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+import cv2
+import grain
+import jax
+import numpy as np
+
+from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.data.splits import Split
+from mbnet_jax.parsing import NUM_LABELS
+from mbnet_jax.sharding import batch_sharding
+
+Batch = dict[str, jax.Array]
+
+
+def decode(example: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes an undecoded example to image [H, W, 3] RGB and parsing [H, W], uint8.
+
+    Raises:
+      ValueError: for bytes that are no image, or parsing labels out of range,
+        naming the file.
+    """
+    name = example["name"].decode()
+    image = cv2.imdecode(
+        np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR_RGB
+    )
+    parsing = cv2.imdecode(
+        np.frombuffer(example["parsing"], np.uint8), cv2.IMREAD_UNCHANGED
+    )
+    if image is None or parsing is None:
+        what = "image" if image is None else "parsing map"
+        raise ValueError(f"the {what} of {name} cannot be decoded; replace the file")
+    if parsing.ndim != 2 or parsing.max() >= NUM_LABELS:
+        raise ValueError(
+            f"the parsing map of {name} must be one channel of labels below "
+            f"{NUM_LABELS}, not shape {parsing.shape} up to {parsing.max()}"
+        )
+    height, width = size
+    if image.shape[:2] != size:
+        shrinks = image.shape[0] > height
+        image = cv2.resize(
+            image,
+            (width, height),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        )
+    if parsing.shape != size:
+        parsing = cv2.resize(parsing, (width, height), interpolation=cv2.INTER_NEAREST)
+    return image, parsing
+
+
+def load_example(split: Split, index: int, size: tuple[int, int]) -> dict:
+    """One row of a batch: image `index` of `split`, decoded to `size`."""
+    image, parsing = decode(split.example(index), size)
+    return {
+        "image": image,
+        "parsing": parsing,
+        "pid": split.pid[index],
+        "camera": split.camera[index],
+        "clothes": split.clothes[index],
+        "index": np.int32(index),
+    }
+
+
+def train_batches(
+    split: Split,
+    sampler: IdentityBalancedSampler,
+    *,
+    steps: range,
+    batch_size: int,
+    size: tuple[int, int],
+    mesh: jax.sharding.Mesh,
+    threads: int,
+    prefetch: int,
+) -> Iterator[Batch]:
+    """Yields the batches of `steps`; to resume is to start at a later step."""
+    indices = functools.lru_cache(maxsize=4 * prefetch)(sampler.batch)
+    return _batches(
+        split,
+        lambda batch, row: indices(batch)[row],
+        steps,
+        batch_size,
+        size,
+        mesh,
+        threads,
+        prefetch,
+    )
+
+
+def eval_batches(
+    split: Split,
+    *,
+    batch_size: int,
+    size: tuple[int, int],
+    mesh: jax.sharding.Mesh,
+    threads: int,
+    prefetch: int,
+) -> Iterator[Batch]:
+    """Yields every image once, in order; the last batch repeats the last image.
+
+    The rows past `len(split)` are padding: the caller must drop them.
+    """
+    last = len(split) - 1
+    return _batches(
+        split,
+        lambda batch, row: min(batch * batch_size + row, last),
+        range(-(-len(split) // batch_size)),
+        batch_size,
+        size,
+        mesh,
+        threads,
+        prefetch,
+    )
+
+
+def _batches(
+    split, index_of, steps, batch_size, size, mesh, threads, prefetch
+) -> Iterator[Batch]:
+    sharding = batch_sharding(mesh)
+    rows = _local_rows(sharding, batch_size)
+
+    def row(number: int) -> dict:
+        step, place = divmod(number, len(rows))
+        return load_example(split, int(index_of(step, rows[place])), size)
+
+    examples = (
+        grain.MapDataset.range(steps.start * len(rows), steps.stop * len(rows))
+        .map(row)
+        .to_iter_dataset(
+            grain.ReadOptions(
+                num_threads=threads, prefetch_buffer_size=prefetch * len(rows)
+            )
+        )
+        .batch(len(rows))
+    )
+    put = functools.partial(_to_global, sharding=sharding, batch_size=batch_size)
+    return _one_ahead(map(put, iter(examples)))
+
+
+def _local_rows(sharding: jax.sharding.Sharding, batch_size: int) -> np.ndarray:
+    """Which rows of the global batch this process has to load, in order."""
+    places = sharding.addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[place] for place in places]))
+
+
+def _to_global(local: dict, *, sharding, batch_size: int) -> Batch:
+    return {
+        name: jax.make_array_from_process_local_data(
+            sharding, value, (batch_size, *value.shape[1:])
+        )
+        for name, value in local.items()
+    }
+
+
+def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Starts each transfer to the devices one batch before it is needed."""
+    waiting = deque(islice(batches, 1))
+    while waiting:
+        waiting.extend(islice(batches, 1))
+        yield waiting.popleft()

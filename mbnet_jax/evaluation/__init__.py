@@ -1,0 +1,1 @@
+"""Evaluation: embeddings, protocols, the table and the pictures."""

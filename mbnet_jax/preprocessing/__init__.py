@@ -1,0 +1,1 @@
+"""From decoded images to the branches' views: on the device, inside the step."""

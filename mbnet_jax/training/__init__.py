@@ -1,0 +1,1 @@
+"""Training: objective, step, checkpoints and the loop around them."""

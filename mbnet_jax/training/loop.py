@@ -1,0 +1,137 @@
+"""The training loop: it schedules; the arithmetic is in `step`."""
+
+from pathlib import Path
+
+import jax
+from clu import parameter_overview
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import Dataset
+from mbnet_jax.data.loader import train_batches
+from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
+from mbnet_jax.evaluation.measure import EmbeddedSplits, measure
+from mbnet_jax.evaluation.protocols import VALIDATION
+from mbnet_jax.sharding import check_divisible, replicated
+from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.training.logs import Logs
+from mbnet_jax.training.optimizer import make_optimizer, make_schedule
+from mbnet_jax.training.run_config import FILE, differences, save_config
+from mbnet_jax.training.step import TrainState, init_state, make_model, make_train_step
+
+_NOTHING_YET = {"best_step": 0, "best_score": -1.0}
+
+
+def train(
+    config: ConfigDict, dataset: Dataset, workdir: Path, mesh: Mesh
+) -> TrainState:
+    """Trains to the last epoch, going on from the newest checkpoint in `workdir`.
+
+    Returns the final state. The best, by validation, is in `workdir/best`.
+
+    Raises:
+      ValueError: if a config field does not fit the data, the devices or the run
+        that `workdir` holds.
+    """
+    batch_size = config.train.batch_size
+    check_divisible("train.batch_size", batch_size, mesh)
+    check_divisible("eval.batch_size", config.eval.batch_size, mesh)
+    sampler = IdentityBalancedSampler(
+        dataset.train.pid,
+        dataset.train.clothes,
+        batch_size=batch_size,
+        images_per_identity=config.train.images_per_identity,
+        seed=config.seed,
+    )
+    num_classes = int(dataset.train.pid.max()) + 1
+    steps_per_epoch = config.train.steps_per_epoch or max(
+        len(dataset.train) // batch_size, 1
+    )
+    total = config.train.epochs * steps_per_epoch
+    eval_every = config.eval.every_epochs * steps_per_epoch
+
+    checkpoints = Checkpoints(workdir, config.train.keep)
+    model = make_model(config.model, num_classes)
+    optimizer = make_optimizer(config.train, steps_per_epoch)
+    schedule = make_schedule(config.train, steps_per_epoch)
+    state, progress = _start(config, model, optimizer, checkpoints, workdir, mesh)
+    start = int(state.step)
+    if start >= total:
+        print(f"{workdir} is trained to step {start} of {total} already")
+        return state
+    save_config(config, num_classes, workdir)
+
+    train_step = make_train_step(config, model, optimizer, mesh)
+    embed = make_embed(config, model, mesh)
+    batches = train_batches(
+        dataset.train,
+        sampler,
+        steps=range(start, total),
+        batch_size=batch_size,
+        size=(config.data.height, config.data.width),
+        mesh=mesh,
+        threads=config.data.threads,
+        prefetch=config.data.prefetch,
+    )
+    logs = Logs(workdir, step=start, total=total, batch_size=batch_size)
+    try:
+        for done, batch in enumerate(batches):
+            step = start + done + 1
+            state, scalars = train_step(state, batch)
+            logs.add(scalars)
+            evaluates = step % eval_every == 0 or step == total
+            saves = evaluates or step % config.train.checkpoint_every == 0
+            # A checkpoint ends a window of averages, so that a resumed run
+            # averages over the same steps.
+            if saves or step % config.train.log_every == 0:
+                logs.flush(step, learning_rate=float(schedule(step - 1)))
+            if evaluates:
+                scores = _validate(config, dataset, embed, state, mesh)
+                logs.evaluation(step, scores)
+                if scores["mAP"] > progress["best_score"]:
+                    progress = {"best_step": step, "best_score": scores["mAP"]}
+                    checkpoints.save_best(state, progress)
+            if saves:
+                checkpoints.save(state, progress)
+    finally:
+        logs.close()
+    return state
+
+
+def _start(
+    config, model, optimizer, checkpoints: Checkpoints, workdir: Path, mesh: Mesh
+) -> tuple[TrainState, dict]:
+    """The newest checkpoint, or a fresh state."""
+
+    def init() -> TrainState:
+        return init_state(config, model, optimizer)
+
+    if (workdir / FILE).is_file():
+        for line in differences(config, workdir):
+            print(f"config differs from the saved run's: {line}")
+    newest = checkpoints.latest_step()
+    if newest is not None:
+        print(f"going on from step {newest} in {workdir}")
+        return checkpoints.restore(newest, jax.eval_shape(init), mesh)
+    state = jax.jit(init, out_shardings=replicated(mesh))()
+    overview = parameter_overview.get_parameter_overview(state.params)
+    (workdir / "parameters.txt").write_text(overview + "\n")
+    return state, _NOTHING_YET
+
+
+def _validate(config, dataset, embed, state: TrainState, mesh: Mesh) -> dict:
+    """Rank-1 and mAP on the validation identities."""
+    # The gallery holds the queries' images too: embed each once.
+    gallery = embed_split(
+        embed, state.variables, dataset.validation_gallery, config, mesh
+    )
+    places = {p: i for i, p in enumerate(dataset.validation_gallery.positions.tolist())}
+    chosen = [places[p] for p in dataset.validation_query.positions.tolist()]
+    query = {name: rows[chosen] for name, rows in gallery.items()}
+    embedded = EmbeddedSplits(
+        dataset, {VALIDATION.query: query, VALIDATION.gallery: gallery}
+    )
+    name = main_embedding(gallery)
+    values = measure(embedded, VALIDATION, config.eval.ranks, only=name)[name]
+    return {key: values[key] for key in ("rank1", "mAP") if key in values}

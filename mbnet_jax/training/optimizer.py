@@ -1,0 +1,59 @@
+"""Adam with a learning rate schedule, as the field trains re-identification."""
+
+import jax
+import optax
+from ml_collections import ConfigDict
+
+SCHEDULES = ("step", "cosine")
+
+
+def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
+    """Learning rate by step, from `config.train`: linear warm-up, then a schedule.
+
+    Raises:
+      ValueError: for an unknown schedule.
+    """
+    total = config.epochs * steps_per_epoch
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if config.schedule == "step":
+        after = optax.piecewise_constant_schedule(
+            config.learning_rate,
+            {
+                round(epoch * steps_per_epoch) - warmup: config.decay_rate
+                for epoch in config.decay_epochs
+            },
+        )
+    elif config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(
+            config.learning_rate, max(total - warmup, 1)
+        )
+    else:
+        raise ValueError(
+            f"train.schedule={config.schedule!r} is unknown; known: "
+            f"{', '.join(SCHEDULES)}"
+        )
+    # Not from 0, which would make the first step a waste.
+    up = optax.linear_schedule(
+        config.learning_rate / (warmup + 1), config.learning_rate, max(warmup, 1)
+    )
+    return optax.join_schedules([up, after], [warmup])
+
+
+def decays(params) -> dict:
+    """Which parameters weight decay applies to: kernels; not biases, not norms."""
+    return jax.tree.map(lambda p: p.ndim > 1, params)
+
+
+def make_optimizer(
+    config: ConfigDict, steps_per_epoch: int
+) -> optax.GradientTransformation:
+    """Adam on the gradient plus weight decay times the parameter.
+
+    The decay passes through Adam's scaling (L2 regularisation, as PyTorch's Adam
+    has it and the field's settings mean it), unlike AdamW's.
+    """
+    return optax.chain(
+        optax.add_decayed_weights(config.weight_decay, mask=decays),
+        optax.scale_by_adam(),
+        optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch)),
+    )

@@ -1,0 +1,122 @@
+"""The training state and the step: a pure function of state and batch."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.models import MBNet
+from mbnet_jax.preprocessing.augment import augment, example_keys
+from mbnet_jax.preprocessing.views import normalise, views_of
+from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.training.objective import objective
+
+DTYPES = ("float32", "bfloat16")
+
+
+@struct.dataclass
+class TrainState:
+    """All that training changes; the data's position is `step` itself.
+
+    Randomness is a function of the config's seed and `step`, so none is kept.
+    """
+
+    step: jax.Array
+    params: dict
+    batch_stats: dict
+    opt_state: optax.OptState
+
+    @property
+    def variables(self) -> dict:
+        """What `MBNet.apply` takes."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def make_model(config: ConfigDict, num_classes: int) -> MBNet:
+    """The network that `config.model` describes, for `num_classes` identities.
+
+    Raises:
+      ValueError: for an unknown `dtype`.
+    """
+    fields = config.to_dict()
+    if config.dtype not in DTYPES:
+        raise ValueError(
+            f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"
+        )
+    fields["dtype"] = jnp.dtype(config.dtype)
+    return MBNet(num_classes=num_classes, **fields)
+
+
+def init_state(
+    config: ConfigDict,
+    model: MBNet,
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    """A fresh state; to be called under `jit` or `eval_shape`."""
+    image = jnp.zeros((1, config.data.height, config.data.width, 3))
+    parsing = jnp.zeros(image.shape[:3], jnp.uint8)
+    views = views_of(image, parsing, **config.views)
+    key = jax.random.key(config.seed)
+    variables = model.init(key, views.inputs(), train=False)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=optimizer.init(variables["params"]),
+    )
+
+
+def make_train_step(
+    config: ConfigDict,
+    model: MBNet,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+) -> Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]:
+    """Compiles (state, batch) -> (state, scalars to log); the state is donated.
+
+    The batch is split over the mesh; its statistics and losses are those of the
+    whole batch, since the step is written for it and the compiler splits it.
+    """
+    # The initial weights have their own stream of random numbers, from `seed`.
+    augmentation_seed = config.seed + 1
+    change = partial(augment, **config.augment)
+
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
+        keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
+        image, parsing = jax.vmap(change)(
+            normalise(batch["image"]), batch["parsing"], keys
+        )
+        views = views_of(image, parsing, **config.views)
+
+        def loss_of(params):
+            outputs, updates = model.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                views.inputs(),
+                train=True,
+                mutable=["batch_stats"],
+            )
+            loss, scalars = objective(outputs, views, batch["pid"], config.loss)
+            return loss, (updates["batch_stats"], scalars)
+
+        grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        new_state = TrainState(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        return new_state, scalars
+
+    whole, split = replicated(mesh), batch_sharding(mesh)
+    return jax.jit(
+        step,
+        in_shardings=(whole, split),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )

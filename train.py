@@ -1,0 +1,27 @@
+"""Trains MBNet, then tests its best checkpoint.
+
+python train.py --config configs/synthetic.py [--config.FIELD=VALUE] [--workdir DIR]
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mbnet_jax.cli import run
+from mbnet_jax.data import load_dataset
+from mbnet_jax.evaluation.report import evaluate_run
+from mbnet_jax.sharding import make_mesh
+from mbnet_jax.training.checkpoints import BEST
+from mbnet_jax.training.loop import train
+
+
+def main(config: ConfigDict, workdir: Path) -> None:
+    """Trains, or goes on training, in `workdir`."""
+    dataset = load_dataset(config)
+    mesh = make_mesh()
+    train(config, dataset, workdir, mesh)
+    evaluate_run(config, dataset, workdir, mesh, BEST)
+
+
+if __name__ == "__main__":
+    run(main)
