@@ -9,7 +9,6 @@ products, and nearer items are counted block by block.
 
 import dataclasses
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -89,63 +88,69 @@ def _match_ranks(query, gallery, match, junk, block_rows) -> np.ndarray:
     order = order[match.counts[order] > 0]
     if not len(order):
         return rank_NxM
-    query_rows = blocks.block_size(len(order), block_rows[0])
-    gallery_rows = blocks.block_size(len(gallery), block_rows[1])
-    gallery_blocks = list(blocks.unit_blocks("gallery", gallery, gallery_rows))
-    query_blocks = blocks.unit_blocks("query", query, query_rows, order)
-    for number, query_BxD in enumerate(query_blocks):
+    query_rows = blocks.block_size(len(order), block_rows[0], blocks.QUERY_STEP)
+    gallery_rows = blocks.block_size(len(gallery), block_rows[1], blocks.GALLERY_STEP)
+    gallery_blocks = blocks.gallery_blocks(gallery, gallery_rows)
+    query_blocks = blocks.query_blocks(query, order, query_rows)
+    for number, query_block in enumerate(query_blocks):
         chosen = order[number * query_rows :][:query_rows]
         match_BxM = blocks.pad_indices(match.indices[chosen], query_rows)
         junk_BxJ = blocks.pad_indices(junk.indices[chosen], query_rows)
-        found_BxM = np.full(match_BxM.shape, -np.inf, np.float32)
+        found_BxM = np.full(match_BxM.shape, blocks.REMOVED)
         strip = []  # this query block against each gallery block
-        for i, gallery_GxD in enumerate(gallery_blocks):
-            block_BxG, found_BxM = _product_and_matches(
-                query_BxD,
-                gallery_GxD,
-                i * gallery_rows,
-                len(gallery),
-                junk_BxJ,
-                match_BxM,
-                found_BxM,
+        for gallery_block in gallery_blocks:
+            key_BxG, found_BxM = _product_and_matches(
+                query_block, gallery_block, junk_BxJ, match_BxM, found_BxM
             )
-            strip.append(block_BxG)
+            strip.append(key_BxG)
         count_BxM = np.zeros(match_BxM.shape, np.int32)
         most = match.counts[chosen].max()
-        for i, block_BxG in enumerate(strip):
+        for gallery_block, key_BxG in zip(gallery_blocks, strip, strict=True):
             count_BxM = _add_nearer(
-                count_BxM, block_BxG, i * gallery_rows, match_BxM, found_BxM, most
+                count_BxM, key_BxG, gallery_block.start, match_BxM, found_BxM, most
             )
         rank_NxM[chosen] = 1 + np.asarray(count_BxM)[: len(chosen)]
     return rank_NxM
 
 
 @jax.jit
-def _product_and_matches(
-    query_BxD, gallery_GxD, start, num_gallery, junk_BxJ, match_BxM, found_BxM
-):
-    """The kept similarities [B, G], and the matches' filled in from them [B, M]."""
-    block_BxG = blocks.kept_similarities(
-        query_BxD, gallery_GxD, start, num_gallery, junk_BxJ
-    )
-    column_BxM = match_BxM - start
-    inside_BxM = (column_BxM >= 0) & (column_BxM < block_BxG.shape[1])
-    here_BxM = jnp.take_along_axis(block_BxG, column_BxM, axis=1, mode="clip")
-    return block_BxG, jnp.where(inside_BxM, here_BxM, found_BxM)
+def _product_and_matches(query_block, gallery_block, junk_BxJ, match_BxM, found_BxM):
+    """Order keys of a block [B, G], and of the matches found there [B, M]."""
+    key_BxG = blocks.kept_similarities(query_block, gallery_block, junk_BxJ)
+    column_BxM = match_BxM - gallery_block.start
+    own_BxM = (match_BxM >= gallery_block.fresh) & (match_BxM < gallery_block.stop)
+    here_BxM = jnp.take_along_axis(key_BxG, column_BxM, axis=1, mode="clip")
+    return key_BxG, jnp.where(own_BxM, here_BxM, found_BxM)
 
 
-@partial(jax.jit, donate_argnums=0)
-def _add_nearer(count_BxM, block_BxG, start, match_BxM, found_BxM, num_slots):
+@jax.jit
+def _add_nearer(count_BxM, key_BxG, start, match_BxM, found_BxM, num_slots):
     """Adds the block's items that are nearer than each of the first matches."""
-    column_1xG = start + jnp.arange(block_BxG.shape[1])[None]
+    # Tiles of columns, added up side by side, use the CPU's vector units; a sum
+    # along a row does not. Only in the match's own tile does a tie need a look
+    # at the index: before it a tie counts, after it a tie does not.
+    width = blocks.GALLERY_STEP
+    num_tiles = key_BxG.shape[1] // width
+    lane_W = jnp.arange(width)
 
     def add_slot(slot, count_BxM):
-        index_Bx1 = lax.dynamic_slice_in_dim(match_BxM, slot, 1, axis=1)
-        value_Bx1 = lax.dynamic_slice_in_dim(found_BxM, slot, 1, axis=1)
-        nearer_BxG = (block_BxG > value_Bx1) | (
-            (block_BxG == value_Bx1) & (column_1xG < index_Bx1)
+        column_Bx1 = lax.dynamic_slice_in_dim(match_BxM, slot, 1, axis=1) - start
+        match_key_Bx1 = lax.dynamic_slice_in_dim(found_BxM, slot, 1, axis=1)
+        nearer_BxW = jnp.zeros((len(key_BxG), width), jnp.int32)
+        for tile in range(num_tiles):
+            tile_BxW = key_BxG[:, tile * width :][:, :width]
+            before_Bx1 = column_Bx1 >= (tile + 1) * width
+            nearer_BxW += tile_BxW > match_key_Bx1 - before_Bx1
+        own_Bx1 = column_Bx1 // width
+        own_BxW = jnp.take_along_axis(
+            key_BxG, own_Bx1 * width + lane_W, axis=1, mode="clip"
         )
-        return count_BxM.at[:, slot].add(jnp.sum(nearer_BxG, axis=1, dtype=jnp.int32))
+        tied_BxW = (own_BxW == match_key_Bx1) & (lane_W < column_Bx1 % width)
+        inside_Bx1 = (own_Bx1 >= 0) & (own_Bx1 < num_tiles)
+        nearer_BxW += tied_BxW & inside_Bx1
+        # The barrier keeps the two sums apart, as fusing them undoes the first.
+        nearer_BxW = lax.optimization_barrier(nearer_BxW)
+        return count_BxM.at[:, slot].add(jnp.sum(nearer_BxW, axis=1))
 
     return lax.fori_loop(0, num_slots, add_slot, count_BxM)
 

@@ -74,42 +74,37 @@ def _nearest(query, gallery, junk, k) -> tuple[np.ndarray, np.ndarray]:
     """Similarities and indices [num_queries, k]; junk comes last, at -inf."""
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k must be from 1 to the gallery's {len(gallery)}, got {k}")
-    query_rows = blocks.block_size(len(query), blocks.QUERY_BLOCK)
-    gallery_rows = blocks.block_size(len(gallery), blocks.GALLERY_BLOCK)
-    gallery_blocks = list(blocks.unit_blocks("gallery", gallery, gallery_rows))
+    query_rows = blocks.block_size(len(query), blocks.QUERY_BLOCK, blocks.QUERY_STEP)
+    gallery_rows = blocks.block_size(
+        len(gallery), blocks.GALLERY_BLOCK, blocks.GALLERY_STEP
+    )
+    gallery_blocks = blocks.gallery_blocks(gallery, gallery_rows)
+    query_blocks = blocks.query_blocks(query, np.arange(len(query)), query_rows)
     similarities, indices = [], []
-    query_blocks = blocks.unit_blocks("query", query, query_rows)
-    for number, query_BxD in enumerate(query_blocks):
+    for number, query_block in enumerate(query_blocks):
         chosen = junk[number * query_rows :][:query_rows]
         junk_BxJ = blocks.pad_indices(chosen, query_rows)
-        best_BxK = np.full((query_rows, k), -np.inf, np.float32)
+        best_BxK = np.full((query_rows, k), blocks.REMOVED)
         index_BxK = np.full((query_rows, k), -1, np.int32)
-        for i, gallery_GxD in enumerate(gallery_blocks):
+        for gallery_block in gallery_blocks:
             best_BxK, index_BxK = _better(
-                query_BxD,
-                gallery_GxD,
-                i * gallery_rows,
-                len(gallery),
-                junk_BxJ,
-                best_BxK,
-                index_BxK,
+                query_block, gallery_block, junk_BxJ, best_BxK, index_BxK
             )
+        best_BxK = blocks.from_order_key(best_BxK)
         similarities.append(np.asarray(best_BxK)[: len(chosen)])
         indices.append(np.asarray(index_BxK)[: len(chosen)])
     return np.concatenate(similarities), np.concatenate(indices)
 
 
 @jax.jit
-def _better(query_BxD, gallery_GxD, start, num_gallery, junk_BxJ, best_BxK, index_BxK):
+def _better(query_block, gallery_block, junk_BxJ, best_BxK, index_BxK):
     """The best k of those so far and of one more gallery block."""
-    block_BxG = blocks.kept_similarities(
-        query_BxD, gallery_GxD, start, num_gallery, junk_BxJ
-    )
+    key_BxG = blocks.kept_similarities(query_block, gallery_block, junk_BxJ)
+    column_G = gallery_block.start + jnp.arange(key_BxG.shape[1], dtype=jnp.int32)
     # Of equal values top_k takes the first: those so far precede in the gallery.
-    column_G = start + jnp.arange(len(gallery_GxD), dtype=jnp.int32)
-    candidate = jnp.concatenate([best_BxK, block_BxG], axis=1)
+    candidate = jnp.concatenate([best_BxK, key_BxG], axis=1)
     index = jnp.concatenate(
-        [index_BxK, jnp.broadcast_to(column_G, block_BxG.shape)], axis=1
+        [index_BxK, jnp.broadcast_to(column_G, key_BxG.shape)], axis=1
     )
     best_BxK, place_BxK = lax.top_k(candidate, best_BxK.shape[1])
     return best_BxK, jnp.take_along_axis(index, place_BxK, axis=1)
