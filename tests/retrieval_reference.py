@@ -1,6 +1,38 @@
-"""Plain NumPy ranking by stable argsort, one query at a time, as ground truth."""
+"""Plain NumPy ranking by stable argsort, one query at a time, as ground truth.
+
+Also the features and labels that the tests are run on.
+"""
 
 import numpy as np
+
+from mbnet_jax.retrieval import Labels
+
+
+def angles(degrees):
+    """Features whose similarity to the angle 0 falls as the angle grows."""
+    radians = np.deg2rad(np.asarray(degrees, np.float64))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def random_labels(rng, size, people=6):
+    return Labels(
+        pid=rng.integers(0, people, size),
+        camera=rng.integers(0, 4, size),
+        clothes=rng.integers(0, 3, size),
+    )
+
+
+def random_features(rng, kind, size, width=16):
+    if kind == "random":
+        return rng.standard_normal((size, width)).astype(np.float32)
+    if kind == "duplicated":  # inexact products, yet equal rows must tie
+        few = np.random.default_rng(5).standard_normal((5, width))
+        return few.astype(np.float32)[rng.integers(0, 5, size)]
+    # Four entries of 1 or -1: products are exact, and most of them tie.
+    features = np.zeros((size, width), np.float32)
+    for row in features:
+        row[rng.choice(width, 4, replace=False)] = rng.choice([-1, 1], 4)
+    return features
 
 
 def similarities(query, gallery):

@@ -72,8 +72,10 @@ def retrieval_metrics(
     query, gallery = blocks.check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
     gallery_labels = check_labels("gallery_labels", gallery_labels, len(gallery))
-    if not ranks or min(ranks) < 1:
+    if not len(ranks) or min(ranks) < 1:
         raise ValueError(f"ranks must be whole numbers from 1, got {tuple(ranks)}")
+    if min(block_rows) < 1:
+        raise ValueError(f"block_rows must be at least 1, got {tuple(block_rows)}")
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
     rank_NxM = _match_ranks(query, gallery, match, junk, block_rows)
     return _summary(rank_NxM, match.counts, ranks)
@@ -83,17 +85,19 @@ def _match_ranks(query, gallery, match, junk, block_rows) -> np.ndarray:
     """Rank of each true match, int32 [num_queries, M]; undefined in padding."""
     rank_NxM = np.zeros(match.indices.shape, np.int32)
     # Queries of like numbers of matches share a block, so that few slots of a
-    # block are empty; those without any are not ranked at all.
+    # block are empty; those without any are checked, and not ranked.
     order = np.argsort(match.counts, kind="stable")
-    order = order[match.counts[order] > 0]
-    if not len(order):
-        return rank_NxM
-    query_rows = blocks.block_size(len(order), block_rows[0], blocks.QUERY_STEP)
+    dropped, ranked = np.split(order, [np.sum(match.counts == 0)])
+    query_rows = blocks.block_size(
+        max(len(ranked), 1), block_rows[0], blocks.QUERY_STEP
+    )
     gallery_rows = blocks.block_size(len(gallery), block_rows[1], blocks.GALLERY_STEP)
     gallery_blocks = blocks.gallery_blocks(gallery, gallery_rows)
-    query_blocks = blocks.query_blocks(query, order, query_rows)
+    for _ in blocks.query_blocks(query, dropped, query_rows):
+        pass
+    query_blocks = blocks.query_blocks(query, ranked, query_rows)
     for number, query_block in enumerate(query_blocks):
-        chosen = order[number * query_rows :][:query_rows]
+        chosen = ranked[number * query_rows :][:query_rows]
         match_BxM = blocks.pad_indices(match.indices[chosen], query_rows)
         junk_BxJ = blocks.pad_indices(junk.indices[chosen], query_rows)
         found_BxM = np.full(match_BxM.shape, blocks.REMOVED)
