@@ -38,11 +38,30 @@ PHENOTYPES = (
     "african",
     "asian",
 )
-BONES = (
-    "pelvis spine_01 spine_02 spine_03 neck_01 head "
-    "clavicle_l upperarm_l lowerarm_l hand_l clavicle_r upperarm_r lowerarm_r hand_r "
-    "thigh_l calf_l foot_l ball_l thigh_r calf_r foot_r ball_r"
-).split()
+BONES = [
+    "pelvis",
+    "spine_01",
+    "spine_02",
+    "spine_03",
+    "neck_01",
+    "head",
+    "clavicle_l",
+    "upperarm_l",
+    "lowerarm_l",
+    "hand_l",
+    "clavicle_r",
+    "upperarm_r",
+    "lowerarm_r",
+    "hand_r",
+    "thigh_l",
+    "calf_l",
+    "foot_l",
+    "ball_l",
+    "thigh_r",
+    "calf_r",
+    "foot_r",
+    "ball_r",
+]
 # Points that faces are drawn from: centres of MakeHuman's helper geometry.
 LANDMARKS = ("joint-l-eye", "joint-r-eye", "joint-mouth", "joint-head-2")
 MESHES = ("body", "helper-skirt", "helper-hair")
@@ -53,6 +72,8 @@ def sample_adults(rng: np.random.Generator, count: int) -> np.ndarray:
     rows = rng.random((count, len(PHENOTYPES)))
     # anny's scale of age: 2/3 is a young adult, 1 is old.
     rows[:, PHENOTYPES.index("age")] = rng.uniform(0.6, 1.0, count)
+    # Statures of 1.35 to 2 metres; the whole range would reach 2.45.
+    rows[:, PHENOTYPES.index("height")] = rng.uniform(0.2, 0.55, count)
     # Half at the two ends of sex, half anywhere between, so that the ends fit well.
     ends = rng.random(count) < 0.5
     rows[ends, 0] = np.round(rows[ends, 0])
@@ -212,9 +233,7 @@ def main() -> None:
         mean=mean[kept].astype(np.float32),
         components=basis.reshape(args.components, -1, 3).astype(np.float16),
         joint_mean=joint_mean.astype(np.float32),
-        joint_components=joint_basis.reshape(args.components, -1, 3).astype(
-            np.float32
-        ),
+        joint_components=joint_basis.reshape(args.components, -1, 3).astype(np.float32),
         bones=np.array(BONES),
         landmarks=np.array([name[6:] for name in LANDMARKS]),
         bone_index=order.astype(np.uint8),

@@ -35,6 +35,8 @@ _PARENTS = {
         )
     },
 }
+# Middle of each phenotype (age: a grown adult's; a third of each ancestry).
+_NEUTRAL = (0.5, 0.8, 0.5, 0.5, 0.5, 0.5, 0.5, 1 / 3, 1 / 3)
 _ARM_BONES = ("upperarm", "lowerarm", "hand")
 
 
@@ -70,9 +72,21 @@ class Body:
     phenotypes: tuple[str, ...]
     regression: np.ndarray
 
-    def joint(self, name: str) -> np.ndarray:
-        """Rest position [3] of a bone's head or a landmark in the mean adult."""
-        return self.joint_mean[(self.bones + self.landmarks).index(name)]
+    @functools.cached_property
+    def _neutral(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.shape(self.coefficients(np.array(_NEUTRAL)))
+
+    @property
+    def canonical(self) -> np.ndarray:
+        """Rest vertices [V, 3] of one adult of middling build, 1.84 m tall.
+
+        A vertex's place on this adult is its canonical place on everybody.
+        """
+        return self._neutral[0]
+
+    def canonical_joint(self, name: str) -> np.ndarray:
+        """Rest position [3] of a bone's head or a landmark on that adult."""
+        return self._neutral[1][(self.bones + self.landmarks).index(name)]
 
     def coefficients(self, phenotype: np.ndarray) -> np.ndarray:
         """Components [K] of an adult given the phenotype [9], each in 0..1."""
@@ -92,29 +106,17 @@ class Body:
         joints = self.joint_mean + np.tensordot(coefficients, self.joint_components, 1)
         return vertices, joints
 
-    def pose(
-        self, vertices: np.ndarray, joints: np.ndarray, rotations: np.ndarray
-    ) -> np.ndarray:
-        """Linear blend skinning.
+    def transforms(self, joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+        """Each bone's map from rest to posed.
 
         Args:
-          vertices: float [V, 3] rest vertices.
-          joints: float [J, 3] rest joints of the same adult.
+          joints: float [J, 3] rest joints of the person.
           rotations: float [bones, 3, 3], each bone's turn about its own joint,
             in the rest pose's axes, before those of its ancestors.
 
         Returns:
-          float32 [V, 3] posed vertices.
+          float32 [bones, 3, 4]: rotation and translation.
         """
-        transforms = self.transforms(joints, rotations)
-        blended = np.einsum(
-            "vk,vkij->vij", self.bone_weight, transforms[self.bone_index]
-        )
-        posed = np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
-        return posed.astype(np.float32)
-
-    def transforms(self, joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-        """Each bone's map from rest to posed, float32 [bones, 3, 4]."""
         result = np.zeros((len(self.bones), 3, 4), np.float32)
         for bone, parent in enumerate(self.parents):
             turn = rotations[bone]
@@ -141,19 +143,42 @@ class Body:
     @functools.cached_property
     def arm_coordinate(self) -> np.ndarray:
         """Where along the arm a vertex is: 0 shoulder, 1 elbow, 2 wrist; [V]."""
-        result = np.full(len(self.mean), -1, np.float32)
+        result = np.full(len(self.canonical), -1, np.float32)
         for side, sign in (("l", 1), ("r", -1)):
             shoulder, elbow, wrist = (
-                self.joint(f"{bone}_{side}") for bone in _ARM_BONES
+                self.canonical_joint(f"{bone}_{side}") for bone in _ARM_BONES
             )
             along = [
-                ((self.mean - a) @ (b - a)) / ((b - a) @ (b - a))
+                ((self.canonical - a) @ (b - a)) / ((b - a) @ (b - a))
                 for a, b in ((shoulder, elbow), (elbow, wrist))
             ]
             # Continuous at the elbow up to the bend of the rest pose.
             place = np.where(along[1] > 0, 1 + along[1], np.minimum(along[0], 1))
-            result = np.where(sign * self.mean[:, 0] > 0, place, result)
+            result = np.where(sign * self.canonical[:, 0] > 0, place, result)
         return result
+
+
+def skin(
+    vertices: np.ndarray,
+    transforms: np.ndarray,
+    bone_index: np.ndarray,
+    bone_weight: np.ndarray,
+) -> np.ndarray:
+    """Linear blend skinning.
+
+    Args:
+      vertices: float [V, 3] rest vertices.
+      transforms: float [bones, 3, 4] from `Body.transforms`.
+      bone_index: int [V, 4].
+      bone_weight: float [V, 4], which sums to 1.
+
+    Returns:
+      float32 [V, 3] posed vertices.
+    """
+    flat = transforms.reshape(len(transforms), 12)[bone_index]  # [V, 4, 12]
+    blended = np.matmul(bone_weight[:, None, :], flat).reshape(-1, 3, 4)
+    posed = np.matmul(blended[:, :, :3], vertices[:, :, None])[:, :, 0]
+    return (posed + blended[:, :, 3]).astype(np.float32)
 
 
 @functools.cache

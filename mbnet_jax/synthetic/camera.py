@@ -1,0 +1,163 @@
+"""Cameras: where they stand, their light and their faults."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from mbnet_jax.synthetic.background import make_floor, make_wall
+from mbnet_jax.synthetic.options import CAMERA, SyntheticOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """One camera of a dataset; world axes: y up, the camera looks towards -z.
+
+    Attributes:
+      height, distance: metres above the floor, and from the person (low, high).
+      yaw: the way most people walk past, radians; 0 is towards the camera.
+      light: float64 [3], unit vector towards the key light.
+      ambient, key: strengths of the light.
+      cast: float64 [3], gain of red, green and blue.
+      contrast: exponent of the tone curve.
+      blur: standard deviation in rows of an image 128 rows high.
+      noise: standard deviation, of 0..1.
+      resolution: rows the sensor spends on a person, as a share of 128.
+      jpeg: lowest quality.
+      wall_distance, wall_turn: metres behind the person; radians.
+      floor, wall: float32 textures in 0..1 RGB, 64 texels a metre.
+    """
+
+    height: float
+    distance: tuple[float, float]
+    yaw: float
+    light: np.ndarray
+    ambient: float
+    key: float
+    cast: np.ndarray
+    contrast: float
+    blur: float
+    noise: float
+    resolution: float
+    jpeg: int
+    wall_distance: float
+    wall_turn: float
+    floor: np.ndarray
+    wall: np.ndarray
+
+
+def make_camera(options: SyntheticOptions, number: int) -> Camera:
+    """Camera `number` (from 1) of a dataset."""
+    rng = options.rng(CAMERA, number)
+    light = np.array([rng.uniform(-1, 1), rng.uniform(0.6, 1.6), rng.uniform(-0.3, 1)])
+    nearest = rng.uniform(4.0, 8.0)
+    ambient = rng.uniform(0.55, 0.8)
+    warmth = rng.normal(0, 0.07)
+    return Camera(
+        height=rng.uniform(1.8, 3.8),
+        distance=(nearest, nearest * 1.5),
+        yaw=rng.uniform(-np.pi, np.pi),
+        light=light / np.linalg.norm(light),
+        ambient=ambient,
+        key=rng.uniform(1.25, 1.5) - ambient,
+        cast=np.exp(np.array([warmth, rng.normal(0, 0.03), -warmth])),
+        contrast=rng.uniform(0.85, 1.2),
+        blur=rng.uniform(0.2, 0.7),
+        noise=rng.uniform(0.008, 0.025),
+        resolution=rng.uniform(0.7, 1.0),
+        jpeg=int(rng.integers(60, 85)),
+        wall_distance=rng.uniform(1.5, 6.0),
+        wall_turn=rng.uniform(-0.5, 0.5),
+        floor=make_floor(rng),
+        wall=make_wall(rng),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A camera's picture of one place, cropped: world points to pixels and back.
+
+    Attributes:
+      position: float64 [3] of the camera.
+      axes: float64 [3, 3], rows: right, up, forward.
+      corner, scale: float64 [2]: pixel = (x / z, -y / z minus corner) times scale.
+    """
+
+    position: np.ndarray
+    axes: np.ndarray
+    corner: np.ndarray
+    scale: np.ndarray
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """World points [n, 3] to columns, rows and depth in metres, [n, 3]."""
+        x, y, depth = ((points - self.position) @ self.axes.T).T
+        plane = np.stack([x / depth, -y / depth], axis=1)
+        return np.column_stack([(plane - self.corner) * self.scale, depth])
+
+    def rays(self, height: int, width: int) -> np.ndarray:
+        """Directions [height, width, 3] through the centres of the pixels."""
+        u = (np.arange(width) + 0.5) / self.scale[0] + self.corner[0]
+        v = (np.arange(height) + 0.5) / self.scale[1] + self.corner[1]
+        right, up, forward = self.axes
+        return u[None, :, None] * right - v[:, None, None] * up + forward
+
+
+def look_at_person(
+    camera: Camera, points: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+) -> View:
+    """Place the camera and crop the person, as a detector's jittered box would.
+
+    Args:
+      camera: which camera.
+      points: float [V, 3] of the person, who stands at the origin.
+      size: rows and columns of the crop.
+      rng: the image's random stream.
+    """
+    distance = rng.uniform(*camera.distance)
+    position = np.array([0.0, camera.height, distance])
+    forward = np.array([0.0, 0.9, 0.0]) - position
+    forward /= np.linalg.norm(forward)
+    right = np.array([1.0, 0.0, 0.0])
+    axes = np.stack([right, np.cross(right, forward), forward])
+    plain = View(position, axes, np.zeros(2), np.ones(2))
+    plane = plain.project(points)[:, :2]
+    low, high = plane.min(0), plane.max(0)
+    tall = (high[1] - low[1]) * rng.uniform(1.02, 1.18)
+    wide = max(tall * 0.5 * rng.uniform(0.92, 1.08), (high[0] - low[0]) * 1.02)
+    extent = np.array([wide, tall])
+    centre = (low + high) / 2 + extent * rng.normal(0, 0.025, 2)
+    scale = np.array([size[1], size[0]]) / extent
+    return View(position, axes, centre - extent / 2, scale)
+
+
+def expose(
+    image: np.ndarray, camera: Camera, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """What the sensor makes of an image.
+
+    Args:
+      image: float32 [h, w, 3] RGB, 1 is white.
+      camera: whose faults.
+      rng: the image's random stream.
+
+    Returns:
+      uint8 [h, w, 3] RGB, and the JPEG quality to store it with.
+    """
+    height, width = image.shape[:2]
+    gain = camera.cast * np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.015, 3))
+    image = np.clip(image * gain, 0, 1.2) ** camera.contrast
+    small = camera.resolution * rng.uniform(0.8, 1.0) * max(1.0, 128 / height)
+    if small < 1:
+        size = (round(width * small), round(height * small))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    sigma = camera.blur * rng.uniform(0.6, 1.4) * height / 128
+    if rng.random() < 0.2:  # Something moved: blurred sideways as well.
+        image = cv2.GaussianBlur(
+            image, (0, 0), sigma + 0.9 * height / 128, sigmaY=sigma
+        )
+    else:
+        image = cv2.GaussianBlur(image, (0, 0), sigma)
+    noise = rng.standard_normal(image.shape, np.float32) * camera.noise
+    image = np.clip((image + noise) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return image, int(rng.integers(camera.jpeg, 96))

@@ -1,0 +1,238 @@
+"""A dressed person's mesh at rest: garments and hair inflate regions of the body.
+
+Garments are cut in canonical coordinates: a vertex's place on the canonical adult, which
+is the same for everybody, so that one garment fits all.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT, Body
+from mbnet_jax.synthetic.identity import Identity
+from mbnet_jax.synthetic.raster import vertex_normals
+from mbnet_jax.synthetic.wardrobe import Bag, Outfit
+
+# Kinds of faces beyond those of the body's mesh.
+KNOT, BAG = 3, 4
+WAIST = 0.26  # canonical height in metres
+HEAD_CENTRE = np.array([0.0, 0.93, 0.05])
+# The hairline's canonical height over z, from the nape to the forehead.
+_HAIRLINE_Z = (-0.05, 0.0, 0.035, 0.06, 0.085, 0.115, 0.15)
+_HAIRLINE_Y = (0.84, 0.845, 0.86, 0.88, 0.915, 0.958, 0.965)
+_HAIR_THICKNESS = {
+    "bald": (0.0, 0.0),
+    "buzz": (0.002, 0.003),
+    "short": (0.008, 0.014),
+    "receding": (0.006, 0.008),
+    "curly": (0.03, 0.035),
+    "bob": (0.016, 0.012),
+    "long": (0.012, 0.01),
+    "ponytail": (0.006, 0.006),
+    "bun": (0.006, 0.006),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Dressed:
+    """A person in an outfit, at rest.
+
+    Attributes:
+      vertices: float32 [V, 3], metres.
+      joints: float32 [J, 3].
+      faces: int64 [F, 3].
+      face_kind: int64 [F]: BODY, SKIRT, HAIR, KNOT (of hair) or BAG.
+      canonical: float32 [V, 6]: x, y, z on the canonical adult, place along the arm,
+        armness, headness.
+      bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand hangs
+        from the bone one past the last, which does not turn.
+      grip: float32 [3], where that bag is held, and the bone of that hand.
+      grip_bone: int.
+    """
+
+    vertices: np.ndarray
+    joints: np.ndarray
+    faces: np.ndarray
+    face_kind: np.ndarray
+    canonical: np.ndarray
+    bone_index: np.ndarray
+    bone_weight: np.ndarray
+    grip: np.ndarray
+    grip_bone: int
+
+
+def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
+    """Canonical height above which hair grows, given z; metres."""
+    line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
+    front = np.clip((z - 0.09) / 0.04, 0, 1)
+    if identity.hair == "receding":
+        return line + front * (0.03 + 0.03 * identity.hair_length)
+    return line - front * identity.fringe
+
+
+def ellipsoid(
+    centre: np.ndarray, radii: np.ndarray, power: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A closed surface between an ellipsoid (power 1) and a box (power near 0)."""
+    rings, spokes = 7, 10
+    polar = np.linspace(0, np.pi, rings)[:, None]
+    around = np.linspace(0, 2 * np.pi, spokes, endpoint=False)[None]
+    unit = np.stack(
+        [
+            np.sin(polar) * np.sin(around),
+            np.cos(polar) * np.ones_like(around),
+            np.sin(polar) * np.cos(around),
+        ],
+        axis=-1,
+    )
+    shape = np.sign(unit) * np.abs(unit) ** power
+    i, j = np.divmod(np.arange((rings - 1) * spokes), spokes)
+    a, b = i * spokes + j, i * spokes + (j + 1) % spokes
+    c, d = a + spokes, b + spokes
+    faces = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    return (centre + shape * radii).reshape(-1, 3).astype(np.float32), faces
+
+
+def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
+    """How far each vertex is pushed along its normal, float32 [V] in metres."""
+    _x, y, z = body.canonical.T
+    arm, armness, headness = body.arm_coordinate, body.armness, body.headness
+    on_arm, on_head = armness > 0.5, headness > 0.5
+    amount = np.zeros(len(y), np.float32)
+
+    bottom, top, shoes = outfit.bottom, outfit.top, outfit.shoes
+    if top.kind != "dress":
+        legs = ~on_arm & (y < WAIST) & (y > bottom.end)
+        # Looser towards the hem than at the waist.
+        loose = bottom.looseness * np.clip((WAIST - y) / 0.3, 0.3, 1)
+        amount[legs] = loose[legs]
+    trunk = ~on_arm & ~on_head & (y > top.hem) & (y < 0.72)
+    sleeves = on_arm & (arm < top.sleeve)
+    covered = trunk | sleeves
+    amount[covered] = np.maximum(amount[covered], top.looseness)
+    feet = y < shoes.end
+    amount[feet] = np.maximum(amount[feet], shoes.thickness)
+
+    thin, more = _HAIR_THICKNESS[identity.hair]
+    thickness = thin + more * identity.hair_length
+    grown = np.clip((y - hairline(z, identity)) / 0.03, 0, 1) * on_head
+    return amount + (thickness * grown).astype(np.float32)
+
+
+def _accessories(
+    body: Body, vertices: np.ndarray, joints: np.ndarray, identity, bag: Bag | None
+):
+    """Yield (kind, centre, radii, power, bone) of hair knots and bags."""
+
+    def near(point) -> np.ndarray:
+        """The person's vertex nearest to a place on the canonical adult."""
+        own = np.flatnonzero(body.headness + body.armness >= 0)
+        return vertices[own[np.argmin(((body.canonical[own] - point) ** 2).sum(1))]]
+
+    bones = body.bones.index
+    length = identity.hair_length
+    if identity.hair == "bun":
+        size = 0.035 + 0.02 * length
+        centre = near((0, 0.96, -0.045)) + (0, 0.0, -0.02)
+        yield KNOT, centre, np.full(3, size), 1.0, bones("head")
+    if identity.hair == "ponytail":
+        drop = 0.09 + 0.1 * length
+        centre = near((0, 0.94, -0.045)) + (0, -drop + 0.03, -0.025)
+        yield KNOT, centre, np.array([0.035, drop, 0.03]), 0.8, bones("head")
+    if bag and bag.kind == "backpack":
+        centre = near((0, 0.48, -0.1)) + (0, 0, -0.08)
+        yield BAG, centre, np.array([0.15, 0.21, 0.09]), 0.4, bones("spine_03")
+    if bag and bag.kind == "shoulder":
+        centre = near((0.2 * bag.side, 0.14, 0.0)) + (0.05 * bag.side, 0, 0)
+        yield BAG, centre, np.array([0.045, 0.11, 0.15]), 0.4, bones("pelvis")
+    if bag and bag.kind == "hand":
+        centre = _grip(body, joints, bag) - (0, 0.22, 0)
+        yield BAG, centre, np.array([0.05, 0.14, 0.17]), 0.45, len(body.bones)
+
+
+def _grip(body: Body, joints: np.ndarray, bag: Bag) -> np.ndarray:
+    """Middle of the palm at rest, [3]: a little beyond the wrist."""
+    side = "l" if bag.side > 0 else "r"
+    elbow, wrist = (
+        joints[body.bones.index(f"{bone}_{side}")] for bone in ("lowerarm", "hand")
+    )
+    return wrist + 0.3 * (wrist - elbow)
+
+
+def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
+    """Shape the person, then put on the outfit and the hair."""
+    rest, joints = body.shape(body.coefficients(identity.phenotype))
+    skin_faces = body.faces[body.face_mesh == BODY]
+    normals = vertex_normals(rest, skin_faces)
+    vertices = rest + normals * inflation(body, identity, outfit)[:, None]
+
+    # Skirts of dresses and coats; skirts of their own.
+    top, bottom = outfit.top, outfit.bottom
+    ends = [top.skirt_end] if top.skirt_end is not None else []
+    ends += [bottom.end] if bottom.kind == "skirt" and top.kind != "dress" else []
+    skirt = np.unique(body.faces[body.face_mesh == SKIRT])
+    away = rest[skirt] - joints[body.bones.index("pelvis")]
+    wider = 1.04 + (0.12 if top.kind == "coat" else 0.05)
+    flare = wider + 0.25 * np.clip(0.1 - body.canonical[skirt, 1], 0, 0.3)
+    vertices[skirt, 0] = rest[skirt, 0] + away[:, 0] * (flare - 1)
+    vertices[skirt, 2] = rest[skirt, 2] + away[:, 2] * (flare - 1)
+    # Hair cards stand off the shoulders.
+    cards = np.unique(body.faces[body.face_mesh == HAIR])
+    out = body.canonical[cards] * (1, 0, 1) - HEAD_CENTRE * (0, 0, 1)
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
+    vertices[cards] += 0.012 * out
+
+    middle = body.canonical[body.faces].mean(1)  # [F, 3]
+    keep = body.face_mesh == BODY
+    if ends:
+        # By the upper edge, which both triangles of a ring's quad share.
+        upper = body.canonical[body.faces, 1].max(1)
+        keep |= (body.face_mesh == SKIRT) & (upper > min(ends))
+    if identity.hair in ("bob", "long"):
+        length = identity.hair_length
+        end = 0.79 - 0.05 * length if identity.hair == "bob" else 0.7 - 0.25 * length
+        in_face = (middle[:, 2] > 0.08) & (np.abs(middle[:, 0]) < 0.055)
+        keep |= (body.face_mesh == HAIR) & (middle[:, 1] > end) & ~in_face
+
+    parts_faces, parts_kind = [body.faces[keep]], [body.face_mesh[keep]]
+    parts = [vertices.astype(np.float32)]
+    parts_canonical = [
+        np.concatenate(
+            [
+                body.canonical,
+                np.stack([body.arm_coordinate, body.armness, body.headness], 1),
+            ],
+            axis=1,
+        )
+    ]
+    parts_index, parts_weight = [body.bone_index], [body.bone_weight]
+    count = len(vertices)
+    for kind, centre, radii, power, bone in _accessories(
+        body, vertices, joints, identity, outfit.bag
+    ):
+        points, faces = ellipsoid(centre, radii, power)
+        parts.append(points)
+        parts_faces.append(faces + count)
+        parts_kind.append(np.full(len(faces), kind))
+        around = np.zeros((len(points), 6), np.float32)
+        around[:, :3] = points - centre
+        parts_canonical.append(around)
+        parts_index.append(np.full((len(points), 4), bone))
+        parts_weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(points), 1)))
+        count += len(points)
+
+    faces = np.concatenate(parts_faces)
+    used, faces = np.unique(faces, return_inverse=True)
+    bag = outfit.bag if outfit.bag and outfit.bag.kind == "hand" else None
+    side = "l" if bag and bag.side > 0 else "r"
+    return Dressed(
+        vertices=np.concatenate(parts)[used],
+        joints=joints,
+        faces=faces.reshape(-1, 3),
+        face_kind=np.concatenate(parts_kind).astype(np.int64),
+        canonical=np.concatenate(parts_canonical)[used].astype(np.float32),
+        bone_index=np.concatenate(parts_index)[used],
+        bone_weight=np.concatenate(parts_weight)[used],
+        grip=_grip(body, joints, bag) if bag else np.zeros(3),
+        grip_bone=body.bones.index(f"hand_{side}"),
+    )

@@ -1,0 +1,211 @@
+"""Garments that many people share, and the outfits each person draws from them."""
+
+import dataclasses
+
+import numpy as np
+
+from mbnet_jax.synthetic.options import OUTFITS, WARDROBE, SyntheticOptions
+
+PATTERNS = ("plain", "hoops", "stripes", "check", "yoke", "print", "dots", "open")
+
+# What clothes come in, RGB in 0..1: mostly dull, some bright.
+_COLOURS = np.array(
+    [
+        (0.06, 0.06, 0.07),
+        (0.22, 0.22, 0.24),
+        (0.5, 0.5, 0.52),
+        (0.9, 0.9, 0.88),
+        (0.1, 0.13, 0.28),
+        (0.2, 0.32, 0.6),
+        (0.45, 0.6, 0.8),
+        (0.7, 0.1, 0.12),
+        (0.4, 0.08, 0.14),
+        (0.14, 0.3, 0.18),
+        (0.4, 0.42, 0.22),
+        (0.72, 0.6, 0.42),
+        (0.42, 0.28, 0.18),
+        (0.9, 0.75, 0.2),
+        (0.85, 0.45, 0.12),
+        (0.85, 0.55, 0.62),
+        (0.45, 0.25, 0.5),
+        (0.15, 0.5, 0.5),
+    ]
+)
+# Tops: kind, sleeve (0 none, 1 elbow, 2 wrist), hem (canonical height in metres),
+# looseness (metres), where the skirt of a coat or dress ends (None: it has none).
+_TOPS = (
+    *[("tee", 0.55, 0.14, 0.008, None)] * 6,
+    *[("tank", 0.0, 0.16, 0.006, None)] * 2,
+    *[("shirt", 1.95, 0.12, 0.012, None)] * 5,
+    *[("jumper", 1.95, 0.15, 0.022, None)] * 4,
+    *[("jacket", 1.98, 0.13, 0.03, None)] * 3,
+    *[("coat", 1.98, 0.13, 0.03, -0.2)] * 2,
+    ("dress", 0.4, 0.13, 0.008, -0.25),
+    ("dress", 1.9, 0.13, 0.01, -0.45),
+)
+# Bottoms: kind, where the legs or the skirt end (canonical height), looseness.
+_BOTTOMS = (
+    *[("trousers", -0.72, 0.012)] * 5,
+    *[("trousers", -0.7, 0.028)] * 3,
+    *[("leggings", -0.68, 0.003)] * 2,
+    *[("shorts", -0.2, 0.02)] * 2,
+    ("shorts", -0.06, 0.014),
+    ("skirt", -0.18, 0.0),
+    ("skirt", -0.32, 0.0),
+    ("skirt", -0.6, 0.0),
+)
+# Shoes: where they end (canonical height), how thick they are in metres.
+_SHOES = (
+    *[(-0.755, 0.01)] * 5,
+    (-0.7, 0.016),
+    (-0.6, 0.014),
+    (-0.45, 0.012),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Top:
+    """A garment of the trunk; lengths as in the table of tops."""
+
+    kind: str
+    sleeve: float
+    hem: float
+    looseness: float
+    skirt_end: float | None
+    neckline: float  # depth below the neck's base, in metres
+    pattern: str
+    scale: float  # period of the pattern, in metres
+    colours: np.ndarray  # float64 [2, 3]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bottom:
+    """A garment of the legs; lengths as in the table of bottoms."""
+
+    kind: str
+    end: float
+    looseness: float
+    pattern: str
+    scale: float
+    colours: np.ndarray  # float64 [2, 3]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shoes:
+    """A pair of shoes."""
+
+    end: float
+    thickness: float
+    colours: np.ndarray  # float64 [2, 3]: upper, sole
+
+
+@dataclasses.dataclass(frozen=True)
+class Bag:
+    """A carried thing: "backpack", "shoulder" or "hand"; RGB in 0..1."""
+
+    kind: str
+    side: int  # 1 left, -1 right
+    colour: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Outfit:
+    """What a person wears; numbers are places in the wardrobe."""
+
+    top_number: int
+    bottom_number: int
+    top: Top
+    bottom: Bottom
+    shoes: Shoes
+    bag: Bag | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Wardrobe:
+    """All the garments of a dataset."""
+
+    tops: tuple[Top, ...]
+    bottoms: tuple[Bottom, ...]
+    shoes: tuple[Shoes, ...]
+
+
+def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
+    """The wardrobe of a dataset: cuts are fixed, colours and patterns drawn."""
+    rng = options.rng(WARDROBE)
+
+    def colours(dull: bool) -> np.ndarray:
+        odds = np.where(np.arange(len(_COLOURS)) < (7 if dull else 0), 3.0, 1.0)
+        chosen = rng.choice(len(_COLOURS), 2, replace=False, p=odds / odds.sum())
+        return np.clip(_COLOURS[chosen] * np.exp(rng.normal(0, 0.12, (2, 3))), 0, 1)
+
+    tops = []
+    for kind, sleeve, hem, looseness, skirt_end in _TOPS:
+        open_front = kind in ("jacket", "coat")
+        pattern = "open" if open_front else rng.choice(PATTERNS[:-1])
+        if kind == "tank" and pattern == "yoke":
+            pattern = "plain"  # The yoke would be all there is of it.
+        tops.append(
+            Top(
+                kind=kind,
+                sleeve=sleeve + rng.uniform(-0.05, 0.03),
+                hem=hem + rng.uniform(-0.02, 0.03),
+                looseness=looseness * rng.uniform(0.8, 1.3),
+                skirt_end=skirt_end,
+                neckline=rng.choice((-0.03, 0.0, 0.02, 0.06)),
+                pattern=str(pattern if rng.random() < 0.5 or open_front else "plain"),
+                scale=rng.uniform(0.06, 0.14),
+                colours=colours(dull=False),
+            )
+        )
+    bottoms = [
+        Bottom(
+            kind=kind,
+            end=end + rng.uniform(-0.02, 0.04),
+            looseness=looseness * rng.uniform(0.8, 1.2),
+            pattern=str(rng.choice(("plain",) * 6 + ("stripes", "check"))),
+            scale=rng.uniform(0.06, 0.12),
+            colours=colours(dull=True),
+        )
+        for kind, end, looseness in _BOTTOMS
+    ]
+    shoes = [Shoes(end, thickness, colours(dull=True)) for end, thickness in _SHOES]
+    return Wardrobe(tuple(tops), tuple(bottoms), tuple(shoes))
+
+
+def sample_outfits(
+    options: SyntheticOptions, wardrobe: Wardrobe, pid: int, female: bool
+) -> list[Outfit]:
+    """A person's outfits: no top and no bottom is worn in two of them.
+
+    Skirts and dresses are worn by women alone; everything else by everybody.
+    Most outfits go with the person's usual shoes.
+    """
+    rng = options.rng(OUTFITS, pid)
+    tops = [k for k, top in enumerate(wardrobe.tops) if female or top.kind != "dress"]
+    bottoms = [
+        k for k, item in enumerate(wardrobe.bottoms) if female or item.kind != "skirt"
+    ]
+    tops = rng.choice(tops, options.outfits, replace=False)
+    bottoms = rng.choice(bottoms, options.outfits, replace=False)
+    usual = rng.integers(len(wardrobe.shoes))
+    outfits = []
+    for top, bottom in zip(tops, bottoms, strict=True):
+        other = rng.integers(len(wardrobe.shoes))
+        shoes = usual if rng.random() < 0.6 else other
+        bag = Bag(
+            kind=str(rng.choice(("backpack", "shoulder", "hand"))),
+            side=int(rng.choice((-1, 1))),
+            colour=_COLOURS[rng.integers(len(_COLOURS))],
+        )
+        carried = rng.random() < 0.3
+        outfits.append(
+            Outfit(
+                top_number=int(top),
+                bottom_number=int(bottom),
+                top=wardrobe.tops[top],
+                bottom=wardrobe.bottoms[bottom],
+                shoes=wardrobe.shoes[shoes],
+                bag=bag if carried else None,
+            )
+        )
+    return outfits
