@@ -1,0 +1,197 @@
+"""Ranked lists as one picture: queries, their nearest gallery images, the verdict."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Colours that also differ in lightness; the mark says the same without colour.
+RIGHT = (0, 140, 60)
+WRONG = (215, 30, 45)
+NEUTRAL = (70, 90, 120)
+TEXT = (25, 25, 25)
+BACKGROUND = (255, 255, 255)
+EMPTY = (235, 235, 235)  # beside an image narrower or lower than its cell
+
+# Pixels.
+MARGIN = 16
+GAP = 10
+FRAME = 5
+IMAGE_WIDTH, IMAGE_HEIGHT = 128, 256
+FONT_SIZE = 12
+LINE = 16
+MARK = 22
+QUERY_GAP = 18  # between the query and its list
+HEADER = 66  # title and legend
+
+CELL_WIDTH = IMAGE_WIDTH + 2 * FRAME
+CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 3 * LINE + 4
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedItem:
+    """One image of a ranked list.
+
+    Attributes:
+      image: uint8 [H, W, 3], RGB, of any size.
+      name: file name.
+      camera: as it is to be printed.
+      similarity: cosine similarity to the query; None for the query.
+      correct: whether it is a true match; None for the query.
+    """
+
+    image: np.ndarray
+    name: str
+    camera: str
+    similarity: float | None = None
+    correct: bool | None = None
+
+
+def picture_size(longest: int, num_rows: int) -> tuple[int, int]:
+    """Width and height in pixels for lists of at most `longest` items."""
+    cells = longest + 1
+    width = 2 * MARGIN + cells * CELL_WIDTH + (cells - 1) * GAP + QUERY_GAP
+    return width, HEADER + num_rows * (CELL_HEIGHT + GAP) - GAP + MARGIN
+
+
+def cell_corner(row: int, column: int) -> tuple[int, int]:
+    """Left and top of a cell; column 0 is the query, 1 the nearest image."""
+    left = MARGIN + column * (CELL_WIDTH + GAP) + (QUERY_GAP if column else 0)
+    return left, HEADER + row * (CELL_HEIGHT + GAP)
+
+
+def draw_ranked_lists(
+    path: str | Path,
+    rows: Sequence[tuple[RankedItem, Sequence[RankedItem]]],
+    *,
+    title: str,
+) -> None:
+    """Writes one PNG: a row for each query, its nearest images from left to right.
+
+    The query's frame is grey-blue; right images are framed green with a tick,
+    wrong ones red with a cross. Below each: file name, camera, similarity.
+
+    Args:
+      path: file to write.
+      rows: (query, nearest images first). Lists may differ in length.
+      title: printed above, for example the dataset and the rule.
+
+    Raises:
+      ValueError: there are no rows, a list is empty, a listed image lacks
+        its verdict or similarity, or an image is not uint8 [H, W, 3].
+    """
+    if not rows:
+        raise ValueError("rows is empty: there is no query to draw")
+    for number, (query, items) in enumerate(rows):
+        if not items:
+            raise ValueError(f"row {number} ({query.name}) has no gallery image")
+        for item in (query, *items):
+            _check_image(item)
+        for item in items:
+            if item.correct is None or item.similarity is None:
+                raise ValueError(
+                    f"{item.name} in the list of {query.name} needs both "
+                    "`correct` and `similarity`"
+                )
+    longest = max(len(items) for _, items in rows)
+    picture = Image.new("RGB", picture_size(longest, len(rows)), BACKGROUND)
+    draw = ImageDraw.Draw(picture)
+    _draw_header(draw, title, picture.width)
+    for row, (query, items) in enumerate(rows):
+        for column, item in enumerate((query, *items)):
+            _draw_item(picture, draw, cell_corner(row, column), item, column)
+    picture.save(path, format="PNG")
+
+
+def _check_image(item: RankedItem) -> None:
+    image = item.image
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"the image of {item.name} must be uint8 [H, W, 3], "
+            f"got {image.dtype} {list(image.shape)}"
+        )
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, title: str, width: int) -> None:
+    font = ImageFont.load_default(size=FONT_SIZE + 5)
+    title = shortened(title, font, width - 2 * MARGIN)
+    draw.text((MARGIN, 10), title, TEXT, font)
+    font = ImageFont.load_default(size=FONT_SIZE)
+    left, top = MARGIN, 40
+    for colour, correct, text in (
+        (NEUTRAL, None, "query"),
+        (RIGHT, True, "right: same person"),
+        (WRONG, False, "wrong: another person"),
+    ):
+        if correct is None:
+            draw.rectangle((left, top, left + 17, top + 17), outline=colour, width=4)
+        else:
+            _draw_mark(draw, left, top, 18, correct)
+        draw.text((left + 24, top + 1), text, TEXT, font)
+        left += 24 + round(font.getlength(text)) + 24
+
+
+def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
+    """One cell: frame, image, mark, and three lines of caption."""
+    left, top = corner
+    right, bottom = left + CELL_WIDTH - 1, top + IMAGE_HEIGHT + 2 * FRAME - 1
+    colour = {None: NEUTRAL, True: RIGHT, False: WRONG}[item.correct]
+    draw.rectangle((left, top, right, bottom), EMPTY, colour, FRAME)
+    image = _fitted(item.image)
+    picture.paste(
+        image,
+        (
+            left + FRAME + (IMAGE_WIDTH - image.width) // 2,
+            top + FRAME + (IMAGE_HEIGHT - image.height) // 2,
+        ),
+    )
+    if item.correct is None:
+        last_line = "query"
+    else:
+        _draw_mark(draw, right - MARK + 1, top, MARK, item.correct)
+        last_line = f"{rank}.  similarity {item.similarity:.3f}"
+    font = ImageFont.load_default(size=FONT_SIZE)
+    for line, text in enumerate((item.name, f"camera {item.camera}", last_line)):
+        text = shortened(text, font, CELL_WIDTH)
+        draw.text((left, bottom + 4 + line * LINE), text, TEXT, font)
+
+
+def _draw_mark(draw, left: int, top: int, size: int, correct: bool) -> None:
+    """A white tick or cross on a square of the verdict's colour."""
+    square = (left, top, left + size - 1, top + size - 1)
+    draw.rectangle(square, RIGHT if correct else WRONG)
+    strokes = (
+        [[(0.2, 0.52), (0.42, 0.74), (0.8, 0.28)]]
+        if correct
+        else [[(0.25, 0.25), (0.75, 0.75)], [(0.25, 0.75), (0.75, 0.25)]]
+    )
+    for stroke in strokes:
+        points = [(left + x * (size - 1), top + y * (size - 1)) for x, y in stroke]
+        draw.line(points, BACKGROUND, width=3, joint="curve")
+
+
+def _fitted(image: np.ndarray) -> Image.Image:
+    """The image at the greatest size that fits the cell, sides in proportion."""
+    height, width = image.shape[:2]
+    scale = min(IMAGE_WIDTH / width, IMAGE_HEIGHT / height)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+
+
+def shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """The text, its middle replaced by an ellipsis where it is too wide (pixels).
+
+    The start tells the person and the end the image, so both are kept.
+    """
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 0, -1):
+        tail = kept // 2
+        short = (
+            f"{text[: kept - tail]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - tail :]}"
+        )
+        if font.getlength(short) <= width:
+            return short
+    return "\N{HORIZONTAL ELLIPSIS}"
