@@ -114,7 +114,13 @@ def _start(
     if newest is not None:
         print(f"going on from step {newest} in {workdir}")
         return checkpoints.restore(newest, jax.eval_shape(init), mesh)
-    state = jax.jit(init, out_shardings=replicated(mesh))()
+    # It runs once: what the compiler would gain it loses four times over.
+    once = jax.jit(
+        init,
+        out_shardings=replicated(mesh),
+        compiler_options={"xla_backend_optimization_level": "0"},
+    )
+    state = once()
     overview = parameter_overview.get_parameter_overview(state.params)
     (workdir / "parameters.txt").write_text(overview + "\n")
     return state, _NOTHING_YET

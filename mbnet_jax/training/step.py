@@ -43,7 +43,7 @@ def make_model(config: ConfigDict, num_classes: int) -> MBNet:
     Raises:
       ValueError: for an unknown `dtype`.
     """
-    fields = config.to_dict()
+    fields = {**config}
     if config.dtype not in DTYPES:
         raise ValueError(
             f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"

@@ -1,0 +1,176 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from mbnet_jax.data.builder import fingerprint, prepare
+from mbnet_jax.data.loader import decode, eval_batches, load_example, train_batches
+from mbnet_jax.data.readers import read_records
+from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.data.splits import hold_out_identities, make_split
+from mbnet_jax.sharding import make_mesh
+
+SIZE = (tiny.HEIGHT, tiny.WIDTH)
+HOST = {"threads": 2, "prefetch": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_folder(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="module")
+def splits(folder, tmp_path_factory):
+    records = read_records("synthetic", folder)
+    sources = prepare(records, folder, tmp_path_factory.mktemp("prepared"))
+    return {name: make_split(records[name], sources[name]) for name in records}
+
+
+def test_records_are_those_of_the_folder(folder):
+    records = read_records("synthetic", folder)
+    assert {name: len(rows) for name, rows in records.items()} == {
+        "train": 32,
+        "query": 8,
+        "gallery": 8,
+    }
+    first = records["query"][0]
+    assert first.path == folder / "query" / "0004_1_c1_1.jpg"
+    assert first.parsing_path == folder / "parsing" / "query" / "0004_1_c1_1.png"
+    assert (first.pid, first.camera) == (4, 0)
+    assert sorted({r.pid for r in records["train"]}) == [0, 1, 2, 3]
+    assert sorted({r.clothes for r in records["train"]}) == list(range(8))
+    # The same outfit has the same number in query and gallery.
+    outfits = {r.path.name[:6]: r.clothes for r in records["query"]}
+    assert all(outfits[r.path.name[:6]] == r.clothes for r in records["gallery"])
+    assert len(set(outfits.values())) == 4
+
+
+def test_reader_names_what_is_wrong(folder, tmp_path):
+    with pytest.raises(ValueError, match="'prc' is not a dataset here; known: synth"):
+        read_records("prc", folder)
+    with pytest.raises(FileNotFoundError, match="train is missing"):
+        read_records("synthetic", tmp_path)
+    root = tiny.write_folder(tmp_path)
+    (root / "train" / "odd.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"odd\.jpg: expected a name like"):
+        read_records("synthetic", root)
+
+
+def test_original_bytes_are_stored_in_the_records_order(folder, splits):
+    for name, split in splits.items():
+        for index, record in enumerate(read_records("synthetic", folder)[name]):
+            example = split.example(index)
+            assert example["image"] == record.path.read_bytes()
+            assert example["parsing"] == record.parsing_path.read_bytes()
+            assert example["pid"] == record.pid == split.pid[index]
+
+
+def test_fingerprint_changes_with_a_file_and_with_a_label(tmp_path):
+    root = tiny.write_folder(tmp_path)
+    records = read_records("synthetic", root)
+    before = fingerprint(records, root)
+    assert fingerprint(read_records("synthetic", root), root) == before
+    other = {**records, "query": [r._replace(camera=9) for r in records["query"]]}
+    assert fingerprint(other, root) != before
+    records["train"][0].path.write_bytes(b"another")
+    assert fingerprint(records, root) != before
+
+
+def batches_of(splits, devices: int, steps: range, **changes):
+    train = splits["train"]
+    options = {"batch_size": 8, "size": SIZE, **HOST} | changes
+    sampler = IdentityBalancedSampler(
+        train.pid, train.clothes, batch_size=8, images_per_identity=2, seed=0
+    )
+    mesh = make_mesh(jax.devices()[:devices])
+    return list(train_batches(train, sampler, steps=steps, mesh=mesh, **options))
+
+
+def test_batches_are_the_same_on_any_number_of_devices_and_after_a_restart(splits):
+    one = batches_of(splits, 1, range(5))
+    assert len(one) == 5
+    assert {k: (v.shape, v.dtype.name) for k, v in one[0].items()} == {
+        "image": ((8, 64, 32, 3), "uint8"),
+        "parsing": ((8, 64, 32), "uint8"),
+        **dict.fromkeys(("pid", "camera", "clothes", "index"), ((8,), "int32")),
+    }
+    eight = batches_of(splits, 8, range(5))
+    assert len(eight[0]["image"].addressable_shards) == 8
+    restarted = batches_of(splits, 2, range(3, 5), threads=1, prefetch=1)
+    expected_again = one + one[3:]
+    for expected, batch in zip(expected_again, eight + restarted, strict=True):
+        for name in expected:
+            np.testing.assert_array_equal(expected[name], batch[name])
+
+
+def test_a_batchs_labels_belong_to_its_images(splits):
+    (batch,) = batches_of(splits, 8, range(1))
+    train = splits["train"]
+    for row, index in enumerate(np.asarray(batch["index"])):
+        expected = load_example(train, index, SIZE)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(batch[name][row], value)
+        assert batch["pid"][row] == int(train.names[index][:4])
+
+
+@pytest.mark.parametrize("batch_size", [8, 32, 40])
+def test_evaluation_sees_every_image_once_then_padding(splits, batch_size):
+    train = splits["train"].subset(np.arange(31))
+    batches = eval_batches(
+        train, batch_size=batch_size, size=SIZE, mesh=make_mesh(), **HOST
+    )
+    index = np.concatenate([batch["index"] for batch in batches])
+    assert len(index) == -(-31 // batch_size) * batch_size
+    np.testing.assert_array_equal(index[:31], np.arange(31))
+    assert (index[31:] == 30).all()
+
+
+def test_decode_resizes_image_and_labels(splits):
+    image, parsing = decode(splits["train"].example(0), (32, 16))
+    assert image.shape == (32, 16, 3) and parsing.shape == (32, 16)
+    np.testing.assert_array_equal(parsing, tiny.person()[::2, ::2])
+
+
+def test_decode_names_the_bad_file():
+    good = {
+        "name": b"train/x.jpg",
+        "image": tiny.encoded(np.zeros((64, 32, 3), np.uint8), "JPEG"),
+        "parsing": tiny.encoded(tiny.person(), "PNG"),
+    }
+    decode(good, SIZE)
+    lip = tiny.encoded(np.full((64, 32), 19, np.uint8), "PNG")
+    for change, message in (
+        ({"image": b"x" * 50}, r"image of train/x\.jpg cannot be decoded"),
+        ({"parsing": b"x" * 50}, r"parsing map of train/x\.jpg cannot be decoded"),
+        ({"parsing": lip}, r"train/x\.jpg must be .* labels below 8, not .* up to 19"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            decode(good | change, SIZE)
+
+
+def test_held_out_identities_are_disjoint_from_training(splits):
+    train = splits["train"]
+    rest, query, gallery = hold_out_identities(train, 0.5, seed=0)
+    persons = [{name[:4] for name in s.names} for s in (rest, query, gallery)]
+    assert persons[1] == persons[2] and not persons[0] & persons[1]
+    assert persons[0] | persons[1] == {name[:4] for name in train.names}
+    assert sorted(set(rest.pid)) == [0, 1] and sorted(set(rest.clothes)) == [*range(4)]
+    # One query of each person, outfit and camera; all images in the gallery.
+    assert len(gallery) == 16 and len(query) == 8
+    assert len({(*cell,) for cell in zip(*query.labels, strict=True)}) == 8
+    assert rest.example(0)["name"].decode().endswith(rest.names[0])
+
+
+def test_holding_out_too_few_is_refused(splits):
+    for fraction in (0.0, 0.25, 0.9):
+        with pytest.raises(ValueError, match="at least 2 must be held out"):
+            hold_out_identities(splits["train"], fraction, seed=0)
+
+
+def test_a_split_is_a_view(splits):
+    train = splits["train"]
+    part = train.subset(np.array([5, 3]))
+    assert part.example(1) == train.example(3)
+    assert dataclasses.replace(part).names == (train.names[5], train.names[3])

@@ -1,0 +1,88 @@
+"""A dataset and a config so small that a test can train on them."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from configs import synthetic
+from mbnet_jax import parsing as labels
+
+HEIGHT, WIDTH = 64, 32
+
+
+def tiny_config(root: Path) -> ConfigDict:
+    """The synthetic config with everything small; all modules on."""
+    c = synthetic.get_config()
+    c.data.root = str(root)
+    c.data.height, c.data.width = HEIGHT, WIDTH
+    c.data.validation_fraction = 0.25
+    c.data.threads = 2
+    c.data.synthetic.train_identities = 8
+    c.data.synthetic.test_identities = 2
+    c.data.synthetic.outfits = 2
+    c.data.synthetic.cameras = 2
+    c.data.synthetic.train_images = 2
+    c.views.crop_size = c.views.mask_size = (HEIGHT, WIDTH)
+    c.model.backbone = c.model.mask_backbone = "resnet10"
+    c.model.width = c.model.mask_width = 4
+    c.model.stem = c.model.mask_stem = "patch"
+    c.model.fusion_width = 8
+    c.model.fusion_heads = 2
+    c.train.batch_size = c.eval.batch_size = 8
+    c.train.images_per_identity = 2
+    c.train.epochs = 2
+    c.train.steps_per_epoch = 2
+    c.train.log_every = 1
+    c.train.checkpoint_every = 1
+    c.eval.every_epochs = 1
+    c.eval.figure_queries = 2
+    return c.copy_and_resolve_references()
+
+
+def person(head: int = 8) -> np.ndarray:
+    """A parsing map [64, 32] of a standing figure with a head of `head` pixels."""
+    p = np.zeros((HEIGHT, WIDTH), np.uint8)
+    p[4 : 4 + head, 16 - head // 2 : 16 + head // 2] = labels.HEAD
+    p[4 + head : 30, 8:24] = labels.UPPER_CLOTHES
+    p[30:48, 10:22] = labels.LOWER_CLOTHES
+    p[48:56, 10:22] = labels.LEGS
+    p[56:60, 8:24] = labels.SHOES
+    return p
+
+
+def encoded(pixels: np.ndarray, kind: str) -> bytes:
+    """The bytes of an image file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_folder(root: Path, identities: int = 6, test_from: int = 4) -> Path:
+    """Writes a folder in the synthetic layout: 2 outfits, 2 cameras, 2 images."""
+    rng = np.random.default_rng(0)
+    for pid in range(identities):
+        skin = rng.integers(0, 255, 3)
+        for outfit in (1, 2):
+            for camera in (1, 2):
+                for number in (1, 2):
+                    split = "train"
+                    if pid >= test_from:
+                        split = "query" if number == 1 else "gallery"
+                    image = rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+                    parsing = person()
+                    image[parsing == labels.HEAD] = skin
+                    stem = f"{pid:04d}_{outfit}_c{camera}_{number}"
+                    for folder, name, data in (
+                        (root / split, f"{stem}.jpg", encoded(image, "JPEG")),
+                        (
+                            root / "parsing" / split,
+                            f"{stem}.png",
+                            encoded(parsing, "PNG"),
+                        ),
+                    ):
+                        folder.mkdir(parents=True, exist_ok=True)
+                        (folder / name).write_bytes(data)
+    return root
