@@ -63,8 +63,9 @@ def test_marks_tell_right_from_wrong_without_colour(tmp_path):
     quarters = (slice(0, half), slice(half, None))
     # A cross reaches into all four quarters, a tick leaves the upper left empty.
     assert all(cross[y, x].sum() > 5 for y in quarters for x in quarters)
+    assert cross[: half - 2, : half - 2].any()
     assert tick[:, half:].sum() > 5 and tick[half:, :half].sum() > 5
-    assert not tick[:half, :half].any()
+    assert not tick[: half - 2, : half - 2].any()
     assert not (cell(picture, 0, 0)[5:size, -size:-5] == figures.BACKGROUND).any()
 
 
