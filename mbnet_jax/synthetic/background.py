@@ -30,9 +30,8 @@ def _grain(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.n
     """Smooth noise of order 1 that repeats at the borders, float32 [h, w, 1]."""
     coarse = rng.standard_normal((cells, cells), np.float32)
     coarse = np.pad(coarse, ((0, 1), (0, 1)), mode="wrap")
-    fine = cv2.resize(
-        coarse, (shape[1] + shape[1] // cells, shape[0] + shape[0] // cells)
-    )
+    rows, columns = (side + side // cells for side in shape)
+    fine = cv2.resize(coarse, (columns, rows))
     return fine[: shape[0], : shape[1], None]
 
 

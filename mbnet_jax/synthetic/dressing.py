@@ -1,7 +1,7 @@
 """A dressed person's mesh at rest: garments and hair inflate regions of the body.
 
-Garments are cut in canonical coordinates: a vertex's place on the canonical adult, which
-is the same for everybody, so that one garment fits all.
+Garments are cut in canonical coordinates: a vertex's place on one canonical adult,
+the same for everybody, so that one garment fits all.
 """
 
 import dataclasses
@@ -46,6 +46,7 @@ class Dressed:
         armness, headness.
       bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand hangs
         from the bone one past the last, which does not turn.
+      stride: how much of a full stride the outfit allows, 0..1.
       grip: float32 [3], where that bag is held, and the bone of that hand.
       grip_bone: int.
     """
@@ -57,6 +58,7 @@ class Dressed:
     canonical: np.ndarray
     bone_index: np.ndarray
     bone_weight: np.ndarray
+    stride: float
     grip: np.ndarray
     grip_bone: int
 
@@ -133,17 +135,17 @@ def _accessories(
     length = identity.hair_length
     if identity.hair == "bun":
         size = 0.035 + 0.02 * length
-        centre = near((0, 0.96, -0.045)) + (0, 0.0, -0.02)
+        centre = near((0, 0.96, -0.045)) - (0, 0, 0.02)
         yield KNOT, centre, np.full(3, size), 1.0, bones("head")
     if identity.hair == "ponytail":
         drop = 0.09 + 0.1 * length
-        centre = near((0, 0.94, -0.045)) + (0, -drop + 0.03, -0.025)
+        centre = near((0, 0.94, -0.045)) - (0, drop - 0.03, 0.025)
         yield KNOT, centre, np.array([0.035, drop, 0.03]), 0.8, bones("head")
     if bag and bag.kind == "backpack":
-        centre = near((0, 0.48, -0.1)) + (0, 0, -0.08)
+        centre = near((0, 0.48, -0.1)) - (0, 0, 0.08)
         yield BAG, centre, np.array([0.15, 0.21, 0.09]), 0.4, bones("spine_03")
     if bag and bag.kind == "shoulder":
-        centre = near((0.2 * bag.side, 0.14, 0.0)) + (0.05 * bag.side, 0, 0)
+        centre = near((0.2 * bag.side, 0.14, 0)) - (-0.05 * bag.side, 0, 0)
         yield BAG, centre, np.array([0.045, 0.11, 0.15]), 0.4, bones("pelvis")
     if bag and bag.kind == "hand":
         centre = _grip(body, joints, bag) - (0, 0.22, 0)
@@ -191,7 +193,7 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
     if identity.hair in ("bob", "long"):
         length = identity.hair_length
         end = 0.79 - 0.05 * length if identity.hair == "bob" else 0.7 - 0.25 * length
-        in_face = (middle[:, 2] > 0.08) & (np.abs(middle[:, 0]) < 0.055)
+        in_face = (middle[:, 2] > 0.07) & (np.abs(middle[:, 0]) < 0.065)
         keep |= (body.face_mesh == HAIR) & (middle[:, 1] > end) & ~in_face
 
     parts_faces, parts_kind = [body.faces[keep]], [body.face_mesh[keep]]
@@ -233,6 +235,8 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
         canonical=np.concatenate(parts_canonical)[used].astype(np.float32),
         bone_index=np.concatenate(parts_index)[used],
         bone_weight=np.concatenate(parts_weight)[used],
+        # A skirt holds the knees together.
+        stride=0.65 if ends else 1.0,
         grip=_grip(body, joints, bag) if bag else np.zeros(3),
         grip_bone=body.bones.index(f"hand_{side}"),
     )

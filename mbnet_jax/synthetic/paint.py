@@ -75,10 +75,10 @@ def _face(rgb: np.ndarray, at: _Points, identity: Identity) -> None:
         ahead & (side > 0.012) & (side < 0.052) & (np.abs(at.y - 0.92) < identity.brows)
     )
     rgb[brows] += 0.8 * (0.7 * identity.hair_colour - rgb[brows])
-    u, v = (side - _EYES_X) / 0.016, (at.y - _EYES_Y) / 0.008
+    u, v = (side - _EYES_X) / 0.015, (at.y - _EYES_Y) / 0.0065
     eyes = ahead & (u * u + v * v < 1)
     rgb[eyes] = (0.8, 0.78, 0.76)
-    rgb[eyes & (np.abs(side - _EYES_X) < 0.0085)] = (0.06, 0.05, 0.05)
+    rgb[eyes & (np.abs(side - _EYES_X) < 0.007)] = (0.06, 0.05, 0.05)
     if identity.glasses:
         u, v = (side - 0.034) / 0.027, (at.y - _EYES_Y) / 0.021
         radius = u * u + v * v
@@ -99,7 +99,7 @@ def _neck_opening(at: _Points, outfit: Outfit) -> np.ndarray:
     edge = 0.753 - towards_front * (0.04 + deeper) + 0.4 * np.maximum(side - 0.06, 0)
     bare = (at.y > edge) & (side < 0.12)
     if top.kind == "tank":
-        bare |= (at.arm > -0.12) | ((side > 0.125) & (at.y > 0.62))
+        bare |= (side > 0.14) & (at.y > 0.6)
         bare |= (side < 0.07) & (at.y > 0.66) & at.front
     return at.trunk & bare
 

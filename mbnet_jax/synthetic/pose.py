@@ -97,7 +97,7 @@ def walking_pose(
     """
     result = np.tile(np.eye(3), (len(body.bones), 1, 1))
     at = {name: k for k, name in enumerate(body.bones)}
-    x, y, z = 0, 1, 2
+    x, y = 0, 1
 
     swing = np.sin(phase) * pace
     result[at["pelvis"]] = turn(y, -gait.twist * swing)

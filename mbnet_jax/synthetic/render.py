@@ -51,7 +51,7 @@ def _posed(
         dressed.joints,
         identity.gait,
         phase=rng.uniform(0, 2 * np.pi),
-        pace=pace,
+        pace=pace * dressed.stride,
         look=rng.normal(0, 0.3),
     )
     transforms = body.transforms(dressed.joints, rotations)

@@ -31,11 +31,11 @@ _COLOURS = np.array(
         (0.15, 0.5, 0.5),
     ]
 )
-# Tops: kind, sleeve (0 none, 1 elbow, 2 wrist), hem (canonical height in metres),
+# Tops: kind, sleeve (-1 none, 1 elbow, 2 wrist), hem (canonical height in metres),
 # looseness (metres), where the skirt of a coat or dress ends (None: it has none).
 _TOPS = (
     *[("tee", 0.55, 0.14, 0.008, None)] * 6,
-    *[("tank", 0.0, 0.16, 0.006, None)] * 2,
+    *[("tank", -1.0, 0.16, 0.006, None)] * 2,
     *[("shirt", 1.95, 0.12, 0.012, None)] * 5,
     *[("jumper", 1.95, 0.15, 0.022, None)] * 4,
     *[("jacket", 1.98, 0.13, 0.03, None)] * 3,

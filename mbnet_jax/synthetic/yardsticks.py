@@ -1,0 +1,184 @@
+"""How hard a synthetic dataset is: chance, matching clothes, knowing the person.
+
+    python -m mbnet_jax.synthetic.yardsticks --root DIR
+
+Ranking by the colours of the clothes must do well where people keep their clothes
+and fall to chance where they change them; ranking by the true parameters of the
+person must be near 100 % throughout. DIR is generated first where it is not there.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mbnet_jax import parsing
+from mbnet_jax.retrieval import Labels, retrieval_metrics
+from mbnet_jax.synthetic.generate import (
+    DONE,
+    Shot,
+    generate,
+    image_path,
+    parsing_path,
+    plan,
+)
+from mbnet_jax.synthetic.identity import sample_identity
+from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
+
+RULES = ("general", "same_clothes", "clothes_changing")
+_BINS = (8, 4, 4)  # of hue, saturation and value
+_CHANCE_DRAWS = 10
+
+
+def read_options(root: Path) -> SyntheticOptions:
+    """The options that the dataset in `root` was made from.
+
+    Raises:
+      FileNotFoundError: if there is no complete dataset.
+      ValueError: if another version of the generator made it.
+    """
+    path = root / DONE
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: {root} holds no complete synthetic dataset: "
+            f"generate it"
+        )
+    record = json.loads(path.read_text())
+    if record["version"] != VERSION:
+        raise ValueError(
+            f"{path} was made by version {record['version']} of the generator, this is "
+            f"version {VERSION}: generate the dataset again"
+        )
+    return SyntheticOptions(**record["options"])
+
+
+def clothes_histogram(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Colours of upper and of lower clothes.
+
+    Args:
+      image: uint8 [h, w, 3] BGR.
+      label: uint8 [h, w] canonical labels.
+
+    Returns:
+      float32 [256]: square roots of two HSV histograms of 128 bins, each of which
+      sums to 1 (or is uniform where the garment cannot be seen), so that the inner
+      product is the Bhattacharyya coefficient.
+    """
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    parts = []
+    for garment in parsing.CLOTHING:
+        mask = (label == garment).astype(np.uint8)
+        counts = cv2.calcHist(
+            [hsv], [0, 1, 2], mask, _BINS, [0, 180, 0, 256, 0, 256]
+        ).ravel()
+        if not counts.sum():
+            counts = np.ones_like(counts)
+        parts.append(np.sqrt(counts / counts.sum()))
+    return np.concatenate(parts)
+
+
+def identity_vector(options: SyntheticOptions, shot: Shot) -> np.ndarray:
+    """The true parameters of a shot's person, float64 [d]."""
+    return sample_identity(options, shot.pid).parameters()
+
+
+def _labels(shots: Sequence[Shot]) -> Labels:
+    return Labels(
+        pid=np.array([shot.pid for shot in shots]),
+        camera=np.array([shot.camera for shot in shots]),
+        clothes=np.array([shot.outfit for shot in shots]),
+    )
+
+
+def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
+    """Scores of each yardstick on the queries and the gallery of a dataset.
+
+    Args:
+      root: a complete synthetic dataset.
+
+    Returns:
+      yardstick -> rule -> (mAP, Rank-1), in 0..1. Chance is the mean over ten draws
+      of random embeddings.
+    """
+    options = read_options(root)
+    shots = [shot for cell in plan(options) for shot in cell if shot.split != "train"]
+    query = [shot for shot in shots if shot.split == "query"]
+    gallery = [shot for shot in shots if shot.split == "gallery"]
+    if not query:
+        raise ValueError(
+            f"{root} has no test identities: nothing can be ranked; generate it with "
+            f"test_identities of at least 2"
+        )
+    labels = _labels(query), _labels(gallery)
+
+    def histograms(shots: Sequence[Shot]) -> np.ndarray:
+        return np.stack(
+            [
+                clothes_histogram(
+                    cv2.imread(str(image_path(root, shot))),
+                    np.array(Image.open(parsing_path(root, shot))),
+                )
+                for shot in shots
+            ]
+        )
+
+    def identities(shots: Sequence[Shot]) -> np.ndarray:
+        return np.stack([identity_vector(options, shot) for shot in shots])
+
+    def score(query_features, gallery_features):
+        scores = {}
+        for rule in RULES:
+            found = retrieval_metrics(
+                query_features,
+                labels[0],
+                gallery_features,
+                labels[1],
+                rule=rule,
+                ranks=(1,),
+            )
+            scores[rule] = (found.mAP, found.cmc[1])
+        return scores
+
+    rng = np.random.default_rng(0)
+    draws = [
+        score(*(rng.standard_normal((len(s), 16)) for s in (query, gallery)))
+        for _ in range(_CHANCE_DRAWS)
+    ]
+    chance = {
+        rule: tuple(np.mean([draw[rule] for draw in draws], axis=0).tolist())
+        for rule in RULES
+    }
+    return {
+        "chance": chance,
+        "clothes histogram": score(histograms(query), histograms(gallery)),
+        "true identity": score(identities(query), identities(gallery)),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table of the yardsticks."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, required=True, help="the dataset")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of a dataset that is not there yet"
+    )
+    args = parser.parse_args(arguments)
+    if not (args.root / DONE).exists():
+        generate(args.root, SyntheticOptions(seed=args.seed))
+    table = yardsticks(args.root)
+    heads = "".join(f"{rule.replace('_', '-'):>20}" for rule in RULES)
+    print(f"{'mAP / Rank-1, %':<20}{heads}")
+    for name, scores in table.items():
+        cells = "".join(
+            f"{100 * scores[rule][0]:>12.1f} / {100 * scores[rule][1]:>5.1f}"
+            for rule in RULES
+        )
+        print(f"{name:<20}{cells}")
+
+
+if __name__ == "__main__":
+    main()
