@@ -27,7 +27,8 @@ VIEW_OF_BRANCH = {
 
 @struct.dataclass
 class Outputs:
-    """What MBNet returns, float32. Dictionaries have one entry for each branch on.
+    """What MBNet returns, float32. Dictionaries have one entry for each branch on;
+    jit sorts their keys, so take the order of branches from `BRANCHES`.
 
     Attributes:
       features: branch -> [B, d], before the BNNeck (for the triplet loss).

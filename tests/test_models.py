@@ -1,0 +1,380 @@
+"""The parts of MBNet: shapes, parameter counts and mathematics."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from mbnet_jax.models import resnet
+from mbnet_jax.models.balance import Balance, combine
+from mbnet_jax.models.cfm import CrossAttention, CrossFusion, position_codes
+from mbnet_jax.models.fam import FeatureAttention
+from mbnet_jax.models.heads import POOLINGS, GeM, IdentityHead
+from mbnet_jax.models.ktm import KnowledgeTransfer
+from mbnet_jax.models.resnet import ResNet
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def shapes(module, *inputs, **kwargs):
+    """Shapes of the output and of the variables; computes nothing."""
+    init = functools.partial(module.init_with_output, **kwargs)
+    return jax.eval_shape(init, jax.random.key(0), *inputs)
+
+
+def count(tree):
+    return sum(x.size for x in jax.tree.leaves(tree))
+
+
+def randomize(tree):
+    """Replaces all parameters: biases that start at zero hide mistakes."""
+    return jax.tree.map(lambda x: jnp.asarray(0.5 * normal(*x.shape)), tree)
+
+
+# ResNet
+
+
+@pytest.mark.parametrize(
+    ("depth", "parameters"),
+    [("resnet18", 11_176_512), ("resnet34", 21_284_672), ("resnet50", 23_508_032)],
+)
+def test_parameter_counts_are_torchvisions_without_fc(depth, parameters):
+    _, variables = shapes(ResNet(depth), jnp.ones((1, 64, 32, 3)), train=False)
+    assert count(variables["params"]) == parameters
+
+
+@pytest.mark.parametrize("last_stride", [1, 2])
+@pytest.mark.parametrize("stem", resnet.STEMS)
+@pytest.mark.parametrize("depth", resnet.DEPTHS)
+def test_map_size(depth, stem, last_stride):
+    net = ResNet(depth, width=8, stem=stem, last_stride=last_stride)
+    out, _ = shapes(net, jnp.ones((2, 128, 64, 3)), train=False)
+    channels = 256 if depth == "resnet50" else 64
+    assert out.shape == (2, 128 // net.stride, 64 // net.stride, channels)
+    # The standard network, as published, shrinks by 32.
+    if (stem, last_stride) == ("imagenet", 2):
+        assert net.stride == 32
+
+
+def test_names_are_torchvisions():
+    _, variables = shapes(ResNet("resnet50"), jnp.ones((1, 64, 32, 3)), train=False)
+    block = variables["params"]["layer2_0"]
+    assert sorted(block) == [
+        *("bn1", "bn2", "bn3", "conv1", "conv2", "conv3"),
+        *("downsample_bn", "downsample_conv"),
+    ]
+    # torchvision's layer2.0.downsample.0.weight is [512, 256, 1, 1].
+    assert block["downsample_conv"]["kernel"].shape == (1, 1, 256, 512)
+    assert "downsample_conv" not in variables["params"]["layer2_1"]
+
+
+def test_padding_is_symmetric():
+    # XLA's "SAME" pads an even image on its right side only; torchvision on both.
+    module = resnet.conv(1, 3, 2, padding=1, dtype=jnp.float32, name="conv")
+    x = normal(1, 4, 4, 1)
+    kernel = normal(3, 3, 1, 1)
+    out = module.apply({"params": {"kernel": kernel}}, x)
+    padded = np.pad(x[0, :, :, 0], 1)
+    expected = [
+        [(padded[i : i + 3, j : j + 3] * kernel[..., 0, 0]).sum() for j in (0, 2)]
+        for i in (0, 2)
+    ]
+    np.testing.assert_allclose(out[0, :, :, 0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": "resnet51"}, "'resnet51'; known: .*resnet18.*resnet50"),
+        ({"stem": "big"}, "'big'; known: imagenet, small"),
+        ({"last_stride": 3}, "last_stride is 3; it must be 1 or 2"),
+    ],
+)
+def test_resnet_refuses_unknown_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        shapes(ResNet(**options), jnp.ones((1, 64, 32, 3)), train=False)
+
+
+def test_batch_norm_is_over_the_global_batch():
+    # Every device sees a different mean: statistics per device would differ.
+    x = normal(8, 8, 8, 3) + np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
+    block = resnet.Block(channels=4, stride=2, bottleneck=False)
+    variables = block.init(jax.random.key(0), x, train=False)
+    step = jax.jit(functools.partial(block.apply, train=True, mutable=["batch_stats"]))
+    whole = step(variables, x)
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    assert mesh.size == 8
+    parts = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
+    variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
+        step(variables, parts),
+        whole,
+    )
+
+
+# KTM and FAM
+
+
+def test_gate_scales_the_map():
+    x = normal(2, 4, 2, 16)
+    module = KnowledgeTransfer()
+    params = randomize(module.init(jax.random.key(0), x))
+    out, logits = module.apply(params, x)
+    gate = 1 / (1 + np.exp(-np.asarray(logits)))
+    assert logits.shape == (2, 4, 2, 1)
+    assert gate.std() > 0.1  # it differs from place to place
+    np.testing.assert_allclose(out, x * (1 + gate), rtol=1e-5)
+
+
+def test_gate_matches_numpy():
+    x = normal(1, 3, 3, 16)
+    module = KnowledgeTransfer()
+    params = randomize(module.init(jax.random.key(0), x))
+    _, logits = module.apply(params, x)
+    reduce, gate = params["params"]["reduce"], params["params"]["gate"]
+    hidden = np.maximum(x[0] @ reduce["kernel"][0, 0] + reduce["bias"], 0)
+    # At the middle of a 3x3 map the 3x3 kernel covers it all.
+    expected = (hidden * gate["kernel"][..., 0]).sum() + gate["bias"][0]
+    np.testing.assert_allclose(logits[0, 1, 1, 0], expected, rtol=1e-4)
+
+
+def fam_with_spatial_bias(bias):
+    """FAM whose spatial attention is sigmoid(bias) everywhere."""
+    x = normal(2, 4, 3, 16)
+    module = FeatureAttention()
+    params = randomize(module.init(jax.random.key(0), x))["params"]
+    params["spatial"] = {
+        "kernel": jnp.zeros_like(params["spatial"]["kernel"]),
+        "bias": jnp.array([bias]),
+    }
+    return x, params, *module.apply({"params": params}, x)
+
+
+def test_fam_is_the_identity_where_attention_is_zero():
+    x, _, out, attention = fam_with_spatial_bias(-1e4)
+    assert not attention.any()
+    np.testing.assert_array_equal(out, x)
+
+
+def test_fam_matches_numpy():
+    x, params, out, attention = fam_with_spatial_bias(0.0)
+    squeeze, excite = params["squeeze"], params["excite"]
+
+    def mlp(v):
+        hidden = np.maximum(v @ squeeze["kernel"] + squeeze["bias"], 0)
+        return hidden @ excite["kernel"] + excite["bias"]
+
+    channel = 1 / (1 + np.exp(-mlp(x.mean((1, 2))) - mlp(x.max((1, 2)))))
+    np.testing.assert_array_equal(attention, np.full((2, 4, 3, 1), 0.5))
+    np.testing.assert_allclose(
+        out, x + 0.5 * channel[:, None, None, :] * x, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_fam_attention_varies_and_is_in_the_unit_interval():
+    x = normal(2, 4, 3, 16)
+    module = FeatureAttention()
+    params = randomize(module.init(jax.random.key(0), x))
+    _, attention = module.apply(params, x)
+    assert attention.shape == (2, 4, 3, 1)
+    assert 0 <= attention.min() < attention.max() <= 1
+
+
+# CFM
+
+
+def test_position_codes_agree_between_grids():
+    fine, coarse = position_codes(9, 3, 16), position_codes(3, 1, 16)
+    # The centre of cell (1, 0) of the coarse grid is that of (4, 1) of the fine one.
+    np.testing.assert_allclose(fine[4 * 3 + 1], coarse[1], atol=1e-6)
+    distances = np.linalg.norm(fine[:, None] - fine[None], axis=-1)
+    assert distances[~np.eye(27, dtype=bool)].min() > 0.5  # each cell has its own
+
+
+def test_cross_attention_ignores_the_order_of_what_it_asks():
+    x, y = normal(2, 5, 8), normal(2, 7, 8)
+    module = CrossAttention(heads=2)
+    params = randomize(module.init(jax.random.key(0), x, y))
+    out = module.apply(params, x, y)
+    order = rng.permutation(7)
+    np.testing.assert_allclose(module.apply(params, x, y[:, order]), out, atol=1e-4)
+    # The answers follow the order of the questions.
+    order = rng.permutation(5)
+    np.testing.assert_allclose(
+        module.apply(params, x[:, order], y), out[:, order], atol=1e-4
+    )
+
+
+def test_cross_attention_to_equal_tokens_matches_numpy():
+    # Whatever its weights, attention over equal tokens returns their value.
+    x, y = normal(1, 3, 8), np.tile(normal(1, 1, 8), (1, 4, 1))
+    module = CrossAttention(heads=2)
+    params = randomize(module.init(jax.random.key(0), x, y))
+    p = params["params"]["attention"]
+    value = np.einsum("c,chd->hd", y[0, 0], p["value"]["kernel"]) + p["value"]["bias"]
+    answer = np.einsum("hd,hdc->c", value, p["out"]["kernel"]) + p["out"]["bias"]
+    z = x[0] + answer
+    z = (z - z.mean(-1, keepdims=True)) / z.std(-1, keepdims=True)
+    norm = params["params"]["norm"]
+    expected = z * norm["scale"] + norm["bias"]
+    np.testing.assert_allclose(
+        module.apply(params, x, y)[0], expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_fusion_is_symmetric_up_to_its_parameters():
+    # Exchanging the two maps and the two directions' parameters changes nothing.
+    mask, unrelated = normal(2, 4, 2, 6), normal(2, 4, 2, 6)
+    module = CrossFusion(width=8, heads=2)
+    apply = jax.jit(functools.partial(module.apply, train=False))
+    variables = module.init(jax.random.key(0), mask, unrelated, train=False)
+    params = randomize(variables["params"])
+    stats = variables["batch_stats"]
+    exchanged = {
+        **params,
+        "tokens_mask": params["tokens_unrelated"],
+        "tokens_unrelated": params["tokens_mask"],
+        "mask_asks": params["unrelated_asks"],
+        "unrelated_asks": params["mask_asks"],
+        "project": {"kernel": jnp.roll(params["project"]["kernel"], 8, axis=2)},
+    }
+    out = apply({"params": params, "batch_stats": stats}, mask, unrelated)
+    back = apply({"params": exchanged, "batch_stats": stats}, unrelated, mask)
+    np.testing.assert_allclose(out, back, atol=1e-4)
+    same = apply({"params": params, "batch_stats": stats}, unrelated, mask)
+    assert np.abs(out - same).max() > 0.1  # the directions do differ
+
+
+def test_fused_map_has_the_masks_grid():
+    module = CrossFusion(width=8, heads=2)
+    out, _ = shapes(module, normal(2, 4, 2, 6), normal(2, 6, 3, 10), train=False)
+    assert out.shape == (2, 4, 2, 8)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(8, 3), (6, 2)])
+def test_fusion_refuses_widths_that_do_not_divide(width, heads):
+    with pytest.raises(ValueError, match=f"fusion_width is {width}; .* multiple of"):
+        shapes(
+            CrossFusion(width=width, heads=heads), *normal(2, 1, 2, 2, 4), train=False
+        )
+
+
+# Heads and balance
+
+
+def test_poolings_match_numpy():
+    x = np.abs(normal(2, 4, 3, 5))
+    top, mean = x.max((1, 2)), x.mean((1, 2))
+    np.testing.assert_allclose(POOLINGS["avg"]()(x), mean, rtol=1e-6)
+    np.testing.assert_allclose(
+        POOLINGS["max_avg"]()(x), np.concatenate([top, mean], axis=1), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("p", [1.0, 3.0, 60.0])
+def test_gem_is_the_generalised_mean(p):
+    x = np.abs(normal(2, 4, 3, 5)) + 0.1
+    pooled = GeM().apply({"params": {"p": jnp.array([p])}}, x)
+    expected = (x.astype(np.float64) ** p).mean((1, 2)) ** (1 / p)
+    np.testing.assert_allclose(pooled, expected, rtol=1e-4)
+    assert (pooled >= x.mean((1, 2)) * 0.999).all() and (pooled <= x.max((1, 2))).all()
+
+
+@pytest.mark.parametrize(("pooling", "size"), [("max_avg", 10), ("gem", 5), ("avg", 5)])
+def test_head_normalises_the_feature_for_classifier_and_retrieval(pooling, size):
+    x = np.abs(normal(6, 4, 3, 5))
+    head = IdentityHead(num_classes=7, pooling=pooling)
+    variables = head.init(jax.random.key(0), x, train=True)
+    (feature, embedding, logits), _ = head.apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    kernel = variables["params"]["classifier"]["kernel"]
+    assert set(variables["params"]["classifier"]) == {"kernel"}
+    assert set(variables["params"]["bnneck"]) == {"scale"}
+    assert feature.shape == (6, size) and kernel.shape == (size, 7)
+
+    neck = (feature - feature.mean(0)) / np.sqrt(feature.var(0) + 1e-5)
+    np.testing.assert_allclose(
+        embedding, neck / np.linalg.norm(neck, axis=1, keepdims=True), atol=1e-4
+    )
+    np.testing.assert_allclose(logits, neck @ kernel, atol=1e-5)
+
+
+def test_head_refuses_an_unknown_pooling():
+    head = IdentityHead(num_classes=7, pooling="sum")
+    with pytest.raises(ValueError, match="'sum'; known: max_avg, gem, avg"):
+        shapes(head, normal(1, 2, 2, 4), train=False)
+
+
+def test_balance_starts_equal_and_stays_a_mean_of_one():
+    embeddings = [normal(5, 3), normal(5, 2), normal(5, 4)]
+    params = Balance().init(jax.random.key(0), embeddings)
+    np.testing.assert_array_equal(Balance().apply(params, embeddings), np.ones((5, 3)))
+    weights = Balance().apply(randomize(params), embeddings)
+    assert (weights >= 0).all() and np.std(weights) > 0.1
+    np.testing.assert_allclose(weights.mean(1), 1, rtol=1e-5)
+
+
+def test_combined_cosine_is_the_weighted_sum_of_cosines():
+    embeddings = [
+        e / np.linalg.norm(e, axis=1, keepdims=True)
+        for e in (normal(5, 3), normal(5, 2))
+    ]
+    weights = np.abs(normal(5, 2))
+    both = combine(embeddings, weights)
+    cosines = sum(
+        np.outer(w, w) * (e @ e.T) for w, e in zip(weights.T, embeddings, strict=True)
+    )
+    length = np.linalg.norm(weights, axis=1)
+    np.testing.assert_allclose(
+        both @ both.T, cosines / np.outer(length, length), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        combine(embeddings, None), np.concatenate(embeddings, 1) / 2**0.5, atol=1e-6
+    )
+
+
+def test_combined_passes_gradient_to_the_weights_alone():
+    def first(embedding, weights):
+        return combine([embedding, embedding[:, ::-1]], weights)[:, 0].sum()
+
+    to_embedding, to_weights = jax.grad(first, (0, 1))(normal(4, 3), np.ones((4, 2)))
+    assert not to_embedding.any()
+    assert to_weights.any()
+
+
+def test_bfloat16_computes_maps_and_keeps_attentions_in_float32():
+    x = jnp.asarray(normal(1, 4, 2, 16), jnp.bfloat16)
+    for module in (
+        KnowledgeTransfer(dtype=jnp.bfloat16),
+        FeatureAttention(dtype=jnp.bfloat16),
+    ):
+        (out, attention), variables = shapes(module, x)
+        assert (out.dtype, attention.dtype) == (jnp.bfloat16, jnp.float32)
+        assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    for module, inputs in (
+        (ResNet("resnet10", width=8, dtype=jnp.bfloat16), (jnp.ones((1, 64, 32, 3)),)),
+        (CrossFusion(8, 2, dtype=jnp.bfloat16), (x, x)),
+    ):
+        out, variables = shapes(module, *inputs, train=False)
+        assert out.dtype == jnp.bfloat16
+        assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_batch_norm_reduces_bfloat16_in_float32():
+    # 300 ones and a mean kept in bfloat16 (8 bits) would stop counting at 256.
+    norm = resnet.batch_norm(True, dtype=jnp.bfloat16, name="bn")
+    x = jnp.full((300, 1), 257.0, jnp.bfloat16) + jnp.arange(300)[:, None] % 2
+    variables = norm.init(jax.random.key(0), x)
+    _, updated = norm.apply(variables, x, mutable=["batch_stats"])
+    mean = updated["batch_stats"]["mean"]
+    assert mean.dtype == jnp.float32
+    np.testing.assert_allclose(mean, 0.1 * np.asarray(x, np.float32).mean(), rtol=1e-5)

@@ -1,0 +1,213 @@
+"""The whole network: what each switch changes, and what each loss trains."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mbnet_jax import losses
+from mbnet_jax.models import BRANCHES, MBNet
+
+rng = np.random.default_rng(0)
+SMALL = {
+    "num_classes": 5,
+    "backbone": "resnet10",
+    "width": 4,
+    "stem": "patch",
+    "mask_backbone": "resnet10",
+    "mask_width": 4,
+    "mask_stem": "patch",
+    "fusion_width": 8,
+    "fusion_heads": 2,
+}
+PID = jnp.array([0, 0, 1, 1, 2, 2])
+VIEWS = {
+    "global": jnp.asarray(rng.standard_normal((6, 64, 32, 3)), jnp.float32),
+    "clothing_unrelated": jnp.asarray(rng.standard_normal((6, 64, 64, 3)), jnp.float32),
+    "silhouette": jnp.asarray(rng.random((6, 32, 32, 1)) > 0.5, jnp.float32),
+}
+MODULES = ("knowledge_transfer", "feature_attention", "cross_fusion", "balance_weights")
+
+
+@functools.cache
+def forward(**options):
+    """Parameters at the seed, and outputs in training mode, of a small MBNet."""
+    model = MBNet(**{**SMALL, **options})
+
+    @jax.jit
+    def run(key):
+        variables = model.init(key, VIEWS, train=False)
+        out, stats = model.apply(variables, VIEWS, train=True, mutable=["batch_stats"])
+        return variables, out, stats
+
+    # This generator compiles several times faster than the default one.
+    return run(jax.random.key(0, impl="unsafe_rbg"))
+
+
+def variable_shapes(**options):
+    model = MBNet(**{**SMALL, **options})
+    init = functools.partial(model.init, train=False)
+    return jax.eval_shape(init, jax.random.key(0), VIEWS)
+
+
+def test_outputs():
+    _, out, _ = forward()
+    assert set(out.features) == set(BRANCHES)
+    sizes = {"global": 64, "clothing_unrelated": 64, "mask": 16}
+    for branch, size in sizes.items():
+        assert out.features[branch].shape == (6, size)
+        assert out.embeddings[branch].shape == (6, size)
+        assert out.logits[branch].shape == (6, 5)
+    assert out.gate.shape == out.gate_logits.shape == (6, 4, 2, 1)
+    assert out.attention.shape == (6, 4, 4, 1)
+    np.testing.assert_array_equal(out.balance, np.ones((6, 3)))
+    assert 0 <= out.gate.min() < out.gate.max() <= 1
+    vectors = [*out.embeddings.values(), out.combined]
+    for vector in vectors:
+        np.testing.assert_allclose(np.linalg.norm(vector, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("off", "kept"),
+    [
+        ({"branches": ("global", "clothing_unrelated")}, BRANCHES[:2]),
+        ({"branches": ("clothing_unrelated", "mask")}, BRANCHES[1:]),
+        ({"branches": ("mask", "global"), "cfm": False}, ("global",)),
+        ({"ktm": False, "balance": False}, BRANCHES[1:]),
+        ({"fam": False}, ("global",)),
+        ({"cfm": False}, BRANCHES[:2]),
+    ],
+    ids=str,
+)
+def test_switching_off_leaves_the_others_bit_equal(off, kept):
+    variables, out, stats = forward()
+    fewer_variables, fewer_out, fewer_stats = forward(**off)
+    for name in fewer_variables["params"]:
+        if name != "balance_weights" and (name in MODULES or "backbone" in name):
+            jax.tree.map(
+                np.testing.assert_array_equal,
+                fewer_variables["params"][name],
+                variables["params"][name],
+            )
+    for branch in kept:
+        for field in ("features", "embeddings", "logits"):
+            np.testing.assert_array_equal(
+                getattr(fewer_out, field)[branch], getattr(out, field)[branch]
+            )
+        name = f"{branch}_backbone"
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            fewer_stats["batch_stats"][name],
+            stats["batch_stats"][name],
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "modules"),
+    [
+        ({}, MODULES),
+        ({"branches": ("global",)}, MODULES[:1]),
+        ({"branches": ("global",), "ktm": False}, ()),
+        ({"branches": ("clothing_unrelated",)}, MODULES[1:2]),
+        ({"branches": ("mask",)}, ()),
+        ({"branches": ("mask", "global")}, (MODULES[0], MODULES[3])),
+        ({"ktm": False}, MODULES[1:]),
+        ({"fam": False}, (MODULES[0], *MODULES[2:])),
+        ({"cfm": False}, (*MODULES[:2], MODULES[3])),
+        ({"balance": False}, MODULES[:3]),
+    ],
+    ids=str,
+)
+def test_what_is_off_has_no_parameters(options, modules):
+    params = variable_shapes(**options)["params"]
+    branches = options.get("branches", BRANCHES)
+    parts = {f"{b}_{part}" for b in branches for part in ("backbone", "head")}
+    assert set(params) == parts | set(modules)
+
+
+def test_a_single_branch_is_its_own_combination():
+    _, out, _ = forward(branches=("mask",))
+    assert out.balance is None and out.gate is None and out.attention is None
+    np.testing.assert_allclose(out.combined, out.embeddings["mask"], rtol=1e-5)
+
+
+# Loss: the modules that its gradient reaches, and no other.
+TRAINED_BY = {
+    "distillation": {"global_backbone", "knowledge_transfer", "global_head"},
+    "gate_area": {"global_backbone", "knowledge_transfer"},
+    "background": {"clothing_unrelated_backbone", "feature_attention"},
+    "mask_identity": {
+        "mask_backbone",
+        "mask_head",
+        "cross_fusion",
+        "feature_attention",
+        "clothing_unrelated_backbone",
+    },
+    "balance": {"balance_weights"},
+}
+
+
+def test_each_loss_trains_its_modules_alone():
+    model = MBNet(**SMALL)
+    variables, _, _ = forward()
+    area = jnp.asarray(rng.random((6, 64, 32)) > 0.5, jnp.float32)
+    foreground = jnp.asarray(rng.random((6, 64, 64)) > 0.5, jnp.float32)
+
+    def terms(params):
+        variables_ = {**variables, "params": params}
+        out, _ = model.apply(variables_, VIEWS, train=True, mutable=["batch_stats"])
+        return {
+            "distillation": losses.distillation(
+                out.logits["global"], out.logits["clothing_unrelated"], 4.0
+            ),
+            "gate_area": losses.gate_area(out.gate_logits, area),
+            "background": losses.background_constraint(out.attention, foreground),
+            "mask_identity": losses.cross_entropy(out.logits["mask"], PID, 0.1),
+            "balance": losses.batch_hard_triplet(out.combined, PID),
+        }
+
+    gradients = jax.jit(jax.jacrev(terms))(variables["params"])
+    for loss, gradient in gradients.items():
+        reached = {
+            name
+            for name, part in gradient.items()
+            if any(np.any(x) for x in jax.tree.leaves(part))
+        }
+        assert reached == TRAINED_BY[loss], loss
+
+
+def test_bfloat16_is_near_float32_with_float32_results():
+    variables, out, _ = forward()
+    _, out_16, stats_16 = forward(dtype="bfloat16")
+    for tree in (variables, out_16, stats_16):
+        assert {x.dtype for x in jax.tree.leaves(tree)} == {jnp.dtype("float32")}
+    for branch in BRANCHES:
+        near = out_16.features[branch]
+        exact = out.features[branch]
+        assert (near != exact).any()  # the field is not ignored
+        error = np.linalg.norm(near - exact) / np.linalg.norm(exact)
+        assert error < 0.05, branch
+
+
+@pytest.mark.parametrize(
+    ("options", "views", "message"),
+    [
+        ({"branches": ("global", "legs")}, VIEWS, "'legs'.*one or more of .*'mask'"),
+        ({"branches": ()}, VIEWS, "name one or more of"),
+        (
+            {},
+            {"global": VIEWS["global"]},
+            r"'clothing_unrelated' needs the view .* there are \['global'\]",
+        ),
+        ({"branches": ("mask",)}, {"mask": 0}, "needs the view 'silhouette'"),
+        ({"mask_backbone": "vgg"}, VIEWS, "unknown backbone 'vgg'"),
+    ],
+)
+def test_bad_input_is_refused_by_name(options, views, message):
+    model = MBNet(**{**SMALL, **options})
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(
+            functools.partial(model.init, train=False), jax.random.key(0), views
+        )
