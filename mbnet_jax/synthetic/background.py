@@ -16,7 +16,7 @@ _WALL_METRES, _FLOOR_METRES, _WALL_HEIGHT = 16, 4, 4
 
 def _dull(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
     """A nearly grey colour, RGB."""
-    return np.clip(rng.uniform(low, high) * np.exp(rng.normal(0, 0.08, 3)), 0, 1)
+    return np.clip(rng.uniform(low, high) * np.exp(rng.normal(0, 0.05, 3)), 0, 1)
 
 
 def _bright(rng: np.random.Generator) -> tuple[float, ...]:
@@ -55,28 +55,6 @@ def make_floor(rng: np.random.Generator) -> np.ndarray:
         image[:, ::step] *= 0.6
         image[:, 1::step] *= 0.7
     return np.clip(cv2.GaussianBlur(image, (0, 0), 0.8), 0, 1)
-
-
-def _stroller(image: np.ndarray, rng: np.random.Generator, x: int, base: int) -> None:
-    """A far passer-by painted on a wall texture whose rows grow upwards."""
-    tall = int(TEXELS * rng.uniform(1.3, 1.8))
-    top, legs, skin = _bright(rng), _bright(rng), _dull(rng, 0.3, 0.75).tolist()
-    wide = tall // 9
-
-    def box(low, high, half, colour):
-        cv2.rectangle(
-            image,
-            (x - half, base + int(low * tall)),
-            (x + half, base + int(high * tall)),
-            colour,
-            -1,
-        )
-
-    box(0.0, 0.5, wide - 2, legs)
-    box(0.0, 0.4, 1, (0.15, 0.15, 0.15))
-    box(0.45, 0.84, wide, top)
-    centre = (x, base + int(0.92 * tall))
-    cv2.ellipse(image, centre, (tall // 16, tall // 12), 0, 0, 360, skin, -1)
 
 
 def make_wall(rng: np.random.Generator) -> np.ndarray:
@@ -131,8 +109,6 @@ def make_wall(rng: np.random.Generator) -> np.ndarray:
         x, w, h = rng.uniform(0, width), rng.uniform(15, 60), rng.uniform(20, 60)
         box(x, 0, w, h, _bright(rng))
         box(x, h - 4, w, 4, (0.2, 0.2, 0.2))
-    for _ in range(rng.integers(3, 8)):
-        _stroller(image, rng, int(rng.uniform(0, width)), int(rng.uniform(0, 8)))
     image[:6] *= 0.6
     return np.clip(cv2.GaussianBlur(image, (0, 0), 1.2), 0, 1)
 
@@ -189,7 +165,7 @@ def draw_occluder(
     """
     height, width = label.shape
     what = rng.choice(("box", "pole", "side", "rail"))
-    colour = np.float32(rng.uniform(0.1, 0.8, 3))
+    colour = np.float32(_bright(rng))
     row, column = np.indices(label.shape)
     if what == "box":
         left, right = np.sort(rng.uniform(-0.2, 1.2, 2)) * width

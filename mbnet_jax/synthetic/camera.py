@@ -51,17 +51,17 @@ def make_camera(options: SyntheticOptions, number: int) -> Camera:
     rng = options.rng(CAMERA, number)
     light = np.array([rng.uniform(-1, 1), rng.uniform(0.6, 1.6), rng.uniform(-0.3, 1)])
     nearest = rng.uniform(4.0, 8.0)
-    ambient = rng.uniform(0.55, 0.8)
-    warmth = rng.normal(0, 0.07)
+    ambient = rng.uniform(0.65, 0.9)
+    warmth = rng.normal(0, 0.06)
     return Camera(
         height=rng.uniform(1.8, 3.8),
         distance=(nearest, nearest * 1.5),
         yaw=rng.uniform(-np.pi, np.pi),
         light=light / np.linalg.norm(light),
         ambient=ambient,
-        key=rng.uniform(1.25, 1.5) - ambient,
+        key=rng.uniform(1.3, 1.5) - ambient,
         cast=np.exp(np.array([warmth, rng.normal(0, 0.03), -warmth])),
-        contrast=rng.uniform(0.85, 1.2),
+        contrast=rng.uniform(0.88, 1.15),
         blur=rng.uniform(0.2, 0.7),
         noise=rng.uniform(0.008, 0.025),
         resolution=rng.uniform(0.7, 1.0),
@@ -144,7 +144,7 @@ def expose(
       uint8 [h, w, 3] RGB, and the JPEG quality to store it with.
     """
     height, width = image.shape[:2]
-    gain = camera.cast * np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.015, 3))
+    gain = camera.cast * np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.015, 3))
     image = np.clip(image * gain, 0, 1.2) ** camera.contrast
     small = camera.resolution * rng.uniform(0.8, 1.0) * max(1.0, 128 / height)
     if small < 1:

@@ -85,7 +85,11 @@ class Identity:
 
 def sample_identity(options: SyntheticOptions, pid: int) -> Identity:
     """The person with number `pid` of the dataset."""
-    rng = options.rng(IDENTITY, pid)
+    return random_identity(options.rng(IDENTITY, pid))
+
+
+def random_identity(rng: np.random.Generator) -> Identity:
+    """Anybody, drawn from `rng`."""
     female = rng.random() < 0.5
     race = rng.dirichlet((0.35, 0.35, 0.45))
     age = rng.beta(1.2, 2.0)  # 0 young adult, 1 old

@@ -10,7 +10,7 @@ VERSION = 1
 MAX_OUTFITS = 12  # what a person can draw without wearing a garment twice
 
 # First spawn key of each kind of random stream.
-WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE = range(5)
+WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY = range(6)
 
 
 @dataclasses.dataclass(frozen=True)

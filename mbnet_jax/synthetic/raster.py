@@ -43,22 +43,26 @@ def rasterize(
     """
     corners = points[faces].astype(np.float32)  # [F, 3, 3]
     x, y, depth = corners[..., 0], corners[..., 1], corners[..., 2]
+    # NumPy's reductions are slow along an axis of three.
+    left, right = (f(f(x[:, 0], x[:, 1]), x[:, 2]) for f in (np.minimum, np.maximum))
+    upper, lower = (f(f(y[:, 0], y[:, 1]), y[:, 2]) for f in (np.minimum, np.maximum))
+    nearest = np.minimum(np.minimum(depth[:, 0], depth[:, 1]), depth[:, 2])
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (
         y[:, 1] - y[:, 0]
     )
     # Rows grow downwards, so a triangle that faces the camera has negative area.
-    first_column = np.maximum(np.ceil(x.min(1) - 0.5), 0).astype(np.int64)
-    first_row = np.maximum(np.ceil(y.min(1) - 0.5), 0).astype(np.int64)
-    columns = np.minimum(np.floor(x.max(1) - 0.5), width - 1).astype(np.int64)
+    first_column = np.maximum(np.ceil(left - 0.5), 0).astype(np.int64)
+    first_row = np.maximum(np.ceil(upper - 0.5), 0).astype(np.int64)
+    columns = np.minimum(np.floor(right - 0.5), width - 1).astype(np.int64)
     columns = columns - first_column + 1
-    rows = np.minimum(np.floor(y.max(1) - 0.5), height - 1).astype(np.int64)
+    rows = np.minimum(np.floor(lower - 0.5), height - 1).astype(np.int64)
     rows = rows - first_row + 1
     drawn = (
         (columns > 0)
         & (rows > 0)
         & (np.abs(area) > 1e-9)
         & ((area < 0) | two_sided)
-        & (depth.min(1) > 0)
+        & (nearest > 0)
     )
     drawn = np.flatnonzero(drawn)
     if not len(drawn):
@@ -88,7 +92,7 @@ def rasterize(
     which, pixel = which[inside], (row * width + column)[inside]
     weights = np.stack([w0[inside], w1[inside], w2[inside]], axis=1)
 
-    z = (weights * depth[which]).sum(1)
+    z = np.einsum("nk,nk->n", weights, depth[which])
     low, high = z.min(initial=np.inf), z.max(initial=0)
     steps = ((z - low) / max(high - low, 1e-6) * (2**30)).astype(np.int64)
     key = (steps << 32) | np.arange(len(inside))

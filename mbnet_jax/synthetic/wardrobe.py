@@ -162,7 +162,7 @@ def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
             kind=kind,
             end=end + rng.uniform(-0.02, 0.04),
             looseness=looseness * rng.uniform(0.8, 1.2),
-            pattern=str(rng.choice(("plain",) * 6 + ("stripes", "check"))),
+            pattern=str(rng.choice(("plain",) * 7 + ("check",))),
             scale=rng.uniform(0.06, 0.12),
             colours=colours(dull=True),
         )
@@ -175,18 +175,25 @@ def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
 def sample_outfits(
     options: SyntheticOptions, wardrobe: Wardrobe, pid: int, female: bool
 ) -> list[Outfit]:
+    """The outfits of the person with number `pid` of the dataset."""
+    rng = options.rng(OUTFITS, pid)
+    return random_outfits(rng, wardrobe, female, options.outfits)
+
+
+def random_outfits(
+    rng: np.random.Generator, wardrobe: Wardrobe, female: bool, count: int
+) -> list[Outfit]:
     """A person's outfits: no top and no bottom is worn in two of them.
 
     Skirts and dresses are worn by women alone; everything else by everybody.
     Most outfits go with the person's usual shoes.
     """
-    rng = options.rng(OUTFITS, pid)
     tops = [k for k, top in enumerate(wardrobe.tops) if female or top.kind != "dress"]
     bottoms = [
         k for k, item in enumerate(wardrobe.bottoms) if female or item.kind != "skirt"
     ]
-    tops = rng.choice(tops, options.outfits, replace=False)
-    bottoms = rng.choice(bottoms, options.outfits, replace=False)
+    tops = rng.choice(tops, count, replace=False)
+    bottoms = rng.choice(bottoms, count, replace=False)
     usual = rng.integers(len(wardrobe.shoes))
     outfits = []
     for top, bottom in zip(tops, bottoms, strict=True):
