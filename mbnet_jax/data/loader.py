@@ -6,6 +6,7 @@ The host only reads, decodes and resizes. A batch is a dict of `image` uint8
 """
 
 import functools
+import io
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +15,7 @@ import cv2
 import grain
 import jax
 import numpy as np
+from PIL import Image
 
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
@@ -34,17 +36,9 @@ def decode(example: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray
     image = cv2.imdecode(
         np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR_RGB
     )
-    parsing = cv2.imdecode(
-        np.frombuffer(example["parsing"], np.uint8), cv2.IMREAD_UNCHANGED
-    )
-    if image is None or parsing is None:
-        what = "image" if image is None else "parsing map"
-        raise ValueError(f"the {what} of {name} cannot be decoded; replace the file")
-    if parsing.ndim != 2 or parsing.max() >= NUM_LABELS:
-        raise ValueError(
-            f"the parsing map of {name} must be one channel of labels below "
-            f"{NUM_LABELS}, not shape {parsing.shape} up to {parsing.max()}"
-        )
+    if image is None:
+        raise ValueError(f"the image of {name} cannot be decoded; replace the file")
+    parsing = _decode_parsing(example["parsing"], name)
     height, width = size
     if image.shape[:2] != size:
         shrinks = image.shape[0] > height
@@ -56,6 +50,23 @@ def decode(example: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray
     if parsing.shape != size:
         parsing = cv2.resize(parsing, (width, height), interpolation=cv2.INTER_NEAREST)
     return image, parsing
+
+
+def _decode_parsing(encoded: bytes, name: str) -> np.ndarray:
+    # OpenCV would turn a palette's indices, which are the labels, into colours.
+    try:
+        picture = Image.open(io.BytesIO(encoded))
+        parsing = np.asarray(picture)
+    except OSError as error:
+        raise ValueError(
+            f"the parsing map of {name} cannot be decoded; replace the file"
+        ) from error
+    if picture.mode not in ("L", "P") or parsing.max() >= NUM_LABELS:
+        raise ValueError(
+            f"the parsing map of {name} must have one channel of labels below "
+            f"{NUM_LABELS}; it has mode {picture.mode} and values up to {parsing.max()}"
+        )
+    return parsing
 
 
 def load_example(split: Split, index: int, size: tuple[int, int]) -> dict:
