@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from mbnet_jax.models import resnet
+from mbnet_jax.models import layers, resnet
 from mbnet_jax.models.balance import Balance, combine
 from mbnet_jax.models.cfm import CrossAttention, CrossFusion, position_codes
 from mbnet_jax.models.fam import FeatureAttention
@@ -77,7 +77,7 @@ def test_names_are_torchvisions():
 
 def test_padding_is_symmetric():
     # XLA's "SAME" pads an even image on its right side only; torchvision on both.
-    module = resnet.conv(1, 3, 2, padding=1, dtype=jnp.float32, name="conv")
+    module = layers.conv(1, 3, 2, padding=1, dtype=jnp.float32, name="conv")
     x = normal(1, 4, 4, 1)
     kernel = normal(3, 3, 1, 1)
     out = module.apply({"params": {"kernel": kernel}}, x)
@@ -117,6 +117,15 @@ def test_batch_norm_is_over_the_global_batch():
         functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
         step(variables, parts),
         whole,
+    )
+
+
+def test_max_over_passes_the_gradient_to_the_first_maximum():
+    x = jnp.array([[1.0, 5.0, 2.0], [-3.0, -1.0, -1.0]])
+    value, pull = jax.vjp(functools.partial(layers.max_over, axis=1), x)
+    np.testing.assert_array_equal(value, [5, -1])
+    np.testing.assert_array_equal(
+        pull(jnp.array([2.0, 7.0]))[0], [[0, 2, 0], [0, 7, 0]]
     )
 
 
@@ -371,7 +380,7 @@ def test_bfloat16_computes_maps_and_keeps_attentions_in_float32():
 
 def test_batch_norm_reduces_bfloat16_in_float32():
     # 300 ones and a mean kept in bfloat16 (8 bits) would stop counting at 256.
-    norm = resnet.batch_norm(True, dtype=jnp.bfloat16, name="bn")
+    norm = layers.batch_norm(True, dtype=jnp.bfloat16, name="bn")
     x = jnp.full((300, 1), 257.0, jnp.bfloat16) + jnp.arange(300)[:, None] % 2
     variables = norm.init(jax.random.key(0), x)
     _, updated = norm.apply(variables, x, mutable=["batch_stats"])

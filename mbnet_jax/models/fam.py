@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mbnet_jax.models.layers import max_over, max_over_positions
+
 
 class FeatureAttention(nn.Module):
     """Channel attention, then spatial attention, with a residual path.
@@ -41,14 +43,14 @@ class FeatureAttention(nn.Module):
             ]
         )
         x_32 = x.astype(jnp.float32)
-        channel = nn.sigmoid(mlp(x_32.mean((1, 2))) + mlp(x_32.max((1, 2))))
+        channel = nn.sigmoid(mlp(x_32.mean((1, 2))) + mlp(max_over_positions(x_32)))
         weighted = x * channel[:, None, None, :].astype(x.dtype)
 
         weighted_32 = weighted.astype(jnp.float32)
         summary = jnp.concatenate(
             [
                 weighted_32.mean(-1, keepdims=True),
-                weighted_32.max(-1, keepdims=True),
+                max_over(weighted_32, axis=-1)[..., None],
             ],
             axis=-1,
         )

@@ -4,12 +4,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.resnet import batch_norm, known
-
-
-def l2_normalize(x: jax.Array) -> jax.Array:
-    """Scales the last axis to length 1; a zero vector stays zero."""
-    return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))
+from mbnet_jax.models.layers import (
+    batch_norm,
+    known,
+    l2_normalize,
+    max_over_positions,
+)
 
 
 class GeM(nn.Module):
@@ -26,7 +26,7 @@ class GeM(nn.Module):
 
 
 def _max_avg(x: jax.Array) -> jax.Array:
-    return jnp.concatenate([x.max((1, 2)), x.mean((1, 2))], axis=-1)
+    return jnp.concatenate([max_over_positions(x), x.mean((1, 2))], axis=-1)
 
 
 # name: a function that makes the pooling, [B, h, w, c] to [B, c] or [B, 2 c].

@@ -18,6 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mbnet_jax.models.layers import batch_norm, conv, known
+
 # name: (blocks of each of the four stages, whether the blocks are bottlenecks).
 # resnet10 is not in the paper: one block a stage, for small images on a CPU.
 DEPTHS = {
@@ -43,51 +45,6 @@ STEMS = {
     "small": Stem(3, 2, 1, False),
     "patch": Stem(4, 4, 0, False),
 }
-
-_he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-
-
-def known(kind: str, name: str, table) -> Any:
-    """Returns `table[name]`.
-
-    Raises:
-      ValueError: if there is no such entry; it names those that there are.
-    """
-    if name not in table:
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
-    return table[name]
-
-
-def conv(
-    channels: int, kernel: int, stride: int = 1, *, padding: int, dtype, name: str
-) -> nn.Conv:
-    """A convolution without bias and with symmetric padding, NHWC."""
-    return nn.Conv(
-        channels,
-        (kernel, kernel),
-        strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        use_bias=False,
-        kernel_init=_he_init,
-        dtype=dtype,
-        name=name,
-    )
-
-
-def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.BatchNorm:
-    """Batch normalisation with torchvision's constants.
-
-    Statistics are over the global batch: under jit they need no axis name, however
-    the batch is sharded. They are computed and kept in float32.
-    """
-    return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        use_bias=use_bias,
-        dtype=dtype,
-        name=name,
-    )
 
 
 class Block(nn.Module):
