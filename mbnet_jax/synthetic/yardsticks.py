@@ -30,7 +30,8 @@ from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
 
 RULES = ("general", "same_clothes", "clothes_changing")
-_BINS = (8, 4, 4)  # of hue, saturation and value
+_BINS = (6, 12, 12)  # of CIE L, a and b
+_LAB_RANGE = ((0, 100), (-50, 50), (-50, 50))
 _CHANCE_DRAWS = 10
 
 
@@ -64,20 +65,23 @@ def clothes_histogram(image: np.ndarray, label: np.ndarray) -> np.ndarray:
       label: uint8 [h, w] canonical labels.
 
     Returns:
-      float32 [256]: square roots of two HSV histograms of 128 bins, each of which
-      sums to 1 (or is uniform where the garment cannot be seen), so that the inner
-      product is the Bhattacharyya coefficient.
+      float64 [1728]: square roots of two CIE Lab histograms of 864 bins, each of
+      which sums to 1 (and is uniform where the garment cannot be seen), so that the
+      inner product is the Bhattacharyya coefficient. Counts are spread over
+      neighbouring bins: a camera's cast moves a colour a little.
     """
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    lab = cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_BGR2LAB)
     parts = []
     for garment in parsing.CLOTHING:
-        mask = (label == garment).astype(np.uint8)
-        counts = cv2.calcHist(
-            [hsv], [0, 1, 2], mask, _BINS, [0, 180, 0, 256, 0, 256]
-        ).ravel()
+        counts, _ = np.histogramdd(lab[label == garment], _BINS, _LAB_RANGE)
+        for axis in range(3):
+            edges = [(int(k == axis),) * 2 for k in range(3)]
+            padded = np.moveaxis(np.pad(counts, edges, mode="edge"), axis, 0)
+            spread = padded[:-2] / 4 + padded[1:-1] / 2 + padded[2:] / 4
+            counts = np.moveaxis(spread, 0, axis)
         if not counts.sum():
             counts = np.ones_like(counts)
-        parts.append(np.sqrt(counts / counts.sum()))
+        parts.append(np.sqrt(counts / counts.sum()).ravel())
     return np.concatenate(parts)
 
 

@@ -1,0 +1,190 @@
+"""The synthetic dataset as files: determinism, restarts, labels, cells."""
+
+import itertools
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mbnet_jax import parsing
+from mbnet_jax.synthetic import SyntheticOptions, generate
+from mbnet_jax.synthetic.generate import DONE, plan
+from mbnet_jax.synthetic.render import render
+
+OPTIONS = SyntheticOptions(
+    train_identities=2,
+    test_identities=2,
+    outfits=2,
+    cameras=2,
+    train_images=2,
+    test_images=3,
+    seed=5,
+)
+
+
+def contents(root):
+    """Every file's bytes by its path in `root`."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("synthetic") / "made"
+    assert generate(root, OPTIONS, workers=1, progress=False) == root
+    return root
+
+
+def test_every_cell_has_its_images_and_parsing_maps(dataset):
+    def cells(split):
+        return {path.stem for path in (dataset / split).glob("*.jpg")}
+
+    def names(pids, numbers):
+        return {
+            f"{pid:04d}_{outfit}_c{camera}_{number}"
+            for pid, outfit, camera, number in itertools.product(
+                pids, (1, 2), (1, 2), numbers
+            )
+        }
+
+    assert cells("train") == names((1, 2), (1, 2))
+    assert cells("query") == names((3, 4), (1,))
+    assert cells("gallery") == names((3, 4), (2, 3))
+    for split in ("train", "query", "gallery"):
+        maps = {p.stem for p in (dataset / "parsing" / split).glob("*.png")}
+        assert maps == cells(split)
+    assert json.loads((dataset / DONE).read_text()) == OPTIONS.record()
+
+
+def test_images_and_maps_have_the_size_asked_for(dataset):
+    for path in (dataset / "query").glob("*.jpg"):
+        assert cv2.imread(str(path)).shape == (128, 64, 3)
+        picture = Image.open(dataset / "parsing" / "query" / f"{path.stem}.png")
+        assert picture.mode == "P"
+        assert picture.size == (64, 128)
+        assert picture.getpalette()[:24] == [c for rgb in parsing.PALETTE for c in rgb]
+
+
+def test_parsing_maps_are_of_a_person_the_right_way_up(dataset):
+    seen = set()
+    in_order = maps = 0
+    for path in sorted((dataset / "parsing").rglob("*.png")):
+        label = np.array(Image.open(path))
+        seen |= set(np.unique(label).tolist())
+        share = (label != parsing.BACKGROUND).mean()
+        assert 0.08 < share < 0.6, path
+        rows = {k: np.nonzero(label == k)[0] for k in range(parsing.NUM_LABELS)}
+        order = (parsing.HEAD, parsing.UPPER_CLOTHES, parsing.SHOES)
+        if all(len(rows[k]) for k in order):  # An occluder may hide the shoes.
+            heights = [rows[k].mean() for k in order]
+            in_order += heights == sorted(heights)
+            maps += 1
+    assert seen <= set(range(parsing.NUM_LABELS))
+    assert seen >= {*parsing.CLOTHING, *parsing.CLOTHING_UNRELATED}
+    assert maps > 30
+    assert in_order == maps
+
+
+def test_workers_do_not_change_a_byte(dataset, tmp_path):
+    generate(tmp_path / "two", OPTIONS, workers=2, progress=False)
+    assert contents(tmp_path / "two") == contents(dataset)
+
+
+def test_a_stopped_run_is_finished_and_finished_images_are_kept(dataset, tmp_path):
+    root = tmp_path / "stopped"
+    generate(root, OPTIONS, workers=1, progress=False)
+    # As it would be after a kill: begun, not done, images and a map missing.
+    (root / DONE).rename(root / "dataset.partial.json")
+    gone = sorted((root / "train").glob("*.jpg"))[:3]
+    for path in gone:
+        path.unlink()
+    next((root / "parsing" / "gallery").glob("*.png")).unlink()
+    kept = sorted((root / "query").glob("*.jpg"))[0]
+    kept.write_bytes(b"kept as it is")
+    generate(root, OPTIONS, workers=1, progress=False)
+    made, expected = contents(root), contents(dataset)
+    assert made.pop(f"query/{kept.name}") == b"kept as it is"
+    expected.pop(f"query/{kept.name}")
+    assert made == expected
+
+
+def test_a_complete_dataset_is_left_alone_and_other_options_replace_it(tmp_path):
+    small = SyntheticOptions(
+        train_identities=1, test_identities=1, outfits=1, cameras=1, train_images=1
+    )
+    root = generate(tmp_path / "a", small, workers=1, progress=False)
+    image = next((root / "train").glob("*.jpg"))
+    image.write_bytes(b"left alone")
+    generate(root, small, workers=1, progress=False)
+    assert image.read_bytes() == b"left alone"
+
+    other = SyntheticOptions(
+        train_identities=1, test_identities=0, outfits=1, cameras=1, seed=1
+    )
+    generate(root, other, workers=1, progress=False)
+    assert image.read_bytes() != b"left alone"
+    assert len(list((root / "train").glob("*.jpg"))) == 3
+    assert not any((root / "query").iterdir())
+    assert json.loads((root / DONE).read_text()) == other.record()
+
+
+def test_foreign_folders_are_never_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="not a synthetic dataset"):
+        generate(tmp_path, OPTIONS, progress=False)
+    assert contents(tmp_path) == {"thesis.txt": b"precious"}
+
+
+def test_an_image_depends_on_nothing_but_its_own_numbers():
+    more = SyntheticOptions(
+        **{**vars(OPTIONS), "train_identities": 9, "train_images": 7, "cameras": 4}
+    )
+    for one, other in zip(
+        render(OPTIONS, 2, 1, 2, 1), render(more, 2, 1, 2, 1), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert (render(OPTIONS, 2, 1, 2, 1)[0] != render(OPTIONS, 2, 1, 2, 2)[0]).any()
+
+
+def test_size_scales_the_picture_and_not_the_scene():
+    large = SyntheticOptions(**{**vars(OPTIONS), "height": 256, "width": 128})
+    small_label, large_label = (render(o, 1, 1, 1, 1)[1] for o in (OPTIONS, large))
+    assert large_label.shape == (256, 128)
+    assert (large_label[::2, ::2] == small_label).mean() > 0.96
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("outfits", 13),
+        ("test_images", 1),
+        ("cameras", 0),
+        ("height", 63),
+        ("seed", -1),
+        ("train_identities", 10_000),
+        ("width", 64.0),
+    ],
+)
+def test_options_that_cannot_be_met_are_named(name, value):
+    with pytest.raises(ValueError, match=name):
+        SyntheticOptions(**{name: value})
+
+
+def test_workers_must_be_positive(tmp_path):
+    with pytest.raises(ValueError, match="workers"):
+        generate(tmp_path, OPTIONS, workers=0)
+
+
+def test_plan_counts_the_default_dataset():
+    shots = [shot for cell in plan(SyntheticOptions()) for shot in cell]
+    count = {
+        split: sum(shot.split == split for shot in shots)
+        for split in ("train", "query", "gallery")
+    }
+    assert count == {"train": 64 * 3 * 4 * 3, "query": 384, "gallery": 384}
+    assert len({shot.stem for shot in shots}) == len(shots)
