@@ -104,6 +104,7 @@ def test_a_stopped_run_is_finished_and_finished_images_are_kept(dataset, tmp_pat
     for path in gone:
         path.unlink()
     next((root / "parsing" / "gallery").glob("*.png")).unlink()
+    (root / "query" / "0003_1_c1_1.jpg.7.part").write_bytes(b"half")
     kept = sorted((root / "query").glob("*.jpg"))[0]
     kept.write_bytes(b"kept as it is")
     generate(root, OPTIONS, workers=1, progress=False)

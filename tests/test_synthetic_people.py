@@ -196,7 +196,9 @@ def test_people_share_garments_and_never_repeat_one():
             worn.setdefault(("top", outfit.top_number), set()).add(pid)
             worn.setdefault(("bottom", outfit.bottom_number), set()).add(pid)
     # 96 people with 3 outfits each: no garment tells who wears it.
-    assert min(len(people) for people in worn.values()) >= 3
+    counts = [len(people) for people in worn.values()]
+    assert min(counts) >= 2
+    assert np.median(counts) >= 6
 
 
 def test_clothes_leave_the_head_and_the_hands_alone():

@@ -1,7 +1,7 @@
 """Write a synthetic dataset: images, parsing maps and what they were made from.
 
 Every file follows from the options alone, so workers, order and restarts make no
-difference to a byte.
+difference to a byte (on one machine: another NumPy or OpenCV may round otherwise).
 """
 
 import dataclasses
@@ -107,7 +107,9 @@ def generate(
     _prepare(root, options)
 
     tasks = list(plan(options))
-    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    cpus = (
+        len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    )
     workers = min(workers or cpus, cpus, len(tasks))
     total = sum(map(len, tasks))
     make = functools.partial(_make_shots, root, options)
@@ -148,6 +150,8 @@ def _prepare(root: Path, options: SyntheticOptions) -> None:
         for folder in (*SPLITS, "parsing"):
             shutil.rmtree(root / folder, ignore_errors=True)
         _write(root / _BEGUN, json.dumps(options.record(), indent=2).encode())
+    for part in root.rglob("*.part"):  # Of a run that was killed as it wrote.
+        part.unlink()
     for split in SPLITS:
         (root / split).mkdir(exist_ok=True)
         (root / "parsing" / split).mkdir(parents=True, exist_ok=True)
