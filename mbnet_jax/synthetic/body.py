@@ -13,27 +13,16 @@ from importlib import resources
 import numpy as np
 
 BODY, SKIRT, HAIR = 0, 1, 2  # values of Body.face_mesh
+# Each chain hangs from the bone before it.
+_CHAINS = (
+    ("pelvis", "spine_01", "spine_02", "spine_03", "neck_01", "head"),
+    ("spine_03", "clavicle_l", "upperarm_l", "lowerarm_l", "hand_l"),
+    ("spine_03", "clavicle_r", "upperarm_r", "lowerarm_r", "hand_r"),
+    ("pelvis", "thigh_l", "calf_l", "foot_l", "ball_l"),
+    ("pelvis", "thigh_r", "calf_r", "foot_r", "ball_r"),
+)
 _PARENTS = {
-    "pelvis": None,
-    "spine_01": "pelvis",
-    "spine_02": "spine_01",
-    "spine_03": "spine_02",
-    "neck_01": "spine_03",
-    "head": "neck_01",
-    **{
-        f"{bone}_{side}": parent if parent[-1] in "s3" else f"{parent}_{side}"
-        for side in "lr"
-        for bone, parent in (
-            ("clavicle", "spine_03"),
-            ("upperarm", "clavicle"),
-            ("lowerarm", "upperarm"),
-            ("hand", "lowerarm"),
-            ("thigh", "pelvis"),
-            ("calf", "thigh"),
-            ("foot", "calf"),
-            ("ball", "foot"),
-        )
-    },
+    bone: parent for chain in _CHAINS for parent, bone in itertools.pairwise(chain)
 }
 # Middle of each phenotype (age: a grown adult's; a third of each ancestry).
 _NEUTRAL = (0.5, 0.8, 0.5, 0.5, 0.5, 0.5, 0.5, 1 / 3, 1 / 3)
@@ -195,7 +184,8 @@ def load_body() -> Body:
             bones=bones,
             landmarks=tuple(data["landmarks"].tolist()),
             parents=tuple(
-                bones.index(_PARENTS[bone]) if _PARENTS[bone] else -1 for bone in bones
+                bones.index(_PARENTS[bone]) if bone in _PARENTS else -1
+                for bone in bones
             ),
             bone_index=data["bone_index"].astype(np.int64),
             bone_weight=data["bone_weight"],

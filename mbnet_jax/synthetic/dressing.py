@@ -5,6 +5,7 @@ the same for everybody, so that one garment fits all.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mbnet_jax.synthetic.wardrobe import Bag, Outfit
 # Kinds of faces beyond those of the body's mesh.
 KNOT, BAG = 3, 4
 WAIST = 0.26  # canonical height in metres
-HEAD_CENTRE = np.array([0.0, 0.93, 0.05])
+_HEAD_Z = 0.05
 # The hairline's canonical height over z, from the nape to the forehead.
 _HAIRLINE_Z = (-0.05, 0.0, 0.035, 0.06, 0.085, 0.115, 0.15)
 _HAIRLINE_Y = (0.84, 0.845, 0.86, 0.88, 0.915, 0.958, 0.965)
@@ -43,12 +44,12 @@ class Dressed:
       faces: int64 [F, 3].
       face_kind: int64 [F]: BODY, SKIRT, HAIR, KNOT (of hair) or BAG.
       canonical: float32 [V, 6]: x, y, z on the canonical adult, place along the arm,
-        armness, headness.
+        armness, headness; of an accessory x, y, z from its centre, and zeros.
       bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand hangs
         from the bone one past the last, which does not turn.
       stride: how much of a full stride the outfit allows, 0..1.
-      grip: float32 [3], where that bag is held, and the bone of that hand.
-      grip_bone: int.
+      grip: float64 [3], where that bag is held at rest.
+      grip_bone: the bone of the hand that holds it.
     """
 
     vertices: np.ndarray
@@ -122,14 +123,19 @@ def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
 
 
 def _accessories(
-    body: Body, vertices: np.ndarray, joints: np.ndarray, identity, bag: Bag | None
-):
+    body: Body,
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    identity: Identity,
+    bag: Bag | None,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, float, int]]:
     """Yield (kind, centre, radii, power, bone) of hair knots and bags."""
+    own = np.unique(body.faces[body.face_mesh == BODY])
 
-    def near(point) -> np.ndarray:
-        """The person's vertex nearest to a place on the canonical adult."""
-        own = np.flatnonzero(body.headness + body.armness >= 0)
-        return vertices[own[np.argmin(((body.canonical[own] - point) ** 2).sum(1))]]
+    def near(point: tuple[float, ...]) -> np.ndarray:
+        """The person's vertex that is nearest to a canonical place, [3]."""
+        away = ((body.canonical[own] - point) ** 2).sum(1)
+        return vertices[own[np.argmin(away)]]
 
     bones = body.bones.index
     length = identity.hair_length
@@ -161,82 +167,88 @@ def _grip(body: Body, joints: np.ndarray, bag: Bag) -> np.ndarray:
     return wrist + 0.3 * (wrist - elbow)
 
 
-def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
-    """Shape the person, then put on the outfit and the hair."""
-    rest, joints = body.shape(body.coefficients(identity.phenotype))
-    skin_faces = body.faces[body.face_mesh == BODY]
-    normals = vertex_normals(rest, skin_faces)
-    vertices = rest + normals * inflation(body, identity, outfit)[:, None]
-
-    # Skirts of dresses and coats; skirts of their own.
+def _skirt_ends(outfit: Outfit) -> list[float]:
+    """Canonical heights at which the outfit's skirts end, a coat's included."""
     top, bottom = outfit.top, outfit.bottom
     ends = [top.skirt_end] if top.skirt_end is not None else []
-    ends += [bottom.end] if bottom.kind == "skirt" and top.kind != "dress" else []
+    # A dress is worn instead of the outfit's bottom.
+    if bottom.kind == "skirt" and top.kind != "dress":
+        ends.append(bottom.end)
+    return ends
+
+
+def _widen(
+    body: Body, vertices: np.ndarray, joints: np.ndarray, outfit: Outfit
+) -> None:
+    """Spread the skirt and the long hair away from what is under them, in place."""
     skirt = np.unique(body.faces[body.face_mesh == SKIRT])
-    away = rest[skirt] - joints[body.bones.index("pelvis")]
-    wider = 1.04 + (0.12 if top.kind == "coat" else 0.05)
+    away = vertices[skirt] - joints[body.bones.index("pelvis")]
+    wider = 0.16 if outfit.top.kind == "coat" else 0.09
     flare = wider + 0.25 * np.clip(0.1 - body.canonical[skirt, 1], 0, 0.3)
-    vertices[skirt, 0] = rest[skirt, 0] + away[:, 0] * (flare - 1)
-    vertices[skirt, 2] = rest[skirt, 2] + away[:, 2] * (flare - 1)
-    # Hair cards stand off the shoulders.
+    vertices[skirt] += away * flare[:, None] * (1, 0, 1)
+
     cards = np.unique(body.faces[body.face_mesh == HAIR])
-    out = body.canonical[cards] * (1, 0, 1) - HEAD_CENTRE * (0, 0, 1)
+    out = (body.canonical[cards] - (0, 0, _HEAD_Z)) * (1, 0, 1)
     out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
     vertices[cards] += 0.012 * out
 
-    middle = body.canonical[body.faces].mean(1)  # [F, 3]
-    keep = body.face_mesh == BODY
+
+def _drawn(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
+    """Which faces of the body's mesh the person shows, bool [F]."""
+    drawn = body.face_mesh == BODY
+    corners = body.canonical[body.faces]  # [F, 3, 3]
+    ends = _skirt_ends(outfit)
     if ends:
         # By the upper edge, which both triangles of a ring's quad share.
-        upper = body.canonical[body.faces, 1].max(1)
-        keep |= (body.face_mesh == SKIRT) & (upper > min(ends))
+        upper = corners[:, :, 1].max(1)
+        drawn |= (body.face_mesh == SKIRT) & (upper > min(ends))
     if identity.hair in ("bob", "long"):
+        x, y, z = corners.mean(1).T
         length = identity.hair_length
         end = 0.79 - 0.05 * length if identity.hair == "bob" else 0.7 - 0.25 * length
-        in_face = (middle[:, 2] > 0.07) & (np.abs(middle[:, 0]) < 0.065)
-        keep |= (body.face_mesh == HAIR) & (middle[:, 1] > end) & ~in_face
+        in_face = (z > 0.07) & (np.abs(x) < 0.065)
+        drawn |= (body.face_mesh == HAIR) & (y > end) & ~in_face
+    return drawn
 
-    parts_faces, parts_kind = [body.faces[keep]], [body.face_mesh[keep]]
-    parts = [vertices.astype(np.float32)]
-    parts_canonical = [
-        np.concatenate(
-            [
-                body.canonical,
-                np.stack([body.arm_coordinate, body.armness, body.headness], 1),
-            ],
-            axis=1,
-        )
-    ]
-    parts_index, parts_weight = [body.bone_index], [body.bone_weight]
-    count = len(vertices)
+
+def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
+    """Shape the person, then put on the outfit and the hair."""
+    vertices, joints = body.shape(body.coefficients(identity.phenotype))
+    normals = vertex_normals(vertices, body.faces[body.face_mesh == BODY])
+    vertices = vertices + normals * inflation(body, identity, outfit)[:, None]
+    _widen(body, vertices, joints, outfit)
+
+    drawn = _drawn(body, identity, outfit)
+    along = np.stack([body.arm_coordinate, body.armness, body.headness], axis=1)
+    # Lists of parts, the body first: each accessory is a rigid part of its own.
+    points = [vertices]
+    faces, kinds = [body.faces[drawn]], [body.face_mesh[drawn]]
+    canonical = [np.concatenate([body.canonical, along], axis=1)]
+    index, weight = [body.bone_index], [body.bone_weight]
     for kind, centre, radii, power, bone in _accessories(
         body, vertices, joints, identity, outfit.bag
     ):
-        points, faces = ellipsoid(centre, radii, power)
-        parts.append(points)
-        parts_faces.append(faces + count)
-        parts_kind.append(np.full(len(faces), kind))
-        around = np.zeros((len(points), 6), np.float32)
-        around[:, :3] = points - centre
-        parts_canonical.append(around)
-        parts_index.append(np.full((len(points), 4), bone))
-        parts_weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(points), 1)))
-        count += len(points)
+        surface, triangles = ellipsoid(centre, radii, power)
+        faces.append(triangles + sum(map(len, points)))
+        points.append(surface)
+        kinds.append(np.full(len(triangles), kind))
+        canonical.append(np.pad(surface - centre, ((0, 0), (0, 3))))
+        index.append(np.full((len(surface), 4), bone))
+        weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(surface), 1)))
 
-    faces = np.concatenate(parts_faces)
-    used, faces = np.unique(faces, return_inverse=True)
+    used, renumbered = np.unique(np.concatenate(faces), return_inverse=True)
     bag = outfit.bag if outfit.bag and outfit.bag.kind == "hand" else None
     side = "l" if bag and bag.side > 0 else "r"
     return Dressed(
-        vertices=np.concatenate(parts)[used],
+        vertices=np.concatenate(points)[used].astype(np.float32),
         joints=joints,
-        faces=faces.reshape(-1, 3),
-        face_kind=np.concatenate(parts_kind).astype(np.int64),
-        canonical=np.concatenate(parts_canonical)[used].astype(np.float32),
-        bone_index=np.concatenate(parts_index)[used],
-        bone_weight=np.concatenate(parts_weight)[used],
+        faces=renumbered.reshape(-1, 3),
+        face_kind=np.concatenate(kinds).astype(np.int64),
+        canonical=np.concatenate(canonical)[used].astype(np.float32),
+        bone_index=np.concatenate(index)[used],
+        bone_weight=np.concatenate(weight)[used],
         # A skirt holds the knees together.
-        stride=0.65 if ends else 1.0,
+        stride=0.65 if _skirt_ends(outfit) else 1.0,
         grip=_grip(body, joints, bag) if bag else np.zeros(3),
         grip_bone=body.bones.index(f"hand_{side}"),
     )
