@@ -84,16 +84,14 @@ def draw_figure(
         scaled, dressed.faces, _SAMPLES * width, _SAMPLES * height, two_sided
     )
     normals = vertex_normals(posed, dressed.faces)
-    normal = seen.interpolate(normals, dressed.faces)
+    both = np.concatenate([normals, dressed.canonical], axis=1)
+    both = seen.interpolate(both, dressed.faces)
+    normal, canonical = both[:, :3], both[:, 3:]
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     # A skirt or a lock of hair seen from its inner side.
     normal[two_sided[seen.face] & (normal @ forward > 0)] *= -1
-    label, colour = paint(
-        dressed.face_kind[seen.face],
-        seen.interpolate(dressed.canonical, dressed.faces),
-        identity,
-        outfit,
-    )
+    kind = dressed.face_kind[seen.face]
+    label, colour = paint(kind, canonical, identity, outfit)
     towards, ambient, key = light
     bright = ambient * (0.8 + 0.2 * normal[:, 1])
     bright += key * np.clip(normal @ towards, 0, None)

@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+_SLACK = 1e-4  # of a barycentric weight
+
 
 @dataclasses.dataclass(frozen=True)
 class Fragments:
@@ -29,7 +31,11 @@ class Fragments:
 
 
 def rasterize(
-    points: np.ndarray, faces: np.ndarray, width: int, height: int, two_sided
+    points: np.ndarray,
+    faces: np.ndarray,
+    width: int,
+    height: int,
+    two_sided: np.ndarray,
 ) -> Fragments:
     """Find what is seen at each pixel's centre.
 
@@ -42,58 +48,38 @@ def rasterize(
       two_sided: bool [F], False where a triangle seen from behind is left out.
     """
     corners = points[faces].astype(np.float32)  # [F, 3, 3]
-    x, y, depth = corners[..., 0], corners[..., 1], corners[..., 2]
-    # NumPy's reductions are slow along an axis of three.
-    left, right = (f(f(x[:, 0], x[:, 1]), x[:, 2]) for f in (np.minimum, np.maximum))
-    upper, lower = (f(f(y[:, 0], y[:, 1]), y[:, 2]) for f in (np.minimum, np.maximum))
-    nearest = np.minimum(np.minimum(depth[:, 0], depth[:, 1]), depth[:, 2])
-    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (
-        y[:, 1] - y[:, 0]
-    )
+    edge = corners[:, 1:, :2] - corners[:, :1, :2]  # from the first corner
+    area = edge[:, 0, 0] * edge[:, 1, 1] - edge[:, 1, 0] * edge[:, 0, 1]
     # Rows grow downwards, so a triangle that faces the camera has negative area.
-    first_column = np.maximum(np.ceil(left - 0.5), 0).astype(np.int64)
-    first_row = np.maximum(np.ceil(upper - 0.5), 0).astype(np.int64)
-    columns = np.minimum(np.floor(right - 0.5), width - 1).astype(np.int64)
-    columns = columns - first_column + 1
-    rows = np.minimum(np.floor(lower - 0.5), height - 1).astype(np.int64)
-    rows = rows - first_row + 1
-    drawn = (
-        (columns > 0)
-        & (rows > 0)
-        & (np.abs(area) > 1e-9)
-        & ((area < 0) | two_sided)
-        & (nearest > 0)
-    )
-    drawn = np.flatnonzero(drawn)
-    if not len(drawn):
+    drawn = ((area < 0) | two_sided) & (np.abs(area) > 1e-9)
+    drawn = np.flatnonzero(drawn & (corners[:, :, 2] > 0).all(1))
+    corners, edge, area = corners[drawn], edge[drawn], area[drawn]
+    first, count = _boxes(corners[:, :, :2], width, height)
+
+    # Weights of the second and third corner are linear in the way from the first.
+    right, down = edge[:, :, 0] / area[:, None], edge[:, :, 1] / area[:, None]
+    x0, y0 = corners[:, 0, 0] - first[:, 0], corners[:, 0, 1] - first[:, 1]
+    sizes = count[:, 0] * count[:, 1]
+    which = np.repeat(np.arange(len(drawn)), sizes)
+    local = np.arange(len(which)) - (np.cumsum(sizes) - sizes)[which]
+    row, column = np.divmod(local, count[:, 0][which])
+    x = column.astype(np.float32) + (0.5 - x0)[which]
+    y = row.astype(np.float32) + (0.5 - y0)[which]
+    w1 = x * down[:, 1][which] - y * right[:, 1][which]
+    w2 = y * right[:, 0][which] - x * down[:, 0][which]
+    w0 = 1 - w1 - w2
+    # Rounding must not leave a gap between neighbours.
+    inside = np.flatnonzero((w0 >= -_SLACK) & (w1 >= -_SLACK) & (w2 >= -_SLACK))
+    if not len(inside):
         empty = np.zeros(0, np.int64)
         return Fragments(empty, empty, np.zeros((0, 3), np.float32))
 
-    # Weight k of a point is linear in it: a_k * column + b_k * row + c_k.
-    x, y, depth, area = x[drawn], y[drawn], depth[drawn], area[drawn, None]
-    following, last = [1, 2, 0], [2, 0, 1]
-    a = (y[:, following] - y[:, last]) / area
-    b = (x[:, last] - x[:, following]) / area
-    c = (x[:, following] * y[:, last] - x[:, last] * y[:, following]) / area
-
-    columns, rows = columns[drawn], rows[drawn]
-    sizes = columns * rows
-    starts = np.cumsum(sizes) - sizes
-    which = np.repeat(np.arange(len(drawn)), sizes)
-    local = np.arange(sizes.sum()) - starts[which]
-    row, column = np.divmod(local, columns[which])
-    row += first_row[drawn][which]
-    column += first_column[drawn][which]
-    at_x, at_y = (column + 0.5).astype(np.float32), (row + 0.5).astype(np.float32)
-    w0 = a[which, 0] * at_x + b[which, 0] * at_y + c[which, 0]
-    w1 = a[which, 1] * at_x + b[which, 1] * at_y + c[which, 1]
-    w2 = 1 - w0 - w1
-    inside = np.flatnonzero((w0 >= 0) & (w1 >= 0) & (w2 >= 0))
-    which, pixel = which[inside], (row * width + column)[inside]
+    which = which[inside]
+    pixel = (row[inside] + first[:, 1][which]) * width
+    pixel += column[inside] + first[:, 0][which]
     weights = np.stack([w0[inside], w1[inside], w2[inside]], axis=1)
-
-    z = np.einsum("nk,nk->n", weights, depth[which])
-    low, high = z.min(initial=np.inf), z.max(initial=0)
+    z = np.einsum("nk,nk->n", weights, corners[:, :, 2][which])
+    low, high = z.min(), z.max()
     steps = ((z - low) / max(high - low, 1e-6) * (2**30)).astype(np.int64)
     key = (steps << 32) | np.arange(len(inside))
     buffer = np.full(width * height, np.iinfo(np.int64).max)
@@ -101,6 +87,24 @@ def rasterize(
     seen = np.flatnonzero(buffer != np.iinfo(np.int64).max)
     winner = buffer[seen] & 0xFFFFFFFF
     return Fragments(seen, drawn[which[winner]], weights[winner])
+
+
+def _boxes(
+    corners: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels whose centres may lie in triangles [F, 3, 2].
+
+    Returns:
+      int64 [F, 2] first column and row, and how many columns and rows (0: none).
+    """
+    # NumPy's reductions are slow along an axis of three.
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    low = np.minimum(np.minimum(a, b), c)
+    high = np.maximum(np.maximum(a, b), c)
+    first = np.maximum(np.ceil(low - 0.5), 0).astype(np.int64)
+    last = np.minimum(np.floor(high - 0.5), (width - 1, height - 1)).astype(np.int64)
+    count = np.maximum(last - first + 1, 0)
+    return first, count
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
