@@ -201,7 +201,10 @@ def _drawn(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
     if ends:
         # By the upper edge, which both triangles of a ring's quad share.
         upper = corners[:, :, 1].max(1)
-        drawn |= (body.face_mesh == SKIRT) & (upper > min(ends))
+        skirt = (body.face_mesh == SKIRT) & (upper > min(ends))
+        if outfit.top.skirt_end is None:  # The top's hem hangs over the skirt.
+            skirt &= upper < outfit.top.hem + 0.015
+        drawn |= skirt
     if identity.hair in ("bob", "long"):
         x, y, z = corners.mean(1).T
         length = identity.hair_length
