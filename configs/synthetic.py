@@ -31,4 +31,21 @@ def get_config() -> ConfigDict:
     c.data.synthetic.height = c.data.get_ref("height")
     c.data.synthetic.width = c.data.get_ref("width")
     c.data.synthetic.seed = 0  # of the people and their pictures, not of training
+
+    c.views.crop_size = (128, 64)
+    c.views.mask_size = (64, 32)
+
+    c.model.backbone = c.model.mask_backbone = "resnet10"
+    c.model.width = 32
+    c.model.stem = "patch"
+    c.model.mask_width = 16
+    c.model.mask_stem = "small"
+    c.model.fusion_width = 64
+    c.model.fusion_heads = 4
+
+    c.train.batch_size = 32
+    c.train.epochs = 10
+    c.train.schedule = "cosine"
+    c.train.learning_rate = 2e-3
+    c.train.warmup_epochs = 1.0
     return c

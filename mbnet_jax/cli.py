@@ -1,6 +1,7 @@
 """What `train.py` and `eval.py` share: flags, and errors in one clear line."""
 
 import difflib
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,15 +46,19 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _unknown_key(argv: list[str]) -> str | None:
     """Says which override names no field, and the nearest ones that there are."""
-    if _CONFIG.value is None:
+    arguments = [argument.lstrip("-").partition("=") for argument in argv]
+    names = [name for name, _, _ in arguments]
+    if "config" not in names:
         return None
-    known = _paths(_CONFIG.value)
-    for argument in argv:
-        name = argument.lstrip("-").split("=")[0]
-        if not argument.startswith("-") or not name.startswith("config."):
-            continue
+    place = names.index("config")
+    file = arguments[place][2] or argv[place + 1]
+    if not Path(file).is_file():
+        return None
+    # The flag has no value yet: it failed while it took in the overrides.
+    known = _paths(runpy.run_path(file)["get_config"]())
+    for name in names:
         path = name.removeprefix("config.")
-        if path not in known:
+        if path != name and path not in known:
             near = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
             return f"unknown key {name}; nearest known: " + ", ".join(
                 f"config.{path}" for path in near or known

@@ -4,6 +4,7 @@ TensorFlow is not needed: the examples are already encoded, and the files are
 read back through `as_data_source`.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tqdm import tqdm
 
 from mbnet_jax.data.records import Record
 
@@ -21,6 +23,7 @@ Records = dict[str, list[Record]]
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes records as they come: example i of a split is its record i."""
 
+    name = "reid"
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(self, records: Records, root: Path, **kwargs):
@@ -55,7 +58,8 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, records: list[Record]) -> Iterator[tuple[int, dict]]:
-        for number, record in enumerate(records):
+        bar = tqdm(records, desc="writing records", unit="image", delay=2)
+        for number, record in enumerate(bar):
             yield (
                 number,
                 {
@@ -97,7 +101,11 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
         data_dir=data_dir / fingerprint(records, root),
         file_format="array_record",
     )
-    builder.download_and_prepare()
+    # Its bars would count each split three times over, and its messages tell of
+    # downloads; the generator above has a bar.
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
     undecoded = {key: tfds.decode.SkipDecoding() for key in ("image", "parsing")}
     return {
         split: builder.as_data_source(split, decoders=undecoded) for split in records

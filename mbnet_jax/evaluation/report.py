@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -74,8 +75,8 @@ def _draw(config: ConfigDict, embedded: EmbeddedSplits, path: Path) -> None:
     gallery = getattr(embedded.dataset, protocol.gallery)
     name = main_embedding(embedded.embeddings[protocol.query])
     count = min(config.eval.figure_queries, len(query))
-    # Evenly over the queries: neighbours are often of one person.
-    chosen = [i * len(query) // count for i in range(count)]
+    # Spread over the queries: neighbours are often of one person.
+    chosen = np.linspace(0, len(query) - 1, count).round().astype(int)
     shown = query.subset(chosen)
     lists = ranked_lists(
         embedded.embeddings[protocol.query][name][chosen],

@@ -1,0 +1,153 @@
+"""The two commands as a person runs them: overrides, errors, a kill and a resume."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+ROOT = Path(__file__).parent.parent
+
+
+def arguments(script: str, data: Path, workdir: Path, *more: str) -> list[str]:
+    """The command with every override that makes the run tiny."""
+    config = tiny.tiny_config(data)
+    overrides = [
+        f"--config.{section}.{key}={value!r}".replace("'", '"')
+        if not isinstance(value, str)
+        else f"--config.{section}.{key}={value}"
+        for section in ("views", "model", "train", "eval")
+        for key, value in config[section].items()
+    ]
+    overrides += [
+        f"--config.data.{key}={config.data[key]}"
+        for key in ("root", "height", "width", "validation_fraction", "threads")
+    ]
+    overrides += [
+        f"--config.data.synthetic.{key}={value}"
+        for key, value in config.data.synthetic.items()
+        if key not in ("height", "width")  # they follow data.height and width
+    ]
+    command = [sys.executable, script, "--config", "configs/synthetic.py"]
+    return [*command, *overrides, f"--workdir={workdir}", *more]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def table(output: str) -> list[str]:
+    """The lines of the printed table."""
+    lines = output.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("---"))
+    return lines[start - 2 : start + 6]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run: its folder, the data's, what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = run(arguments("train.py", folder / "data", folder / "run"))
+    assert done.returncode == 0, done.stderr
+    return folder / "run", folder / "data", done.stdout
+
+
+def test_train_prints_the_table_and_writes_the_run(trained):
+    workdir, _, output = trained
+    rows = table(output)
+    assert [re.split(r"  | \|", row)[0] for row in rows[3:]] == [
+        "global branch",
+        "clothing-unrelated branch",
+        "mask branch",
+        "all",
+        "chance",
+    ]
+    assert all(
+        rule in rows[0] for rule in ("general", "same-clothes", "clothes-changing")
+    )
+    assert rows[1].split("|")[1].split() == ["R1", "R5", "R10", "mAP", "mINP"]
+    for name in ("config.json", "metrics.jsonl", "parameters.txt", "eval/metrics.json"):
+        assert (workdir / name).stat().st_size > 0
+    assert list((workdir / "events").iterdir())
+
+
+def test_eval_repeats_the_table_to_the_last_digit(trained):
+    workdir, data, output = trained
+    before = json.loads((workdir / "eval" / "metrics.json").read_text())
+    (workdir / "eval" / "ranked_lists.png").unlink()
+    done = run(arguments("eval.py", data, workdir))
+    assert done.returncode == 0, done.stderr
+    assert table(done.stdout) == table(output)
+    assert json.loads((workdir / "eval" / "metrics.json").read_text()) == before
+    assert (workdir / "eval" / "ranked_lists.png").stat().st_size > 0
+    shown = table(done.stdout)[6].split()[-2]  # mAP of "all", clothes-changing
+    stored = before["results"]["clothes_changing"]["all"]["mAP"]
+    assert shown == f"{100 * stored:.1f}"
+
+
+def test_a_named_checkpoint_is_evaluated(trained):
+    workdir, data, _ = trained
+    done = run(arguments("eval.py", data, workdir, "--checkpoint=4"))
+    assert "step 4, test split" in done.stdout, done.stderr
+    done = run(arguments("eval.py", data, workdir, "--checkpoint=77"))
+    assert done.returncode == 1 and "no checkpoint 77" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_killed_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
+    whole, data, output = trained
+    workdir = tmp_path / "killed"
+    command = arguments("train.py", data, workdir)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.3)  # into a later step, or the saving of one
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = run(command)
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stdout
+    assert table(done.stdout) == table(output)
+    assert (workdir / "metrics.jsonl").read_text() == (
+        whole / "metrics.jsonl"
+    ).read_text()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            "--config.train.batchsize=64",
+            "unknown key config.train.batchsize; nearest known: config.train.batch_",
+        ),
+        ("--config.data.name=prcc", "data.name='prcc' is not a dataset here; known"),
+        ("--config.train.epochs=many", "--config.train.epochs"),
+        ("--confg.seed=1", "confg.seed"),
+        ("stray", "unknown argument 'stray'"),
+        ("--config.model.backbone=vgg16", "unknown backbone 'vgg16'; known: resnet10"),
+    ],
+)
+def test_bad_input_ends_in_one_clear_line(trained, tmp_path, argument, message):
+    _, data, _ = trained
+    done = run(arguments("train.py", data, tmp_path / "run", argument))
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_evaluating_nothing_says_how_to_train(trained, tmp_path):
+    _, data, _ = trained
+    done = run(arguments("eval.py", data, tmp_path / "none"))
+    assert done.returncode == 1
+    assert "holds no run" in done.stderr and "Traceback" not in done.stderr

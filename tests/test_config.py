@@ -1,0 +1,85 @@
+"""Every field of a config is read, and a run reads no field that is not there."""
+
+import jax
+import pytest
+import tiny
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import load_dataset
+from mbnet_jax.evaluation.report import evaluate_run
+from mbnet_jax.sharding import make_mesh
+from mbnet_jax.training.loop import train
+from mbnet_jax.training.optimizer import make_optimizer, make_schedule
+
+
+def fields(config: ConfigDict, prefix: str = "") -> dict[tuple[int, str], str]:
+    """(the part that holds it, its key) -> full name, of every field."""
+    found = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            found |= fields(value, f"{prefix}{key}.")
+        else:
+            found[id(config), key] = prefix + key
+    return found
+
+
+def test_a_run_reads_every_field(tmp_path, monkeypatch):
+    config = tiny.tiny_config(tmp_path / "data")
+    config.train.epochs = 1
+    config.train.steps_per_epoch = 1
+    unread = fields(config)
+    read = ConfigDict.__getitem__
+
+    def recording(self, key):
+        unread.pop((id(self), key), None)
+        return read(self, key)
+
+    monkeypatch.setattr(ConfigDict, "__getitem__", recording)
+    dataset = load_dataset(config)
+    mesh = make_mesh(jax.devices()[:1])
+    train(config, dataset, tmp_path / "run", mesh)
+    evaluate_run(config, dataset, tmp_path / "run", mesh, "best")
+    assert not unread.values()
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine"])
+def test_schedules_warm_up_and_decay(schedule):
+    config = tiny.tiny_config("data").train
+    config.update(
+        schedule=schedule,
+        epochs=10,
+        warmup_epochs=2.0,
+        decay_epochs=(4, 8),
+        decay_rate=0.1,
+        learning_rate=1.0,
+    )
+    rate = make_schedule(config, steps_per_epoch=5)
+    rising = [float(rate(step)) for step in range(11)]
+    assert rising == sorted(rising) and rising[0] > 0 and rising[10] == 1
+    if schedule == "step":
+        after = [float(rate(step)) for step in (19, 20, 39, 40, 49)]
+        assert after == pytest.approx([1, 0.1, 0.1, 0.01, 0.01])
+    else:
+        assert float(rate(30)) == pytest.approx(0.5)  # halfway down
+        assert float(rate(50)) == pytest.approx(0, abs=1e-6)
+
+
+def test_unknown_schedule_is_refused():
+    config = tiny.tiny_config("data").train
+    config.schedule = "linear"
+    with pytest.raises(ValueError, match="'linear' is unknown; known: step, cosine"):
+        make_schedule(config, 5)
+
+
+def test_weight_decay_is_on_kernels_alone():
+    config = tiny.tiny_config("data").train
+    config.update(weight_decay=0.1, warmup_epochs=0.0)
+    params = {
+        "conv": {"kernel": jax.numpy.ones((3, 3))},
+        "bn": {"scale": jax.numpy.ones(3), "bias": jax.numpy.ones(3)},
+    }
+    optimizer = make_optimizer(config, steps_per_epoch=5)
+    zeros = jax.tree.map(jax.numpy.zeros_like, params)
+    updates, _ = optimizer.update(zeros, optimizer.init(params), params)
+    assert (updates["conv"]["kernel"] < 0).all()
+    assert not updates["bn"]["scale"].any() and not updates["bn"]["bias"].any()
