@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mbnet_jax import parsing
+from mbnet_jax.retrieval import RULES
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.body import BODY, load_body, skin
 from mbnet_jax.synthetic.dressing import dress, inflation
@@ -14,7 +15,7 @@ from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.pose import sample_gait, turn, turn_between, walking_pose
 from mbnet_jax.synthetic.raster import rasterize, vertex_normals
 from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
-from mbnet_jax.synthetic.yardsticks import RULES, clothes_histogram, yardsticks
+from mbnet_jax.synthetic.yardsticks import clothes_histogram, yardsticks
 
 OPTIONS = SyntheticOptions()
 

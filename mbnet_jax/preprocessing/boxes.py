@@ -122,6 +122,8 @@ def resample_labels(
     far = max(parsing.shape) + 1
     rows = jnp.where(rows < 0, far, rows)
     columns = jnp.where(columns < 0, far, columns)
-    return jnp.asarray(parsing).at[rows[:, None], columns[None, :]].get(
-        mode="fill", fill_value=labels.BACKGROUND
+    return (
+        jnp.asarray(parsing)
+        .at[rows[:, None], columns[None, :]]
+        .get(mode="fill", fill_value=labels.BACKGROUND)
     )

@@ -1,0 +1,60 @@
+"""A contact sheet of a synthetic dataset: people, what they wear, parsing maps.
+
+    python -m mbnet_jax.synthetic.sheet --root DIR --out sheet.jpg
+
+A row is a person, in every outfit at every camera; below it are the parsing maps.
+DIR is generated first where it is not there.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mbnet_jax import parsing
+from mbnet_jax.synthetic.generate import DONE, generate, image_path, parsing_path, plan
+from mbnet_jax.synthetic.options import SyntheticOptions
+from mbnet_jax.synthetic.yardsticks import read_options
+
+
+def contact_sheet(root: Path, people: int) -> np.ndarray:
+    """Draws `people` people of the dataset in `root`, evenly chosen.
+
+    Returns uint8 [people * 2 * H, outfits * cameras * W, 3]: the first image of each
+    person, outfit and camera, and its parsing map in `parsing.PALETTE`.
+
+    Raises:
+      FileNotFoundError, ValueError: see `read_options`.
+    """
+    options = read_options(root)
+    of_person: dict[int, list] = {}
+    for shots in plan(options):
+        firsts = [shot for shot in shots if shot.number == 1]
+        of_person.setdefault(shots[0].pid, []).extend(firsts)
+    pids = np.linspace(1, len(of_person), min(people, len(of_person))).round()
+    palette = np.array(parsing.PALETTE, np.uint8)
+    rows = []
+    for pid in pids.astype(int):
+        shots = of_person[pid]
+        images = [np.asarray(Image.open(image_path(root, shot))) for shot in shots]
+        labels = [np.asarray(Image.open(parsing_path(root, shot))) for shot in shots]
+        rows += [np.hstack(images), palette[np.hstack(labels)]]
+    return np.vstack(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes a contact sheet."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, required=True, help="the dataset")
+    parser.add_argument("--out", type=Path, required=True, help="the picture to write")
+    parser.add_argument("--people", type=int, default=6)
+    args = parser.parse_args(arguments)
+    if not (args.root / DONE).exists():
+        generate(args.root, SyntheticOptions())
+    Image.fromarray(contact_sheet(args.root, args.people)).save(args.out, quality=90)
+
+
+if __name__ == "__main__":
+    main()
