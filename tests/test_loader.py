@@ -4,16 +4,17 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import fingerprint, prepare
-from mbnet_jax.data.loader import decode, eval_batches, load_example, train_batches
+from mbnet_jax.data.loader import Loader, decode, load_example
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import hold_out_identities, make_split
 from mbnet_jax.sharding import make_mesh
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)
-HOST = {"threads": 2, "prefetch": 2}
+DATA = {"height": 64, "width": 32, "threads": 2, "prefetch": 2}
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +79,17 @@ def test_fingerprint_changes_with_a_file_and_with_a_label(tmp_path):
     assert fingerprint(records, root) != before
 
 
+def loader(devices: int = 8, **changes) -> Loader:
+    data = ConfigDict({**DATA, **changes})
+    return Loader(data, make_mesh(jax.devices()[:devices]))
+
+
 def batches_of(splits, devices: int, steps: range, **changes):
     train = splits["train"]
-    options = {"batch_size": 8, "size": SIZE, **HOST} | changes
     sampler = IdentityBalancedSampler(
         train.pid, train.clothes, batch_size=8, images_per_identity=2, seed=0
     )
-    mesh = make_mesh(jax.devices()[:devices])
-    return list(train_batches(train, sampler, steps=steps, mesh=mesh, **options))
+    return list(loader(devices, **changes).train(train, sampler, steps))
 
 
 def test_batches_are_the_same_on_any_number_of_devices_and_after_a_restart(splits):
@@ -118,9 +122,7 @@ def test_a_batchs_labels_belong_to_its_images(splits):
 @pytest.mark.parametrize("batch_size", [8, 32, 40])
 def test_evaluation_sees_every_image_once_then_padding(splits, batch_size):
     train = splits["train"].subset(np.arange(31))
-    batches = eval_batches(
-        train, batch_size=batch_size, size=SIZE, mesh=make_mesh(), **HOST
-    )
+    batches = loader().evaluate(train, batch_size)
     index = np.concatenate([batch["index"] for batch in batches])
     assert len(index) == -(-31 // batch_size) * batch_size
     np.testing.assert_array_equal(index[:31], np.arange(31))

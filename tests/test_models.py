@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from modules import normal, shapes
 
 from mbnet_jax.models.balance import Balance, combine
 from mbnet_jax.models.cfm import CrossAttention, CrossFusion, position_codes
@@ -13,18 +14,6 @@ from mbnet_jax.models.fam import FeatureAttention
 from mbnet_jax.models.heads import POOLINGS, GeM, IdentityHead
 from mbnet_jax.models.ktm import KnowledgeTransfer
 from mbnet_jax.models.resnet import ResNet
-
-rng = np.random.default_rng(0)
-
-
-def normal(*shape):
-    return rng.standard_normal(shape).astype(np.float32)
-
-
-def shapes(module, *inputs, **kwargs):
-    """Shapes of the output and of the variables; computes nothing."""
-    init = functools.partial(module.init_with_output, **kwargs)
-    return jax.eval_shape(init, jax.random.key(0), *inputs)
 
 
 def randomize(tree):
@@ -116,10 +105,10 @@ def test_cross_attention_ignores_the_order_of_what_it_asks():
     module = CrossAttention(heads=2)
     params = randomize(module.init(jax.random.key(0), x, y))
     out = module.apply(params, x, y)
-    order = rng.permutation(7)
+    order = np.random.default_rng(0).permutation(7)
     np.testing.assert_allclose(module.apply(params, x, y[:, order]), out, atol=1e-4)
     # The answers follow the order of the questions.
-    order = rng.permutation(5)
+    order = np.random.default_rng(1).permutation(5)
     np.testing.assert_allclose(
         module.apply(params, x[:, order], y), out[:, order], atol=1e-4
     )

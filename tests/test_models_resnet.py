@@ -7,21 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from modules import normal, shapes
 
 from mbnet_jax.models import layers, resnet
 from mbnet_jax.models.resnet import ResNet
-
-rng = np.random.default_rng(0)
-
-
-def normal(*shape):
-    return rng.standard_normal(shape).astype(np.float32)
-
-
-def shapes(module, *inputs, **kwargs):
-    """Shapes of the output and of the variables; computes nothing."""
-    init = functools.partial(module.init_with_output, **kwargs)
-    return jax.eval_shape(init, jax.random.key(0), *inputs)
 
 
 def count(tree):

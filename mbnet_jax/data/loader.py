@@ -8,13 +8,15 @@ The host only reads, decodes and resizes. A batch is a dict of `image` uint8
 import functools
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import cv2
 import grain
 import jax
 import numpy as np
+from jax.sharding import Mesh, Sharding
+from ml_collections import ConfigDict
 from PIL import Image
 
 from mbnet_jax.data.sampler import IdentityBalancedSampler
@@ -82,82 +84,67 @@ def load_example(split: Split, index: int, size: tuple[int, int]) -> dict:
     }
 
 
-def train_batches(
-    split: Split,
-    sampler: IdentityBalancedSampler,
-    *,
-    steps: range,
-    batch_size: int,
-    size: tuple[int, int],
-    mesh: jax.sharding.Mesh,
-    threads: int,
-    prefetch: int,
-) -> Iterator[Batch]:
-    """Yields the batches of `steps`; to resume is to start at a later step."""
-    indices = functools.lru_cache(maxsize=4 * prefetch)(sampler.batch)
-    return _batches(
-        split,
-        lambda batch, row: indices(batch)[row],
-        steps,
-        batch_size,
-        size,
-        mesh,
-        threads,
-        prefetch,
-    )
+class Loader:
+    """Makes batches of the images of a split, as `config.data` says."""
 
+    def __init__(self, data: ConfigDict, mesh: Mesh):
+        """Takes `config.data` and the mesh that batches are split over."""
+        self._size = (data.height, data.width)
+        self._threads = data.threads
+        self._prefetch = data.prefetch
+        self._mesh = mesh
 
-def eval_batches(
-    split: Split,
-    *,
-    batch_size: int,
-    size: tuple[int, int],
-    mesh: jax.sharding.Mesh,
-    threads: int,
-    prefetch: int,
-) -> Iterator[Batch]:
-    """Yields every image once, in order; the last batch repeats the last image.
-
-    The rows past `len(split)` are padding: the caller must drop them.
-    """
-    last = len(split) - 1
-    return _batches(
-        split,
-        lambda batch, row: min(batch * batch_size + row, last),
-        range(-(-len(split) // batch_size)),
-        batch_size,
-        size,
-        mesh,
-        threads,
-        prefetch,
-    )
-
-
-def _batches(
-    split, index_of, steps, batch_size, size, mesh, threads, prefetch
-) -> Iterator[Batch]:
-    sharding = batch_sharding(mesh)
-    rows = _local_rows(sharding, batch_size)
-
-    def row(number: int) -> dict:
-        step, place = divmod(number, len(rows))
-        return load_example(split, int(index_of(step, rows[place])), size)
-
-    examples = (
-        grain.MapDataset.range(steps.start * len(rows), steps.stop * len(rows))
-        .map(row)
-        .to_iter_dataset(
-            grain.ReadOptions(
-                num_threads=threads, prefetch_buffer_size=prefetch * len(rows)
-            )
+    def train(
+        self, split: Split, sampler: IdentityBalancedSampler, steps: range
+    ) -> Iterator[Batch]:
+        """Yields the batches of `steps`; to resume is to start at a later step."""
+        images = functools.lru_cache(maxsize=4 * self._prefetch)(sampler.batch)
+        return self._batches(
+            split, lambda step, row: images(step)[row], steps, sampler.batch_size
         )
-        .batch(len(rows))
-    )
-    put = functools.partial(_to_global, sharding=sharding, batch_size=batch_size)
-    return _one_ahead(map(put, iter(examples)))
+
+    def evaluate(self, split: Split, batch_size: int) -> Iterator[Batch]:
+        """Yields every image once, in order; the last batch repeats the last image.
+
+        The rows past `len(split)` are padding: the caller must drop them.
+        """
+        last = len(split) - 1
+        return self._batches(
+            split,
+            lambda step, row: min(step * batch_size + row, last),
+            range(-(-len(split) // batch_size)),
+            batch_size,
+        )
+
+    def _batches(
+        self,
+        split: Split,
+        image_at: Callable[[int, int], int],
+        steps: range,
+        batch_size: int,
+    ) -> Iterator[Batch]:
+        """Yields batches whose row r at a step is image `image_at(step, r)`."""
+        sharding = batch_sharding(self._mesh)
+        rows = _local_rows(sharding, batch_size)
+
+        def example(number: int) -> dict:
+            step, place = divmod(number, len(rows))
+            return load_example(split, int(image_at(step, rows[place])), self._size)
+
+        options = grain.ReadOptions(
+            num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)
+        )
+        batches = (
+            grain.MapDataset.range(steps.start * len(rows), steps.stop * len(rows))
+            .map(example)
+            .to_iter_dataset(options)
+            .batch(len(rows))
+        )
+        put = functools.partial(_to_global, sharding=sharding, batch_size=batch_size)
+        return _one_ahead(map(put, iter(batches)))
 
 
-def _local_rows(sharding: jax.sharding.Sharding, batch_size: int) -> np.ndarray:
+def _local_rows(sharding: Sharding, batch_size: int) -> np.ndarray:
     """Which rows of the global batch this process has to load, in order."""
     places = sharding.addressable_devices_indices_map((batch_size,)).values()
     return np.unique(np.concatenate([np.arange(batch_size)[place] for place in places]))

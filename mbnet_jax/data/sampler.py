@@ -39,6 +39,7 @@ class IdentityBalancedSampler:
                 f"train.images_per_identity={images_per_identity}, and that at least "
                 "2: the triplet loss needs pairs of one person"
             )
+        self.batch_size = batch_size
         self._per_batch = batch_size // images_per_identity
         self._images_per_identity = images_per_identity
         self._seed = seed

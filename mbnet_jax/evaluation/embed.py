@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from mbnet_jax.data import Split
-from mbnet_jax.data.loader import eval_batches
+from mbnet_jax.data.loader import Loader
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.preprocessing.views import normalise, views_of
@@ -50,25 +50,17 @@ def make_embed(
 
 
 def embed_split(
-    embed: Callable, variables: dict, split: Split, config: ConfigDict, mesh: Mesh
+    embed: Callable, variables: dict, split: Split, loader: Loader, batch_size: int
 ) -> Embeddings:
     """Embeds every image of `split`: name -> float32 [n, d], in the split's order."""
-    batches = eval_batches(
-        split,
-        batch_size=config.eval.batch_size,
-        size=(config.data.height, config.data.width),
-        mesh=mesh,
-        threads=config.data.threads,
-        prefetch=config.data.prefetch,
-    )
     rows = []
     with tqdm(
         total=len(split), desc="embedding", unit="image", leave=False, delay=2
     ) as bar:
-        for batch in batches:
+        for batch in loader.evaluate(split, batch_size):
             done = embed(variables, batch["image"], batch["parsing"])
             rows.append(jax.device_get(done))
-            bar.update(min(config.eval.batch_size, len(split) - bar.n))
+            bar.update(min(batch_size, len(split) - bar.n))
     return {
         name: np.concatenate([row[name] for row in rows])[: len(split)]
         for name in (*BRANCHES, ALL)

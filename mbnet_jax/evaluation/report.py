@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
-from mbnet_jax.data.loader import load_example
+from mbnet_jax.data.loader import Loader, load_example
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import EmbeddedSplits, Results, format_table, measure
 from mbnet_jax.evaluation.protocols import DRAWN, TEST
@@ -44,12 +44,17 @@ def evaluate_run(
 
     protocols = TEST[config.data.name]
     embed = make_embed(config, model, mesh)
+    loader = Loader(config.data, mesh)
     splits = sorted({s for p in protocols for s in (p.query, p.gallery)})
     embedded = EmbeddedSplits(
         dataset,
         {
             split: embed_split(
-                embed, state.variables, getattr(dataset, split), config, mesh
+                embed,
+                state.variables,
+                getattr(dataset, split),
+                loader,
+                config.eval.batch_size,
             )
             for split in splits
         },

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
-from mbnet_jax.data.loader import train_batches
+from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import EmbeddedSplits, measure
@@ -64,16 +64,8 @@ def train(
 
     train_step = make_train_step(config, model, optimizer, mesh)
     embed = make_embed(config, model, mesh)
-    batches = train_batches(
-        dataset.train,
-        sampler,
-        steps=range(start, total),
-        batch_size=batch_size,
-        size=(config.data.height, config.data.width),
-        mesh=mesh,
-        threads=config.data.threads,
-        prefetch=config.data.prefetch,
-    )
+    loader = Loader(config.data, mesh)
+    batches = loader.train(dataset.train, sampler, range(start, total))
     logs = Logs(workdir, step=start, total=total, batch_size=batch_size)
     try:
         for done, batch in enumerate(batches):
@@ -87,7 +79,7 @@ def train(
             if saves or step % config.train.log_every == 0:
                 logs.flush(step, learning_rate=float(schedule(step - 1)))
             if evaluates:
-                scores = _validate(config, dataset, embed, state, mesh)
+                scores = _validate(config, dataset, embed, state, loader)
                 logs.evaluation(step, scores)
                 if scores["mAP"] > progress["best_score"]:
                     progress = {"best_step": step, "best_score": scores["mAP"]}
@@ -126,11 +118,15 @@ def _start(
     return state, _NOTHING_YET
 
 
-def _validate(config, dataset, embed, state: TrainState, mesh: Mesh) -> dict:
+def _validate(config, dataset, embed, state: TrainState, loader: Loader) -> dict:
     """Rank-1 and mAP on the validation identities."""
     # The gallery holds the queries' images too: embed each once.
     gallery = embed_split(
-        embed, state.variables, dataset.validation_gallery, config, mesh
+        embed,
+        state.variables,
+        dataset.validation_gallery,
+        loader,
+        config.eval.batch_size,
     )
     places = {p: i for i, p in enumerate(dataset.validation_gallery.positions.tolist())}
     chosen = [places[p] for p in dataset.validation_query.positions.tolist()]
