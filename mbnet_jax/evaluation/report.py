@@ -14,6 +14,7 @@ from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import EmbeddedSplits, Results, format_table, measure
 from mbnet_jax.evaluation.protocols import DRAWN, TEST
 from mbnet_jax.figures import RankedItem, draw_ranked_lists
+from mbnet_jax.files import write_whole
 from mbnet_jax.retrieval import ranked_lists
 from mbnet_jax.sharding import check_divisible
 from mbnet_jax.training.checkpoints import Checkpoints
@@ -67,7 +68,7 @@ def evaluate_run(
     folder = workdir / "eval"
     folder.mkdir(exist_ok=True)
     content = {"name": config.name, "step": step, "results": results}
-    (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
     if config.eval.figure_queries:
         _draw(config, embedded, folder / "ranked_lists.png")
     print(f"\nwrote {folder}")

@@ -21,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mbnet_jax import parsing
+from mbnet_jax.files import PART, write_whole
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
 
@@ -123,7 +124,7 @@ def generate(
             with context.Pool(workers, cv2.setNumThreads, (1,)) as pool:
                 for made in pool.imap_unordered(make, tasks, chunksize=2):
                     bar.update(made)
-    _write(root / DONE, json.dumps(options.record(), indent=2).encode())
+    write_whole(root / DONE, json.dumps(options.record(), indent=2))
     (root / _BEGUN).unlink()
     return root
 
@@ -149,19 +150,12 @@ def _prepare(root: Path, options: SyntheticOptions) -> None:
         (root / DONE).unlink(missing_ok=True)
         for folder in (*SPLITS, "parsing"):
             shutil.rmtree(root / folder, ignore_errors=True)
-        _write(root / _BEGUN, json.dumps(options.record(), indent=2).encode())
-    for part in root.rglob("*.part"):  # Of a run that was killed as it wrote.
+        write_whole(root / _BEGUN, json.dumps(options.record(), indent=2))
+    for part in root.rglob(f"*{PART}"):  # Of a run that was killed as it wrote.
         part.unlink()
     for split in SPLITS:
         (root / split).mkdir(exist_ok=True)
         (root / "parsing" / split).mkdir(parents=True, exist_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 def _encode_parsing(label: np.ndarray) -> bytes:
@@ -184,6 +178,6 @@ def _make_shots(root: Path, options: SyntheticOptions, shots: list[Shot]) -> int
         )
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
         _, data = cv2.imencode(".jpg", image[..., ::-1], flags)
-        _write(parsing_file, _encode_parsing(label))
-        _write(image_file, data.tobytes())
+        write_whole(parsing_file, _encode_parsing(label))
+        write_whole(image_file, data.tobytes())
     return len(shots)

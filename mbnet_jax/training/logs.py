@@ -8,6 +8,8 @@ from clu import metrics
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from mbnet_jax.files import write_whole
+
 Averages = dict[str, metrics.Average]
 
 
@@ -34,7 +36,7 @@ class Logs:
             kept = [
                 line for line in lines if _step_of(line, otherwise=step + 1) <= step
             ]
-            self._path.write_text("".join(kept))
+            write_whole(self._path, "".join(kept))
         self._file = self._path.open("a")
         self._events = SummaryWriter(str(workdir / "events"), purge_step=step + 1)
         self._bar = tqdm(
@@ -46,36 +48,49 @@ class Logs:
         )
         self._batch_size = batch_size
         self._averages: Averages = {}
+        self._window: tuple[int, Averages, dict[str, float]] | None = None
 
     def add(self, scalars: dict[str, jax.Array]) -> None:
-        """Takes in one step's scalars; nothing waits for the device."""
+        """Takes in one step's scalars.
+
+        A window that ended before is fetched now, when the device has the next
+        step to work on while the host waits.
+        """
         if not self._averages:
             self._averages = {name: metrics.Average.empty() for name in scalars}
         self._averages = _merge(self._averages, scalars)
         self._bar.update(self._batch_size)
+        self.write()
 
-    def flush(self, step: int, **more: float) -> None:
-        """Writes the averages since the last flush, and `more`, at `step`."""
-        values = {name: float(a.compute()) for name, a in self._averages.items()}
-        self._averages = {}
-        if values:
-            self._bar.set_postfix(step=step, loss=f"{values['loss']:.3f}")
-        self._write(step, values | more)
+    def end_window(self, step: int, **more: float) -> None:
+        """Ends a window of averages at `step`; `more` goes into the same line."""
+        self.write()
+        self._window, self._averages = (step, self._averages, more), {}
+
+    def write(self) -> None:
+        """Writes the window that ended last, unless it is written."""
+        if self._window is None:
+            return
+        (step, averages, more), self._window = self._window, None
+        values = {name: float(a.compute()) for name, a in averages.items()}
+        self._bar.set_postfix(step=step, loss=f"{values['loss']:.3f}")
+        self._write_line(step, values | more)
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Writes validation scores (0..1) at `step`, and shows them."""
-        self._write(step, {f"validation/{k}": v for k, v in values.items()})
+        self._write_line(step, {f"validation/{k}": v for k, v in values.items()})
         shown = ", ".join(f"{k} {100 * v:.1f}" for k, v in values.items())
         self._bar.write(f"step {step}: validation {shown}")
 
-    def _write(self, step: int, values: dict[str, float]) -> None:
+    def _write_line(self, step: int, values: dict[str, float]) -> None:
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Ends the bar and the files."""
+        """Writes what is left, and ends the bar and the files."""
+        self.write()
         self._bar.close()
         self._file.close()
         self._events.close()

@@ -17,7 +17,7 @@ from mbnet_jax.sharding import check_divisible, replicated
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.logs import Logs
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
-from mbnet_jax.training.run_config import FILE, differences, save_config
+from mbnet_jax.training.run_config import differences, save_config
 from mbnet_jax.training.step import TrainState, init_state, make_model, make_train_step
 
 _NOTHING_YET = {"best_step": 0, "best_score": -1.0}
@@ -77,7 +77,9 @@ def train(
             # A checkpoint ends a window of averages, so that a resumed run
             # averages over the same steps.
             if saves or step % config.train.log_every == 0:
-                logs.flush(step, learning_rate=float(schedule(step - 1)))
+                logs.end_window(step, learning_rate=float(schedule(step - 1)))
+            if saves:
+                logs.write()  # a checkpoint's lines are on disk before it is
             if evaluates:
                 scores = _validate(config, dataset, embed, state, loader)
                 logs.evaluation(step, scores)
@@ -99,11 +101,10 @@ def _start(
     def init() -> TrainState:
         return init_state(config, model, optimizer)
 
-    if (workdir / FILE).is_file():
-        for line in differences(config, workdir):
-            print(f"config differs from the saved run's: {line}")
     newest = checkpoints.latest_step()
     if newest is not None:
+        for line in differences(config, workdir):
+            print(f"config differs from the saved run's: {line}")
         print(f"going on from step {newest} in {workdir}")
         return checkpoints.restore(newest, jax.eval_shape(init), mesh)
     # It runs once: what the compiler would gain it loses four times over.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.files import write_whole
+
 FILE = "config.json"
 # A checkpoint fits no other network; other fields may change between starts.
 ARCHITECTURE = ("model", "views")
@@ -24,7 +26,7 @@ def save_config(config: ConfigDict, num_classes: int, workdir: Path) -> None:
     """Writes the config, and how many identities the classifiers tell apart."""
     workdir.mkdir(parents=True, exist_ok=True)
     content = {"config": config.to_dict(), "num_classes": num_classes}
-    (workdir / FILE).write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(workdir / FILE, json.dumps(content, indent=2) + "\n")
 
 
 def load_num_classes(workdir: Path) -> int:
