@@ -48,6 +48,7 @@ def get_config() -> ConfigDict:
     c.model.fusion_width = 512  # channels of CFM's tokens, a multiple of its heads
     c.model.fusion_heads = 8
     c.model.balance = True  # a learned weight per image and branch
+    c.model.balance_floor = 0.5  # its least, of a mean of 1; 1 makes all equal
     c.model.dtype = "float32"  # of the computation, or "bfloat16"
 
     c.loss = ConfigDict()

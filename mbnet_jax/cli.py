@@ -27,7 +27,10 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             raise app.UsageError("give a config: --config configs/synthetic.py")
         # Orbax tells of every file at INFO, over the progress bar.
         logging.set_verbosity(logging.WARNING)
-        config = _CONFIG.value.copy_and_resolve_references()
+        try:
+            config = _CONFIG.value.copy_and_resolve_references()
+        except OSError as error:  # a file that cannot be loaded fails only now
+            sys.exit(f"error: {_cause(sys.argv) or error}")
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
         try:
             main(config, workdir)
@@ -41,19 +44,19 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, OSError) as error:
-        sys.exit(f"error: {_unknown_key(argv) or error}")
+        sys.exit(f"error: {_cause(argv) or error}")
 
 
-def _unknown_key(argv: list[str]) -> str | None:
-    """Says which override names no field, and the nearest ones that there are."""
+def _cause(argv: list[str]) -> str | None:
+    """Which file is missing, or which override names no field and what is near."""
     arguments = [argument.lstrip("-").partition("=") for argument in argv]
     names = [name for name, _, _ in arguments]
     if "config" not in names:
         return None
-    place = names.index("config")
+    place = len(names) - 1 - names[::-1].index("config")  # the last one counts
     file = arguments[place][2] or argv[place + 1]
     if not Path(file).is_file():
-        return None
+        return f"there is no config file {file}"
     # The flag has no value yet: it failed while it took in the overrides.
     known = _paths(runpy.run_path(file)["get_config"]())
     for name in names:

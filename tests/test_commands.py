@@ -148,6 +148,7 @@ def test_killed_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_pa
         ("--config.data.name=prcc", "data.name='prcc' is not a dataset here; known"),
         ("--config.train.epochs=many", "--config.train.epochs"),
         ("--confg.seed=1", "confg.seed"),
+        ("--config=configs/prc.py", "there is no config file configs/prc.py"),
         ("stray", "unknown argument 'stray'"),
         ("--config.model.backbone=vgg16", "unknown backbone 'vgg16'; known: resnet10"),
     ],

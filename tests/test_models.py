@@ -215,13 +215,24 @@ def test_head_refuses_an_unknown_pooling():
         shapes(head, normal(1, 2, 2, 4), train=False)
 
 
-def test_balance_starts_equal_and_stays_a_mean_of_one():
+@pytest.mark.parametrize("floor", [0.0, 0.5, 0.9])
+def test_balance_starts_equal_and_keeps_its_mean_and_floor(floor):
     embeddings = [normal(5, 3), normal(5, 2), normal(5, 4)]
-    params = Balance().init(jax.random.key(0), embeddings)
-    np.testing.assert_array_equal(Balance().apply(params, embeddings), np.ones((5, 3)))
-    weights = Balance().apply(randomize(params), embeddings)
-    assert (weights >= 0).all() and np.std(weights) > 0.1
+    balance = Balance(floor)
+    params = balance.init(jax.random.key(0), embeddings)
+    equal = balance.apply(params, embeddings)
+    np.testing.assert_allclose(equal, np.ones((5, 3)), rtol=1e-6)
+    # Large parameters take the softmax to its ends, and the weights to theirs.
+    extreme = jax.tree.map(lambda x: 100 * x, randomize(params))
+    weights = balance.apply(extreme, embeddings)
     np.testing.assert_allclose(weights.mean(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(weights.min(), floor, atol=1e-4)
+    np.testing.assert_allclose(weights.max(), 3 - 2 * floor, rtol=1e-4)
+
+
+def test_balance_refuses_a_floor_above_the_mean():
+    with pytest.raises(ValueError, match=r"balance_floor is 1\.5"):
+        Balance(1.5).init(jax.random.key(0), [normal(5, 3), normal(5, 2)])
 
 
 def test_combined_cosine_is_the_weighted_sum_of_cosines():

@@ -18,24 +18,34 @@ class Balance(nn.Module):
     zero, hence with equal weights. The embeddings' gradients are stopped: the
     balance learns whom to trust and does not change what the branches learn.
 
+    Every branch keeps at least the weight `floor`. Without it the balance ends up
+    with the one branch that fits the training people best, which is not a balance.
+
     Attributes:
+      floor: the least weight of a branch, from 0 (free) to 1 (all weights equal).
       hidden: width of the hidden layer.
     """
 
+    floor: float
     hidden: int = 64
 
     @nn.compact
     def __call__(self, embeddings: Sequence[jax.Array]) -> jax.Array:
         """Maps n embeddings, each [B, d] of length 1, to weights [B, n], float32.
 
-        The weights are at least 0, with a mean of 1 over the branches.
+        The weights are at least `floor`, with a mean of 1 over the branches.
+
+        Raises:
+          ValueError: if the floor is not in [0, 1].
         """
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"balance_floor is {self.floor}; it must be in [0, 1]")
         x = jax.lax.stop_gradient(jnp.concatenate(embeddings, axis=-1))
         x = nn.relu(nn.Dense(self.hidden, name="hidden")(x))
         logits = nn.Dense(
             len(embeddings), kernel_init=nn.initializers.zeros, name="weights"
         )(x)
-        return nn.softmax(logits) * len(embeddings)
+        return self.floor + (1 - self.floor) * nn.softmax(logits) * len(embeddings)
 
 
 def combine(embeddings: Sequence[jax.Array], weights: jax.Array | None) -> jax.Array:

@@ -36,7 +36,7 @@ class Outputs:
       logits: branch -> [B, num_classes].
       combined: [B, sum of d], of length 1: the embeddings, each times its balance
         weight. Gradients pass to the balance alone.
-      balance: [B, branches], in the order of `BRANCHES`, at least 0 with mean 1;
+      balance: [B, branches], in the order of `BRANCHES`, with mean 1;
         None without balance or with a single branch.
       gate: [B, h, w, 1] in [0, 1], KTM's gate; None without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
@@ -71,6 +71,7 @@ class MBNet(nn.Module):
       last_stride: stride of the last stage of every ResNet, 1 or 2.
       pooling: "max_avg", "gem" or "avg" (see `heads.POOLINGS`).
       ktm, fam, cfm, balance: switch the modules on.
+      balance_floor: the least weight of a branch (see `Balance`).
       fusion_width, fusion_heads: channels and attention heads of CFM.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
         gates, attentions and everything in `Outputs` are float32 in any case.
@@ -90,6 +91,7 @@ class MBNet(nn.Module):
     fam: bool = True
     cfm: bool = True
     balance: bool = True
+    balance_floor: float = 0.5
     fusion_width: int = 512
     fusion_heads: int = 8
     dtype: Any = jnp.float32
@@ -148,7 +150,7 @@ class MBNet(nn.Module):
         ordered = [embeddings[branch] for branch in branches]
         weights = None
         if self.balance and len(branches) > 1:
-            weights = Balance(name="balance_weights")(ordered)
+            weights = Balance(self.balance_floor, name="balance_weights")(ordered)
         return Outputs(
             features=features,
             embeddings=embeddings,
