@@ -1,1 +1,1 @@
-"""Evaluation: embeddings, protocols, the table and the pictures."""
+"""Evaluation: embeddings, protocols, and their values as a table."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mbnet_jax.data import Dataset
-from mbnet_jax.evaluation.chance import chance_level
 from mbnet_jax.evaluation.embed import Embeddings
 from mbnet_jax.evaluation.protocols import Protocol
-from mbnet_jax.retrieval import retrieval_metrics
+from mbnet_jax.retrieval import chance_level, retrieval_metrics
 
 CHANCE = "chance"
 TITLES = {

@@ -1,5 +1,6 @@
 """Image retrieval: exact ranking metrics and ranked lists by cosine similarity."""
 
+from mbnet_jax.retrieval.chance import chance_level
 from mbnet_jax.retrieval.labels import RULES, Labels
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
@@ -9,6 +10,7 @@ __all__ = [
     "Labels",
     "RankedLists",
     "RetrievalMetrics",
+    "chance_level",
     "ranked_lists",
     "retrieval_metrics",
     "top_k",

@@ -5,8 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic.background import make_floor, make_wall
 from mbnet_jax.synthetic.options import CAMERA, SyntheticOptions
+from mbnet_jax.synthetic.textures import make_floor, make_wall
 
 
 @dataclasses.dataclass(frozen=True)

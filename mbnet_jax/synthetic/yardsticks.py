@@ -17,8 +17,7 @@ import numpy as np
 from PIL import Image
 
 from mbnet_jax import parsing
-from mbnet_jax.evaluation.chance import chance_level
-from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
+from mbnet_jax.retrieval import RULES, Labels, chance_level, retrieval_metrics
 from mbnet_jax.synthetic.generate import (
     DONE,
     Shot,

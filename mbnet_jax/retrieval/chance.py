@@ -6,7 +6,7 @@ items being equally likely.
 
 import numpy as np
 
-from mbnet_jax.retrieval import RULES, Labels
+from mbnet_jax.retrieval.labels import RULES, Labels
 
 
 def _counts(query: Labels, gallery: Labels, rule: str) -> np.ndarray:

@@ -3,8 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mbnet_jax.evaluation.chance import chance_level
-from mbnet_jax.retrieval import Labels
+from mbnet_jax.retrieval import Labels, chance_level
 
 
 def brute_force(matches: int, kept: int, ranks) -> dict:
