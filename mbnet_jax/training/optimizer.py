@@ -40,8 +40,13 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
 
 
 def decays(params) -> dict:
-    """Which parameters weight decay applies to: kernels; not biases, not norms."""
-    return jax.tree.map(lambda p: p.ndim > 1, params)
+    """Which parameters weight decay applies to: kernels; not biases, not norms.
+
+    By name: an attention layer's biases have two axes, as a kernel may have.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: path[-1].key == "kernel", params
+    )
 
 
 def make_optimizer(
