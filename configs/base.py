@@ -17,9 +17,13 @@ def get_config() -> ConfigDict:
     c.data = ConfigDict()
     c.data.name = ""  # a dataset that mbnet_jax.data knows
     c.data.root = "data"  # folder that holds (or, if synthetic, will hold) it
+    c.data.parsing_dir = ""  # maps: mirrors root, .png for each image; "": none
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192
-    c.data.validation_fraction = 0.1  # of training identities; chooses the best model
+    # What chooses the best model: "held_out" training identities, the dataset's
+    # "own" validation split, or "none": train on all, the last checkpoint is best.
+    c.data.validation = "held_out"
+    c.data.validation_fraction = 0.1  # of training identities, if held out
     c.data.threads = 8  # of the host, for reading and decoding images
     c.data.prefetch = 4  # batches that are ready before they are asked for
 
@@ -82,5 +86,6 @@ def get_config() -> ConfigDict:
     c.eval.batch_size = 64
     c.eval.flip = True  # add the mirrored image's embedding
     c.eval.ranks = (1, 5, 10)
+    c.eval.draw_seed = 0  # of single-shot galleries
     c.eval.figure_queries = 8  # rows of the picture of ranked lists
     return c

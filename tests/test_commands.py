@@ -83,7 +83,13 @@ def test_train_prints_the_table_and_writes_the_run(trained):
         rule in rows[0] for rule in ("general", "same-clothes", "clothes-changing")
     )
     assert rows[1].split("|")[1].split() == ["R1", "R5", "R10", "mAP", "mINP"]
-    for name in ("config.json", "metrics.jsonl", "parameters.txt", "eval/metrics.json"):
+    for name in (
+        "config.json",
+        "metrics.jsonl",
+        "parameters.txt",
+        "eval/metrics.json",
+        "eval/queries.csv",
+    ):
         assert (workdir / name).stat().st_size > 0
     assert list((workdir / "events").iterdir())
 

@@ -1,4 +1,5 @@
 import dataclasses
+from os.path import basename
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ from mbnet_jax.data.builder import fingerprint, prepare
 from mbnet_jax.data.loader import Loader, decode, load_example
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.data.splits import hold_out_identities, make_split
+from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 from mbnet_jax.sharding import make_mesh
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)
@@ -26,7 +27,7 @@ def folder(tmp_path_factory):
 def splits(folder, tmp_path_factory):
     records = read_records("synthetic", folder)
     sources = prepare(records, folder, tmp_path_factory.mktemp("prepared"))
-    return {name: make_split(records[name], sources[name]) for name in records}
+    return {name: make_split(records[name], sources[name], folder) for name in records}
 
 
 def test_records_are_those_of_the_folder(folder):
@@ -55,7 +56,7 @@ def test_reader_names_what_is_wrong(folder, tmp_path):
         read_records("synthetic", tmp_path)
     root = tiny.write_folder(tmp_path)
     (root / "train" / "odd.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"odd\.jpg: expected a name like"):
+    with pytest.raises(ValueError, match=r"expected names like .*: odd\.jpg"):
         read_records("synthetic", root)
 
 
@@ -116,7 +117,7 @@ def test_a_batchs_labels_belong_to_its_images(splits):
         expected = load_example(train, index, SIZE)
         for name, value in expected.items():
             np.testing.assert_array_equal(batch[name][row], value)
-        assert batch["pid"][row] == int(train.names[index][:4])
+        assert batch["pid"][row] == int(basename(train.names[index])[:4])
 
 
 @pytest.mark.parametrize("batch_size", [8, 32, 40])
@@ -154,13 +155,19 @@ def test_decode_names_the_bad_file():
 
 def test_held_out_identities_are_disjoint_from_training(splits):
     train = splits["train"]
-    rest, query, gallery = hold_out_identities(train, 0.5, seed=0)
-    persons = [{name[:4] for name in s.names} for s in (rest, query, gallery)]
-    assert persons[1] == persons[2] and not persons[0] & persons[1]
-    assert persons[0] | persons[1] == {name[:4] for name in train.names}
+
+    def persons(split):
+        return {basename(name)[:4] for name in split.names}
+
+    rest, held_out = hold_out_identities(train, 0.5, seed=0)
+    assert not persons(rest) & persons(held_out)
+    assert persons(rest) | persons(held_out) == persons(train)
     assert sorted(set(rest.pid)) == [0, 1] and sorted(set(rest.clothes)) == [*range(4)]
     # One query of each person, outfit and camera; all images in the gallery.
-    assert len(gallery) == 16 and len(query) == 8
+    validation = make_validation(held_out)
+    assert validation.rule == "clothes_changing"
+    assert len(validation.gallery) == len(held_out) == 16 and len(validation.query) == 8
+    query = held_out.subset(validation.query)
     assert len({(*cell,) for cell in zip(*query.labels, strict=True)}) == 8
     assert rest.example(0)["name"].decode().endswith(rest.names[0])
 

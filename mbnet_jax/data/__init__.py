@@ -3,6 +3,13 @@
 from mbnet_jax.data.load import Dataset, load_dataset
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.records import Record
-from mbnet_jax.data.splits import Split
+from mbnet_jax.data.splits import Split, Validation
 
-__all__ = ["Dataset", "Record", "Split", "load_dataset", "read_records"]
+__all__ = [
+    "Dataset",
+    "Record",
+    "Split",
+    "Validation",
+    "load_dataset",
+    "read_records",
+]

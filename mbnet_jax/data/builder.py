@@ -5,9 +5,11 @@ read back through `as_data_source`.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +17,18 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from mbnet_jax.data.records import Record
-
-Records = dict[str, list[Record]]
+from mbnet_jax.data.checks import check_files
+from mbnet_jax.data.records import Record, Records
 
 
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
-    """Writes records as they come: example i of a split is its record i."""
+    """Writes records as they come: example i of a split is its record i.
+
+    `parsing` is the bytes of the parsing map's file, empty where there is none.
+    """
 
     name = "reid"
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
 
     def __init__(self, records: Records, root: Path, **kwargs):
         """Takes the records to write; names are kept relative to `root`."""
@@ -40,7 +44,7 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(None, None, 3)),
-                    "parsing": tfds.features.Image(shape=(None, None, 1)),
+                    "parsing": tfds.features.Text(),
                     "pid": number,
                     "camera": number,
                     "clothes": number,
@@ -53,18 +57,21 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager) -> dict[str, Iterator]:
         del dl_manager  # nothing is downloaded
         return {
-            split: self._generate_examples(records)
+            split: self._generate_examples(split, records)
             for split, records in self._records.items()
         }
 
-    def _generate_examples(self, records: list[Record]) -> Iterator[tuple[int, dict]]:
-        bar = tqdm(records, desc="writing records", unit="image", delay=2)
+    def _generate_examples(
+        self, split: str, records: list[Record]
+    ) -> Iterator[tuple[int, dict]]:
+        bar = tqdm(records, desc=f"writing {split}", unit="image", delay=2)
         for number, record in enumerate(bar):
+            parsing = record.parsing_path
             yield (
                 number,
                 {
                     "image": io.BytesIO(record.path.read_bytes()),
-                    "parsing": io.BytesIO(record.parsing_path.read_bytes()),
+                    "parsing": parsing.read_bytes() if parsing else b"",
                     "pid": record.pid,
                     "camera": record.camera,
                     "clothes": record.clothes,
@@ -78,13 +85,14 @@ def fingerprint(records: Records, root: Path) -> str:
     digest = hashlib.sha256(str(ReIdBuilder.VERSION).encode())
     for split, rows in records.items():
         for record in rows:
-            stats = [
-                (path.stat().st_size, path.stat().st_mtime_ns)
+            files = [
+                (os.path.relpath(path, root), stat.st_size, stat.st_mtime_ns)
                 for path in (record.path, record.parsing_path)
+                if path is not None
+                for stat in (path.stat(),)
             ]
-            name = os.path.relpath(record.path, root)
             labels = (record.pid, record.camera, record.clothes)
-            digest.update(repr((split, name, labels, stats)).encode())
+            digest.update(repr((split, labels, files)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -92,21 +100,37 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
     """Writes the ArrayRecord files unless they are there: split -> data source.
 
     The folder is named by the fingerprint, so changed images or labels are
-    never served from old files. A data source maps index i to the undecoded
-    example of record i.
+    never served from old files. It appears when it is complete: after a kill the
+    next call starts over. A data source maps index i to the undecoded example of
+    record i.
+
+    Raises:
+      ValueError: listing all images that cannot be decoded.
     """
-    builder = ReIdBuilder(
-        records,
-        root,
-        data_dir=data_dir / fingerprint(records, root),
-        file_format="array_record",
-    )
-    # Its bars would count each split three times over, and its messages tell of
-    # downloads; the generator above has a bar.
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
-    undecoded = {key: tfds.decode.SkipDecoding() for key in ("image", "parsing")}
+    folder = data_dir / fingerprint(records, root)
+    with _alone(folder):
+        builder = ReIdBuilder(
+            records, root, data_dir=folder, file_format="array_record"
+        )
+        if not builder.data_path.exists():
+            for left_over in folder.glob("*/*incomplete*"):
+                shutil.rmtree(left_over)
+            check_files(records)
+            # Its bars would count each split three times over, and its messages
+            # tell of downloads; the generator above has a bar.
+            tfds.disable_progress_bar()
+            with contextlib.redirect_stdout(io.StringIO()):
+                builder.download_and_prepare()
+    undecoded = {"image": tfds.decode.SkipDecoding()}
     return {
         split: builder.as_data_source(split, decoders=undecoded) for split in records
     }
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds off other processes that would write the same files at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

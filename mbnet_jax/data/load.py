@@ -8,39 +8,75 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import prepare
+from mbnet_jax.data.checks import count_warnings
 from mbnet_jax.data.readers import read_records
-from mbnet_jax.data.splits import Split, hold_out_identities, make_split
+from mbnet_jax.data.splits import (
+    Split,
+    Validation,
+    hold_out_identities,
+    make_split,
+    make_validation,
+)
 from mbnet_jax.synthetic import SyntheticOptions, generate
+
+VALIDATIONS = ("held_out", "own", "none")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset's splits; `train` without the identities held out for validation."""
+    """What to train on, what chooses the best model, and the test splits by name.
+
+    `train` is without the identities held out; `validation` may be None.
+    """
 
     train: Split
-    validation_query: Split
-    validation_gallery: Split
-    query: Split
-    gallery: Split
+    validation: Validation | None
+    test: dict[str, Split]
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
-    """Reads `config.data`; the embedded dataset is generated first if need be."""
+    """Reads `config.data`; the embedded dataset is generated first if need be.
+
+    Warns of counts that differ from the published ones.
+
+    Raises:
+      FileNotFoundError: folders, images or parsing maps are missing.
+      ValueError: files do not fit, images cannot be decoded, or validation is
+        asked for that the dataset does not allow.
+    """
     data = config.data
     root = Path(data.root)
+    if data.validation not in VALIDATIONS:
+        raise ValueError(
+            f"data.validation={data.validation!r} is unknown; known: "
+            f"{', '.join(VALIDATIONS)}"
+        )
     if data.name == "synthetic":
         folder = _generate(root, SyntheticOptions(**data.synthetic))
     else:
         folder = root
-    records = read_records(data.name, folder)
+    records = read_records(data.name, folder, data.parsing_dir)
+    for line in count_warnings(data.name, records):
+        print(f"warning: {line}")
     sources = prepare(records, folder, root / "prepared" / data.name)
-    splits = {name: make_split(records[name], sources[name]) for name in records}
-    train, validation_query, validation_gallery = hold_out_identities(
-        splits["train"], data.validation_fraction, config.seed
-    )
-    return Dataset(
-        train, validation_query, validation_gallery, splits["query"], splits["gallery"]
-    )
+    splits = {
+        name: make_split(records[name], sources[name], folder) for name in records
+    }
+    train, own = splits.pop("train"), splits.pop("val", None)
+    validation = None
+    if data.validation == "held_out":
+        train, held_out = hold_out_identities(
+            train, data.validation_fraction, config.seed
+        )
+        validation = make_validation(held_out)
+    elif data.validation == "own":
+        if own is None:
+            raise ValueError(
+                f"data.validation=own, but {data.name} has no split val; set held_out, "
+                "or none to keep the last checkpoint"
+            )
+        validation = make_validation(own)
+    return Dataset(train, validation, splits)
 
 
 def _generate(root: Path, options: SyntheticOptions) -> Path:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+UNKNOWN = -1  # camera or clothes of every image, where a dataset does not say
+
 
 class Record(NamedTuple):
     """One image file and its labels.
@@ -20,17 +22,16 @@ class Record(NamedTuple):
     parsing_path: Path | None
 
 
+Records = dict[str, list[Record]]
+
+
 def contiguous(values: Iterable) -> dict:
     """Numbers the distinct `values` from 0 in sorted order: value -> number."""
     return {value: number for number, value in enumerate(sorted(set(values)))}
 
 
-def relabel(records: list[Record]) -> list[Record]:
-    """Makes `pid` and `clothes` contiguous from 0, in sorted order.
-
-    Done once over the whole split, never per process, so that every run and
-    every host agrees on which class a person is.
-    """
-    pids = contiguous(r.pid for r in records)
-    clothes = contiguous(r.clothes for r in records)
-    return [r._replace(pid=pids[r.pid], clothes=clothes[r.clothes]) for r in records]
+def some_of(names: Iterable, most: int = 5) -> str:
+    """The first names, and how many more there are, for a message."""
+    names = [str(name) for name in names]
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,20 +1,24 @@
-"""Splits of images with labels, and the identities held out for validation."""
+"""Splits of images with labels, and what is kept for validation."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mbnet_jax.data.records import Record, contiguous
+from mbnet_jax.data.records import UNKNOWN, Record
 from mbnet_jax.retrieval import Labels
+from mbnet_jax.retrieval.labels import matches_and_junk
 
 
 @dataclass(frozen=True)
 class Split:
     """Images of one split: int32 labels [n], file names, and where bytes lie.
 
-    Image i is `source[positions[i]]`, an undecoded example of the builder's.
+    Names are relative to the dataset's root. Image i is `source[positions[i]]`,
+    an undecoded example of the builder's.
     """
 
     pid: np.ndarray
@@ -33,6 +37,15 @@ class Split:
         """What the rules of evaluation compare."""
         return Labels(self.pid, self.camera, self.clothes)
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Which of "camera" and "clothes" the dataset tells."""
+        return frozenset(
+            field
+            for field in ("camera", "clothes")
+            if (getattr(self, field) != UNKNOWN).all()
+        )
+
     def example(self, index: int) -> dict[str, Any]:
         """The undecoded example of image `index`."""
         return self.source[int(self.positions[index])]
@@ -49,41 +62,76 @@ class Split:
         )
 
     def relabelled(self) -> "Split":
-        """The same images with `pid` and `clothes` contiguous from 0."""
-        new = {
-            field: np.vectorize(contiguous(values.tolist()).get, otypes=[np.int32])(
-                values
-            )
-            for field, values in (("pid", self.pid), ("clothes", self.clothes))
-        }
-        return Split(
-            new["pid"],
-            self.camera,
-            new["clothes"],
-            self.names,
-            self.positions,
-            self.source,
-        )
+        """The same images with `pid` and known `clothes` contiguous from 0."""
+
+        def renumbered(values: np.ndarray) -> np.ndarray:
+            return np.unique(values, return_inverse=True)[1].astype(np.int32)
+
+        clothes = self.clothes
+        if "clothes" in self.known:
+            clothes = renumbered(clothes)
+        return replace(self, pid=renumbered(self.pid), clothes=clothes)
 
 
-def make_split(records: Sequence[Record], source) -> Split:
+def make_split(records: Sequence[Record], source, root: Path) -> Split:
     """Joins records with the data source that `builder.prepare` made of them."""
     columns = {
         field: np.array([getattr(r, field) for r in records], np.int32)
         for field in ("pid", "camera", "clothes")
     }
-    names = tuple(r.path.name for r in records)
+    names = tuple(os.path.relpath(r.path, root) for r in records)
     return Split(**columns, names=names, positions=np.arange(len(names)), source=source)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Images that choose the best model.
+
+    `query` and `gallery` are places [q], [g] in `images`; `rule` is the hardest
+    that the labels allow.
+    """
+
+    images: Split
+    query: np.ndarray
+    gallery: np.ndarray
+    rule: str
+
+
+def make_validation(images: Split) -> Validation:
+    """Makes a retrieval problem of images: one query of each (person, camera, clothes).
+
+    The gallery is every image: where cameras are known, every rule removes the
+    query's own image, because it has the query's person and camera. Where they
+    are not, the queries are left out of the gallery.
+
+    Raises:
+      ValueError: no query has a true match.
+    """
+    cells = np.stack(images.labels, axis=1)
+    query = np.sort(np.unique(cells, axis=0, return_index=True)[1])
+    gallery = np.arange(len(images))
+    if "camera" in images.known:
+        rules = ["clothes_changing", "general"]
+        if "clothes" not in images.known:
+            rules.remove("clothes_changing")
+    else:
+        rules = ["any"]
+        gallery = np.setdiff1d(gallery, query)
+    for rule in rules:
+        labels = (images.subset(places).labels for places in (query, gallery))
+        if len(gallery) and matches_and_junk(*labels, rule)[0].counts.any():
+            return Validation(images, query, gallery, rule)
+    raise ValueError(
+        f"the {len(np.unique(images.pid))} persons for validation have no image that "
+        f"another matches under the rule {rules[-1]}; hold out more of them "
+        "(data.validation_fraction) or none (data.validation=none)"
+    )
 
 
 def hold_out_identities(
     train: Split, fraction: float, seed: int
-) -> tuple[Split, Split, Split]:
-    """Takes identities out of training: (rest, validation query, its gallery).
-
-    The gallery is every held-out image and the queries are one image of each
-    (person, camera, clothes): every rule removes the query's own image from the
-    gallery, because it has the query's person and camera.
+) -> tuple[Split, Split]:
+    """Takes identities out of training: (the rest, the images of those held out).
 
     Raises:
       ValueError: unless at least two identities go to each side, fewer being
@@ -99,8 +147,5 @@ def hold_out_identities(
         )
     held_out = np.random.default_rng(seed).permutation(identities)[:count]
     is_held_out = np.isin(train.pid, held_out)
-    validation = train.subset(np.flatnonzero(is_held_out))
-    cells = np.stack([validation.pid, validation.camera, validation.clothes], axis=1)
-    _, first_of_cell = np.unique(cells, axis=0, return_index=True)
     rest = train.subset(np.flatnonzero(~is_held_out)).relabelled()
-    return rest, validation.subset(np.sort(first_of_cell)), validation
+    return rest, train.subset(np.flatnonzero(is_held_out))

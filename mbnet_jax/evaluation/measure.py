@@ -1,94 +1,111 @@
-"""Evaluation: every embedding under every protocol, as numbers and as a table."""
+"""Evaluation: every embedding under a protocol, as numbers."""
 
 import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from mbnet_jax.data import Dataset
+from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embeddings
-from mbnet_jax.evaluation.protocols import Protocol
-from mbnet_jax.retrieval import chance_level, retrieval_metrics
+from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, places
+from mbnet_jax.retrieval import RetrievalMetrics, chance_level, retrieval_metrics
 
 CHANCE = "chance"
-TITLES = {
-    "global": "global branch",
-    "clothing_unrelated": "clothing-unrelated branch",
-    "mask": "mask branch",
-    "all": "all",
-    CHANCE: "chance",
-}
+DEVIATION = "_deviation"  # ends the name of a measure's deviation over the draws
 
-# protocol -> embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
-Results = dict[str, dict[str, dict[str, float]]]
+# embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
+Values = dict[str, dict[str, float]]
+Results = dict[str, Values]  # by protocol
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbeddedSplits:
-    """A dataset with the embeddings of the splits that a protocol needs."""
+class Embedded:
+    """Images with their embeddings, kind -> float32 [n, d]."""
 
-    dataset: Dataset
-    embeddings: dict[str, Embeddings]  # split -> kind of embedding -> [n, d]
+    split: Split
+    embeddings: Embeddings
 
-
-def measure(
-    embedded: EmbeddedSplits,
-    protocol: Protocol,
-    ranks: Sequence[int],
-    only: str | None = None,
-) -> dict[str, dict[str, float]]:
-    """Values of each embedding (or `only` one) and of chance, under `protocol`."""
-    query = getattr(embedded.dataset, protocol.query)
-    gallery = getattr(embedded.dataset, protocol.gallery)
-    query_rows = embedded.embeddings[protocol.query]
-    gallery_rows = embedded.embeddings[protocol.gallery]
-    values = {}
-    for name in query_rows if only is None else (only,):
-        metrics = retrieval_metrics(
-            query_rows[name],
-            query.labels,
-            gallery_rows[name],
-            gallery.labels,
-            rule=protocol.rule,
-            ranks=ranks,
+    def subset(self, indices: np.ndarray) -> "Embedded":
+        """The images `indices`, in that order."""
+        return Embedded(
+            self.split.subset(indices),
+            {name: rows[indices] for name, rows in self.embeddings.items()},
         )
-        values[name] = {
-            **{f"rank{k}": metrics.cmc[k] for k in ranks},
-            "mAP": metrics.mAP,
-            "mINP": metrics.mINP,
-        }
-    values[CHANCE] = chance_level(
-        query.labels, gallery.labels, protocol.rule, tuple(ranks)
+
+
+def rank(
+    query: Embedded, gallery: Embedded, name: str, rule: str, ranks: Sequence[int]
+) -> RetrievalMetrics:
+    """Ranks the gallery for every query by embedding `name`, and judges it."""
+    return retrieval_metrics(
+        query.embeddings[name],
+        query.split.labels,
+        gallery.embeddings[name],
+        gallery.split.labels,
+        rule=rule,
+        ranks=ranks,
     )
-    return values
 
 
-def format_table(results: Results) -> str:
-    """One row per embedding, one group of columns per protocol; per cent."""
-    first = next(iter(results.values()))
-    measures = list(next(iter(first.values())))
-    heads = [m.replace("rank", "R") for m in measures]
-    label_width = max(len(TITLES[name]) for name in first)
-    group_width = 6 * len(heads)
-    groups = "".join(f" |{name.replace('_', '-'):^{group_width}}" for name in results)
-    columns = "".join(f"{head:>6}" for head in heads)
-    lines = [
-        " " * label_width + groups,
-        " " * label_width + f" |{columns}" * len(results),
-    ]
-    lines.append("-" * len(lines[-1]))
-    for name in first:
-        cells = "".join(
-            " |"
-            + "".join(
-                f"{_per_cent(results[protocol][name][measure]):>6}"
-                for measure in measures
+def values_of(metrics: RetrievalMetrics) -> dict[str, float]:
+    """The measures by name: rank<k>, mAP, mINP."""
+    return {
+        **{f"rank{k}": value for k, value in metrics.cmc.items()},
+        "mAP": metrics.mAP,
+        "mINP": metrics.mINP,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """One protocol's outcome.
+
+    Attributes:
+      values: of each embedding and of chance; over draws the mean, and the
+        deviation (of a population) under the measure's name + DEVIATION.
+      query: the queries.
+      per_draw: the last embedding's metrics, one a draw (one if none are drawn).
+    """
+
+    values: Values
+    query: Split
+    per_draw: list[RetrievalMetrics]
+
+
+def judge(
+    embedded: dict[str, Embedded], protocol: Protocol, ranks: Sequence[int], seed: int
+) -> Judged:
+    """Tests every embedding of the test splits under `protocol`.
+
+    `seed` chooses the single-shot galleries.
+    """
+    query, gallery = embedded[protocol.query], embedded[protocol.gallery]
+    query = query.subset(places(protocol, query.split))
+    gallery = gallery.subset(places(protocol, gallery.split))
+    galleries = [
+        gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
+        for draw in range(protocol.draws)
+    ] or [gallery]
+    values, per_draw = {}, []
+    for name in query.embeddings:
+        per_draw = [rank(query, g, name, protocol.rule, ranks) for g in galleries]
+        values[name] = _over_draws([values_of(m) for m in per_draw])
+    values[CHANCE] = _over_draws(
+        [
+            chance_level(
+                query.split.labels, g.split.labels, protocol.rule, tuple(ranks)
             )
-            for protocol in results
-        )
-        lines.append(f"{TITLES[name]:<{label_width}}{cells}")
-    return "\n".join(line.rstrip() for line in lines)
+            for g in galleries
+        ]
+    )
+    return Judged(values, query.split, per_draw)
 
 
-def _per_cent(value: float) -> str:
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+def _over_draws(draws: list[dict[str, float]]) -> dict[str, float]:
+    if len(draws) == 1:
+        return draws[0]
+    stacked = {name: [values[name] for values in draws] for name in draws[0]}
+    return {
+        **{name: float(np.mean(values)) for name, values in stacked.items()},
+        **{name + DEVIATION: float(np.std(values)) for name, values in stacked.items()},
+    }

@@ -27,6 +27,8 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "general": lambda same_camera, same_clothes: same_camera,
     "same_clothes": lambda same_camera, same_clothes: same_camera | ~same_clothes,
     "clothes_changing": lambda same_camera, same_clothes: same_camera | same_clothes,
+    # For images of unknown cameras: nothing is thrown out.
+    "any": lambda same_camera, same_clothes: np.zeros_like(same_camera),
 }
 
 

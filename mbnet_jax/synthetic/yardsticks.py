@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from mbnet_jax import parsing
-from mbnet_jax.retrieval import RULES, Labels, chance_level, retrieval_metrics
+from mbnet_jax.retrieval import Labels, chance_level, retrieval_metrics
 from mbnet_jax.synthetic.generate import (
     DONE,
     Shot,
@@ -29,6 +29,7 @@ from mbnet_jax.synthetic.generate import (
 from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
 
+_RULES = ("general", "same_clothes", "clothes_changing")
 _BINS = (6, 12, 12)  # of CIE L, a and b
 _LAB_RANGE = ((0, 100), (-50, 50), (-50, 50))
 
@@ -132,7 +133,7 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
 
     def score(query_features, gallery_features):
         scores = {}
-        for rule in RULES:
+        for rule in _RULES:
             found = retrieval_metrics(
                 query_features,
                 labels[0],
@@ -145,7 +146,7 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
         return scores
 
     chance = {}
-    for rule in RULES:
+    for rule in _RULES:
         expected = chance_level(*labels, rule, (1,))
         chance[rule] = (expected["mAP"], expected["rank1"])
     return {
@@ -166,12 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not (args.root / DONE).exists():
         generate(args.root, SyntheticOptions(seed=args.seed))
     table = yardsticks(args.root)
-    heads = "".join(f"{rule.replace('_', '-'):>20}" for rule in RULES)
+    heads = "".join(f"{rule.replace('_', '-'):>20}" for rule in _RULES)
     print(f"{'mAP / Rank-1, %':<20}{heads}")
     for name, scores in table.items():
         cells = "".join(
             f"{100 * scores[rule][0]:>12.1f} / {100 * scores[rule][1]:>5.1f}"
-            for rule in RULES
+            for rule in _RULES
         )
         print(f"{name:<20}{cells}")
 

@@ -7,12 +7,11 @@ from clu import parameter_overview
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Dataset
+from mbnet_jax.data import Dataset, Validation
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
-from mbnet_jax.evaluation.measure import EmbeddedSplits, measure
-from mbnet_jax.evaluation.protocols import VALIDATION
+from mbnet_jax.evaluation.measure import Embedded, rank, values_of
 from mbnet_jax.sharding import check_divisible, replicated
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.logs import Logs
@@ -28,7 +27,8 @@ def train(
 ) -> TrainState:
     """Trains to the last epoch, going on from the newest checkpoint in `workdir`.
 
-    Returns the final state. The best, by validation, is in `workdir/best`.
+    Returns the final state. The best, by validation, is in `workdir/best`; without
+    validation that is the last.
 
     Raises:
       ValueError: if a config field does not fit the data, the devices or the run
@@ -80,8 +80,11 @@ def train(
                 logs.end_window(step, learning_rate=float(schedule(step - 1)))
             if saves:
                 logs.write()  # a checkpoint's lines are on disk before it is
-            if evaluates:
-                scores = _validate(config, dataset, embed, state, loader)
+            if evaluates and dataset.validation is None:
+                progress = _NOTHING_YET | {"best_step": step}
+                checkpoints.save_best(state, progress)
+            elif evaluates:
+                scores = _validate(config, dataset.validation, embed, state, loader)
                 logs.evaluation(step, scores)
                 if scores["mAP"] > progress["best_score"]:
                     progress = {"best_step": step, "best_score": scores["mAP"]}
@@ -119,22 +122,20 @@ def _start(
     return state, _NOTHING_YET
 
 
-def _validate(config, dataset, embed, state: TrainState, loader: Loader) -> dict:
-    """Rank-1 and mAP on the validation identities."""
-    # The gallery holds the queries' images too: embed each once.
-    gallery = embed_split(
-        embed,
-        state.variables,
-        dataset.validation_gallery,
-        loader,
-        config.eval.batch_size,
+def _validate(
+    config, validation: Validation, embed, state: TrainState, loader: Loader
+) -> dict:
+    """Rank-1 and mAP on the validation images."""
+    images = validation.images
+    # Queries are in the gallery too: each image is embedded once.
+    rows = embed_split(embed, state.variables, images, loader, config.eval.batch_size)
+    embedded = Embedded(images, rows)
+    metrics = rank(
+        embedded.subset(validation.query),
+        embedded.subset(validation.gallery),
+        main_embedding(rows),
+        validation.rule,
+        config.eval.ranks,
     )
-    places = {p: i for i, p in enumerate(dataset.validation_gallery.positions.tolist())}
-    chosen = [places[p] for p in dataset.validation_query.positions.tolist()]
-    query = {name: rows[chosen] for name, rows in gallery.items()}
-    embedded = EmbeddedSplits(
-        dataset, {VALIDATION.query: query, VALIDATION.gallery: gallery}
-    )
-    name = main_embedding(gallery)
-    values = measure(embedded, VALIDATION, config.eval.ranks, only=name)[name]
+    values = values_of(metrics)
     return {key: values[key] for key in ("rank1", "mAP") if key in values}

@@ -1,0 +1,157 @@
+"""What is checked of a copy before training, and how it is prepared."""
+
+import layouts
+import numpy as np
+import pytest
+import tiny
+
+from mbnet_jax.data import load_dataset, read_records
+from mbnet_jax.data.builder import ReIdBuilder, prepare
+from mbnet_jax.data.checks import KNOWN, check_files, count_warnings
+from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
+
+
+def test_counts_that_differ_are_told_with_both_numbers(tmp_path):
+    records = read_records("vc_clothes", layouts.write_vc_clothes(tmp_path))
+    assert count_warnings("vc_clothes", records) == [
+        "vc_clothes train: 32 images of 4 persons here, 9449 of 256 as published; "
+        "figures will not compare",
+        "vc_clothes query: 8 images of 2 persons here, 1020 of 256 as published; "
+        "figures will not compare",
+        "vc_clothes gallery: 8 images of 2 persons here, 8591 of 256 as published; "
+        "figures will not compare",
+    ]
+    assert count_warnings("manifest", records) == []
+    published = {
+        split: [records["train"][0]._replace(pid=i % persons) for i in range(images)]
+        for split, (images, persons) in KNOWN["vc_clothes"].items()
+    }
+    assert count_warnings("vc_clothes", published) == []
+
+
+def break_files(folder) -> list[str]:
+    """Breaks files in four ways; their names."""
+    names = sorted(folder.glob("0*.png"))[:4]
+    names[0].write_bytes(b"")
+    names[1].write_bytes(b"<html>not found</html>")
+    whole = names[2].read_bytes()
+    names[2].write_bytes(whole[: len(whole) // 2])
+    names[3].write_bytes(whole[:40])
+    return [name.name for name in names]
+
+
+def test_all_files_that_cannot_be_decoded_are_listed(tmp_path):
+    root = layouts.write_ltcc(tmp_path / "data")
+    maps = layouts.write_parsing(root, tmp_path / "maps")
+    records = read_records("ltcc", root, maps)
+    check_files(records)
+    bad = break_files(root / "LTCC_ReID" / "train")
+    records["gallery"][0].parsing_path.write_bytes(b"")
+    with pytest.raises(ValueError, match="5 files cannot be used") as caught:
+        prepare(records, root, tmp_path / "prepared")
+    assert all(name in str(caught.value) for name in bad)
+    assert "007_1_c12_015812.png: empty" in str(caught.value)
+    assert "unpack the dataset again" in str(caught.value)
+
+
+def test_a_cut_off_jpeg_is_found(tmp_path):
+    root = layouts.write_vc_clothes(tmp_path)
+    path = root / "VC-Clothes" / "query" / "0002-01-02-05.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"1 files .*\n.*0002-01-02-05\.jpg: .*trunc"):
+        check_files(read_records("vc_clothes", root))
+
+
+@pytest.mark.parametrize("name", ["ltcc", "prcc"])  # PNG, JPEG
+def test_original_bytes_are_stored_and_no_map_is_no_bytes(tmp_path, name):
+    root = getattr(layouts, f"write_{name}")(tmp_path / "data")
+    records = read_records(name, root)
+    sources = prepare(records, root, tmp_path / "prepared")
+    for split, rows in records.items():
+        examples = make_split(rows, sources[split], root)
+        for index, record in enumerate(rows):
+            example = examples.example(index)
+            assert example["image"] == record.path.read_bytes()
+            assert example["parsing"] == b""
+            assert example["name"].decode() == examples.names[index]
+            labels = tuple(example[k] for k in ("pid", "camera", "clothes"))
+            assert labels == record[1:4]
+
+
+def test_an_interrupted_preparation_starts_over(tmp_path, monkeypatch):
+    root = layouts.write_ltcc(tmp_path / "data")
+    records = read_records("ltcc", root)
+    whole = ReIdBuilder._generate_examples
+
+    def dies(self, split, rows):
+        yield from list(whole(self, split, rows))[:3]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ReIdBuilder, "_generate_examples", dies)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(records, root, tmp_path / "prepared")
+    # As after a kill, when nobody cleans up.
+    (folder,) = (tmp_path / "prepared").iterdir()
+    left_over = folder / "reid" / "2.0.0.incompleteABC"
+    left_over.mkdir(parents=True)
+    monkeypatch.setattr(ReIdBuilder, "_generate_examples", whole)
+    sources = prepare(records, root, tmp_path / "prepared")
+    assert len(sources["train"]) == 16 and not left_over.exists()
+    # Once there, they are neither checked nor written again.
+    monkeypatch.setattr(ReIdBuilder, "_generate_examples", dies)
+    monkeypatch.setattr("mbnet_jax.data.builder.check_files", dies)
+    assert prepare(records, root, tmp_path / "prepared")["train"][0]["pid"] == 0
+
+
+def config_of(root, **data):
+    config = tiny.tiny_config(root)
+    config.data.update(data)
+    return config
+
+
+def test_validation_is_held_out_own_or_none(tmp_path, capsys):
+    root = layouts.write_prcc(tmp_path)
+    own = load_dataset(config_of(root, name="prcc", validation="own"))
+    assert "prcc train: 24 images of 4 persons here, 17896" in capsys.readouterr().out
+    assert len(own.train) == 24 and len(own.validation.images) == 12
+    assert all("/val/" in name for name in own.validation.images.names)
+    assert own.validation.rule == "clothes_changing"
+    none = load_dataset(config_of(root, name="prcc", validation="none"))
+    assert len(none.train) == 24 and none.validation is None
+    half = {"name": "prcc", "validation": "held_out", "validation_fraction": 0.5}
+    held_out = load_dataset(config_of(root, **half))
+    assert len(held_out.train) == len(held_out.validation.images) == 12
+    assert sorted(held_out.test) == ["gallery", "query_changing", "query_same"]
+
+
+def test_validation_that_is_not_there_is_refused(tmp_path):
+    root = layouts.write_ltcc(tmp_path)
+    with pytest.raises(ValueError, match="ltcc has no split val; set held_out"):
+        load_dataset(config_of(root, name="ltcc", validation="own"))
+    with pytest.raises(ValueError, match="'some' is unknown; known: held_out, own"):
+        load_dataset(config_of(root, name="ltcc", validation="some"))
+
+
+def test_validation_takes_the_hardest_rule_that_the_labels_allow(tmp_path):
+    for columns, rule, queries, gallery in (
+        ("path,pid,split,camera,clothes", "clothes_changing", 8, 16),
+        ("path,pid,split,camera", "general", 4, 16),
+        ("path,pid,split,clothes", "any", 4, 12),
+        ("path,pid,split", "any", 2, 14),
+    ):
+        root = layouts.write_manifest(tmp_path / rule / str(queries), columns)
+        records = read_records("manifest", root)["train"]
+        train = make_split(records, None, root)
+        rest, images = hold_out_identities(train, 0.5, seed=0)
+        validation = make_validation(images)
+        assert validation.rule == rule
+        assert (len(validation.query), len(validation.gallery)) == (queries, gallery)
+        assert ("clothes" in rest.known) == ("clothes" in columns)
+
+
+def test_validation_without_any_match_is_refused(tmp_path):
+    records = read_records("manifest", layouts.write_manifest(tmp_path))["train"]
+    images = make_split(records, None, tmp_path)
+    one_each = images.subset(np.unique(images.pid, return_index=True)[1])
+    with pytest.raises(ValueError, match=r"no image that another .*validation=none"):
+        make_validation(one_each)

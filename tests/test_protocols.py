@@ -1,0 +1,245 @@
+"""Protocols: who takes part, what is drawn, what is left out, how it is printed."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from mbnet_jax.data import Split
+from mbnet_jax.evaluation.measure import Embedded, judge, values_of
+from mbnet_jax.evaluation.protocols import (
+    TEST,
+    draw_gallery,
+    drawn_protocol,
+    places,
+    usable_protocols,
+)
+from mbnet_jax.evaluation.table import PAPER, WIDTH, format_table
+from mbnet_jax.report import _queries_csv
+from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
+
+RANKS = (1, 5, 10)
+
+
+def split(pid, camera, clothes, name="x") -> Split:
+    columns = (np.array(v, np.int32) for v in (pid, camera, clothes))
+    names = tuple(f"{name}/{i}.jpg" for i in range(len(pid)))
+    return Split(*columns, names, np.arange(len(pid)), None)
+
+
+def angles(degrees) -> dict:
+    radians = np.radians(degrees)
+    rows = np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+    return {"all": rows}
+
+
+def test_every_protocol_has_a_known_rule_and_datasets_one_to_draw():
+    for protocols in TEST.values():
+        assert len({p.name for p in protocols}) == len(protocols)
+        assert all(p.rule in RULES for p in protocols)
+    drawn = {name: drawn_protocol(p).name for name, p in TEST.items()}
+    assert drawn == {
+        "synthetic": "clothes_changing",
+        "manifest": "clothes_changing",
+        "ltcc": "clothes_changing",
+        "prcc": "clothes_changing_multi_shot",
+        "vc_clothes": "clothes_changing",
+    }
+
+
+def test_cameras_restrict_queries_and_gallery():
+    # The other cameras' images are the nearest, and must not be met.
+    test = {
+        "query": split([1, 2, 1], [2, 3, 0], [0, 1, 0]),
+        "gallery": split([1, 2, 2, 1], [3, 2, 0, 1], [9, 8, 1, 0]),
+    }
+    embedded = {
+        "query": Embedded(test["query"], angles([0, 50, 0])),
+        "gallery": Embedded(test["gallery"], angles([10, 20, 0, 0])),
+    }
+    protocol = TEST["vc_clothes"][2]
+    assert places(protocol, test["query"]).tolist() == [0, 1]
+    judged = judge(embedded, protocol, RANKS, seed=0)
+    # For each query one match, which is the nearer, and one other person.
+    assert [m.first_match_rank.tolist() for m in judged.per_draw] == [[1, 1]]
+    assert len(judged.query) == 2
+    assert judged.values["all"]["mAP"] == 1
+    assert judged.values["chance"]["rank1"] == 0.5
+    everyone = judge(embedded, TEST["vc_clothes"][0], RANKS, seed=0)
+    assert everyone.per_draw[0].first_match_rank.tolist() == [2, 1, 2]
+    assert everyone.per_draw[0].average_precision[0] == pytest.approx(
+        (1 / 2 + 2 / 3) / 2
+    )
+
+
+def test_a_draw_is_one_image_of_each_person_and_a_function_of_the_seed():
+    pid = np.array([7, 3, 3, 7, 9, 7, 3])
+    draws = [draw_gallery(pid, seed=1, draw=d) for d in range(200)]
+    for draw in draws:
+        assert sorted(pid[draw]) == [3, 7, 9]
+        assert draw.tolist() == sorted(draw)
+    # Every image has its turn, about equally often.
+    counts = np.bincount(np.concatenate(draws), minlength=7)
+    assert counts[4] == 200 and all(40 < c < 95 for c in np.delete(counts, 4))
+    np.testing.assert_array_equal(draws[5], draw_gallery(pid, seed=1, draw=5))
+    other = [draw_gallery(pid, seed=2, draw=d) for d in range(200)]
+    assert any((a != b).any() for a, b in zip(draws, other, strict=True))
+
+
+@pytest.fixture
+def two_shots():
+    """Person 1's images in the gallery: one near the query, one far away."""
+    return {
+        "query_changing": Embedded(split([1], [2], [5]), angles([0])),
+        "gallery": Embedded(
+            split([1, 1, 2], [0, 0, 0], [4, 4, 6]), angles([5, 80, 30])
+        ),
+    }
+
+
+def test_single_shot_is_the_mean_and_deviation_over_draws(two_shots):
+    protocol = TEST["prcc"][3]
+    judged = judge(two_shots, protocol, RANKS, seed=0)
+    hits = []
+    for draw in range(10):
+        kept = draw_gallery(two_shots["gallery"].split.pid, 0, draw)
+        hits.append(0 in kept)  # the near one was drawn: rank 1, else rank 2
+    assert 0 < sum(hits) < 10
+    share = np.mean(hits)
+    values = judged.values["all"]
+    assert values["rank1"] == pytest.approx(share)
+    assert values["mAP"] == pytest.approx(share + (1 - share) / 2)
+    assert values["rank1_deviation"] == pytest.approx(np.sqrt(share * (1 - share)))
+    assert judged.values["chance"]["rank1"] == 0.5
+    assert judged.values["chance"]["rank1_deviation"] == 0
+    multi = judge(two_shots, TEST["prcc"][2], RANKS, seed=0)
+    assert multi.values["all"]["mAP"] == pytest.approx((1 + 2 / 3) / 2)
+    assert "mAP_deviation" not in multi.values["all"]
+
+
+def test_queries_csv_has_every_query_of_every_draw(two_shots):
+    two_shots["query_changing"] = Embedded(
+        split([1, 8], [2, 2], [5, 7], "q"), angles([0, 0])
+    )
+    judged = {p.name: judge(two_shots, p, RANKS, seed=0) for p in TEST["prcc"][2:]}
+    rows = list(csv.DictReader(io.StringIO(_queries_csv(judged))))
+    assert len(rows) == 2 + 10 * 2
+    assert rows[0] == {
+        "protocol": "clothes_changing_multi_shot",
+        "draw": "0",
+        "file": "q/0.jpg",
+        "person": "1",
+        "first_match_rank": "1",
+        "average_precision": "0.833333",
+    }
+    # Person 8 is not in the gallery.
+    assert (rows[1]["person"], rows[1]["first_match_rank"]) == ("8", "")
+    assert [r["draw"] for r in rows[2::2]] == [str(d) for d in range(10)]
+
+
+def test_rules_whose_labels_are_missing_are_left_out_and_named():
+    known = split([1, 2], [0, 1], [0, 1])
+    gallery = split([1, 2], [1, 0], [0, 2])
+    protocols, notes = usable_protocols(
+        "manifest", {"query": known, "gallery": gallery}
+    )
+    assert [p.name for p in protocols] == [
+        "general",
+        "same_clothes",
+        "clothes_changing",
+    ]
+    assert notes == [
+        "same-clothes: 1 of 2 queries have no true match in the gallery and are left "
+        "out of the means",
+        "clothes-changing: 1 of 2 queries have no true match in the gallery and are "
+        "left out of the means",
+    ]
+    no_clothes = split([1, 2], [1, 0], [-1, -1])
+    protocols, notes = usable_protocols(
+        "manifest", {"query": known, "gallery": no_clothes}
+    )
+    assert [p.name for p in protocols] == ["general"]
+    assert notes == [
+        "same-clothes is left out: no clothes labels",
+        "clothes-changing is left out: no clothes labels",
+    ]
+    nothing = split([1, 2], [-1, -1], [-1, -1])
+    protocols, notes = usable_protocols(
+        "manifest", {"query": nothing, "gallery": nothing}
+    )
+    assert [p.name for p in protocols] == ["any"]
+    assert "clothes-changing is left out: no camera and no clothes labels" in notes
+    assert notes[-1].startswith("any: every gallery image of the query's person")
+
+
+def test_the_rule_any_throws_nothing_out():
+    labels = Labels(*(np.array(v) for v in ([1], [-1], [-1])))
+    gallery = Labels(*(np.array(v) for v in ([1, 2], [-1, -1], [-1, -1])))
+    metrics = retrieval_metrics(
+        angles([0])["all"], labels, angles([9, 5])["all"], gallery, rule="any"
+    )
+    assert metrics.first_match_rank.tolist() == [2] and values_of(metrics)["mAP"] == 0.5
+
+
+def fake_results(name: str) -> dict:
+    row = {"rank1": 0.5, "rank5": 0.61, "rank10": 0.7, "mAP": 0.25, "mINP": np.nan}
+    drawn = row | {f"{key}_deviation": 0.012 for key in row}
+    return {
+        p.name: dict.fromkeys(("global", "chance"), drawn if p.draws else row)
+        for p in TEST[name]
+    }
+
+
+def test_a_wide_table_goes_into_blocks_with_the_papers_row():
+    text = format_table(fake_results("prcc"), TEST["prcc"])
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    assert len(blocks) == 2
+    assert blocks[0][0].split() == [
+        "|",
+        "same-clothes-multi-shot",
+        "|",
+        "same-clothes-single-shot",
+    ]
+    assert blocks[1][3].split() == [
+        "global",
+        "branch",
+        "|",
+        "50.0",
+        "61.0",
+        "70.0",
+        "25.0",
+        "-",
+        "|",
+        "50.0±1.2",
+        "61.0±1.2",
+        "70.0±1.2",
+        "25.0±1.2",
+        "-",
+    ]
+    # The paper's stand under Rank-1 and mAP of their own protocol alone.
+    heads, paper = blocks[1][1], blocks[1][-1]
+    assert paper.startswith(PAPER) and paper[len(PAPER) :].split() == [
+        "|",
+        "58.3",
+        "57.9",
+        "|",
+    ]
+    for column, value in (("R1", "58.3"), ("mAP", "57.9")):
+        end = heads.index(column) + len(column)
+        assert paper[:end].endswith(value)
+    assert PAPER not in "\n".join(blocks[0])
+
+
+def test_a_table_without_the_papers_figures_is_one_block():
+    text = format_table(fake_results("synthetic"), TEST["synthetic"])
+    assert text.splitlines() == [
+        " " * 13
+        + " |           general             |         same-clothes         "
+        + " |       clothes-changing",
+        " " * 13 + " |    R1    R5   R10   mAP  mINP" * 3,
+        "-" * (13 + 3 * 32),
+        "global branch" + " |  50.0  61.0  70.0  25.0     -" * 3,
+        "chance       " + " |  50.0  61.0  70.0  25.0     -" * 3,
+    ]

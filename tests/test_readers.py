@@ -1,0 +1,296 @@
+"""Readers on small copies of the real datasets, against lists written by hand."""
+
+import layouts
+import pytest
+
+from mbnet_jax.data import Record, read_records
+from mbnet_jax.data.readers.common import list_images
+
+
+def rows(folder, records):
+    """Records as (name below `folder`, pid, camera, clothes)."""
+    return [
+        (r.path.relative_to(folder).as_posix(), r.pid, r.camera, r.clothes)
+        for r in records
+    ]
+
+
+def test_ltcc(tmp_path):
+    records = read_records("ltcc", layouts.write_ltcc(tmp_path))
+    assert list(records) == ["train", "query", "gallery"]
+    folder = tmp_path / "LTCC_ReID"
+    assert rows(folder, records["train"]) == [
+        ("train/002_1_c12_015812.png", 0, 11, 0),
+        ("train/002_1_c1_015801.png", 0, 0, 0),
+        ("train/002_3_c12_015812.png", 0, 11, 1),
+        ("train/002_3_c1_015801.png", 0, 0, 1),
+        ("train/005_1_c12_015812.png", 1, 11, 2),
+        ("train/005_1_c1_015801.png", 1, 0, 2),
+        ("train/005_3_c12_015812.png", 1, 11, 3),
+        ("train/005_3_c1_015801.png", 1, 0, 3),
+        ("train/030_1_c12_015812.png", 2, 11, 4),
+        ("train/030_1_c1_015801.png", 2, 0, 4),
+        ("train/030_3_c12_015812.png", 2, 11, 5),
+        ("train/030_3_c1_015801.png", 2, 0, 5),
+        ("train/104_1_c12_015812.png", 3, 11, 6),
+        ("train/104_1_c1_015801.png", 3, 0, 6),
+        ("train/104_3_c12_015812.png", 3, 11, 7),
+        ("train/104_3_c1_015801.png", 3, 0, 7),
+    ]
+    assert rows(folder, records["query"]) == [
+        ("query/007_1_c1_099901.png", 7, 0, 0),
+        ("query/007_3_c1_099901.png", 7, 0, 1),
+        ("query/011_1_c1_099901.png", 11, 0, 2),
+        ("query/011_3_c1_099901.png", 11, 0, 3),
+    ]
+    assert rows(folder, records["gallery"]) == [
+        ("test/007_1_c12_015812.png", 7, 11, 0),
+        ("test/007_1_c1_015801.png", 7, 0, 0),
+        ("test/007_3_c12_015812.png", 7, 11, 1),
+        ("test/007_3_c1_015801.png", 7, 0, 1),
+        ("test/011_1_c12_015812.png", 11, 11, 2),
+        ("test/011_1_c1_015801.png", 11, 0, 2),
+        ("test/011_3_c12_015812.png", 11, 11, 3),
+        ("test/011_3_c1_015801.png", 11, 0, 3),
+    ]
+    assert all(r.parsing_path is None for r in records["train"])
+
+
+def test_prcc(tmp_path):
+    records = read_records("prcc", layouts.write_prcc(tmp_path))
+    folder = tmp_path / "prcc" / "rgb"
+    assert sorted(records) == [
+        "gallery",
+        "query_changing",
+        "query_same",
+        "train",
+        "val",
+    ]
+    # C's outfit sorts after the one that A and B share.
+    assert rows(folder, records["train"])[:7] == [
+        ("train/001/A_cropped_rgb001.jpg", 0, 0, 0),
+        ("train/001/A_cropped_rgb002.jpg", 0, 0, 0),
+        ("train/001/B_cropped_rgb001.jpg", 0, 1, 0),
+        ("train/001/B_cropped_rgb002.jpg", 0, 1, 0),
+        ("train/001/C_cropped_rgb001.jpg", 0, 2, 1),
+        ("train/001/C_cropped_rgb002.jpg", 0, 2, 1),
+        ("train/002/A_cropped_rgb001.jpg", 1, 0, 2),
+    ]
+    assert len(records["train"]) == 24 and records["train"][-1].pid == 3
+    assert rows(folder, records["val"]) == [
+        (f"val/{person:03d}/{letter}_cropped_rgb003.jpg", person, camera, clothes)
+        for person, letter, camera, clothes in (
+            # Outfits are numbered over all that is not training: 1, 2, 3, 90, ...
+            *((1, "A", 0, 0), (1, "B", 1, 0), (1, "C", 2, 1)),
+            *((2, "A", 0, 2), (2, "B", 1, 2), (2, "C", 2, 3)),
+            *((90, "A", 0, 6), (90, "B", 1, 6), (90, "C", 2, 7)),
+            *((165, "A", 0, 10), (165, "B", 1, 10), (165, "C", 2, 11)),
+        )
+    ]
+    for split, letter, camera, clothes in (
+        ("gallery", "A", 0, (4, 8)),
+        ("query_same", "B", 1, (4, 8)),
+        ("query_changing", "C", 2, (5, 9)),
+    ):
+        assert rows(folder, records[split]) == [
+            (f"test/{letter}/003/cropped_rgb001.jpg", 3, camera, clothes[0]),
+            (f"test/{letter}/003/cropped_rgb002.jpg", 3, camera, clothes[0]),
+            (f"test/{letter}/003/cropped_rgb003.jpg", 3, camera, clothes[0]),
+            (f"test/{letter}/094/cropped_rgb001.jpg", 94, camera, clothes[1]),
+            (f"test/{letter}/094/cropped_rgb002.jpg", 94, camera, clothes[1]),
+            (f"test/{letter}/094/cropped_rgb003.jpg", 94, camera, clothes[1]),
+        ]
+
+
+def test_vc_clothes(tmp_path):
+    records = read_records("vc_clothes", layouts.write_vc_clothes(tmp_path))
+    folder = tmp_path / "VC-Clothes"
+    assert list(records) == ["train", "query", "gallery"]
+    assert rows(folder, records["train"])[:9] == [
+        ("train/0001-01-02-01.jpg", 0, 0, 1),
+        ("train/0001-01-02-10.jpg", 0, 0, 1),
+        ("train/0001-02-01-01.jpg", 0, 1, 0),
+        ("train/0001-02-01-10.jpg", 0, 1, 0),
+        ("train/0001-03-01-01.jpg", 0, 2, 0),
+        ("train/0001-03-01-10.jpg", 0, 2, 0),
+        ("train/0001-04-02-01.jpg", 0, 3, 1),
+        ("train/0001-04-02-10.jpg", 0, 3, 1),
+        ("train/0004-01-02-01.jpg", 1, 0, 3),
+    ]
+    assert len(records["train"]) == 32
+    for split, number in (("query", "05"), ("gallery", "01")):
+        assert rows(folder, records[split]) == [
+            (f"{split}/0002-01-02-{number}.jpg", 2, 0, 1),
+            (f"{split}/0002-02-01-{number}.jpg", 2, 1, 0),
+            (f"{split}/0002-03-01-{number}.jpg", 2, 2, 0),
+            (f"{split}/0002-04-02-{number}.jpg", 2, 3, 1),
+            (f"{split}/0511-01-02-{number}.jpg", 511, 0, 3),
+            (f"{split}/0511-02-01-{number}.jpg", 511, 1, 2),
+            (f"{split}/0511-03-01-{number}.jpg", 511, 2, 2),
+            (f"{split}/0511-04-02-{number}.jpg", 511, 3, 3),
+        ]
+
+
+def write_rows(root, *lines):
+    for name in "abcdef":
+        layouts.write_image(root / f"{name}.jpg", 1)
+    layouts.write_image(root / "map.png", 1)
+    (root / "manifest.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_manifest(tmp_path):
+    root = write_rows(
+        tmp_path,
+        "path,pid,split,camera,clothes,parsing",
+        "b.jpg,Zoë,train,gate 2,red,map.png",
+        "a.jpg,Zoë,train,gate 1,blue,",
+        "c.jpg,Ann,train,gate 1,red,",
+        "e.jpg,Cy,gallery,gate 2,red,",
+        "d.jpg,Cy,query,gate 1,red,",
+        "f.jpg,Bo,gallery,gate 1,blue,",
+    )
+    assert read_records("manifest", root) == {
+        "train": [
+            Record(root / "a.jpg", 1, 0, 1, None),
+            Record(root / "b.jpg", 1, 1, 2, root / "map.png"),
+            Record(root / "c.jpg", 0, 0, 0, None),
+        ],
+        "query": [Record(root / "d.jpg", 2, 0, 1, None)],
+        "gallery": [
+            Record(root / "e.jpg", 2, 1, 1, None),
+            Record(root / "f.jpg", 1, 0, 0, None),
+        ],
+    }
+
+
+def test_manifest_without_cameras_and_clothes(tmp_path):
+    root = write_rows(
+        tmp_path,
+        "split,path,pid",
+        "train,a.jpg,10",
+        "train,b.jpg,9",
+        "val,e.jpg,11",
+        "query,c.jpg,100",
+        "gallery,d.jpg,100",
+    )
+    assert read_records("manifest", root) == {
+        # 9 sorts before 10, as numbers; a test person keeps the number.
+        "train": [
+            Record(root / "a.jpg", 1, -1, -1, None),
+            Record(root / "b.jpg", 0, -1, -1, None),
+        ],
+        "val": [Record(root / "e.jpg", 11, -1, -1, None)],
+        "query": [Record(root / "c.jpg", 100, -1, -1, None)],
+        "gallery": [Record(root / "d.jpg", 100, -1, -1, None)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,person,split"], r"has the columns path, person, split\. .* pid"),
+        (["path,pid,split,cloth"], r"columns path, pid, split, cloth"),
+        (["path,pid,split", "a.jpg,1,test"], r"line 2: split 'test' is unknown"),
+        (["path,pid,split", "a.jpg,,train"], "line 2: path and pid must not be empty"),
+        (["path,pid,split", "a.jpg,1,train"], "no row of the split query"),
+        (
+            ["path,pid,split", "a.jpg,1,train", "a.jpg,2,query"],
+            r"line 3: a\.jpg is in line 2 already",
+        ),
+        (
+            [
+                "path,pid,split,camera",
+                "a.jpg,1,train,x",
+                "b.jpg,2,query,",
+                "c.jpg,2,gallery,",
+            ],
+            "camera is empty in 2 of 3 rows, the first in line 3",
+        ),
+        (
+            [
+                "path,pid,split",
+                "a.jpg,1,train",
+                "b.jpg,1,query",
+                "c.jpg,1,gallery",
+            ],
+            "1 persons are both in the training and in the test splits: 1",
+        ),
+    ],
+)
+def test_manifest_names_what_is_wrong(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
+        read_records("manifest", write_rows(tmp_path, *lines))
+
+
+def test_manifest_names_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"manifest\.csv is missing. .* path"):
+        read_records("manifest", tmp_path)
+    root = write_rows(
+        tmp_path,
+        "path,pid,split,parsing",
+        "a.jpg,1,train,none.png",
+        "b.jpg,2,query,",
+        "c.jpg,2,gallery,",
+    )
+    with pytest.raises(FileNotFoundError, match=r"1 of 1 parsing maps .*none\.png"):
+        read_records("manifest", root)
+    for name in "ab":
+        (root / f"{name}.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"2 of 3 images .*: a\.jpg, b\.jpg"):
+        read_records("manifest", root)
+
+
+def test_a_missing_root_or_split_is_named_with_what_is_there_and_the_source(tmp_path):
+    (tmp_path / "ltcc").mkdir()
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"LTCC_ReID/train, but .*LTCC_ReID is missing; .* holds ltcc\. LTCC comes"
+        r" from https://naiq\.github.*data\.root is the folder that holds LTCC_ReID",
+    ):
+        read_records("ltcc", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"none is missing; .* holds ltcc\."):
+        read_records("prcc", tmp_path / "none")
+    layouts.write_image(tmp_path / "VC-Clothes" / "train" / "0001-01-01-01.jpg", 1)
+    with pytest.raises(FileNotFoundError, match=r"query is missing; .* holds train\."):
+        read_records("vc_clothes", tmp_path)
+
+
+def test_odd_names_are_refused_and_listed(tmp_path):
+    root = layouts.write_prcc(tmp_path)
+    for name in ("D_cropped_rgb001.jpg", "copy of A.JPG"):
+        layouts.write_image(root / "prcc" / "rgb" / "train" / "001" / name, 1)
+    with pytest.raises(
+        ValueError,
+        match=r"2 of 26 .*: 001/D_cropped_rgb001\.jpg, 001/copy of A\.JPG",
+    ):
+        read_records("prcc", root)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "Thumbs.db").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"holds no image; .* 1\.jpg\. From"):
+        list_images(tmp_path, r".*\.jpg", "1.jpg", "From afar")
+
+
+def test_a_person_in_training_and_test_is_refused(tmp_path):
+    root = layouts.write_vc_clothes(tmp_path)
+    layouts.write_image(root / "VC-Clothes" / "gallery" / "0300-01-01-01.jpg", 1)
+    with pytest.raises(ValueError, match=r"1 persons are both .*: 300\."):
+        read_records("vc_clothes", root)
+
+
+def test_parsing_maps_lie_in_a_mirrored_tree(tmp_path):
+    root = layouts.write_prcc(tmp_path / "data")
+    maps = layouts.write_parsing(root, tmp_path / "maps")
+    records = read_records("prcc", root, maps)
+    assert records["gallery"][0].parsing_path == (
+        maps / "prcc" / "rgb" / "test" / "A" / "003" / "cropped_rgb001.png"
+    )
+    for record in records["val"][:7]:
+        (maps / record.path.relative_to(root)).with_suffix(".png").unlink()
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"7 of 54 parsing maps .*A_cropped_rgb003\.png.* and 2 more.*data\.parse",
+    ):
+        read_records("prcc", root, maps)
