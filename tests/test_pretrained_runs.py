@@ -11,9 +11,11 @@ from safetensors.numpy import save_file
 from mbnet_jax.data import load_dataset
 from mbnet_jax.models.pretrained import load_pretrained, torch_name
 from mbnet_jax.models.resnet import ResNet
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.sharding import make_mesh, replicated
+from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.run_config import save_config
 from mbnet_jax.training.step import init_state, make_model
 
 
@@ -74,19 +76,22 @@ def test_a_new_run_starts_with_the_weights_and_goes_on_with_its_own(
     (path, _), (weights, _) = files
     config = standard(tiny.tiny_config(tmp_path / "data"), ("global",))
     config.model.pretrained = path
-    # One step, which leaves the parameters as they were.
-    config.train.update(learning_rate=0.0, epochs=1, steps_per_epoch=1)
-    config.train.warmup_epochs = 0.0
+    config.train.epochs = 0  # the state that training would begin with
     dataset = load_dataset(config)
-    mesh = make_mesh(jax.devices()[:1])
+    mesh = make_mesh(jax.devices()[:2])
     run = tmp_path / "run"
     state = train(config, dataset, run, mesh)
-    ours = state.params["global_backbone"]
-    jax.tree.map(np.testing.assert_array_equal, ours, weights["params"])
+    for kind, tree in state.variables.items():
+        ours = tree["global_backbone"]
+        jax.tree.map(np.testing.assert_array_equal, ours, weights[kind])
+    assert jax.tree.leaves(state.params)[0].sharding == replicated(mesh)
     line = f"global_backbone starts with the weights of {path}\n"
     assert line in capsys.readouterr().out
     assert (run / "parameters.txt").read_text().endswith(line)
 
+    state = state.replace(params=jax.tree.map(lambda p: p + 1, state.params))
+    Checkpoints(run).save(state, {"best_step": 0, "best_score": 0.0})
+    save_config(config, int(dataset.train.pid.max()) + 1, run)
     # A file that is no longer there does not matter to a run that goes on.
     config.model.pretrained = "gone.npz"
     resumed = train(config, dataset, run, mesh)
