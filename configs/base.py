@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
     c.views.crop_size = (384, 192)  # clothing-unrelated view: head over legs
     c.views.mask_size = (256, 128)  # silhouette view
 
-    c.model = ConfigDict()  # the attributes of mbnet_jax.models.MBNet
+    c.model = ConfigDict()  # of mbnet_jax.models.MBNet, but for pretrained
     c.model.branches = ("global", "clothing_unrelated", "mask")
     c.model.backbone = "resnet50"  # of the global and clothing-unrelated branches
     c.model.width = 64  # channels of the first stage; 64 is the standard network
@@ -44,6 +44,10 @@ def get_config() -> ConfigDict:
     c.model.mask_backbone = "resnet18"
     c.model.mask_width = 64
     c.model.mask_stem = "imagenet"
+    # Weights that a new run's backbones start with: a .safetensors, .npz or .pth file,
+    # or a Hugging Face hub id such as "timm/resnet50.tv_in1k"; "": random.
+    c.model.pretrained = ""  # of the global and clothing-unrelated branches
+    c.model.mask_pretrained = ""  # e.g. "timm/resnet18.tv_in1k"
     c.model.last_stride = 1  # of the last stage; 1 doubles the final map
     c.model.pooling = "max_avg"  # or "gem", "avg"
     c.model.ktm = True  # knowledge transfer module

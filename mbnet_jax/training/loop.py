@@ -12,6 +12,7 @@ from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank, values_of
+from mbnet_jax.models.pretrained import load_pretrained
 from mbnet_jax.sharding import check_divisible, replicated
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.logs import Logs
@@ -99,7 +100,7 @@ def train(
 def _start(
     config, model, optimizer, checkpoints: Checkpoints, workdir: Path, mesh: Mesh
 ) -> tuple[TrainState, dict]:
-    """The newest checkpoint, or a fresh state."""
+    """The newest checkpoint, or a fresh state with the weights the config names."""
 
     def init() -> TrainState:
         return init_state(config, model, optimizer)
@@ -110,6 +111,8 @@ def _start(
             print(f"config differs from the saved run's: {line}")
         print(f"going on from step {newest} in {workdir}")
         return checkpoints.restore(newest, jax.eval_shape(init), mesh)
+    # Before anything is compiled, since it may refuse.
+    loaded = load_pretrained(config.model, jax.eval_shape(init).variables)
     # It runs once: what the compiler would gain it loses four times over.
     once = jax.jit(
         init,
@@ -117,8 +120,16 @@ def _start(
         compiler_options={"xla_backend_optimization_level": "0"},
     )
     state = once()
-    overview = parameter_overview.get_parameter_overview(state.params)
-    (workdir / "parameters.txt").write_text(overview + "\n")
+    ready = jax.device_put(loaded.variables, replicated(mesh))
+    state = state.replace(
+        params=state.params | ready["params"],
+        batch_stats=state.batch_stats | ready["batch_stats"],
+    )
+    lines = [parameter_overview.get_parameter_overview(state.params)]
+    for backbone, source in loaded.sources.items():
+        lines.append(f"{backbone} starts with the weights of {source}")
+        print(lines[-1])
+    (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
     return state, _NOTHING_YET
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.files import write_whole
+from mbnet_jax.models import pretrained
 
 FILE = "config.json"
 # A checkpoint fits no other network; other fields may change between starts.
 ARCHITECTURE = ("model", "views")
+# Fields among them that only a new run reads.
+_NEW_RUNS_ONLY = tuple(f"model.{field}" for field in pretrained.FIELDS)
 
 
 def _flat(config: dict, prefix: str = "") -> dict:
@@ -60,11 +63,15 @@ def differences(config: ConfigDict, workdir: Path) -> list[str]:
     changed = [
         key for key in sorted({*saved, *given}) if saved.get(key) != given.get(key)
     ]
-    lines = [f"{key}: {saved.get(key)} -> {given.get(key)}" for key in changed]
+    lines = [
+        f"{key}: {saved.get(key)} -> {given.get(key)}"
+        + (" (no effect: only a new run reads it)" if key in _NEW_RUNS_ONLY else "")
+        for key in changed
+    ]
     refused = [
         line
         for key, line in zip(changed, lines, strict=True)
-        if key.split(".")[0] in ARCHITECTURE
+        if key.split(".")[0] in ARCHITECTURE and key not in _NEW_RUNS_ONLY
     ]
     if refused:
         raise ValueError(

@@ -10,7 +10,7 @@ from flax import struct
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.models import MBNet
+from mbnet_jax.models import MBNet, pretrained
 from mbnet_jax.preprocessing.augment import augment, example_keys
 from mbnet_jax.preprocessing.views import normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
@@ -43,7 +43,8 @@ def make_model(config: ConfigDict, num_classes: int) -> MBNet:
     Raises:
       ValueError: for an unknown `dtype`.
     """
-    fields = {**config}
+    # What the network starts with is no part of it.
+    fields = {key: config[key] for key in config if key not in pretrained.FIELDS}
     if config.dtype not in DTYPES:
         raise ValueError(
             f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"

@@ -1,0 +1,119 @@
+"""Files of network weights with PyTorch's names: safetensors, npz, pth, or a hub id."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+HUB_FILE = "model.safetensors"  # what timm's repositories on the hub name it
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def read_weights(source: str) -> dict[str, np.ndarray]:
+    """Reads a file's arrays by their names.
+
+    Args:
+      source: path of a `.safetensors`, `.npz` or `.pth` file (the last needs
+        PyTorch), or a Hugging Face hub id such as "timm/resnet50.tv_in1k" (needs
+        huggingface_hub), whose `model.safetensors` is downloaded into the hub's
+        cache, once.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if the source is of no known kind, cannot be downloaded or read,
+        or a package that it needs is not installed; with what to do.
+    """
+    path = Path(source)
+    if path.suffix not in _READERS and not path.is_file():
+        if not _HUB_ID.fullmatch(source):
+            raise ValueError(
+                f"{source!r} is neither a file ({', '.join(_READERS)}) nor a Hugging "
+                "Face hub id, such as timm/resnet50.tv_in1k"
+            )
+        path = _download(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix not in _READERS:
+        raise ValueError(
+            f"{path} ends in {path.suffix!r}; weights are read from "
+            + ", ".join(_READERS)
+        )
+    return _READERS[path.suffix](path)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what an error says, or its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ValueError(
+            f"to download {hub_id} from the Hugging Face hub: pip install "
+            "huggingface_hub; or give the path of a file"
+        ) from error
+    try:
+        return Path(hf_hub_download(hub_id, HUB_FILE))
+    except Exception as error:  # its errors have no base class of their own
+        raise ValueError(
+            f"cannot download {HUB_FILE} of {hub_id!r} from the Hugging Face hub: "
+            f"{_reason(error)} Without network, give the path of a file that was "
+            f"downloaded from https://huggingface.co/{hub_id}/tree/main"
+        ) from error
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {_reason(error)}") from error
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except Exception as error:  # zipfile's and zlib's have no common base class
+        raise ValueError(
+            f"{path} is no npz file of plain arrays: {_reason(error)}"
+        ) from error
+
+
+def _read_pth(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError(
+            f"reading {path} needs PyTorch (pip install torch). Or convert it where "
+            'PyTorch is, and give the .npz file:\n  python -c "import numpy, torch; w '
+            f"= torch.load('{path.name}', map_location='cpu', weights_only=True); "
+            f"numpy.savez('{path.stem}.npz', **{{k: v.detach().numpy() for k, v in "
+            'w.items()})"'
+        ) from error
+    problem = f"{path} is no file of weights alone, torch.save(net.state_dict(), FILE)"
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's, zipfile's, PyTorch's own
+        # Not PyTorch's words: they advise to run the code in the file.
+        raise ValueError(f"{problem}: {type(error).__name__}") from error
+    if not isinstance(weights, dict):
+        raise ValueError(f"{problem}: it holds a {type(weights).__name__}")
+    for name, value in weights.items():
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"{problem}: {name!r} is a {type(value).__name__}")
+    return {
+        # NumPy has no bfloat16; torchvision's oldest files hold parameters.
+        name: (v.float() if v.is_floating_point() else v).detach().numpy()
+        for name, v in weights.items()
+    }
+
+
+_READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    ".safetensors": _read_safetensors,
+    ".npz": _read_npz,
+    ".pth": _read_pth,
+}

@@ -1,0 +1,164 @@
+"""Files of weights: each kind gives the same arrays, and what is wrong is said."""
+
+import re
+import sys
+import types
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mbnet_jax.models.weight_files import read_weights
+
+WEIGHTS = {
+    "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
+    "bn1.num_batches_tracked": np.array(7),
+}
+
+
+def write_pth(path):
+    torch = pytest.importorskip("torch")
+    torch.save({k: torch.from_numpy(v) for k, v in WEIGHTS.items()}, path)
+
+
+WRITERS = {
+    ".safetensors": lambda path: save_file(WEIGHTS, path),
+    ".npz": lambda path: np.savez(path, **WEIGHTS),
+    ".pth": write_pth,
+}
+
+
+def assert_equal_weights(read):
+    assert read.keys() == WEIGHTS.keys()
+    for name, value in WEIGHTS.items():
+        np.testing.assert_array_equal(read[name], value)
+        assert read[name].dtype == value.dtype
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_each_kind_of_file_gives_the_same(ending, tmp_path):
+    path = tmp_path / f"weights{ending}"
+    WRITERS[ending](path)
+    assert_equal_weights(read_weights(str(path)))
+
+
+def test_a_pth_of_parameters_is_read(tmp_path):
+    # torchvision's oldest files hold parameters with gradients, not tensors.
+    torch = pytest.importorskip("torch")
+    value = torch.nn.Parameter(torch.ones(3))
+    torch.save({"bn1.weight": value}, tmp_path / "old.pth")
+    read = read_weights(str(tmp_path / "old.pth"))
+    np.testing.assert_array_equal(read["bn1.weight"], np.ones(3))
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"PK\x03\x04cut"])
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        (".safetensors", "no safetensors file"),
+        (".npz", "no npz file of plain arrays"),
+        (".pth", "no file of weights alone, .*"),
+    ],
+)
+def test_a_broken_file_is_named(ending, kind, content, tmp_path):
+    if ending == ".pth":
+        pytest.importorskip("torch")
+    path = tmp_path / f"weights{ending}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} is {kind}: \S"):
+        read_weights(str(path))
+
+
+def test_a_pth_with_more_than_weights_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"epoch": 3, "state_dict": {"a": torch.ones(1)}}, path)
+    with pytest.raises(ValueError, match=r"weights alone, .*: 'epoch' is a int"):
+        read_weights(str(path))
+
+
+def test_a_pth_that_would_run_code_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "module.pth"
+    torch.save(torch.nn.Linear(1, 1), path)  # a pickled module, not its weights
+    with pytest.raises(ValueError, match=r"weights alone, .*state_dict.*: Unpickl"):
+        read_weights(str(path))
+
+
+def test_a_pth_without_pytorch_says_how_to_convert(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    path = tmp_path / "resnet50-11ad3fa6.pth"
+    path.touch()
+    with pytest.raises(ValueError, match="needs PyTorch") as error:
+        read_weights(str(path))
+    # The command in the message is one that works.
+    (command,) = re.findall(r'python -c "(.*)"$', str(error.value))
+    monkeypatch.undo()
+    pytest.importorskip("torch")
+    write_pth(path)
+    monkeypatch.chdir(tmp_path)
+    exec(command, {})
+    assert_equal_weights(read_weights("resnet50-11ad3fa6.npz"))
+
+
+def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.npz"):
+        read_weights(str(tmp_path / "none.npz"))
+    (tmp_path / "weights.bin").touch()
+    with pytest.raises(ValueError, match=r"ends in '\.bin'; .* \.safetensors, \.npz"):
+        read_weights(str(tmp_path / "weights.bin"))
+    with pytest.raises(
+        ValueError, match=r"'resnet50' is neither a file .* nor a .* hub"
+    ):
+        read_weights("resnet50")
+
+
+def fake_hub(monkeypatch, download):
+    hub = types.ModuleType("huggingface_hub")
+    hub.hf_hub_download = download
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+
+
+def test_a_hub_id_is_downloaded(tmp_path, monkeypatch):
+    def download(repository, file):
+        assert (repository, file) == ("timm/resnet50.tv_in1k", "model.safetensors")
+        save_file(WEIGHTS, tmp_path / file)
+        return str(tmp_path / file)
+
+    fake_hub(monkeypatch, download)
+    assert_equal_weights(read_weights("timm/resnet50.tv_in1k"))
+
+
+def test_a_failed_download_says_what_else_works(monkeypatch):
+    def download(repository, file):
+        raise OSError("No network.\nDetails.")
+
+    fake_hub(monkeypatch, download)
+    message = (
+        r"'timm/a' from the .* hub: No network\. Without .* give the path of a file"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_weights("timm/a")
+
+
+def test_the_real_hub_client_offline_says_what_else_works(monkeypatch, tmp_path):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"cannot download .* give the path of a file"):
+        read_weights("timm/resnet50.tv_in1k")
+
+
+def test_a_hub_id_without_the_client_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(
+        ValueError, match="pip install huggingface_hub; or give the path"
+    ):
+        read_weights("timm/resnet50.tv_in1k")
+
+
+def test_a_pth_of_one_tensor_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.ones(3), tmp_path / "mean.pth")
+    with pytest.raises(ValueError, match=r"weights alone, .*: it holds a Tensor"):
+        read_weights(str(tmp_path / "mean.pth"))
