@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     c.data = ConfigDict()
     c.data.name = ""  # a dataset that mbnet_jax.data knows
     c.data.root = "data"  # folder that holds (or, if synthetic, will hold) it
+    c.data.parsing_labels = "canonical"  # or "lip", "atr", "pascal"; never guessed
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192
     c.data.validation_fraction = 0.1  # of training identities; chooses the best model

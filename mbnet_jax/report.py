@@ -92,11 +92,10 @@ def _draw(config: ConfigDict, embedded: EmbeddedSplits, path: Path) -> None:
         rule=protocol.rule,
         k=min(_NEAREST, len(gallery)),
     )
-    size = (config.data.height, config.data.width)
 
     def item(split, index, similarity=None, correct=None) -> RankedItem:
         return RankedItem(
-            image=load_example(split, index, size)["image"],
+            image=load_example(split, index, config.data)["image"],
             name=split.names[index],
             camera=str(split.camera[index] + 1),
             similarity=similarity,
