@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     c.data = ConfigDict()
     c.data.name = ""  # a dataset that mbnet_jax.data knows
     c.data.root = "data"  # folder that holds (or, if synthetic, will hold) it
+    c.data.parsing_dir = ""  # maps: mirrors root, .png for each image; "": none
     c.data.parsing_labels = "canonical"  # or "lip", "atr", "pascal"; never guessed
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192
@@ -81,6 +82,7 @@ def get_config() -> ConfigDict:
     c.eval = ConfigDict()
     c.eval.every_epochs = 5  # on the validation identities; the last epoch always
     c.eval.batch_size = 64
+    c.eval.branches = ()  # (): the model's; "global" alone needs no parsing maps
     c.eval.flip = True  # add the mirrored image's embedding
     c.eval.ranks = (1, 5, 10)
     c.eval.figure_queries = 8  # rows of the picture of ranked lists

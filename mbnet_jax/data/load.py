@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import prepare
+from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.splits import Split, hold_out_identities, make_split
 from mbnet_jax.synthetic import SyntheticOptions, generate
@@ -24,15 +25,19 @@ class Dataset:
     gallery: Split
 
 
-def load_dataset(config: ConfigDict) -> Dataset:
-    """Reads `config.data`; the embedded dataset is generated first if need be."""
+def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
+    """Reads `config.data`; the embedded dataset is generated first if need be.
+
+    `training` tells whether the dataset is to be trained on, or tested alone.
+
+    Raises:
+      ValueError: where parsing maps lack that the config's branches need.
+    """
     data = config.data
     root = Path(data.root)
-    if data.name == "synthetic":
-        folder = _generate(root, SyntheticOptions(**data.synthetic))
-    else:
-        folder = root
-    records = read_records(data.name, folder)
+    folder = images_folder(data)
+    records = read_records(data.name, folder, data.parsing_dir or None)
+    check_maps(config, records, training=training)
     sources = prepare(records, folder, root / "prepared" / data.name)
     splits = {name: make_split(records[name], sources[name]) for name in records}
     train, validation_query, validation_gallery = hold_out_identities(
@@ -41,6 +46,14 @@ def load_dataset(config: ConfigDict) -> Dataset:
     return Dataset(
         train, validation_query, validation_gallery, splits["query"], splits["gallery"]
     )
+
+
+def images_folder(data: ConfigDict) -> Path:
+    """The folder of `config.data`'s images; the embedded ones are made if need be."""
+    root = Path(data.root)
+    if data.name == "synthetic":
+        return _generate(root, SyntheticOptions(**data.synthetic))
+    return root
 
 
 def _generate(root: Path, options: SyntheticOptions) -> Path:
