@@ -27,7 +27,8 @@ def main(config: ConfigDict, workdir: Path) -> None:
         which = int(which)
     for line in differences(config, workdir):
         print(f"config differs from the saved run's: {line}")
-    evaluate_run(config, load_dataset(config), workdir, make_mesh(), which)
+    dataset = load_dataset(config, training=False)
+    evaluate_run(config, dataset, workdir, make_mesh(), which)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     c.data.name = ""  # a dataset that mbnet_jax.data knows
     c.data.root = "data"  # folder that holds (or, if synthetic, will hold) it
     c.data.parsing_dir = ""  # maps: mirrors root, .png for each image; "": none
+    c.data.parsing_labels = "canonical"  # or "lip", "atr", "pascal"; never guessed
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192
     # What chooses the best model: "held_out" training identities, the dataset's
@@ -88,6 +89,7 @@ def get_config() -> ConfigDict:
     c.eval = ConfigDict()
     c.eval.every_epochs = 5  # on the validation identities; the last epoch always
     c.eval.batch_size = 64
+    c.eval.branches = ()  # (): the model's; "global" alone needs no parsing maps
     c.eval.flip = True  # add the mirrored image's embedding
     c.eval.ranks = (1, 5, 10)
     c.eval.draw_seed = 0  # of single-shot galleries

@@ -153,13 +153,12 @@ def _draw(
         rule=protocol.rule,
         k=min(_NEAREST, len(gallery.split)),
     )
-    size = (config.data.height, config.data.width)
     names = {id(side): _short_names(side) for side in (shown.split, gallery.split)}
 
     def item(split, index, similarity=None, correct=None) -> RankedItem:
         camera = split.camera[index]
         return RankedItem(
-            image=load_example(split, index, size)["image"],
+            image=load_example(split, index, config.data)["image"],
             name=names[id(split)][index],
             camera="unknown" if camera == UNKNOWN else str(camera + 1),
             similarity=similarity,

@@ -12,10 +12,17 @@ from mbnet_jax.data.loader import Loader, decode, load_example
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
+from mbnet_jax.parsing import ARMS, HEAD, UPPER_CLOTHES
 from mbnet_jax.sharding import make_mesh
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)
-DATA = {"height": 64, "width": 32, "threads": 2, "prefetch": 2}
+DATA = {
+    "height": 64,
+    "width": 32,
+    "threads": 2,
+    "prefetch": 2,
+    "parsing_labels": "canonical",
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +121,7 @@ def test_a_batchs_labels_belong_to_its_images(splits):
     (batch,) = batches_of(splits, 8, range(1))
     train = splits["train"]
     for row, index in enumerate(np.asarray(batch["index"])):
-        expected = load_example(train, index, SIZE)
+        expected = load_example(train, index, ConfigDict(DATA))
         for name, value in expected.items():
             np.testing.assert_array_equal(batch[name][row], value)
         assert batch["pid"][row] == int(basename(train.names[index])[:4])
@@ -131,7 +138,7 @@ def test_evaluation_sees_every_image_once_then_padding(splits, batch_size):
 
 
 def test_decode_resizes_image_and_labels(splits):
-    image, parsing = decode(splits["train"].example(0), (32, 16))
+    image, parsing = decode(splits["train"].example(0), (32, 16), "canonical")
     assert image.shape == (32, 16, 3) and parsing.shape == (32, 16)
     np.testing.assert_array_equal(parsing, tiny.person()[::2, ::2])
 
@@ -142,15 +149,32 @@ def test_decode_names_the_bad_file():
         "image": tiny.encoded(np.zeros((64, 32, 3), np.uint8), "JPEG"),
         "parsing": tiny.encoded(tiny.person(), "PNG"),
     }
-    decode(good, SIZE)
+    decode(good, SIZE, "canonical")
     lip = tiny.encoded(np.full((64, 32), 19, np.uint8), "PNG")
     for change, message in (
         ({"image": b"x" * 50}, r"image of train/x\.jpg cannot be decoded"),
         ({"parsing": b"x" * 50}, r"parsing map of train/x\.jpg cannot be decoded"),
-        ({"parsing": lip}, r"x\.jpg must have .* labels below 8; .* mode L .* 19"),
+        ({"parsing": lip}, r"x\.jpg has the label 19, .*'canonical' ends at 7"),
     ):
         with pytest.raises(ValueError, match=message):
-            decode(good | change, SIZE)
+            decode(good | change, SIZE, "canonical")
+
+
+def test_an_image_without_a_map_is_all_background(splits):
+    example = {**splits["train"].example(0), "parsing": b""}
+    _, parsing = decode(example, SIZE, "lip")
+    assert parsing.shape == SIZE and parsing.dtype == np.uint8 and not parsing.any()
+
+
+def test_a_loader_reads_the_configs_label_set(splits):
+    (batch,) = loader(parsing_labels="lip").evaluate(
+        splits["train"].subset(np.arange(8)), 8
+    )
+    # Drawn in canonical labels: 3, lower clothes, is a glove to LIP.
+    expected = np.array([0, HEAD, HEAD, ARMS, HEAD, UPPER_CLOTHES, UPPER_CLOTHES])
+    np.testing.assert_array_equal(batch["parsing"][0], expected[tiny.person()])
+    with pytest.raises(ValueError, match="parsing_labels='cihp' is unknown; known: ca"):
+        loader(parsing_labels="cihp")
 
 
 def test_held_out_identities_are_disjoint_from_training(splits):

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
+from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.splits import (
     Split,
@@ -34,15 +35,17 @@ class Dataset:
     test: dict[str, Split]
 
 
-def load_dataset(config: ConfigDict) -> Dataset:
+def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     """Reads `config.data`; the embedded dataset is generated first if need be.
 
-    Warns of counts that differ from the published ones.
+    Warns of counts that differ from the published ones. `training` tells whether
+    the dataset is to be trained on, or tested alone.
 
     Raises:
       FileNotFoundError: folders, images or parsing maps are missing.
-      ValueError: files do not fit, images cannot be decoded, or validation is
-        asked for that the dataset does not allow.
+      ValueError: files do not fit, images cannot be decoded, parsing maps lack that
+        the config's branches need, or validation is asked for that the dataset does
+        not allow.
     """
     data = config.data
     root = Path(data.root)
@@ -51,13 +54,11 @@ def load_dataset(config: ConfigDict) -> Dataset:
             f"data.validation={data.validation!r} is unknown; known: "
             f"{', '.join(VALIDATIONS)}"
         )
-    if data.name == "synthetic":
-        folder = _generate(root, SyntheticOptions(**data.synthetic))
-    else:
-        folder = root
+    folder = images_folder(data)
     records = read_records(data.name, folder, data.parsing_dir)
     for line in count_warnings(data.name, records):
         print(f"warning: {line}")
+    check_maps(config, records, training=training)
     sources = prepare(records, folder, root / "prepared" / data.name)
     splits = {
         name: make_split(records[name], sources[name], folder) for name in records
@@ -77,6 +78,14 @@ def load_dataset(config: ConfigDict) -> Dataset:
             )
         validation = make_validation(own)
     return Dataset(train, validation, splits)
+
+
+def images_folder(data: ConfigDict) -> Path:
+    """The folder of `config.data`'s images; the embedded ones are made if need be."""
+    root = Path(data.root)
+    if data.name == "synthetic":
+        return _generate(root, SyntheticOptions(**data.synthetic))
+    return root
 
 
 def _generate(root: Path, options: SyntheticOptions) -> Path:

@@ -6,7 +6,6 @@ The host only reads, decodes and resizes. A batch is a dict of `image` uint8
 """
 
 import functools
-import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -17,63 +16,66 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 from ml_collections import ConfigDict
-from PIL import Image
 
+from mbnet_jax.data.parsing_maps import check_label_set, decode_parsing
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
-from mbnet_jax.parsing import NUM_LABELS
+from mbnet_jax.parsing import BACKGROUND
 from mbnet_jax.sharding import batch_sharding
 
 Batch = dict[str, jax.Array]
 
 
-def decode(example: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Decodes an undecoded example to image [H, W, 3] RGB and parsing [H, W], uint8.
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decodes an image file to RGB, uint8 [h, w, 3]; `name` is for the message.
 
     Raises:
-      ValueError: for bytes that are no image, or parsing labels out of range,
-        naming the file.
+      ValueError: for bytes that are no image.
     """
-    name = example["name"].decode()
-    image = cv2.imdecode(
-        np.frombuffer(example["image"], np.uint8), cv2.IMREAD_COLOR_RGB
-    )
+    pixels = np.frombuffer(data, np.uint8)
+    # OpenCV raises on no bytes at all, and returns None for others it cannot read.
+    image = cv2.imdecode(pixels, cv2.IMREAD_COLOR_RGB) if len(pixels) else None
     if image is None:
         raise ValueError(f"the image of {name} cannot be decoded; replace the file")
-    parsing = _decode_parsing(example["parsing"], name)
+    return image
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes to H, W: averaged over areas where it shrinks, else bilinear."""
     height, width = size
-    if image.shape[:2] != size:
-        shrinks = image.shape[0] > height
-        image = cv2.resize(
-            image,
-            (width, height),
-            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-        )
-    if parsing.shape != size:
-        parsing = cv2.resize(parsing, (width, height), interpolation=cv2.INTER_NEAREST)
-    return image, parsing
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = image.shape[0] > height
+    return cv2.resize(
+        image,
+        (width, height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
 
 
-def _decode_parsing(encoded: bytes, name: str) -> np.ndarray:
-    # OpenCV would turn a palette's indices, which are the labels, into colours.
-    try:
-        picture = Image.open(io.BytesIO(encoded))
-        parsing = np.asarray(picture)
-    except OSError as error:
-        raise ValueError(
-            f"the parsing map of {name} cannot be decoded; replace the file"
-        ) from error
-    if picture.mode not in ("L", "P") or parsing.max() >= NUM_LABELS:
-        raise ValueError(
-            f"the parsing map of {name} must have one channel of labels below "
-            f"{NUM_LABELS}; it has mode {picture.mode} and values up to {parsing.max()}"
-        )
-    return parsing
+def decode(
+    example: dict, size: tuple[int, int], labels: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes an undecoded example to image [H, W, 3] RGB and parsing [H, W], uint8.
+
+    `labels` names the label set of the parsing map; the result has canonical labels,
+    all background where there is no map.
+
+    Raises:
+      ValueError: for bytes that are no image, or a parsing map that does not fit its
+        label set, naming the file.
+    """
+    name = example["name"].decode()
+    image = resize_image(decode_image(example["image"], name), size)
+    if not example["parsing"]:
+        return image, np.full(size, BACKGROUND, np.uint8)
+    return image, decode_parsing(example["parsing"], labels, size, name)
 
 
-def load_example(split: Split, index: int, size: tuple[int, int]) -> dict:
-    """One row of a batch: image `index` of `split`, decoded to `size`."""
-    image, parsing = decode(split.example(index), size)
+def load_example(split: Split, index: int, data: ConfigDict) -> dict:
+    """One row of a batch: image `index` of `split`, decoded as `config.data` says."""
+    size = (data.height, data.width)
+    image, parsing = decode(split.example(index), size, data.parsing_labels)
     return {
         "image": image,
         "parsing": parsing,
@@ -89,7 +91,8 @@ class Loader:
 
     def __init__(self, data: ConfigDict, mesh: Mesh):
         """Takes `config.data` and the mesh that batches are split over."""
-        self._size = (data.height, data.width)
+        check_label_set(data.parsing_labels)
+        self._data = data
         self._threads = data.threads
         self._prefetch = data.prefetch
         self._mesh = mesh
@@ -129,7 +132,7 @@ class Loader:
 
         def example(number: int) -> dict:
             step, place = divmod(number, len(rows))
-            return load_example(split, int(image_at(step, rows[place])), self._size)
+            return load_example(split, int(image_at(step, rows[place])), self._data)
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)

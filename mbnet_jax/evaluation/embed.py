@@ -1,6 +1,6 @@
 """Embeddings of whole splits: one float32 row per image and kind of embedding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.models import BRANCHES, MBNet
+from mbnet_jax.models.balance import combine
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.preprocessing.views import normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
@@ -26,8 +27,18 @@ def make_embed(
 ) -> Callable[[dict, jax.Array, jax.Array], dict[str, jax.Array]]:
     """Compiles (variables, image, parsing) -> embedding [B, d] of each branch, "all".
 
-    With `eval.flip` an embedding is f(x) + f(mirrored x); each has length 1.
+    With `eval.flip` an embedding is f(x) + f(mirrored x); each has length 1. Of the
+    branches in `eval.branches`, if it names some; "all" then combines those, with
+    equal weights unless they are all the network has: the balance was learned for
+    the whole.
+
+    Raises:
+      ValueError: if `eval.branches` names a branch that the network does not have.
     """
+    shown = _evaluated_branches(config.eval.branches, model)
+    whole_model = len(shown) == len(model.branches)
+    if not whole_model:
+        model = _part_of(model, shown)
 
     def embed(variables, image, parsing):
         image = normalise(image)
@@ -36,9 +47,10 @@ def make_embed(
             parsing = jnp.concatenate([parsing, parsing[:, :, ::-1]])
         views = views_of(image, parsing, **config.views)
         outputs = model.apply(variables, views.inputs(), train=False)
-        embeddings = dict(outputs.embeddings)
-        if len(embeddings) > 1:
-            embeddings[ALL] = outputs.combined
+        embeddings = {name: outputs.embeddings[name] for name in shown}
+        if len(shown) > 1:
+            weights = outputs.balance if whole_model else None
+            embeddings[ALL] = combine(list(embeddings.values()), weights)
         if config.eval.flip:
             embeddings = {
                 name: sum(jnp.split(rows, 2)) for name, rows in embeddings.items()
@@ -47,6 +59,29 @@ def make_embed(
 
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(embed, in_shardings=(whole, split, split), out_shardings=whole)
+
+
+def _evaluated_branches(asked: Sequence[str], model: MBNet) -> tuple[str, ...]:
+    """The branches to show, in the order of `BRANCHES`."""
+    lacking = [branch for branch in asked if branch not in model.branches]
+    if lacking:
+        raise ValueError(
+            f"eval.branches={tuple(asked)} names what the network does not have: "
+            f"{', '.join(map(repr, lacking))}; it has {tuple(model.branches)}"
+        )
+    return tuple(b for b in BRANCHES if b in (asked or model.branches))
+
+
+def _part_of(model: MBNet, shown: tuple[str, ...]) -> MBNet:
+    """The network with the `shown` branches alone, and whom they ask.
+
+    The mask branch was trained on what CFM makes of it together with the
+    clothing-unrelated branch, so it is not run without.
+    """
+    asks = model.cfm and "mask" in shown and "clothing_unrelated" in model.branches
+    branches = {*shown, "clothing_unrelated"} if asks else {*shown}
+    # The balance's parameters fit the embeddings of all branches only.
+    return model.clone(branches=tuple(sorted(branches)), balance=False)
 
 
 def embed_split(

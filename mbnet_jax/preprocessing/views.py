@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mbnet_jax.parsing import BACKGROUND, CLOTHING_UNRELATED
 from mbnet_jax.preprocessing import boxes
 
 # ImageNet's mean and deviation of RGB in [0, 1].
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Views(NamedTuple):
@@ -46,7 +47,13 @@ class Views(NamedTuple):
 def normalise(image: jax.Array) -> jax.Array:
     """uint8 RGB [..., 3] to float32 of mean about 0 and deviation about 1."""
     scaled = image.astype(jnp.float32) / 255
-    return (scaled - jnp.array(_MEAN)) / jnp.array(_DEVIATION)
+    return (scaled - jnp.array(MEAN)) / jnp.array(DEVIATION)
+
+
+def denormalise(image: np.ndarray) -> np.ndarray:
+    """What `normalise` was given, uint8 RGB [..., 3], to look at."""
+    scaled = np.asarray(image) * DEVIATION + MEAN
+    return (scaled * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def _views_of_one(

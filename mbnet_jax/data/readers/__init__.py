@@ -26,8 +26,7 @@ def read_records(
 
     In the training split `pid` and `clothes` are contiguous from 0 in sorted
     order; in the others `pid` is as in the files. With `parsing_dir`, a folder
-    that mirrors `root` with a .png for each image, each record without a parsing
-    map of its own gets the one there.
+    that mirrors `root` with a .png for each image, parsing maps are those in there.
 
     Raises:
       ValueError: for an unknown `name`, a file name that does not parse, or a

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mbnet_jax.data.parsing_maps import MAKE_MAPS, map_path
 from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
 
 # What counts as an image; a file of any other kind (Thumbs.db, lists) is ignored.
@@ -134,23 +135,16 @@ def check_disjoint(trained: set, tested: set) -> None:
         )
 
 
-def mirrored(path: Path, root: Path, parsing_dir: Path) -> Path:
-    """Where the parsing map of `path` lies: the same tree, ending in .png."""
-    return (parsing_dir / os.path.relpath(path, root)).with_suffix(".png")
-
-
 def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
-    """Points each record that has no parsing map of its own to its mirrored one.
+    """Points each record to its parsing map in `parsing_dir`, which mirrors `root`.
 
     Raises:
       FileNotFoundError: maps are missing.
+      ValueError: a map would be the image itself.
     """
     with_maps = {
         split: [
-            r
-            if r.parsing_path
-            else r._replace(parsing_path=mirrored(r.path, root, parsing_dir))
-            for r in rows
+            r._replace(parsing_path=map_path(r.path, root, parsing_dir)) for r in rows
         ]
         for split, rows in records.items()
     }
@@ -165,6 +159,5 @@ def check_parsing(records: Records) -> None:
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(maps)} parsing maps are missing: "
-            f"{some_of(missing)}. Make them: python -m mbnet_jax.data.parse "
-            "--config CONFIG --model FILE.onnx --labels atr"
+            f"{some_of(missing)}. To make them:\n  {MAKE_MAPS}"
         )

@@ -1,0 +1,178 @@
+"""The mode without parsing maps, and the refusals where they are needed."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from mbnet_jax.data import Split, load_dataset, read_records
+from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.report import evaluate_run
+from mbnet_jax.sharding import make_mesh
+from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.training.loop import train
+from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.run_config import save_config
+from mbnet_jax.training.step import init_state, make_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_folder(tmp_path_factory.mktemp("raw"))
+
+
+def config_of(model=None, area=1.0, evaluated=()):
+    config = tiny.tiny_config("data")
+    config.model.branches = model or config.model.branches
+    config.loss.ktm_area = area
+    config.eval.branches = evaluated
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "split", "needs"),
+    [
+        ({}, "train", "branch 'clothing_unrelated', the branch 'mask', KTM's area"),
+        ({"model": ("global",)}, "train", "and KTM's area term cannot do without"),
+        ({"evaluated": ("global", "mask")}, "gallery", "and the branch 'mask' cannot"),
+        ({"model": ("mask",), "area": 0.0}, "query", "and the branch 'mask' cannot"),
+    ],
+)
+def test_lacking_maps_are_refused_with_the_command(folder, changes, split, needs):
+    records = read_records("synthetic", folder)
+    check_maps(config_of(**changes), records, training=True)
+    records[split][1:3] = [r._replace(parsing_path=None) for r in records[split][1:3]]
+    with pytest.raises(ValueError) as error:
+        check_maps(config_of(**changes), records, training=True)
+    message = str(error.value)
+    assert f"2 of {len(records[split])} images of the split '{split}'" in message
+    assert needs in message
+    assert "mbnet_jax.data.parse --config ... --model FILE.onnx" in message
+
+
+def test_the_global_branch_alone_needs_no_maps(folder):
+    records = {
+        split: [row._replace(parsing_path=None) for row in rows]
+        for split, rows in read_records("synthetic", folder).items()
+    }
+    check_maps(config_of(("global",), area=0.0), records, training=True)
+    no_ktm = config_of(("global",))
+    no_ktm.model.ktm = False
+    check_maps(no_ktm, records, training=True)
+    # Testing the global branch of a network that was trained with all of them.
+    check_maps(config_of(evaluated=("global",)), records, training=False)
+    with pytest.raises(ValueError, match="split 'query'"):
+        check_maps(config_of(), records, training=False)
+
+
+def without_maps(monkeypatch) -> None:
+    """Lets every image be read as one that has no parsing map."""
+    example = Split.example
+    monkeypatch.setattr(
+        Split, "example", lambda self, index: {**example(self, index), "parsing": b""}
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def compiled_in_a_hurry():
+    """For networks that run once or twice, and that no other test compiles."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def short_config(root):
+    config = tiny.tiny_config(root)
+    config.train.epochs = config.train.steps_per_epoch = 1
+    config.eval.figure_queries = 1
+    return config
+
+
+@pytest.mark.usefixtures("compiled_in_a_hurry")
+def test_a_global_branch_is_trained_and_tested_on_images_alone(
+    root, tmp_path, monkeypatch
+):
+    config = short_config(root)
+    config.model.branches = ("global",)
+    config.loss.ktm_area = 0.0
+    without_maps(monkeypatch)
+    dataset = load_dataset(config)
+    mesh = make_mesh(jax.devices()[:1])
+    train(config, dataset, tmp_path, mesh)
+    results = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    assert list(results["general"]) == ["global", "chance"]
+
+
+def save_untrained(config, num_classes: int, workdir) -> None:
+    """A run's folder as training leaves it, with the first weights as its best."""
+    model = make_model(config.model, num_classes)
+    optimizer = make_optimizer(config.train, steps_per_epoch=1)
+    state = jax.jit(lambda: init_state(config, model, optimizer))()
+    save_config(config, num_classes, workdir)
+    Checkpoints(workdir).save_best(state, {})
+
+
+@pytest.mark.usefixtures("compiled_in_a_hurry")
+def test_one_branch_of_a_whole_network_is_tested_on_images_alone(
+    root, tmp_path, monkeypatch
+):
+    config = short_config(root)
+    dataset = load_dataset(config)
+    mesh = make_mesh(jax.devices()[:1])
+    save_untrained(config, 6, tmp_path)
+    whole = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    config.eval.branches = ("global",)
+    without_maps(monkeypatch)
+    results = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    assert results == {
+        protocol: {name: values[name] for name in ("global", "chance")}
+        for protocol, values in whole.items()
+    }
+    saved = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    assert list(saved["results"]["general"]) == ["global", "chance"]
+
+
+@pytest.mark.usefixtures("compiled_in_a_hurry")
+def test_evaluated_branches_are_those_of_the_whole_network():
+    config = tiny.tiny_config("data")
+    config.eval.flip = False
+    model = make_model(config.model, 3)
+    rng = np.random.default_rng(0)
+    size = (2, tiny.HEIGHT, tiny.WIDTH)
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    parsing = np.stack([tiny.person(8), tiny.person(12)])
+    views = {
+        "global": np.zeros((*size, 3), np.float32),
+        "clothing_unrelated": np.zeros((*size, 3), np.float32),
+        "silhouette": np.zeros((*size, 1), np.float32),
+    }
+    variables = jax.jit(model.init, static_argnames="train")(
+        jax.random.key(0), views, train=False
+    )
+    mesh = make_mesh(jax.devices()[:1])
+
+    def embed(*branches):
+        config.eval.branches = branches
+        return make_embed(config, model, mesh)(variables, image, parsing)
+
+    whole = embed()
+    # The mask branch still asks the clothing-unrelated one, which is not shown.
+    pair = embed("mask", "global")
+    assert set(pair) == {"global", "mask", "all"}
+    for name in ("global", "mask"):
+        np.testing.assert_allclose(pair[name], whole[name], atol=1e-5)
+    # Each branch has the same weight, so each half has the same length.
+    parts = np.split(pair["all"], [whole["global"].shape[1]], axis=1)
+    lengths = [np.linalg.norm(part, axis=1) for part in parts]
+    assert min(map(np.min, lengths)) > 0.5
+
+    with pytest.raises(ValueError, match=r"does not have: 'legs'; it has \('global'"):
+        embed("global", "legs")
