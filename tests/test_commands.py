@@ -151,7 +151,7 @@ def test_killed_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_pa
             "--config.train.batchsize=64",
             "unknown key config.train.batchsize; nearest known: config.train.batch_",
         ),
-        ("--config.data.name=prcc", "data.name='prcc' is not a dataset here; known"),
+        ("--config.data.name=mars", "data.name='mars' is not a dataset here; known"),
         ("--config.train.epochs=many", "--config.train.epochs"),
         ("--confg.seed=1", "confg.seed"),
         ("--config=configs/prc.py", "there is no config file configs/prc.py"),
