@@ -34,7 +34,7 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
         try:
             main(config, workdir)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
 
     app.run(call, flags_parser=_parse)
