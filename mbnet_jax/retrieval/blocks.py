@@ -32,10 +32,10 @@ RESIDENT_BYTES = 2 << 30
 
 
 class QueryBlock(NamedTuple):
-    """B queries on every device; by cosine of unit length."""
+    """B queries on every device."""
 
     rows_BxD: jax.Array
-    squared_B: jax.Array  # float32, of their L2 norms
+    norm_B: jax.Array  # float32, L2
 
 
 class GalleryBlock(NamedTuple):
@@ -109,8 +109,7 @@ class Gallery:
         self._checked: set[int] = set()
         self._known: dict[int, tuple[jax.Array, ...]] = {}  # all but the rows
         per_device = len(self._placed) * self.block_rows * self.width
-        on_cpu = mesh.devices[0].platform == "cpu"
-        stays = not on_cpu and per_device * dtype.itemsize <= RESIDENT_BYTES
+        stays = not _on_cpu(mesh) and per_device * dtype.itemsize <= RESIDENT_BYTES
         self._resident: dict[int, GalleryBlock] | None = {} if stays else None
 
     def _deal(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
@@ -206,25 +205,39 @@ def sharded(mesh: Mesh, function: Callable, in_specs: tuple) -> Callable:
 
 
 class Behind:
-    """Keeps the host at most two steps ahead of the devices.
+    """Keeps the host a few steps ahead of the devices, and not more.
 
     Each step that is under way holds a gallery block.
     """
 
-    def __init__(self):
-        """Nothing is under way yet."""
+    def __init__(self, mesh: Mesh):
+        """Nothing is under way yet on the mesh."""
+        # On a CPU the host would only take the cores from the products.
+        self._ahead = 0 if _on_cpu(mesh) else 2
         self._under_way = deque()
 
     def follow(self, result: jax.Array) -> None:
-        """Takes a step's result, and waits for that of two steps before."""
+        """Takes a step's result, and waits for the steps too far behind."""
         self._under_way.append(result)
-        if len(self._under_way) > 2:
+        if len(self._under_way) > self._ahead:
             self._under_way.popleft().block_until_ready()
 
 
+def _on_cpu(mesh: Mesh) -> bool:
+    return mesh.devices[0].platform == "cpu"
+
+
 def put(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
-    """A host's array on the devices of the mesh."""
-    return jax.device_put(array, NamedSharding(mesh, spec))
+    """An array that every process has, on the devices of the mesh."""
+    sharding = NamedSharding(mesh, spec)
+    return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
+
+
+def filled(mesh: Mesh, shape: tuple[int, ...], value, dtype) -> jax.Array:
+    """`value` in shape [n, *shape], a part on each device."""
+    part = np.full((1, *shape), value, dtype)
+    sharding = NamedSharding(mesh, SHARDED)
+    return jax.make_array_from_callback((mesh.size, *shape), sharding, lambda _: part)
 
 
 def query_blocks(
@@ -243,14 +256,11 @@ def query_blocks(
     size = query_rows(len(order), most_rows)
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
-        rows = _features.take_rows(query, chosen)
-        rows_BxD = put(np.pad(rows, ((0, size - len(chosen)), (0, 0))), mesh, WHOLE)
+        rows_BxD = put(_features.take_rows(query, chosen, size), mesh, WHOLE)
         norm_B = norms(rows_BxD)
         norm = np.asarray(norm_B)[: len(chosen)]
         _features.check_norms("query", norm, chosen, metric)
-        if metric == "cosine":
-            rows_BxD, norm_B = _unit(rows_BxD, norm_B)
-        yield chosen, QueryBlock(_cast(rows_BxD, dtype), norm_B * norm_B)
+        yield chosen, QueryBlock(_cast(rows_BxD, dtype), norm_B)
 
 
 def _cast(rows: jax.Array, dtype: jnp.dtype) -> jax.Array:
@@ -261,9 +271,3 @@ def _cast(rows: jax.Array, dtype: jnp.dtype) -> jax.Array:
 def norms(rows_BxD: jax.Array) -> jax.Array:
     """Their L2 norms, float32 [B]."""
     return jnp.sqrt(jnp.sum(rows_BxD * rows_BxD, axis=1))
-
-
-@jax.jit
-def _unit(rows_BxD: jax.Array, norm_B: jax.Array) -> tuple[jax.Array, jax.Array]:
-    divisor_B = jnp.where(norm_B > 0, norm_B, 1)
-    return rows_BxD / divisor_B[:, None], jnp.ones_like(norm_B)

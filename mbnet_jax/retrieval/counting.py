@@ -19,14 +19,15 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
 from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, GalleryBlock, sharded
-from mbnet_jax.retrieval.entries import CHUNK, Entries
+from mbnet_jax.retrieval.entries import CHUNK
 from mbnet_jax.retrieval.similarity import block_values, order_key
 
 # The key of what is not found yet, below that of any value.
 NOT_FOUND = np.int32(np.iinfo(np.int32).min)
 
 SLOTS = 8  # matches of a query that are counted for at a time
-_GROUP, _LANES = 64, 32  # queries and gallery items, on a CPU
+TILE = 32  # gallery items within which ties are looked at one by one
+_GROUP = 64  # queries, on a CPU
 
 
 class Programs(NamedTuple):
@@ -54,20 +55,19 @@ def programs(mesh: Mesh, metric: str) -> Programs:
         return order_key(block_values(query, gallery, scale, offset, metric))
 
     def product_and_find(
-        query, gallery, scale, offset, entries, found_1xBxS, count_1xBxM
+        query, gallery, scale, offset, entries_1x3xE, found_1xBxS, count_1xBxM
     ):
         key_BxG = keys(query, gallery, scale, offset)
         found_BxS, count_BxM = _read_out(
-            key_BxG, gallery, entries, found_1xBxS[0], count_1xBxM[0]
+            key_BxG, gallery, entries_1x3xE, found_1xBxS[0], count_1xBxM[0]
         )
         return key_BxG, found_BxS[None], count_BxM[None]
 
-    def count(key_BxG, stop_1, found_BxS, match_BxM, most, count_1xBxM):
-        # Of a match further down the gallery, items as near are nearer.
-        later_BxM = match_BxM >= stop_1
-        threshold_BxM = found_BxS[:, : match_BxM.shape[1]] - later_BxM
+    def count(key_BxG, gallery, found_BxS, match_BxM, most, count_1xBxM):
+        column_BxM = match_BxM - gallery.start_n
+        found_BxM = found_BxS[:, : match_BxM.shape[1]]
         nearer_BxM = lax.platform_dependent(
-            key_BxG, threshold_BxM, most, cpu=nearer_on_cpu, default=nearer
+            key_BxG, found_BxM, column_BxM, most, cpu=nearer_on_cpu, default=nearer
         )
         return count_1xBxM + nearer_BxM
 
@@ -75,8 +75,7 @@ def programs(mesh: Mesh, metric: str) -> Programs:
         query, gallery, scale, offset, found_BxS, match_BxM, most, count_1xBxM
     ):
         key_BxG = keys(query, gallery, scale, offset)
-        stop_1 = gallery.stop_n
-        return count(key_BxG, stop_1, found_BxS, match_BxM, most, count_1xBxM)
+        return count(key_BxG, gallery, found_BxS, match_BxM, most, count_1xBxM)
 
     products = (WHOLE, SHARDED, WHOLE, SHARDED)
     whole = NamedSharding(mesh, WHOLE)
@@ -93,80 +92,94 @@ def programs(mesh: Mesh, metric: str) -> Programs:
     )
 
 
-def _read_out(key_BxG, gallery: GalleryBlock, entries: Entries, found_BxS, count_BxM):
-    """Takes in a block's entries: their keys, and earlier items that tie with them."""
-    row_E, slot_E, index_E = (part[0] for part in entries[:3])
+def _read_out(key_BxG, gallery: GalleryBlock, entries_1x3xE, found_BxS, count_BxM):
+    """Takes in a block's entries: their keys, and earlier items that tie with them.
+
+    Of the latter only those in the entry's own tile, that `nearer` leaves out.
+    """
+    row_E, slot_E, index_E = entries_1x3xE[0]
+    lane_L = jnp.arange(TILE)
 
     def chunk(number, taken):
         found_BxS, count_BxM = taken
         row, slot, index = (
-            lax.dynamic_slice_in_dim(part, number * CHUNK, CHUNK)
+            lax.dynamic_slice_in_dim(part, number * CHUNK, CHUNK)[:, None]
             for part in (row_E, slot_E, index_E)
         )
         column = index - gallery.start_n
-        key_CxG = key_BxG.at[row].get(mode="clip")
-        key_C = jnp.take_along_axis(key_CxG, column[:, None], axis=1, mode="clip")
-        tied_C = _sum_by_lanes(
-            key_CxG, lambda key, lane: (key == key_C) & (lane < column[:, None])
-        )
+        tile_CxL = key_BxG.at[row, column // TILE * TILE + lane_L].get(mode="clip")
+        place = column % TILE
+        key_C = jnp.take_along_axis(tile_CxL, place, axis=1)
+        tied_CxL = (tile_CxL == key_C) & (lane_L < place)
         return (
-            found_BxS.at[row, slot].set(key_C[:, 0], mode="drop"),
+            found_BxS.at[row[:, 0], slot[:, 0]].set(key_C[:, 0], mode="drop"),
             # Junk has no column here, and is dropped.
-            count_BxM.at[row, slot].add(tied_C, mode="drop"),
+            count_BxM.at[row[:, 0], slot[:, 0]].add(
+                jnp.sum(tied_CxL, axis=1), mode="drop"
+            ),
         )
 
-    return lax.fori_loop(0, entries.chunks_n[0], chunk, (found_BxS, count_BxM))
+    chunks = -(-jnp.sum(row_E < len(key_BxG)) // CHUNK)
+    return lax.fori_loop(0, chunks, chunk, (found_BxS, count_BxM))
 
 
-def nearer(key_BxG, threshold_BxM, most):
-    """How many keys of each row exceed each of its first thresholds, int32 [B, M].
+def nearer(key_BxG, found_BxM, column_BxM, most):
+    """Items of a block that precede each match, but for those that tie in its tile.
 
-    `most` is int32 [groups of rows]: how many thresholds of a group count.
+    Args:
+      key_BxG: int32, the block's keys.
+      found_BxM: int32, the matches' keys.
+      column_BxM: int32, the matches' columns; those of other blocks are outside.
+      most: int32 [groups of rows], how many matches of a group are to be looked at.
+
+    Returns:
+      int32 [B, M].
     """
-    return _by_slots(key_BxG, threshold_BxM, jnp.max(most), _sum_along_rows)
+    return _by_slots(key_BxG, found_BxM, column_BxM, jnp.max(most), _sum_along_rows)
 
 
-def nearer_on_cpu(key_BxG, threshold_BxM, most):
+def nearer_on_cpu(key_BxG, found_BxM, column_BxM, most):
     """`nearer`, for vector units and caches: groups of rows one after the other."""
-    groups = len(most)
+
+    def grouped(rows):
+        return rows.reshape(len(most), -1, rows.shape[1])
+
     counts = lax.map(
-        lambda group: _by_slots(*group, _sum_by_lanes),
-        (
-            key_BxG.reshape(groups, -1, key_BxG.shape[1]),
-            threshold_BxM.reshape(groups, -1, threshold_BxM.shape[1]),
-            most,
-        ),
+        lambda group: _by_slots(*group, _sum_by_tiles),
+        (grouped(key_BxG), grouped(found_BxM), grouped(column_BxM), most),
     )
-    return counts.reshape(threshold_BxM.shape)
+    return counts.reshape(found_BxM.shape)
 
 
-def _by_slots(key_BxG, threshold_BxM, most, sum_of):
+def _by_slots(key_BxG, found_BxM, column_BxM, most, sum_of):
     def some(number, count_BxM):
         place = number * SLOTS
-        threshold_Bx8 = lax.dynamic_slice_in_dim(threshold_BxM, place, SLOTS, axis=1)
-        count_Bx8 = sum_of(
-            key_BxG, lambda key, _: key[:, None, :] > threshold_Bx8[:, :, None]
+        found_Bx8, column_Bx8 = (
+            lax.dynamic_slice_in_dim(part, place, SLOTS, axis=1)
+            for part in (found_BxM, column_BxM)
         )
+        count_Bx8 = sum_of(key_BxG, found_Bx8[:, :, None], column_Bx8[:, :, None])
         return lax.dynamic_update_slice_in_dim(count_BxM, count_Bx8, place, axis=1)
 
-    nothing_BxM = jnp.zeros(threshold_BxM.shape, jnp.int32)
+    nothing_BxM = jnp.zeros(found_BxM.shape, jnp.int32)
     return lax.fori_loop(0, (most + SLOTS - 1) // SLOTS, some, nothing_BxM)
 
 
-def _sum_along_rows(key_BxG, condition):
-    holds = condition(key_BxG, jnp.arange(key_BxG.shape[1]))
-    return jnp.sum(holds, axis=-1, dtype=jnp.int32)
+def _sum_along_rows(key_BxG, found_Bx8x1, column_Bx8x1):
+    tile_end_G = (jnp.arange(key_BxG.shape[1]) // TILE + 1) * TILE
+    # Up to the match's own tile, items as near are nearer: they are earlier.
+    nearer_Bx8xG = key_BxG[:, None, :] > found_Bx8x1 - (column_Bx8x1 >= tile_end_G)
+    return jnp.sum(nearer_Bx8xG, axis=2, dtype=jnp.int32)
 
 
-def _sum_by_lanes(key_BxG, condition):
-    """Adds slices side by side: a sum along a row leaves vector units unused."""
-    lane = jnp.arange(_LANES)
-    lanes = sum(
-        condition(key_BxG[:, place : place + _LANES], lane + place).astype(jnp.int32)
-        for place in range(0, key_BxG.shape[1], _LANES)
-    )
+def _sum_by_tiles(key_BxG, found_Bx8x1, column_Bx8x1):
+    """Adds tiles side by side: a sum along a row leaves vector units unused."""
+    lanes_Bx8xL = jnp.zeros((*found_Bx8x1.shape[:2], TILE), jnp.int32)
+    for start in range(0, key_BxG.shape[1], TILE):
+        tile_Bx1xL = key_BxG[:, None, start : start + TILE]
+        lanes_Bx8xL += tile_Bx1xL > found_Bx8x1 - (column_Bx8x1 >= start + TILE)
     # Fused with the next sum, this one would be done along rows after all.
-    return jnp.sum(lax.optimization_barrier(lanes), axis=-1)
+    return jnp.sum(lax.optimization_barrier(lanes_Bx8xL), axis=2)
 
 
 def group_sizes(counts: np.ndarray, block_rows: int) -> np.ndarray:
@@ -188,11 +201,3 @@ def _ranks(count_nxBxM, found_BxS, match_BxM, junk_BxJ, most_junk):
 
     rank_BxM = 1 + jnp.sum(count_nxBxM, axis=0)
     return lax.fori_loop(0, most_junk, less_junk, rank_BxM)
-
-
-def filled(mesh: Mesh, shape: tuple[int, int], value: int) -> jax.Array:
-    """int32 [n, *shape] of `value`, a part on each device."""
-    local = np.full((1, *shape), value, np.int32)
-    return jax.make_array_from_callback(
-        (mesh.size, *shape), NamedSharding(mesh, SHARDED), lambda _: local
-    )

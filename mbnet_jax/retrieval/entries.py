@@ -1,7 +1,5 @@
 """Which items a block of queries asks for, gallery block by gallery block."""
 
-from typing import NamedTuple
-
 import jax
 import numpy as np
 from jax.sharding import Mesh
@@ -9,15 +7,6 @@ from jax.sharding import Mesh
 from mbnet_jax.retrieval.blocks import SHARDED, power_of_two, put
 
 CHUNK = 256  # entries read out at a time
-
-
-class Entries(NamedTuple):
-    """For each of n devices, the items that are to be read out of its block."""
-
-    row_nxE: jax.Array  # int32, the query's place in its block; padding past the end
-    slot_nxE: jax.Array  # int32, the item's place among the query's
-    index_nxE: jax.Array  # int32, in the gallery
-    chunks_n: jax.Array  # int32, how many chunks of E are not all padding
 
 
 class EntryTable:
@@ -41,15 +30,17 @@ class EntryTable:
         index = self._entries[2]
         return np.searchsorted(index, fresh), np.searchsorted(index, stop)
 
-    def of(self, own_nx3: np.ndarray, mesh: Mesh, capacity: int) -> Entries:
-        """The entries of the devices' blocks, padded to `capacity`."""
-        entries_3xnxE = np.zeros((3, len(own_nx3), capacity), np.int32)
-        entries_3xnxE[0] = self.shape[0]
+    def of(self, own_nx3: np.ndarray, mesh: Mesh, capacity: int) -> jax.Array:
+        """What is to be read out of each device's block, int32 [n, 3, capacity].
+
+        Rows are the query's place in its block (past the end in padding), the item's
+        slot, and its gallery index.
+        """
+        entries_nx3xE = np.zeros((len(own_nx3), 3, capacity), np.int32)
+        entries_nx3xE[:, 0] = self.shape[0]
         for lane, (first, stop) in enumerate(zip(*self._places(own_nx3), strict=True)):
-            entries_3xnxE[:, lane, : stop - first] = self._entries[:, first:stop]
-        chunks_n = -(-self.counts(own_nx3) // CHUNK)
-        parts = (*entries_3xnxE, chunks_n.astype(np.int32))
-        return Entries(*(put(part, mesh, SHARDED) for part in parts))
+            entries_nx3xE[lane, :, : stop - first] = self._entries[:, first:stop]
+        return put(entries_nx3xE, mesh, SHARDED)
 
 
 def capacity_for(tables: list[EntryTable], bounds: list[np.ndarray]) -> int:

@@ -133,26 +133,28 @@ def _plain(data: jax.Array | None) -> Features | None:
     return data
 
 
-def take_rows(features: Features, indices: np.ndarray) -> np.ndarray:
-    """Rows `indices` [n] of the features [N, D], as float32 [n, D].
+def take_rows(
+    features: Features, indices: np.ndarray, size: int | None = None
+) -> np.ndarray:
+    """Rows `indices` [n] of the features [N, D], as float32 [size or n, D].
+
+    Rows past n are zeros.
 
     Raises:
       ValueError: some are on devices of another process.
     """
-    pieces = pieces_of(features)
-    if len(pieces) == 1 and pieces[0].device is None:
-        return np.asarray(features[indices], np.float32)
+    rows = np.zeros((size or len(indices), features.shape[1]), np.float32)
     indices = np.asarray(indices)
-    rows = np.empty((len(indices), features.shape[1]), np.float32)
+    pieces = pieces_of(features)
     owner = np.searchsorted([p.start for p in pieces], indices, side="right") - 1
     for number in np.unique(owner):
-        piece, here = pieces[number], owner == number
+        piece, here = pieces[number], np.flatnonzero(owner == number)
         if piece.data is None:
             raise ValueError(
                 "rows of a query are on another process's devices; give queries that "
                 "every process has, e.g. by multihost_utils.process_allgather"
             )
-        rows[here] = np.asarray(piece.data[indices[here] - piece.start], np.float32)
+        rows[here] = np.asarray(piece.data[indices[here] - piece.start])
     return rows
 
 

@@ -148,11 +148,11 @@ class _Ranking:
         )
         table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
         self._capacity = max(self._capacity, capacity_for([table], gallery.own))
-        found = counting.filled(gallery.mesh, table.shape, counting.NOT_FOUND)
-        count = counting.filled(gallery.mesh, match_BxM.shape, 0)
+        found = blocks.filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
+        count = blocks.filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
         kept = {}
-        behind = Behind()
+        behind = Behind(gallery.mesh)
         for step, own in enumerate(gallery.own):
             if not table.counts(own).any():
                 continue
@@ -163,7 +163,7 @@ class _Ranking:
                 query, block, *rescaled, entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
-                kept[step] = keys, block.stop_n
+                kept[step] = keys, block._replace(rows_nGxD=None)
             behind.follow(found)
         found = run.merge(found)
         for step, own in enumerate(gallery.own):

@@ -150,7 +150,7 @@ def nearest(
             junk_BxJ[: len(chosen)] = junk[chosen]
         junk_BxJ = blocks.put(junk_BxJ, mesh, WHOLE)
         best = _nothing(mesh, size, k)
-        behind = Behind()
+        behind = Behind(mesh)
         for step, own in enumerate(steps.own):
             rescaled = None, None
             if rescaling is not None:
@@ -164,18 +164,10 @@ def nearest(
 
 def _nothing(mesh: Mesh, size: int, k: int) -> Nearest:
     """What each of n devices starts with: [n, B, k], and lowest [n, B]."""
-
-    def fill(shape, value, dtype):
-        local = np.full((1, *shape), value, dtype)
-        sharding = NamedSharding(mesh, SHARDED)
-        return jax.make_array_from_callback(
-            (mesh.size, *shape), sharding, lambda _: local
-        )
-
     return Nearest(
-        fill((size, k), -np.inf, np.float32),
-        fill((size, k), np.iinfo(np.int32).max, np.int32),
-        fill((size,), np.inf, np.float32),
+        blocks.filled(mesh, (size, k), -np.inf, np.float32),
+        blocks.filled(mesh, (size, k), np.iinfo(np.int32).max, np.int32),
+        blocks.filled(mesh, (size,), np.inf, np.float32),
     )
 
 

@@ -44,12 +44,13 @@ def block_values(
         precision=lax.Precision.HIGHEST,
         preferred_element_type=jnp.float32,
     )
-    norm_G = gallery.norm_nG
+    norm_Bx1, norm_G = query.norm_B[:, None], gallery.norm_nG
     if metric == "cosine":
         # Scaled afterwards: a normalised copy of the gallery costs time and memory.
-        value_BxG = product_BxG / jnp.where(norm_G > 0, norm_G, 1)
+        norm_BxG = norm_Bx1 * norm_G
+        value_BxG = product_BxG / jnp.where(norm_BxG > 0, norm_BxG, 1)
     else:
-        value_BxG = 2 * product_BxG - norm_G * norm_G - query.squared_B[:, None]
+        value_BxG = 2 * product_BxG - norm_G * norm_G - norm_Bx1 * norm_Bx1
     if offset_1xBxG is not None:
         if metric == "cosine":
             value_BxG = 2 * value_BxG - 2  # minus the unit rows' squared distance
