@@ -1,0 +1,97 @@
+"""The nearest images of each image among queries and gallery together.
+
+Images are numbered queries first, then the gallery. The features are never
+joined in one array, and no array has an entry for every pair of images.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jax.sharding import Mesh
+
+from mbnet_jax.retrieval.stand_in import nearest, take_rows
+
+_PAIRS = 4096  # pairs of images whose features are held at a time
+
+
+class Neighbours(NamedTuple):
+    """The nearest images of each of N images; distances are squared Euclidean."""
+
+    indices: np.ndarray  # int32 [N, places], nearest first, from the image itself on
+    distances: np.ndarray  # float32 [N, places], 0 at the image itself
+    farthest: np.ndarray  # float32 [N], to any image; 1 where all are the same
+
+
+def neighbours(
+    query: np.ndarray, gallery: np.ndarray, places: int, metric: str, mesh: Mesh | None
+) -> Neighbours:
+    """The first `places`, at most N, of each image's ranking of all images.
+
+    The image itself comes first; of equal distances, the lower number does.
+    """
+    parts = [
+        _row_neighbours(rows, offset, (query, gallery), places, metric, mesh)
+        for rows, offset in ((query, 0), (gallery, len(query)))
+    ]
+    return Neighbours(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _row_neighbours(rows, offset, parts, places, metric, mesh) -> Neighbours:
+    """The neighbours of `rows`, which are numbered from `offset` on."""
+    values, indices, lowest = [], [], []
+    start = 0
+    for part in parts:
+        value, index, least = nearest(
+            rows, part, min(places, len(part)), metric=metric, mesh=mesh
+        )
+        values.append(value)
+        indices.append(index + np.int32(start))
+        lowest.append(least)
+        start += len(part)
+    values, indices = np.concatenate(values, axis=1), np.concatenate(indices, axis=1)
+    # Among many copies of an image, its own list may lack the image itself.
+    itself = np.arange(offset, offset + len(rows), dtype=np.int32)[:, None]
+    values = np.where(indices == itself, -np.inf, values)
+    order = np.argsort(-values, axis=1, kind="stable")[:, : places - 1]
+    distances = _squared(np.take_along_axis(values, order, axis=1), metric)
+    farthest = _squared(np.min(lowest, axis=0), metric)
+    return Neighbours(
+        np.hstack([itself, np.take_along_axis(indices, order, axis=1)]),
+        np.hstack([np.zeros_like(distances, shape=itself.shape), distances]),
+        np.where(farthest > 0, farthest, np.float32(1)),
+    )
+
+
+def pair_distances(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    metric: str,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> np.ndarray:
+    """Squared distances, float32 [n], of n pairs of images, int [n] each."""
+    found = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _PAIRS):
+        chunk = slice(start, start + _PAIRS)
+        one, two = (_take(query, gallery, side[chunk]) for side in (first, second))
+        if metric == "cosine":
+            length = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
+            found[chunk] = _squared(np.einsum("nd,nd->n", one, two) / length, metric)
+        else:
+            found[chunk] = np.square(one - two).sum(axis=1)
+    return found
+
+
+def _squared(value: np.ndarray, metric: str) -> np.ndarray:
+    """Squared distances from what `nearest` ranks by."""
+    # Rounding may take that of two equal images below 0.
+    return np.maximum(2 - 2 * value if metric == "cosine" else -value, 0)
+
+
+def _take(query, gallery, images: np.ndarray) -> np.ndarray:
+    """The features of some images, float32 [n, D]."""
+    rows = np.empty((len(images), query.shape[1]), np.float32)
+    queries = images < len(query)
+    rows[queries] = take_rows(query, images[queries])
+    rows[~queries] = take_rows(gallery, images[~queries] - len(query))
+    return rows
