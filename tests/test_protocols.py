@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import rerank_reference
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.measure import Embedded, judge, values_of
@@ -116,6 +117,40 @@ def test_single_shot_is_the_mean_and_deviation_over_draws(two_shots):
     multi = judge(two_shots, TEST["prcc"][2], RANKS, seed=0)
     assert multi.values["all"]["mAP"] == pytest.approx((1 + 2 / 3) / 2)
     assert "mAP_deviation" not in multi.values["all"]
+
+
+def test_re_ranked_values_are_of_each_drawn_gallery():
+    rng = np.random.default_rng(1)
+    query = Embedded(split([1, 2, 3], [2, 2, 2], [5, 6, 7]), angles([0, 25, 50]))
+    gallery = Embedded(
+        split(np.repeat([1, 2, 3], 4), np.zeros(12), np.full(12, 9)),
+        angles(np.repeat([0, 25, 50], 4) + 15 * rng.standard_normal(12)),
+    )
+    embedded = {"query_changing": query, "gallery": gallery}
+    for protocol, draws in ((TEST["prcc"][2], 1), (TEST["prcc"][3], 10)):
+        judged = judge(embedded, protocol, RANKS, seed=0, reranked=True)
+        assert list(judged.values) == ["all", "all_reranked", "chance"]
+        plain = judge(embedded, protocol, RANKS, seed=0)
+        assert plain.values["all"] == judged.values["all"]
+        assert plain.per_draw[0].mAP == judged.per_draw[0].mAP
+        hits = []
+        for draw in range(draws):
+            kept = np.arange(12)
+            if protocol.draws:
+                kept = draw_gallery(gallery.split.pid, 0, draw)
+            images = 3 + len(kept)
+            distance = rerank_reference.rerank(
+                query.embeddings["all"],
+                gallery.embeddings["all"][kept],
+                k1=min(20, images - 1),
+                k2=min(6, images),
+            )
+            nearest = gallery.split.pid[kept][np.argmin(distance, axis=1)]
+            hits.append(np.mean(nearest == query.split.pid))
+        values = judged.values["all_reranked"]
+        assert values["rank1"] == pytest.approx(np.mean(hits))
+        assert values["mAP"] != judged.values["all"]["mAP"]
+        assert values.get("rank1_deviation", 0) == pytest.approx(np.std(hits))
 
 
 def test_queries_csv_has_every_query_of_every_draw(two_shots):
@@ -243,3 +278,14 @@ def test_a_table_without_the_papers_figures_is_one_block():
         "global branch" + " |  50.0  61.0  70.0  25.0     -" * 3,
         "chance       " + " |  50.0  61.0  70.0  25.0     -" * 3,
     ]
+
+
+def test_a_re_ranked_embedding_has_its_own_row():
+    results = fake_results("synthetic")
+    for values in results.values():
+        values["global_reranked"] = values["global"] | {"mAP": 0.3}
+    rows = format_table(results, TEST["synthetic"]).splitlines()[3:]
+    assert rows[0].startswith("global branch            |")
+    assert rows[2] == (
+        "global branch, re-ranked" + " |  50.0  61.0  70.0  30.0     -" * 3
+    )

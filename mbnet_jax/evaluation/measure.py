@@ -15,7 +15,7 @@ from mbnet_jax.retrieval import (
     rerank,
     retrieval_metrics,
 )
-from mbnet_jax.retrieval.rerank import K1, K2
+from mbnet_jax.retrieval.k_reciprocal import K1, K2
 
 CHANCE = "chance"
 RERANKED = "_reranked"  # ends the name of an embedding that ranks k-reciprocally

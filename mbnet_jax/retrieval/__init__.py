@@ -1,10 +1,10 @@
 """Image retrieval: exact ranking metrics, ranked lists, and re-ranking."""
 
 from mbnet_jax.retrieval.chance import chance_level
+from mbnet_jax.retrieval.k_reciprocal import rerank
 from mbnet_jax.retrieval.labels import RULES, Labels
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
-from mbnet_jax.retrieval.rerank import rerank
 from mbnet_jax.retrieval.reranking import Reranking
 
 __all__ = [

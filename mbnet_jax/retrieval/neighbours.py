@@ -29,32 +29,37 @@ def neighbours(
 
     The image itself comes first; of equal distances, the lower number does.
     """
+
+    num_queries = len(query)
+
+    def nearest_of(rows, part, start):
+        k = min(places, len(part))
+        values, indices, lowest = nearest(rows, part, k, metric=metric, mesh=mesh)
+        return values, indices + np.int32(start), lowest
+
+    # This pair comes first: what is said of a bad row has its right name.
+    query_gallery = nearest_of(query, gallery, num_queries)
+    query_query = nearest_of(query, query, 0)
+    gallery_query = nearest_of(gallery, query, 0)
+    gallery_gallery = nearest_of(gallery, gallery, num_queries)
     parts = [
-        _row_neighbours(rows, offset, (query, gallery), places, metric, mesh)
-        for rows, offset in ((query, 0), (gallery, len(query)))
+        _merged(0, query_query, query_gallery, places, metric),
+        _merged(num_queries, gallery_query, gallery_gallery, places, metric),
     ]
     return Neighbours(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _row_neighbours(rows, offset, parts, places, metric, mesh) -> Neighbours:
-    """The neighbours of `rows`, which are numbered from `offset` on."""
-    values, indices, lowest = [], [], []
-    start = 0
-    for part in parts:
-        value, index, least = nearest(
-            rows, part, min(places, len(part)), metric=metric, mesh=mesh
-        )
-        values.append(value)
-        indices.append(index + np.int32(start))
-        lowest.append(least)
-        start += len(part)
-    values, indices = np.concatenate(values, axis=1), np.concatenate(indices, axis=1)
+def _merged(start, to_query, to_gallery, places, metric) -> Neighbours:
+    """Joins the lists of the images that are numbered from `start` on."""
+    values, indices = (
+        np.hstack(pair) for pair in zip(to_query[:2], to_gallery[:2], strict=True)
+    )
     # Among many copies of an image, its own list may lack the image itself.
-    itself = np.arange(offset, offset + len(rows), dtype=np.int32)[:, None]
+    itself = np.arange(start, start + len(values), dtype=np.int32)[:, None]
     values = np.where(indices == itself, -np.inf, values)
     order = np.argsort(-values, axis=1, kind="stable")[:, : places - 1]
     distances = _squared(np.take_along_axis(values, order, axis=1), metric)
-    farthest = _squared(np.min(lowest, axis=0), metric)
+    farthest = _squared(np.minimum(to_query[2], to_gallery[2]), metric)
     return Neighbours(
         np.hstack([itself, np.take_along_axis(indices, order, axis=1)]),
         np.hstack([np.zeros_like(distances, shape=itself.shape), distances]),
