@@ -36,7 +36,8 @@ def rerank(
     """Compares the neighbourhoods of queries and gallery items.
 
     Queries are neighbours of each other too, so the distances of one query depend
-    on which others there are. Memory: some hundred bytes x k1 an image.
+    on which others there are. Memory: some hundred bytes x k1 an image, and 8 bytes
+    for each query and gallery item that have a neighbour in common.
 
     Args:
       query: features [Q, D], computed in float32.
