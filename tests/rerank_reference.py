@@ -11,6 +11,17 @@ def squared_distances(query, gallery, metric):
     return np.stack([np.square(rows - row).sum(axis=1) for row in rows])
 
 
+def smallest_gap(distances, cuts=None):
+    """Between neighbours in a ranking: all, or those that a list's end parts.
+
+    In units of the greatest distance. Where it is not far above float32's rounding,
+    another order is as right, and all that follows from it.
+    """
+    ascending = np.sort(distances, axis=1)
+    gaps = np.diff(ascending, axis=1) / ascending[:, -1:]
+    return (gaps if cuts is None else gaps[:, np.array(cuts) - 1]).min()
+
+
 def rerank(query, gallery, k1=20, k2=6, lambda_value=0.3, metric="cosine"):
     """Final distances [Q, G]."""
     num_queries = len(query)

@@ -99,10 +99,12 @@ def _reciprocal(lists: np.ndarray) -> sparse.csr_array:
     return listed.multiply(listed.T).tocsr()
 
 
-def _expanded(reciprocal: sparse.csr_array, closest: sparse.csr_array):
+def _expanded(
+    reciprocal: sparse.csr_array, closest: sparse.csr_array
+) -> sparse.csr_array:
     """The reciprocal sets, each joined by those of its members that fit into it.
 
-    A member's own set, `closest`, fits if over 2/3 of it are in the image's.
+    A member's set, its row of `closest`, fits if over 2/3 of it are in the image's.
     """
     size = closest.sum(axis=1)
     parts = []
@@ -110,6 +112,7 @@ def _expanded(reciprocal: sparse.csr_array, closest: sparse.csr_array):
         own = reciprocal[start : start + _IMAGES]
         common = (own @ closest).multiply(own).tocsr()
         common.data = (3 * common.data > 2 * size[common.indices]).astype(np.int32)
+        common.eliminate_zeros()
         parts.append(own + common @ closest)
     return sparse.vstack(parts, format="csr")
 
