@@ -63,7 +63,7 @@ def assert_equal_to_the_original(found, query, gallery, metric="cosine", **optio
         (12, 20, 6, 0.3),
         (40, 20, 6, 0.3),
         (12, 7, 1, 0.0),  # half of k1 is rounded to even: 4, and 2 of 5
-        (12, 5, 9, 0.8),
+        (12, 5, 8, 0.8),
         (12, 1, 2, 0.5),
     ],
 )
@@ -81,6 +81,7 @@ def test_ties_and_copies(metric):
     # products are exact, and nearly all distances tie.
     rng = np.random.default_rng(3)
     query, gallery = (random_features(rng, "tied", n, 4) for n in (QUERIES, GALLERY))
+    query, gallery = (np.pad(rows, ((0, 0), (0, 12))) for rows in (query, gallery))
     options = {"k1": 5, "k2": 3, "metric": metric}
     found = rerank(query, gallery, **options)
     assert_equal_to_the_original(found, query, gallery, **options)
@@ -95,8 +96,8 @@ def test_few_images(queries, items, k1, k2):
 
 
 def test_images_that_are_all_the_same():
-    rows = np.ones((30, WIDTH), np.float32)
-    found = rerank(rows[:10], rows[10:], k1=3, metric="euclidean")
+    query, gallery = (np.ones((n, WIDTH), np.float32) for n in (QUERIES, GALLERY))
+    found = rerank(query, gallery, k1=5, metric="euclidean")
     assert (found.farthest == 1).all()
     assert (found.values > 0).all() and (found.values <= 1 + 1e-6).all()
 

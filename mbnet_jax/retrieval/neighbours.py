@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from mbnet_jax.retrieval.stand_in import nearest, take_rows
 
+_STEP = 8  # lengths of lists are whole steps: few are compiled
 _PAIRS = 4096  # pairs of images whose features are held at a time
 
 
@@ -33,7 +34,7 @@ def neighbours(
     num_queries = len(query)
 
     def nearest_of(rows, part, start):
-        k = min(places, len(part))
+        k = min(-(-places // _STEP) * _STEP, len(part))
         values, indices, lowest = nearest(rows, part, k, metric=metric, mesh=mesh)
         return values, indices + np.int32(start), lowest
 
