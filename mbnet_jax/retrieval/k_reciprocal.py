@@ -72,9 +72,9 @@ def rerank(
     return Reranking(
         float(lambda_value),
         near.farthest[: len(query)],
-        overlap.indptr.astype(np.int64),
-        overlap.indices.astype(np.int32),
-        overlap.data.astype(np.float32),
+        overlap.indptr.astype(np.int64, copy=False),
+        overlap.indices.astype(np.int32, copy=False),
+        overlap.data.astype(np.float32, copy=False),
     )
 
 
