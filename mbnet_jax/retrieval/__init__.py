@@ -1,4 +1,4 @@
-"""Image retrieval: exact ranking metrics, ranked lists, and re-ranking."""
+"""Image retrieval: exact ranking metrics, ranked lists, the k nearest, re-ranking."""
 
 from mbnet_jax.retrieval.chance import chance_level
 from mbnet_jax.retrieval.k_reciprocal import rerank
