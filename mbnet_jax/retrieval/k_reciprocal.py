@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy import sparse
 
-from mbnet_jax.retrieval import blocks
+from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.neighbours import Neighbours, neighbours, pair_distances
 from mbnet_jax.retrieval.reranking import Reranking
 
@@ -24,8 +24,8 @@ _TERMS = 2**18  # of sums of minima that are held at a time
 
 
 def rerank(
-    query: np.ndarray,
-    gallery: np.ndarray,
+    query: Features,
+    gallery: Features,
     *,
     k1: int = K1,
     k2: int = K2,
@@ -54,7 +54,7 @@ def rerank(
       ValueError: features do not fit, are empty or not finite; the metric is
         unknown; k1, k2 or lambda_value is out of range.
     """
-    query, gallery = blocks.check_pair(query, gallery)
+    query, gallery = check_pair(query, gallery)
     images = len(query) + len(gallery)
     _check_count("k1", k1, images - 1, "other images of query and gallery")
     _check_count("k2", k2, images, "images of query and gallery")

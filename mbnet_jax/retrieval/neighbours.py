@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.retrieval.stand_in import nearest, take_rows
+from mbnet_jax.retrieval.features import Features, take_rows
+from mbnet_jax.retrieval.ranking import nearest
 
 _STEP = 8  # lengths of lists are whole steps: few are compiled
 _PAIRS = 4096  # pairs of images whose features are held at a time
@@ -24,7 +25,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(
-    query: np.ndarray, gallery: np.ndarray, places: int, metric: str, mesh: Mesh | None
+    query: Features, gallery: Features, places: int, metric: str, mesh: Mesh | None
 ) -> Neighbours:
     """The first `places`, at most N, of each image's ranking of all images.
 
@@ -69,8 +70,8 @@ def _merged(start, to_query, to_gallery, places, metric) -> Neighbours:
 
 
 def pair_distances(
-    query: np.ndarray,
-    gallery: np.ndarray,
+    query: Features,
+    gallery: Features,
     metric: str,
     first: np.ndarray,
     second: np.ndarray,
