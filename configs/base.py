@@ -93,5 +93,6 @@ def get_config() -> ConfigDict:
     c.eval.flip = True  # add the mirrored image's embedding
     c.eval.ranks = (1, 5, 10)
     c.eval.draw_seed = 0  # of single-shot galleries
+    c.eval.rerank = False  # add each embedding's k-reciprocally re-ranked values
     c.eval.figure_queries = 8  # rows of the picture of ranked lists
     return c

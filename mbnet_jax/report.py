@@ -70,7 +70,13 @@ def evaluate_run(
         for split in sorted({s for p in protocols for s in (p.query, p.gallery)})
     }
     judged = {
-        p.name: judge(embedded, p, config.eval.ranks, config.eval.draw_seed)
+        p.name: judge(
+            embedded,
+            p,
+            config.eval.ranks,
+            config.eval.draw_seed,
+            config.eval.rerank,
+        )
         for p in protocols
     }
     results = {name: outcome.values for name, outcome in judged.items()}

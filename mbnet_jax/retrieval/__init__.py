@@ -1,6 +1,7 @@
-"""Image retrieval: exact ranking metrics, ranked lists and the k nearest."""
+"""Image retrieval: exact ranking metrics, ranked lists, the k nearest, re-ranking."""
 
 from mbnet_jax.retrieval.chance import chance_level
+from mbnet_jax.retrieval.k_reciprocal import rerank
 from mbnet_jax.retrieval.labels import RULES, Labels
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
@@ -14,6 +15,7 @@ __all__ = [
     "RetrievalMetrics",
     "chance_level",
     "ranked_lists",
+    "rerank",
     "retrieval_metrics",
     "top_k",
 ]
