@@ -6,20 +6,17 @@ bit. Were shapes to differ within a call, or from one number of devices to anoth
 an image would not tie with its own duplicate, and counts would differ.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 
 from mbnet_jax.retrieval import features as _features
 from mbnet_jax.retrieval.features import Features, Piece
-
-AXIS = "devices"
-SHARDED, WHOLE = PartitionSpec(AXIS), PartitionSpec()
+from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
 
 # Most rows of a block, and most bytes of a gallery block: memory that is freed and
 # taken again in pieces of this size stays with the process.
@@ -50,12 +47,6 @@ class GalleryBlock(NamedTuple):
     start_n: jax.Array  # int32, as the next two
     fresh_n: jax.Array
     stop_n: jax.Array
-
-
-def all_devices(mesh: Mesh | None) -> Mesh:
-    """A one-dimensional mesh of `mesh`'s devices, or of all there are."""
-    devices = jax.devices() if mesh is None else mesh.devices.reshape(-1)
-    return Mesh(np.array(devices), (AXIS,))
 
 
 def power_of_two(number: int, least: int = 1) -> int:
@@ -195,49 +186,8 @@ class Gallery:
             self.check()
 
 
-def sharded(mesh: Mesh, function: Callable, in_specs: tuple) -> Callable:
-    """Compiles what each device does on its own; every result is SHARDED."""
-    return jax.jit(
-        jax.shard_map(
-            function, mesh=mesh, in_specs=in_specs, out_specs=SHARDED, check_vma=False
-        )
-    )
-
-
-class Behind:
-    """Keeps the host a few steps ahead of the devices, and not more.
-
-    Each step that is under way holds a gallery block.
-    """
-
-    def __init__(self, mesh: Mesh):
-        """Nothing is under way yet on the mesh."""
-        # On a CPU the host would only take the cores from the products.
-        self._ahead = 0 if _on_cpu(mesh) else 2
-        self._under_way = deque()
-
-    def follow(self, result: jax.Array) -> None:
-        """Takes a step's result, and waits for the steps too far behind."""
-        self._under_way.append(result)
-        if len(self._under_way) > self._ahead:
-            self._under_way.popleft().block_until_ready()
-
-
 def _on_cpu(mesh: Mesh) -> bool:
     return mesh.devices[0].platform == "cpu"
-
-
-def put(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
-    """An array that every process has, on the devices of the mesh."""
-    sharding = NamedSharding(mesh, spec)
-    return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
-
-
-def filled(mesh: Mesh, shape: tuple[int, ...], value, dtype) -> jax.Array:
-    """`value` in shape [n, *shape], a part on each device."""
-    part = np.full((1, *shape), value, dtype)
-    sharding = NamedSharding(mesh, SHARDED)
-    return jax.make_array_from_callback((mesh.size, *shape), sharding, lambda _: part)
 
 
 def query_blocks(

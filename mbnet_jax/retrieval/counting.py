@@ -18,8 +18,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
-from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, GalleryBlock, sharded
+from mbnet_jax.retrieval.blocks import GalleryBlock
 from mbnet_jax.retrieval.entries import CHUNK
+from mbnet_jax.retrieval.placing import SHARDED, WHOLE, sharded
 from mbnet_jax.retrieval.similarity import block_values, order_key
 
 # The key of what is not found yet, below that of any value.

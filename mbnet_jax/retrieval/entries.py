@@ -4,7 +4,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.retrieval.blocks import SHARDED, power_of_two, put
+from mbnet_jax.retrieval.blocks import power_of_two
+from mbnet_jax.retrieval.placing import SHARDED, put
 
 CHUNK = 256  # entries read out at a time
 

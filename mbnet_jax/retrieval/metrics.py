@@ -14,10 +14,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mbnet_jax.retrieval import blocks, counting
-from mbnet_jax.retrieval.blocks import WHOLE, Behind, Gallery, QueryBlock
+from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
 from mbnet_jax.retrieval.entries import EntryTable, capacity_for
 from mbnet_jax.retrieval.features import Features, check_metric, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
+from mbnet_jax.retrieval.placing import WHOLE, Behind, all_devices, filled, put
 from mbnet_jax.retrieval.reranking import Reranking
 from mbnet_jax.retrieval.rescaling import Rescaling
 from mbnet_jax.retrieval.similarity import check_dtype
@@ -98,7 +99,7 @@ def retrieval_metrics(
         raise ValueError(f"block_rows must be at least 1, got {tuple(block_rows)}")
     check_metric(metric)
     dtype = check_dtype(dtype)
-    mesh = blocks.all_devices(mesh)
+    mesh = all_devices(mesh)
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
     # Queries of like numbers of matches share a block, and within it a group; those
     # without any are checked, and not ranked.
@@ -144,15 +145,15 @@ class _Ranking:
         junk_BxJ = _pad(self._junk.indices[chosen], size)
         bounds = counting.group_sizes(self._match.counts[chosen], size)
         match, junk, most = (
-            blocks.put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
+            put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
         )
         table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
         self._capacity = max(self._capacity, capacity_for([table], gallery.own))
-        found = blocks.filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
-        count = blocks.filled(gallery.mesh, match_BxM.shape, 0, np.int32)
+        found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
+        count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
         kept = {}
-        behind = Behind(gallery.mesh)
+        behind = Behind()
         for step, own in enumerate(gallery.own):
             if not table.counts(own).any():
                 continue

@@ -10,9 +10,18 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
 from mbnet_jax.retrieval import blocks
-from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, Behind, Gallery, sharded
+from mbnet_jax.retrieval.blocks import Gallery
 from mbnet_jax.retrieval.features import Features, check_metric, check_pair
 from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
+from mbnet_jax.retrieval.placing import (
+    SHARDED,
+    WHOLE,
+    Behind,
+    all_devices,
+    filled,
+    put,
+    sharded,
+)
 from mbnet_jax.retrieval.reranking import Reranking
 from mbnet_jax.retrieval.rescaling import Rescaling
 from mbnet_jax.retrieval.similarity import block_values, check_dtype
@@ -137,7 +146,7 @@ def nearest(
         raise ValueError(f"k must be from 1 to the gallery's {len(gallery)}, got {k}")
     check_metric(metric)
     dtype = check_dtype(dtype)
-    mesh = blocks.all_devices(mesh)
+    mesh = all_devices(mesh)
     rescaling = reranking and Rescaling(reranking, query, gallery)
     steps = Gallery(gallery, mesh, metric, dtype)
     better = _program(mesh, metric)
@@ -148,9 +157,9 @@ def nearest(
         junk_BxJ = np.full((size, 1 if junk is None else junk.shape[1]), -1, np.int32)
         if junk is not None:
             junk_BxJ[: len(chosen)] = junk[chosen]
-        junk_BxJ = blocks.put(junk_BxJ, mesh, WHOLE)
+        junk_BxJ = put(junk_BxJ, mesh, WHOLE)
         best = _nothing(mesh, size, k)
-        behind = Behind(mesh)
+        behind = Behind()
         for step, own in enumerate(steps.own):
             rescaled = None, None
             if rescaling is not None:
@@ -165,9 +174,9 @@ def nearest(
 def _nothing(mesh: Mesh, size: int, k: int) -> Nearest:
     """What each of n devices starts with: [n, B, k], and lowest [n, B]."""
     return Nearest(
-        blocks.filled(mesh, (size, k), -np.inf, np.float32),
-        blocks.filled(mesh, (size, k), np.iinfo(np.int32).max, np.int32),
-        blocks.filled(mesh, (size,), np.inf, np.float32),
+        filled(mesh, (size, k), -np.inf, np.float32),
+        filled(mesh, (size, k), np.iinfo(np.int32).max, np.int32),
+        filled(mesh, (size,), np.inf, np.float32),
     )
 
 

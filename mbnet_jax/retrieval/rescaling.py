@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, put
 from mbnet_jax.retrieval.features import Features
+from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
 from mbnet_jax.retrieval.reranking import Reranking
 
 
