@@ -206,14 +206,14 @@ def test_options_out_of_range(options, message):
 
 
 def test_features_that_are_no_features():
-    rows = np.ones((10, WIDTH), np.float32)
+    query, gallery = features(0, 12)
     with pytest.raises(ValueError, match="gallery must be"):
-        rerank(rows, rows[:0])
+        rerank(query, gallery[:0])
     with pytest.raises(ValueError, match="differ in width: 16 and 15"):
-        rerank(rows, rows[:, 1:])
-    bad = rows.copy()
-    bad[3, 2] = np.nan
-    with pytest.raises(ValueError, match="gallery row 3 "):
-        rerank(rows, bad, k1=5)
-    with pytest.raises(ValueError, match="query row 3 "):
-        rerank(bad, rows, k1=5)
+        rerank(query, gallery[:, 1:])
+    for name, rows in (("query", query), ("gallery", gallery)):
+        whole = rows[3, 2]
+        rows[3, 2] = np.nan
+        with pytest.raises(ValueError, match=f"{name} row 3 "):
+            rerank(query, gallery)
+        rows[3, 2] = whole
