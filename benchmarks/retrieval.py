@@ -81,8 +81,8 @@ def main() -> None:
     print(f"\nbfloat16: cosines differ by up to {bfloat16_error():.1e}")
     sparse, dense, error = reranking_times()
     print(
-        f"re-ranking {DENSE[0]:,} + {DENSE[1]:,} x {WIDTH:,}: {sparse:.1f} s, plain dense in "
-        f"NumPy {dense:.1f} s; distances differ by up to {error:.0e}"
+        f"re-ranking {DENSE[0]:,} + {DENSE[1]:,} x {WIDTH:,}: {sparse:.1f} s, plain "
+        f"dense NumPy {dense:.1f} s; distances differ by up to {error:.0e}"
     )
 
 
