@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.cli import run
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
+from mbnet_jax.files import check_writable
 from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import BEST
@@ -18,6 +19,7 @@ from mbnet_jax.training.loop import train
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Trains, or goes on training, in `workdir`."""
+    check_writable(workdir, "give another --workdir, or make room")
     dataset = load_dataset(config)
     # Before hours of training rather than after.
     for note in usable_protocols(config.data.name, dataset.test)[1]:

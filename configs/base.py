@@ -27,6 +27,8 @@ def get_config() -> ConfigDict:
     c.data.validation_fraction = 0.1  # of training identities, if held out
     c.data.threads = 8  # of the host, for reading and decoding images
     c.data.prefetch = 4  # batches that are ready before they are asked for
+    # Images that cannot be read in training before it stops; others stand in for them.
+    c.data.max_bad_images = 10
 
     c.augment = ConfigDict()
     c.augment.flip = 0.5  # probability, as the next two
@@ -85,6 +87,9 @@ def get_config() -> ConfigDict:
     c.train.log_every = 20  # steps
     c.train.checkpoint_every = 200  # steps, beside the one after each evaluation
     c.train.keep = 2  # newest checkpoints kept, beside the best
+    # Steps in a row whose loss or gradient is not finite (none is applied) before
+    # training stops; 1 stops at the first.
+    c.train.max_bad_steps = 10
 
     c.eval = ConfigDict()
     c.eval.every_epochs = 5  # on the validation identities; the last epoch always

@@ -2,12 +2,15 @@
 
 import difflib
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
+
+from mbnet_jax.training.interruption import InterruptedTraining
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; override a field by --config.train.batch_size=128."
@@ -25,8 +28,9 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             raise app.UsageError(f"unknown argument {argv[1]!r}")
         if _CONFIG.value is None:
             raise app.UsageError("give a config: --config configs/synthetic.py")
-        # Orbax tells of every file at INFO, over the progress bar.
-        logging.set_verbosity(logging.WARNING)
+        # Orbax tells of every file at INFO, over the progress bar, and of a failure,
+        # which it raises too, in hundreds of lines at ERROR.
+        logging.set_verbosity(logging.FATAL)
         try:
             config = _CONFIG.value.copy_and_resolve_references()
         except OSError as error:  # a file that cannot be loaded fails only now
@@ -34,8 +38,14 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
         try:
             main(config, workdir)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
+        except InterruptedTraining as interruption:
+            print(interruption, file=sys.stderr)
+            sys.exit(interruption.exit_code)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
 
     app.run(call, flags_parser=_parse)
 

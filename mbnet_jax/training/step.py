@@ -23,10 +23,13 @@ DTYPES = ("float32", "bfloat16")
 class TrainState:
     """All that training changes; the data's position is `step` itself.
 
-    Randomness is a function of the config's seed and `step`, so none is kept.
+    Randomness is a function of the config's seed and `step`, so none is kept. A step
+    whose loss or gradient is not finite is bad: it counts, and changes nothing else.
     """
 
     step: jax.Array
+    bad_steps: jax.Array  # of all steps
+    bad_in_a_row: jax.Array  # up to this one
     params: dict
     batch_stats: dict
     opt_state: optax.OptState
@@ -66,6 +69,8 @@ def init_state(
     variables = model.init(key, views.inputs(), train=False)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
+        bad_steps=jnp.zeros((), jnp.int32),
+        bad_in_a_row=jnp.zeros((), jnp.int32),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=optimizer.init(variables["params"]),
@@ -82,6 +87,10 @@ def make_train_step(
 
     The batch is split over the mesh; its statistics and losses are those of the
     whole batch, since the step is written for it and the compiler splits it.
+
+    The scalars hold the state's `bad_steps` and `bad_in_a_row`. From
+    `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
+    does not depend on when the host looks.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
@@ -106,13 +115,22 @@ def make_train_step(
 
         grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        new_state = TrainState(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            batch_stats=batch_stats,
-            opt_state=opt_state,
-        )
-        return new_state, scalars
+        changed = {
+            "params": optax.apply_updates(state.params, updates),
+            "batch_stats": batch_stats,
+            "opt_state": opt_state,
+        }
+        # Squares, as Adam takes them, so that it meets nothing that overflows.
+        size = optax.global_norm((scalars["loss"], grads, batch_stats))
+        good = jnp.isfinite(size) & (state.bad_in_a_row < config.train.max_bad_steps)
+        counts = {
+            "bad_steps": state.bad_steps + ~good,
+            "bad_in_a_row": jnp.where(good, 0, state.bad_in_a_row + 1),
+        }
+        kept = {name: getattr(state, name) for name in changed}
+        chosen = jax.tree.map(partial(jnp.where, good), changed, kept)
+        new_state = TrainState(step=state.step + 1, **counts, **chosen)
+        return new_state, scalars | counts
 
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
