@@ -98,12 +98,24 @@ class Loader:
         self._mesh = mesh
 
     def train(
-        self, split: Split, sampler: IdentityBalancedSampler, steps: range
+        self,
+        split: Split,
+        sampler: IdentityBalancedSampler,
+        steps: range,
+        order: np.ndarray | None = None,
     ) -> Iterator[Batch]:
-        """Yields the batches of `steps`; to resume is to start at a later step."""
+        """Yields the batches of `steps`; to resume is to start at a later step.
+
+        Row r of a batch is row `order[r]` of the sampler's, or row r.
+        """
+        if order is None:
+            order = np.arange(sampler.batch_size)
         images = functools.lru_cache(maxsize=4 * self._prefetch)(sampler.batch)
         return self._batches(
-            split, lambda step, row: images(step)[row], steps, sampler.batch_size
+            split,
+            lambda step, row: images(step)[order[row]],
+            steps,
+            sampler.batch_size,
         )
 
     def evaluate(self, split: Split, batch_size: int) -> Iterator[Batch]:

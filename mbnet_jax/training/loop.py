@@ -14,6 +14,7 @@ from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank, values_of
 from mbnet_jax.models.pretrained import load_pretrained
 from mbnet_jax.sharding import check_divisible, replicated
+from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.logs import Logs
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
@@ -36,7 +37,7 @@ def train(
         that `workdir` holds.
     """
     batch_size = config.train.batch_size
-    check_divisible("train.batch_size", batch_size, mesh)
+    check_micro_batches(config.train, mesh)
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
     sampler = IdentityBalancedSampler(
         dataset.train.pid,
@@ -61,12 +62,14 @@ def train(
     if start >= total:
         print(f"{workdir} is trained to step {start} of {total} already")
         return state
-    save_config(config, num_classes, workdir)
+    if jax.process_index() == 0:
+        save_config(config, num_classes, workdir)
 
     train_step = make_train_step(config, model, optimizer, mesh)
     embed = make_embed(config, model, mesh)
     loader = Loader(config.data, mesh)
-    batches = loader.train(dataset.train, sampler, range(start, total))
+    order = order_on_devices(batch_size, config.train.accumulate, mesh.size)
+    batches = loader.train(dataset.train, sampler, range(start, total), order)
     logs = Logs(workdir, step=start, total=total, batch_size=batch_size)
     try:
         for done, batch in enumerate(batches):
@@ -129,7 +132,8 @@ def _start(
     for backbone, source in loaded.sources.items():
         lines.append(f"{backbone} starts with the weights of {source}")
         print(lines[-1])
-    (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
+    if jax.process_index() == 0:
+        (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
     return state, _NOTHING_YET
 
 
