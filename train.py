@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.cli import run
+from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.report import evaluate_run
@@ -18,7 +19,7 @@ from mbnet_jax.training.loop import train
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Trains, or goes on training, in `workdir`."""
-    dataset = load_dataset(config)
+    dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
     for note in usable_protocols(config.data.name, dataset.test)[1]:
         print(f"note: {note}")

@@ -9,12 +9,19 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mbnet_jax import cluster, compilation_cache
+
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; override a field by --config.train.batch_size=128."
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/<config name> unless given."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0, where several processes are one run."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
 
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
@@ -32,8 +39,12 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         except OSError as error:  # a file that cannot be loaded fails only now
             sys.exit(f"error: {_cause(sys.argv) or error}")
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+        compilation_cache.enable()
         try:
-            main(config, workdir)
+            with cluster.joined(
+                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+            ):
+                main(config, workdir)
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
 

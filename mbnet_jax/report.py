@@ -85,6 +85,8 @@ def evaluate_run(
     for number, note in enumerate(notes):
         print(f"{'' if number else chr(10)}note: {note}")
 
+    if jax.process_index():  # all have the results; one writes them
+        return results
     folder = workdir / "eval"
     folder.mkdir(exist_ok=True)
     content = {

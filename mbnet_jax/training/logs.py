@@ -1,6 +1,7 @@
 """What a run reports: progress bar, `metrics.jsonl`, and TensorBoard events."""
 
 import json
+import os
 from pathlib import Path
 
 import jax
@@ -30,7 +31,8 @@ class Logs:
         Lines of later steps, left by a run that was stopped after its last
         checkpoint, are dropped: they are about to be made again.
         """
-        self._path = workdir / "metrics.jsonl"
+        first = jax.process_index() == 0  # the only one that writes and shows
+        self._path = workdir / "metrics.jsonl" if first else Path(os.devnull)
         if self._path.is_file():
             lines = self._path.read_text().splitlines(keepends=True)
             kept = [
@@ -38,13 +40,16 @@ class Logs:
             ]
             write_whole(self._path, "".join(kept))
         self._file = self._path.open("a")
-        self._events = SummaryWriter(str(workdir / "events"), purge_step=step + 1)
+        self._events = SummaryWriter(
+            str(workdir / "events"), purge_step=step + 1, write_to_disk=first
+        )
         self._bar = tqdm(
             total=total * batch_size,
             initial=step * batch_size,
             desc="training",
             unit="image",
             smoothing=0.1,
+            disable=not first,
         )
         self._batch_size = batch_size
         self._averages: Averages = {}
