@@ -94,6 +94,8 @@ def evaluate_run(
     for number, note in enumerate(notes):
         print(f"{'' if number else chr(10)}note: {note}")
 
+    if jax.process_index():  # all have the results; one writes them
+        return results
     content = {
         "name": config.name,
         "step": step,
