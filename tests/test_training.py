@@ -77,9 +77,10 @@ def assert_alike(workdir, other):
 def up_to(step, whole, workdir):
     """Copies a run, as if killed with `step` as its newest checkpoint."""
     shutil.copytree(whole, workdir)
-    for folder in (workdir / "checkpoints").iterdir():
-        if int(folder.name) > step:
-            shutil.rmtree(folder)
+    for kind in ("checkpoints", "best"):
+        for folder in (workdir / kind).iterdir():
+            if int(folder.name) > step:
+                shutil.rmtree(folder)
     assert str(step) in {folder.name for folder in (workdir / "checkpoints").iterdir()}
 
 
