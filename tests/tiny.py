@@ -1,6 +1,7 @@
 """A dataset and a config so small that a test can train on them."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,18 @@ def tiny_config(root: Path) -> ConfigDict:
     c.eval.every_epochs = 1
     c.eval.figure_queries = 2
     return c.copy_and_resolve_references()
+
+
+def made_once(make: Callable) -> Callable:
+    """`make`, which returns what it returned first: what was compiled is kept."""
+    made = []
+
+    def remembered(*args):
+        if not made:
+            made.append(make(*args))
+        return made[0]
+
+    return remembered
 
 
 def person(head: int = 8) -> np.ndarray:
