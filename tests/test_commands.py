@@ -1,4 +1,4 @@
-"""The two commands as a person runs them: overrides, errors, a kill and a resume."""
+"""The two commands as a person runs them: overrides, errors, a stop and a resume."""
 
 import json
 import os
@@ -103,27 +103,30 @@ def test_a_named_checkpoint_is_evaluated(trained):
     assert "Traceback" not in done.stderr
 
 
-def test_killed_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
+def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
     whole, data, output = trained
-    workdir = tmp_path / "killed"
+    workdir = tmp_path / "stopped"
     command = arguments("train.py", data, workdir)
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 120
     while not any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.3)  # into a later step, or the saving of one
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(signal.SIGTERM)  # as a scheduler pre-empts
+    _, error = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, error
+    step, total = re.findall(r"^stopped at step (\d) of (\d), saved in", error, re.M)[0]
+    assert int(step) < int(total) and "Traceback" not in error
     done = run(command)
     assert done.returncode == 0, done.stderr
-    assert "going on from step" in done.stdout
+    assert f"going on from step {step} in" in done.stdout
     assert table(done.stdout) == table(output)
     assert (workdir / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"

@@ -22,6 +22,9 @@ DATA = {
     "width": 32,
     "threads": 2,
     "prefetch": 2,
+    "name": "synthetic",
+    "root": "data",
+    "max_bad_images": 10,
     "parsing_labels": "canonical",
 }
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,18 @@ def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[
     ]
     arguments = ["--config", "configs/synthetic.py", *overrides, f"--workdir={workdir}"]
     return [sys.executable, script, *arguments, *more]
+
+
+def made_once(make: Callable) -> Callable:
+    """`make`, which returns what it returned first: what was compiled is kept."""
+    made = []
+
+    def remembered(*args):
+        if not made:
+            made.append(make(*args))
+        return made[0]
+
+    return remembered
 
 
 def person(head: int = 8) -> np.ndarray:

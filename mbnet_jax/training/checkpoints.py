@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import shorten
 from typing import NamedTuple
 
 import jax
@@ -112,14 +111,18 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
+        reason = None
         try:
-            yield
+            with _quiet():
+                yield
         except Exception as error:  # TensorStore has no kind of its own
+            reason = _reason(error)
+        if reason:
             raise OSError(
-                f"a checkpoint could not be written in {self._workdir} "
-                f"({_first_line(error)}); make room there or correct its permissions, "
-                "and start again: the run goes on from the last one that is complete"
-            ) from error
+                f"a checkpoint could not be written in {self._workdir} ({reason}); "
+                "make room there or correct its permissions, and start again: the run "
+                "goes on from the last one that is complete"
+            )
 
     def newest_step(self) -> int | None:
         """Step of the newest checkpoint, damaged or not; None if there is none."""
@@ -227,7 +230,7 @@ class Checkpoints:
         except (MemoryError, jax.errors.JaxRuntimeError):
             raise  # no fault of the checkpoint
         except Exception as error:  # one kind for each file that can be damaged
-            problem = f"is damaged ({_first_line(error)})"
+            problem = f"is damaged ({_reason(error)})"
         if jax.process_count() > 1 and np.any(
             multihost_utils.process_allgather(np.array(problem is not None))
         ):
@@ -252,20 +255,23 @@ class Checkpoints:
         self._managers[place.folder].reload()
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """Where TensorStore tells the whole way to a file, how that begins and ends."""
+    while error.__cause__:
+        error = error.__cause__
     lines = str(error).splitlines() or [""]
-    return shorten(f"{type(error).__name__}: {lines[0]}", 300)
+    line = f"{type(error).__name__}: {lines[0]}"
+    return line if len(line) < 250 else f"{line[:100]} ... {line[-140:]}"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drops what Orbax's readers print when one of them has failed.
-
-    They are many, and their error is raised anyway.
-    """
+    """Drops what Orbax's tasks print when one of many has failed; that is raised."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         yield
+    except BaseException:
+        gc.collect()  # of tasks that nobody will wait for
+        raise
     finally:
-        gc.collect()
         sys.unraisablehook = hook

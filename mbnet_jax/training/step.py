@@ -153,9 +153,10 @@ def make_train_step(
             "batch_stats": batch_stats,
             "opt_state": opt_state,
         }
-        # Squares, as Adam takes them, so that it meets nothing that overflows.
-        size = optax.global_norm((scalars["loss"], grads, batch_stats))
-        good = jnp.isfinite(size) & (state.bad_in_a_row < config.train.max_bad_steps)
+        # Squares, as Adam takes them, so that it meets none that overflows.
+        checked = jax.tree.leaves((scalars["loss"], grads, batch_stats))
+        good = jnp.isfinite(sum(jnp.sum(jnp.square(x)) for x in checked))
+        good &= state.bad_in_a_row < config.train.max_bad_steps
         counts = {
             "bad_steps": state.bad_steps + ~good,
             "bad_in_a_row": jnp.where(good, 0, state.bad_in_a_row + 1),
