@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+
+from mbnet_jax.sharding import batch_sharding, make_mesh, replicated
 
 # What jax wants to see before it takes a process for one of a Slurm step.
 _SLURM = (
@@ -80,15 +83,17 @@ def joined(
     if not jax.distributed.is_initialized():
         yield
         return
-    # Devices that cannot talk to each other show now, not after an hour of
-    # preparing data.
+    # CPU devices give up where the first talk of a group of them is not answered
+    # within 30 s, and wait for as long as it takes later. So both groups that are
+    # going to talk do it now: Orbax's, and all devices.
     multihost_utils.sync_global_devices("joined")
+    _sum_over_devices(0)
     with contextlib.ExitStack() as stack:
         if jax.process_index():
             silence = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(contextlib.redirect_stdout(silence))
         yield
-    multihost_utils.sync_global_devices("done")
+    _sum_over_devices(0)  # none leaves before the last is done
 
 
 def processes_around() -> int:
@@ -125,12 +130,22 @@ def first_process_first(make: Callable[[], Made]) -> Made:
             made = make()
         except Exception as caught:  # raised below, when the others know
             error = caught
-    failed = multihost_utils.broadcast_one_to_all(np.int32(error is not None))
+    failed = _sum_over_devices(error is not None)
     if error is not None:
         raise error
     if failed:
         raise ValueError("process 0 failed; its message says why")
     return made if jax.process_index() == 0 else make()
+
+
+def _sum_over_devices(value: int) -> int:
+    """Each process's `value` on each of its devices; waits for all processes."""
+    mesh = make_mesh()
+    values = np.full(jax.local_device_count(), value, np.int32)
+    split = jax.make_array_from_process_local_data(
+        batch_sharding(mesh), values, (mesh.size,)
+    )
+    return int(jax.jit(jnp.sum, out_shardings=replicated(mesh))(split))
 
 
 def _check(given: dict) -> None:
