@@ -25,7 +25,7 @@ from mbnet_jax.evaluation.table import PAPER, format_table
 from mbnet_jax.figures import RankedItem, draw_ranked_lists
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.retrieval import ranked_lists
-from mbnet_jax.sharding import check_divisible
+from mbnet_jax.sharding import check_divisible, make_mesh
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import load_num_classes
@@ -161,6 +161,8 @@ def _draw(
         gallery.split.labels,
         rule=protocol.rule,
         k=min(_NEAREST, len(gallery.split)),
+        # Only one process draws: the others' devices would not answer.
+        mesh=make_mesh(jax.local_devices()),
     )
     names = {id(side): _short_names(side) for side in (shown.split, gallery.split)}
 
