@@ -1,6 +1,6 @@
 """Times the retrieval metrics against the bare product of the same features.
 
-python benchmarks/retrieval.py [--cases ltcc market ...] [--repeats 7]
+python -m benchmarks.retrieval [--cases ltcc market ...] [--repeats 7]
 
 Each case runs in a process of its own, so that its peak of memory is its own, on
 random features and on labels with as many people and cameras as the dataset has.
@@ -74,7 +74,7 @@ def main() -> None:
     )
     print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.cases:
-        command = [sys.executable, __file__, "--one", name]
+        command = [sys.executable, "-m", "benchmarks.retrieval", "--one", name]
         command += ["--repeats", str(arguments.repeats)]
         ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from mbnet_jax.retrieval import blocks, counting
 from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
-from mbnet_jax.retrieval.entries import EntryTable, capacity_for
+from mbnet_jax.retrieval.entries import EntryTable
 from mbnet_jax.retrieval.features import Features, check_metric, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
 from mbnet_jax.retrieval.placing import WHOLE, Behind, all_devices, filled, put
@@ -82,8 +82,9 @@ def retrieval_metrics(
       mesh: its devices share the gallery; all there are unless given.
       reranking: what `rerank` made of the same features.
       block_rows: most queries and most gallery rows of one product, each rounded up
-        to a power of two; by the width if None. Memory beside the features, on each
-        device: about `KEPT_BYTES` and a few blocks, whatever the gallery's size.
+        to a power of two; by the width if None. Memory beside the features: on each
+        device about `KEPT_BYTES` and a few blocks, on an accelerator also up to
+        `blocks.RESIDENT_BYTES` of the gallery; and a few dozen bytes a gallery row.
 
     Raises:
       ValueError: features or labels do not fit, are empty or not finite; a row is
@@ -131,7 +132,7 @@ class _Ranking:
         self._gallery = gallery
         self._match, self._junk, self._reranking = match, junk, reranking
         self._run = counting.programs(gallery.mesh, gallery.metric)
-        self._capacity = 0
+        self._capacity = 0  # grows only, so that few sizes are compiled
 
     def ranks(self, chosen: np.ndarray, query: QueryBlock) -> np.ndarray:
         """Rank of each match of the queries `chosen`, int32 [len(chosen), M]."""
@@ -143,7 +144,7 @@ class _Ranking:
             put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
         )
         table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
-        self._capacity = max(self._capacity, capacity_for([table], gallery.own))
+        self._capacity = max(self._capacity, table.capacity(gallery.own))
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 

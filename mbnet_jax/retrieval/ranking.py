@@ -209,12 +209,15 @@ def _program(mesh: Mesh, metric: str):
     return sharded(mesh, better, (WHOLE, SHARDED, WHOLE, SHARDED, WHOLE, SHARDED))
 
 
+@functools.lru_cache
+def _gather(mesh: Mesh):
+    """Compiles what brings the parts of all devices to every one."""
+    return jax.jit(lambda parts: parts, out_shardings=NamedSharding(mesh, WHOLE))
+
+
 def _merged(best: Nearest, rows: int, k: int, mesh: Mesh) -> Nearest:
     """The best of all devices, for the block's first `rows` queries."""
-    whole = NamedSharding(mesh, WHOLE)
-    values, indices, lowest = (
-        np.asarray(part) for part in jax.jit(lambda x: x, out_shardings=whole)(best)
-    )
+    values, indices, lowest = map(np.asarray, _gather(mesh)(best))
     values = np.hstack(values)[:rows]
     indices = np.hstack(indices)[:rows]
     order = np.lexsort([indices, -values], axis=1)[:, :k]
