@@ -92,7 +92,7 @@ def train(
         embed = make_embed(config, model, mesh)
         loader = Loader(config.data, mesh)
         batches = loader.train(dataset.train, sampler, range(start, total))
-        agreed = Agreement(mesh)
+        agreement = Agreement(mesh)
         logs = Logs(
             workdir,
             step=start,
@@ -124,9 +124,11 @@ def train(
                 progress = evaluate(start)
                 checkpoints.save(state, progress)
             for step, batch in enumerate(batches, start + 1):
-                state, scalars = train_step(state, batch)
+                state, scalars = train_step(state, batch | agreement.question())
+                stops = agreement.reached(
+                    interruption.requested() or loader.bad_images.too_many, scalars
+                )
                 logs.add(scalars)
-                stops = agreed(interruption.requested() or loader.bad_images.too_many)
                 saves = (
                     stops
                     or evaluates(step)
