@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.cli import run
+from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.files import check_writable
@@ -20,7 +21,7 @@ from mbnet_jax.training.loop import train
 def main(config: ConfigDict, workdir: Path) -> None:
     """Trains, or goes on training, in `workdir`."""
     check_writable(workdir, "give another --workdir, or make room")
-    dataset = load_dataset(config)
+    dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
     for note in usable_protocols(config.data.name, dataset.test)[1]:
         print(f"note: {note}")

@@ -76,6 +76,9 @@ def get_config() -> ConfigDict:
     c.train = ConfigDict()
     c.train.batch_size = 64  # over all devices; a multiple of images_per_identity
     c.train.images_per_identity = 4
+    # Micro-batches a step, for batches that do not fit; each has whole identities,
+    # and batch norm and losses of its own.
+    c.train.accumulate = 1
     c.train.epochs = 60
     c.train.steps_per_epoch = 0  # 0: training images // batch_size
     c.train.learning_rate = 3.5e-4  # Adam
@@ -98,5 +101,6 @@ def get_config() -> ConfigDict:
     c.eval.flip = True  # add the mirrored image's embedding
     c.eval.ranks = (1, 5, 10)
     c.eval.draw_seed = 0  # of single-shot galleries
+    c.eval.rerank = False  # add each embedding's k-reciprocally re-ranked values
     c.eval.figure_queries = 8  # rows of the picture of ranked lists
     return c

@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mbnet_jax import cluster, compilation_cache
 from mbnet_jax.training.interruption import InterruptedTraining
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -18,6 +19,11 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/<config name> unless given."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0, where several processes are one run."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
 
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
@@ -36,8 +42,12 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         except OSError as error:  # a file that cannot be loaded fails only now
             sys.exit(f"error: {_cause(sys.argv) or error}")
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+        compilation_cache.enable()
         try:
-            main(config, workdir)
+            with cluster.joined(
+                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+            ):
+                main(config, workdir)
         except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         except InterruptedTraining as interruption:

@@ -25,7 +25,7 @@ from mbnet_jax.evaluation.table import PAPER, format_table
 from mbnet_jax.figures import RankedItem, draw_ranked_lists
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.retrieval import ranked_lists
-from mbnet_jax.sharding import check_divisible
+from mbnet_jax.sharding import check_divisible, make_mesh
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import load_num_classes
@@ -73,7 +73,13 @@ def evaluate_run(
         for split in sorted({s for p in protocols for s in (p.query, p.gallery)})
     }
     judged = {
-        p.name: judge(embedded, p, config.eval.ranks, config.eval.draw_seed)
+        p.name: judge(
+            embedded,
+            p,
+            config.eval.ranks,
+            config.eval.draw_seed,
+            config.eval.rerank,
+        )
         for p in protocols
     }
     results = {name: outcome.values for name, outcome in judged.items()}
@@ -88,6 +94,8 @@ def evaluate_run(
     for number, note in enumerate(notes):
         print(f"{'' if number else chr(10)}note: {note}")
 
+    if jax.process_index():  # all have the results; one writes them
+        return results
     content = {
         "name": config.name,
         "step": step,
@@ -153,6 +161,8 @@ def _draw(
         gallery.split.labels,
         rule=protocol.rule,
         k=min(_NEAREST, len(gallery.split)),
+        # Only one process draws: the others' devices would not answer.
+        mesh=make_mesh(jax.local_devices()),
     )
     names = {id(side): _short_names(side) for side in (shown.split, gallery.split)}
 

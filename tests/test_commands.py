@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,29 +16,16 @@ ROOT = Path(__file__).parent.parent
 
 def arguments(script: str, data: Path, workdir: Path, *more: str) -> list[str]:
     """The command with every override that makes the run tiny."""
-    config = tiny.tiny_config(data)
-    overrides = [
-        f"--config.{section}.{key}={value!r}".replace("'", '"')
-        if not isinstance(value, str)
-        else f"--config.{section}.{key}={value}"
-        for section in ("views", "model", "train", "eval")
-        for key, value in config[section].items()
-    ]
-    overrides += [
-        f"--config.data.{key}={config.data[key]}"
-        for key in ("root", "height", "width", "validation_fraction", "threads")
-    ]
-    overrides += [
-        f"--config.data.synthetic.{key}={value}"
-        for key, value in config.data.synthetic.items()
-        if key not in ("height", "width")  # they follow data.height and width
-    ]
-    command = [sys.executable, script, "--config", "configs/synthetic.py"]
-    return [*command, *overrides, f"--workdir={workdir}", *more]
+    return tiny.command(script, tiny.tiny_config(data), workdir, *more)
 
 
-# One device, as a laptop has; the compiler's work is then shared with other tests.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+# One device and the cache of compiled programs where it is by itself, as on a laptop.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
+} | {"XDG_CACHE_HOME": os.environ["JAX_COMPILATION_CACHE_DIR"]}
+PROGRAMS = Path(ENVIRONMENT["XDG_CACHE_HOME"], "mbnet_jax", "xla")
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess:
@@ -145,6 +131,8 @@ def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_p
     assert (workdir / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"
     ).read_text()
+    # Three starts, one of them on top of a checkpoint, asked for one program.
+    assert len(list(PROGRAMS.glob("jit_step-*"))) == 1
 
 
 @pytest.mark.parametrize(

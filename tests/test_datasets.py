@@ -50,6 +50,8 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
     config = small(
         module.get_config(), root, layouts.write_parsing(root, tmp_path / "maps")
     )
+    config.eval.rerank = name == "prcc"  # the one with drawn galleries
+    rows = ["global", "global_reranked"] if config.eval.rerank else ["global"]
     results = run(config, tmp_path / "run")
     printed = capsys.readouterr().out
     assert (
@@ -68,9 +70,11 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
     )
     for protocol, values in results.items():
         assert protocol.replace("_", "-") in printed
-        assert list(values) == ["global", "chance"]
-        assert 0 < values["global"]["mAP"] <= 1
-        assert ("mAP_deviation" in values["global"]) == ("single" in protocol)
+        assert list(values) == [*rows, "chance"]
+        for row in rows:
+            assert 0 < values[row]["mAP"] <= 1
+            assert ("mAP_deviation" in values[row]) == ("single" in protocol)
+    assert ("global branch, re-ranked" in printed) == config.eval.rerank
     paper = {"ltcc": "44.6", "prcc": "58.3", "vc_clothes": "87.2"}.get(name)
     assert ("MBNet, the paper's" in printed) == (paper is not None)
     assert paper is None or paper in printed

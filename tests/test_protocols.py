@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import rerank_reference
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.measure import Embedded, judge, values_of
@@ -116,6 +117,43 @@ def test_single_shot_is_the_mean_and_deviation_over_draws(two_shots):
     multi = judge(two_shots, TEST["prcc"][2], RANKS, seed=0)
     assert multi.values["all"]["mAP"] == pytest.approx((1 + 2 / 3) / 2)
     assert "mAP_deviation" not in multi.values["all"]
+
+
+def test_re_ranked_values_are_of_each_drawn_gallery():
+    rng = np.random.default_rng(0)
+    people = np.arange(8)
+    pid = np.repeat(people, 3)
+    centre = rng.standard_normal((8, 4))
+    rows = {
+        "query_changing": centre + 0.4 * rng.standard_normal((8, 4)),
+        "gallery": centre[pid] + 0.4 * rng.standard_normal((24, 4)),
+    }
+    embedded = {
+        name: Embedded(
+            split(of, np.full(len(of), camera), np.zeros(len(of))),
+            {"all": rows[name].astype(np.float32)},
+        )
+        for name, of, camera in (("query_changing", people, 2), ("gallery", pid, 0))
+    }
+    for protocol in TEST["prcc"][2:]:
+        judged = judge(embedded, protocol, RANKS, seed=0, reranked=True)
+        assert list(judged.values) == ["all", "all_reranked", "chance"]
+        hits = []
+        for draw in range(max(protocol.draws, 1)):
+            kept = draw_gallery(pid, 0, draw) if protocol.draws else np.arange(24)
+            distance = rerank_reference.rerank(
+                rows["query_changing"],
+                rows["gallery"][kept],
+                k1=min(20, 8 + len(kept) - 1),  # of few images, all the others
+            )
+            hits.append(np.mean(pid[kept][np.argmin(distance, axis=1)] == people))
+        values = judged.values["all_reranked"]
+        assert values["rank1"] == pytest.approx(np.mean(hits))
+        assert values.get("rank1_deviation", 0) == pytest.approx(np.std(hits))
+        # What stands for the run, as in queries.csv, is not re-ranked.
+        plain = [metrics.cmc[1] for metrics in judged.per_draw]
+        assert judged.values["all"]["rank1"] == pytest.approx(np.mean(plain))
+        assert judged.values["all"]["rank1"] != values["rank1"]
 
 
 def test_queries_csv_has_every_query_of_every_draw(two_shots):
@@ -243,3 +281,14 @@ def test_a_table_without_the_papers_figures_is_one_block():
         "global branch" + " |  50.0  61.0  70.0  25.0     -" * 3,
         "chance       " + " |  50.0  61.0  70.0  25.0     -" * 3,
     ]
+
+
+def test_a_re_ranked_embedding_has_its_own_row():
+    results = fake_results("synthetic")
+    for values in results.values():
+        values["global_reranked"] = values["global"] | {"mAP": 0.3}
+    rows = format_table(results, TEST["synthetic"]).splitlines()[3:]
+    assert rows[0].startswith("global branch            |")
+    assert rows[2] == (
+        "global branch, re-ranked" + " |  50.0  61.0  70.0  30.0     -" * 3
+    )

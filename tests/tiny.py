@@ -1,6 +1,7 @@
 """A dataset and a config so small that a test can train on them."""
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,38 @@ def tiny_config(root: Path) -> ConfigDict:
     c.eval.every_epochs = 1
     c.eval.figure_queries = 2
     return c.copy_and_resolve_references()
+
+
+def global_branch_config(root: Path) -> ConfigDict:
+    """The tiny config with the global branch alone, which is soon compiled."""
+    c = tiny_config(root)
+    c.model.branches = ("global",)
+    c.train.epochs = c.eval.every_epochs = 4
+    c.train.checkpoint_every = 2
+    c.train.keep = 4
+    return c
+
+
+def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[str]:
+    """The command that runs `script` with a config derived from `tiny_config`."""
+    overrides = [
+        f"--config.{section}.{key}={value!r}".replace("'", '"')
+        if not isinstance(value, str)
+        else f"--config.{section}.{key}={value}"
+        for section in ("views", "model", "train", "eval")
+        for key, value in config[section].items()
+    ]
+    overrides += [
+        f"--config.data.{key}={config.data[key]}"
+        for key in ("root", "height", "width", "validation_fraction", "threads")
+    ]
+    overrides += [
+        f"--config.data.synthetic.{key}={value}"
+        for key, value in config.data.synthetic.items()
+        if key not in ("height", "width")  # they follow data.height and width
+    ]
+    arguments = ["--config", "configs/synthetic.py", *overrides, f"--workdir={workdir}"]
+    return [sys.executable, script, *arguments, *more]
 
 
 def made_once(make: Callable) -> Callable:

@@ -121,24 +121,31 @@ class Loader:
         self._mesh = mesh
 
     def train(
-        self, split: Split, sampler: IdentityBalancedSampler, steps: range
+        self,
+        split: Split,
+        sampler: IdentityBalancedSampler,
+        steps: range,
+        order: np.ndarray | None = None,
     ) -> Iterator[Batch]:
         """Yields the batches of `steps`; to resume is to start at a later step.
 
-        An image that cannot be used is noted in `bad_images`, and another of the same
-        person stands in for it: which one follows from seed, step and row.
+        Row r of a batch is row `order[r]` of the sampler's, or row r. An image that
+        cannot be used is noted in `bad_images`, and another of the same person stands
+        in for it: which one follows from seed, step and row.
 
         Raises:
           ValueError: if no image of a person can be used.
         """
+        if order is None:
+            order = np.arange(sampler.batch_size)
         images = functools.lru_cache(maxsize=4 * self._prefetch)(sampler.batch)
 
         def candidates(step: int, row: int) -> Iterator[int]:
             yield int(images(step)[row])
             yield from sampler.substitutes(step, row).tolist()
 
-        def example(step: int, row: int) -> dict:
-            for index in candidates(step, row):
+        def example(step: int, place: int) -> dict:
+            for index in candidates(step, int(order[place])):
                 try:
                     return load_example(split, index, self._data)
                 except ValueError as error:

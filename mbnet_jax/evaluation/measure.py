@@ -8,9 +8,17 @@ import numpy as np
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embeddings
 from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, places
-from mbnet_jax.retrieval import RetrievalMetrics, chance_level, retrieval_metrics
+from mbnet_jax.retrieval import (
+    Reranking,
+    RetrievalMetrics,
+    chance_level,
+    rerank,
+    retrieval_metrics,
+)
+from mbnet_jax.retrieval.k_reciprocal import K1, K2
 
 CHANCE = "chance"
+RERANKED = "_reranked"  # ends the name of an embedding that ranks k-reciprocally
 DEVIATION = "_deviation"  # ends the name of a measure's deviation over the draws
 
 # embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
@@ -34,17 +42,30 @@ class Embedded:
 
 
 def rank(
-    query: Embedded, gallery: Embedded, name: str, rule: str, ranks: Sequence[int]
+    query: Embedded,
+    gallery: Embedded,
+    name: str,
+    rule: str,
+    ranks: Sequence[int],
+    reranked: bool = False,
 ) -> RetrievalMetrics:
     """Ranks the gallery for every query by embedding `name`, and judges it."""
+    query_rows, gallery_rows = query.embeddings[name], gallery.embeddings[name]
     return retrieval_metrics(
-        query.embeddings[name],
+        query_rows,
         query.split.labels,
-        gallery.embeddings[name],
+        gallery_rows,
         gallery.split.labels,
         rule=rule,
         ranks=ranks,
+        reranking=_reranking(query_rows, gallery_rows) if reranked else None,
     )
+
+
+def _reranking(query: np.ndarray, gallery: np.ndarray) -> Reranking:
+    """With the usual k1 and k2, or as many as there are images."""
+    images = len(query) + len(gallery)
+    return rerank(query, gallery, k1=min(K1, images - 1), k2=min(K2, images))
 
 
 def values_of(metrics: RetrievalMetrics) -> dict[str, float]:
@@ -61,10 +82,12 @@ class Judged:
     """One protocol's outcome.
 
     Attributes:
-      values: of each embedding and of chance; over draws the mean, and the
-        deviation (of a population) under the measure's name + DEVIATION.
+      values: of each embedding, of it re-ranked (its name + RERANKED) if asked
+        for, and of chance; over draws the mean, and the deviation (of a
+        population) under the measure's name + DEVIATION.
       query: the queries.
-      per_draw: the last embedding's metrics, one a draw (one if none are drawn).
+      per_draw: the last embedding's metrics, not re-ranked, one a draw (one if none
+        are drawn).
     """
 
     values: Values
@@ -73,11 +96,15 @@ class Judged:
 
 
 def judge(
-    embedded: dict[str, Embedded], protocol: Protocol, ranks: Sequence[int], seed: int
+    embedded: dict[str, Embedded],
+    protocol: Protocol,
+    ranks: Sequence[int],
+    seed: int,
+    reranked: bool = False,
 ) -> Judged:
     """Tests every embedding of the test splits under `protocol`.
 
-    `seed` chooses the single-shot galleries.
+    `seed` chooses the single-shot galleries; `reranked` adds re-ranked values.
     """
     query, gallery = embedded[protocol.query], embedded[protocol.gallery]
     query = query.subset(places(protocol, query.split))
@@ -86,10 +113,17 @@ def judge(
         gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
         for draw in range(protocol.draws)
     ] or [gallery]
+
+    def rank_all(name: str, reranked: bool) -> list[RetrievalMetrics]:
+        return [rank(query, g, name, protocol.rule, ranks, reranked) for g in galleries]
+
     values, per_draw = {}, []
     for name in query.embeddings:
-        per_draw = [rank(query, g, name, protocol.rule, ranks) for g in galleries]
+        per_draw = rank_all(name, False)
         values[name] = _over_draws([values_of(m) for m in per_draw])
+        if reranked:
+            drawn = rank_all(name, True)
+            values[name + RERANKED] = _over_draws([values_of(m) for m in drawn])
     values[CHANCE] = _over_draws(
         [
             chance_level(

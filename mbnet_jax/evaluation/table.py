@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mbnet_jax.evaluation.measure import CHANCE, DEVIATION, Results
+from mbnet_jax.evaluation.measure import CHANCE, DEVIATION, RERANKED, Results
 from mbnet_jax.evaluation.protocols import Protocol
 
 TITLES = {
@@ -25,7 +25,7 @@ def format_table(results: Results, protocols: Sequence[Protocol]) -> str:
     Where a block of protocols has figures of the paper's, they are its last row.
     """
     names = list(next(iter(results.values())))
-    labels = [TITLES[name] for name in names]
+    labels = [_title(name) for name in names]
     if any(protocol.paper for protocol in protocols):
         labels.append(PAPER)
     label_width = max(map(len, labels))
@@ -39,6 +39,11 @@ def format_table(results: Results, protocols: Sequence[Protocol]) -> str:
         blocks[-1].append(group)
         width += group.width
     return "\n\n".join(_format_block(block, names, label_width) for block in blocks)
+
+
+def _title(name: str) -> str:
+    embedding = name.removesuffix(RERANKED)
+    return TITLES[embedding] + (", re-ranked" if embedding != name else "")
 
 
 class _Group:
@@ -84,7 +89,7 @@ def _format_block(groups: list[_Group], names: list[str], label_width: int) -> s
     lines.append("-" * len(lines[-1]))
     for name in names:
         cells = "".join(group.values(name) for group in groups)
-        lines.append(f"{TITLES[name]:<{label_width}}{cells}")
+        lines.append(f"{_title(name):<{label_width}}{cells}")
     if any(group.paper for group in groups):
         cells = "".join(group.papers() for group in groups)
         lines.append(f"{PAPER:<{label_width}}{cells}")

@@ -1,17 +1,21 @@
-"""Image retrieval: exact ranking metrics and ranked lists by cosine similarity."""
+"""Image retrieval: exact ranking metrics, ranked lists, the k nearest, re-ranking."""
 
 from mbnet_jax.retrieval.chance import chance_level
+from mbnet_jax.retrieval.k_reciprocal import rerank
 from mbnet_jax.retrieval.labels import RULES, Labels
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
+from mbnet_jax.retrieval.reranking import Reranking
 
 __all__ = [
     "RULES",
     "Labels",
     "RankedLists",
+    "Reranking",
     "RetrievalMetrics",
     "chance_level",
     "ranked_lists",
+    "rerank",
     "retrieval_metrics",
     "top_k",
 ]

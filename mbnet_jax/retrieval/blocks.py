@@ -1,8 +1,9 @@
-"""Features in blocks of one shape, and the similarities of two blocks.
+"""Blocks of features on the devices of a mesh, all of one shape.
 
-Every similarity of a call comes from `kept_similarities` on blocks of one
-shape. Another shape may add up in another order and differ in the last bit,
-and an image would then not tie with its own duplicate.
+A block of queries is on every device; each device has a gallery block of its own.
+The shape of a product decides the order in which it is added up, hence its last
+bit. Were shapes to differ within a call, or from one number of devices to another,
+an image would not tie with its own duplicate, and counts would differ.
 """
 
 from collections.abc import Iterator
@@ -11,185 +12,212 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax.sharding import Mesh, NamedSharding
 
-QUERY_BLOCK = 256
-GALLERY_BLOCK = 2048
+from mbnet_jax.retrieval import features as _features
+from mbnet_jax.retrieval.features import Features, Piece
+from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
 
-# Block sizes are multiples of these, up to which small sets are padded.
-QUERY_STEP = 8
-GALLERY_STEP = 64
+# Most rows of a block, and most bytes of a gallery block: memory that is freed and
+# taken again in pieces of this size stays with the process.
+QUERY_ROWS, GALLERY_ROWS, GALLERY_BYTES = 512, 2048, 8 << 20
+LEAST_ROWS = 64
 
-# Rows of greater or smaller length would leave the range of float32 products.
-MIN_NORM, MAX_NORM = 1e-15, 1e18
-
-# Order keys of what is not ranked; every similarity's key is greater.
-REMOVED = np.int32(np.iinfo(np.int32).min)
+# Gallery blocks of up to this many bytes stay on each accelerator. In a CPU's memory
+# a copy of what is there already would gain nothing.
+RESIDENT_BYTES = 2 << 30
 
 
-class Block(NamedTuple):
-    """Some rows of features on the device."""
+class QueryBlock(NamedTuple):
+    """B queries on every device."""
 
-    rows_BxD: jax.Array  # float32
-    norm_B: jax.Array  # their L2 norms
+    rows_BxD: jax.Array
+    norm_B: jax.Array  # float32, L2
 
 
 class GalleryBlock(NamedTuple):
-    """Gallery rows from index `start` on, of which those from `fresh` to `stop`
-    are this block's own; the others belong to the block before, or are padding.
+    """G gallery rows on each of n devices, from gallery index `start` on.
+
+    Of these, indices `fresh` to `stop` are the block's own; the others belong to
+    another block, or are padding.
     """
 
-    rows_GxD: jax.Array  # float32
-    norm_G: jax.Array
-    start: int
-    fresh: int
-    stop: int
+    rows_nGxD: jax.Array
+    norm_nG: jax.Array  # float32, L2
+    start_n: jax.Array  # int32, as the next two
+    fresh_n: jax.Array
+    stop_n: jax.Array
 
 
-def check_features(name: str, features: np.ndarray) -> np.ndarray:
-    """The features as a NumPy array [n, D] with n, D > 0; maps stay unread.
+def power_of_two(number: int, least: int = 1) -> int:
+    """The least power of two that is not below `number` and `least`.
 
-    Raises:
-      ValueError: they are not real numbers in two dimensions, or empty.
+    Few sizes mean few compilations.
     """
-    features = np.asarray(features)
-    if not jnp.issubdtype(features.dtype, jnp.floating) and features.dtype.kind != "i":
-        raise ValueError(f"{name} must hold real numbers, got {features.dtype}")
-    if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(
-            f"{name} must be [rows, features] and not empty, "
-            f"got shape {list(features.shape)}"
+    return max(least, 1 << (max(number, 1) - 1).bit_length())
+
+
+def query_rows(num_queries: int, most: int | None) -> int:
+    """Rows of a query block."""
+    return min(power_of_two(num_queries, 8), power_of_two(most or QUERY_ROWS, 8))
+
+
+def gallery_rows(num_gallery: int, width: int, most: int | None) -> int:
+    """Rows of a gallery block; not a function of the number of devices."""
+    if most is None:
+        fitting = GALLERY_BYTES // (4 * width)
+        most = min(GALLERY_ROWS, 1 << max(fitting.bit_length() - 1, 0))
+    return min(power_of_two(num_gallery, LEAST_ROWS), power_of_two(most, LEAST_ROWS))
+
+
+class Gallery:
+    """A gallery in steps: in each, every device of the mesh has one block.
+
+    Attributes:
+      own: for each step, int [n, 3]: first, fresh and stop index of each device's
+        block; (0, 0, 0) for a device that has none left.
+      block_rows: G.
+      width: D.
+      mesh, metric: as given.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        mesh: Mesh,
+        metric: str,
+        dtype: jnp.dtype,
+        most_rows: int | None = None,
+    ):
+        """Takes checked features; `dtype` is that of the products' factors."""
+        self.block_rows = gallery_rows(*features.shape, most_rows)
+        self.width = features.shape[1]
+        self.mesh, self.metric, self._dtype = mesh, metric, dtype
+        self._placed = self._deal(features)
+        self.own = [
+            np.array([own for _, own in lanes], np.int32) for lanes in self._placed
+        ]
+        self._checked: set[int] = set()
+        self._known: dict[int, tuple[jax.Array, ...]] = {}  # all but the rows
+        per_device = len(self._placed) * self.block_rows * self.width
+        stays = not _on_cpu(mesh) and per_device * dtype.itemsize <= RESIDENT_BYTES
+        self._resident: dict[int, GalleryBlock] | None = {} if stays else None
+
+    def _deal(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
+        """Gives blocks to devices, step by step; rows on a device remain there."""
+        lanes = {device: [] for device in self.mesh.devices}
+        pieces = _features.pieces_of(features)
+        stops = [piece.start for piece in pieces[1:]] + [len(features)]
+        for piece, stop in zip(pieces, stops, strict=True):
+            for own in _features.blocks_of(piece, stop, self.block_rows):
+                lane = lanes.get(piece.device) if len(pieces) > 1 else None
+                if lane is None:
+                    lane = min(lanes.values(), key=len)
+                lane.append((piece, own))
+        steps = max(map(len, lanes.values()))
+        nothing = (None, (0, 0, 0))
+        return [
+            [lane[step] if step < len(lane) else nothing for lane in lanes.values()]
+            for step in range(steps)
+        ]
+
+    def load(self, step: int) -> GalleryBlock:
+        """The blocks of a step, on their devices."""
+        if self._resident is not None and step in self._resident:
+            return self._resident[step]
+        sharding = NamedSharding(self.mesh, SHARDED)
+        rows = jax.make_array_from_single_device_arrays(
+            (len(self._placed[step]) * self.block_rows, self.width),
+            sharding,
+            [
+                self._read(piece, own, device)
+                for (piece, own), device in zip(
+                    self._placed[step], self.mesh.devices, strict=True
+                )
+                if device.process_index == jax.process_index()
+            ],
         )
-    return features
+        if step not in self._known:
+            own = (put(column, self.mesh, SHARDED) for column in self.own[step].T)
+            self._known[step] = (norms(rows), *own)
+        block = GalleryBlock(_cast(rows, self._dtype), *self._known[step])
+        if self._resident is not None:
+            self._resident[step] = block
+        return block
+
+    def _read(self, piece: Piece | None, own: tuple, device: jax.Device) -> jax.Array:
+        """One block [G, D] on its device, padded with zeros, in float32."""
+        first, _, stop = own
+        size = self.block_rows
+        if piece is None:
+            rows = np.zeros((size, self.width), np.float32)
+        elif piece.data is None:
+            raise ValueError(
+                "the mesh lacks the devices of another process that hold a part of "
+                "the gallery; give a mesh of all devices"
+            )
+        else:
+            rows = piece.read(first, min(first + size, stop))
+            rows = rows.astype(np.float32, copy=False)
+            if len(rows) < size:
+                rows = np.pad(rows, ((0, size - len(rows)), (0, 0)))
+        return jax.device_put(rows, device, may_alias=True)
+
+    def check(self) -> None:
+        """Refuses rows that cannot be compared, among those of the steps loaded.
+
+        Raises:
+          ValueError: with the row's number.
+        """
+        for step in self._known.keys() - self._checked:
+            norm_nG = self._known[step][0]
+            for shard in norm_nG.addressable_shards:
+                lane = (shard.index[0].start or 0) // self.block_rows
+                first, _, stop = self.own[step][lane]
+                norm = np.asarray(shard.data)[: stop - first]
+                numbers = range(first, stop)
+                _features.check_norms("gallery", norm, numbers, self.metric)
+            self._checked.add(step)
+
+    def check_all(self) -> None:
+        """Loads every step and checks it."""
+        for step in range(len(self.own)):
+            self.load(step)
+            self.check()
 
 
-def check_pair(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both feature arrays, checked, and of one width.
+def _on_cpu(mesh: Mesh) -> bool:
+    return mesh.devices[0].platform == "cpu"
+
+
+def query_blocks(
+    query: Features,
+    order: np.ndarray,
+    mesh: Mesh,
+    metric: str,
+    dtype: jnp.dtype,
+    most_rows: int | None = None,
+) -> Iterator[tuple[np.ndarray, QueryBlock]]:
+    """Yields (numbers of the queries, their block), in the order given.
 
     Raises:
-      ValueError: see `check_features`; or the widths differ.
+      ValueError: a row cannot be compared.
     """
-    query, gallery = check_features("query", query), check_features("gallery", gallery)
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"query and gallery differ in width: {query.shape[1]} and "
-            f"{gallery.shape[1]} features"
-        )
-    return query, gallery
-
-
-def block_size(rows: int, largest: int, step: int) -> int:
-    """Rows of a block: near-equal blocks of at most `largest`, in whole steps.
-
-    Equal blocks waste little on the last; few sizes mean few compilations.
-    """
-    num_blocks = -(-rows // largest)
-    return -(-rows // (num_blocks * step)) * step
-
-
-def query_blocks(features: np.ndarray, order: np.ndarray, size: int) -> Iterator[Block]:
-    """Yields blocks of `size` query rows, in the order given, the last padded.
-
-    Raises:
-      ValueError: a row has no direction in float32.
-    """
+    size = query_rows(len(order), most_rows)
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
-        yield _block("query", features[chosen], size, chosen)
+        rows_BxD = put(_features.take_rows(query, chosen, size), mesh, WHOLE)
+        norm_B = norms(rows_BxD)
+        norm = np.asarray(norm_B)[: len(chosen)]
+        _features.check_norms("query", norm, chosen, metric)
+        yield chosen, QueryBlock(_cast(rows_BxD, dtype), norm_B)
 
 
-def gallery_blocks(features: np.ndarray, size: int) -> list[GalleryBlock]:
-    """All gallery rows in blocks of `size` rows.
-
-    The last block reaches back into the one before it rather than be padded,
-    which would copy it; only a gallery smaller than one block is padded.
-
-    Raises:
-      ValueError: a row has no direction in float32.
-    """
-    blocks = []
-    num_rows = len(features)
-    for fresh in range(0, num_rows, size):
-        start = max(min(fresh, num_rows - size), 0)
-        rows = features[start : start + size]
-        block = _block("gallery", rows, size, range(start, start + size))
-        stop = min(start + size, num_rows)
-        blocks.append(GalleryBlock(*block, start, fresh, stop))
-    return blocks
-
-
-def pad_indices(rows: np.ndarray, size: int) -> np.ndarray:
-    """Index rows [n, width] followed by rows of -1, up to [size, width]."""
-    return np.pad(rows, ((0, size - len(rows)), (0, 0)), constant_values=-1)
-
-
-def _block(name: str, rows: np.ndarray, size: int, numbers) -> Block:
-    """The rows on the device, padded with zero rows up to `size`, and checked."""
-    count = len(rows)
-    if count < size:
-        rows = np.pad(rows, ((0, size - count), (0, 0)))
-    rows_BxD = jnp.asarray(rows, jnp.float32)
-    norm_B = _norms(rows_BxD)
-    norm = np.asarray(norm_B)[:count]
-    usable = (norm >= MIN_NORM) & (norm <= MAX_NORM)
-    if not usable.all():
-        bad = int(np.argmin(usable))
-        raise ValueError(
-            f"{name} row {numbers[bad]} has no direction in float32: its length is "
-            f"{norm[bad]} (all zeros, NaN, infinity, or out of range)"
-        )
-    return Block(rows_BxD, norm_B)
+def _cast(rows: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    return rows if rows.dtype == dtype else rows.astype(dtype)
 
 
 @jax.jit
-def _norms(rows_BxD: jax.Array) -> jax.Array:
+def norms(rows_BxD: jax.Array) -> jax.Array:
+    """Their L2 norms, float32 [B]."""
     return jnp.sqrt(jnp.sum(rows_BxD * rows_BxD, axis=1))
-
-
-def kept_similarities(
-    query: Block, gallery: GalleryBlock, junk_BxJ: jax.Array
-) -> jax.Array:
-    """Cosine similarities [B, G] in full float32 precision, as order keys.
-
-    Junk (gallery indices for each query, -1 for none) and rows that are not
-    the gallery block's own are REMOVED.
-    """
-    product_BxG = lax.dot_general(
-        query.rows_BxD,
-        gallery.rows_GxD,
-        (((1,), (1,)), ((), ())),
-        precision=lax.Precision.HIGHEST,
-    )
-    # Scaled afterwards: a normalised copy of the gallery costs time and memory.
-    norm_BxG = query.norm_B[:, None] * gallery.norm_G
-    key_BxG = order_key(product_BxG / jnp.where(norm_BxG > 0, norm_BxG, 1))
-
-    size = len(gallery.rows_GxD)
-    index_G = gallery.start + jnp.arange(size)
-    own_G = (index_G >= gallery.fresh) & (index_G < gallery.stop)
-    key_BxG = jnp.where(own_G, key_BxG, REMOVED)
-    # A negative index would count from the end: all outside go past the end.
-    column_BxJ = junk_BxJ - gallery.start
-    column_BxJ = jnp.where(column_BxJ < 0, size, column_BxJ)
-    row_Bx1 = jnp.arange(len(key_BxG))[:, None]
-    return key_BxG.at[row_Bx1, column_BxJ].set(REMOVED, mode="drop")
-
-
-def order_key(value: jax.Array) -> jax.Array:
-    """int32 keys in the order of finite float32 values, 0 and -0 being equal.
-
-    With whole numbers "nearer, or as near and earlier" is one comparison.
-    """
-    bits = lax.bitcast_convert_type(jnp.where(value == 0, 0.0, value), jnp.int32)
-    return _mirror_negative(bits)
-
-
-def from_order_key(key: jax.Array) -> jax.Array:
-    """The float32 values of order keys; -inf for REMOVED."""
-    value = lax.bitcast_convert_type(_mirror_negative(key), jnp.float32)
-    return jnp.where(key == REMOVED, -jnp.inf, value)
-
-
-def _mirror_negative(bits: jax.Array) -> jax.Array:
-    """Reverses the order of negative numbers; its own inverse."""
-    return jnp.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)

@@ -35,7 +35,7 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 class Lists(NamedTuple):
     """Gallery indices per query, ascending, padded with -1 on the right."""
 
-    indices: np.ndarray  # int32 [num_queries, width], width a power of two
+    indices: np.ndarray  # int32 [num_queries, width]; width 8, 16, 32...
     counts: np.ndarray  # int64 [num_queries]
 
 
@@ -96,7 +96,7 @@ def check_labels(name: str, labels: Labels, num_rows: int) -> Labels:
 def _lists(row: np.ndarray, value: np.ndarray, num_rows: int) -> Lists:
     """Groups `value` by its ascending `row` into padded rows."""
     counts = np.bincount(row, minlength=num_rows)
-    longest = max(int(counts.max()), 1)
+    longest = max(int(counts.max()), 8)
     # Powers of two: few widths, hence few compilations.
     indices = np.full((num_rows, 1 << (longest - 1).bit_length()), -1, np.int32)
     start_of_row = np.cumsum(counts) - counts

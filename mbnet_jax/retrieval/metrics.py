@@ -1,22 +1,29 @@
 """mAP, mINP and CMC without sorting: a rank is a count.
 
-The rank of a true match is one more than the number of kept gallery items that
-are nearer to the query; of equal similarities, the lower gallery index is
-nearer. So for each block of queries: the products with all gallery blocks are
-taken once, the similarities of the true matches are read out of these very
-products, and nearer items are counted block by block.
+For each block of queries, two passes over the gallery: the first reads out the
+values of the true matches, and need only look at the blocks that hold some; the
+second counts what is nearer. Products of the first are kept for the second while
+they fit into a fixed budget, so that most are taken once.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax.sharding import Mesh
 
-from mbnet_jax.retrieval import blocks
-from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
+from mbnet_jax.retrieval import blocks, counting
+from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
+from mbnet_jax.retrieval.entries import EntryTable, capacity_for
+from mbnet_jax.retrieval.features import Features, check_metric, check_pair
+from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
+from mbnet_jax.retrieval.placing import WHOLE, Behind, all_devices, filled, put
+from mbnet_jax.retrieval.reranking import Reranking
+from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
+from mbnet_jax.retrieval.similarity import check_dtype
+
+# On each device, for keys of the first pass.
+KEPT_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,119 +51,137 @@ class RetrievalMetrics:
 
 
 def retrieval_metrics(
-    query: np.ndarray,
+    query: Features,
     query_labels: Labels,
-    gallery: np.ndarray,
+    gallery: Features,
     gallery_labels: Labels,
     *,
     rule: str = "general",
     ranks: Sequence[int] = (1, 5, 10, 20),
-    block_rows: tuple[int, int] = (blocks.QUERY_BLOCK, blocks.GALLERY_BLOCK),
+    metric: str = "cosine",
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    reranking: Reranking | None = None,
+    block_rows: tuple[int | None, int | None] = (None, None),
 ) -> RetrievalMetrics:
-    """Ranks the gallery for every query by cosine similarity, and judges it.
+    """Ranks the gallery for every query, and judges the order.
 
     Args:
-      query: features [num_queries, D], any length of row; computed in float32.
+      query: features [num_queries, D]: NumPy (also memory-mapped), or a jax.Array,
+        on any devices but whole in each process. Computed in float32.
       query_labels: integer labels of the queries.
-      gallery: features [num_gallery, D].
+      gallery: features [num_gallery, D], like the queries; a jax.Array may be split
+        by rows over devices, and its rows stay where they are.
       gallery_labels: integer labels of the gallery.
       rule: a key of `RULES`: what is a match, and what is thrown out.
       ranks: the k of the CMC, each at least 1.
-      block_rows: most queries and most gallery rows of one product. Memory
-        beside the gallery: 4 bytes x block_rows[0] x num_gallery.
+      metric: "cosine" or "euclidean".
+      dtype: of the products' factors: "float32", multiplied in full precision on
+        every backend, or "bfloat16", faster and less exact on GPU and TPU. Sums
+        are float32.
+      mesh: its devices share the gallery; all there are unless given.
+      reranking: what `rerank` made of the same features.
+      block_rows: most queries and most gallery rows of one product, each rounded up
+        to a power of two; by the width if None. Memory beside the features, on each
+        device: about `KEPT_BYTES` and a few blocks, whatever the gallery's size.
 
     Raises:
-      ValueError: features or labels do not fit, are empty or not finite; a row
-        is all zeros; the rule is unknown; a rank is below 1.
+      ValueError: features or labels do not fit, are empty or not finite; a row is
+        all zeros, by cosine; the rule, metric or dtype is unknown; a rank is below 1.
     """
-    query, gallery = blocks.check_pair(query, gallery)
+    query, gallery = check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
     gallery_labels = check_labels("gallery_labels", gallery_labels, len(gallery))
     if not len(ranks) or min(ranks) < 1:
         raise ValueError(f"ranks must be whole numbers from 1, got {tuple(ranks)}")
-    if min(block_rows) < 1:
+    if any(rows is not None and rows < 1 for rows in block_rows):
         raise ValueError(f"block_rows must be at least 1, got {tuple(block_rows)}")
+    check_metric(metric)
+    check_reranking(reranking, query, gallery)
+    dtype = check_dtype(dtype)
+    mesh = all_devices(mesh)
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
-    rank_NxM = _match_ranks(query, gallery, match, junk, block_rows)
+    # Queries of like numbers of matches share a block, and within it a group; those
+    # without any are checked, and not ranked.
+    order = np.argsort(-match.counts, kind="stable")
+    ranked, dropped = np.split(order, [np.sum(match.counts > 0)])
+    in_blocks = (mesh, metric, dtype, block_rows[0])
+    blocks_of_gallery = Gallery(gallery, mesh, metric, dtype, block_rows[1])
+    for _ in blocks.query_blocks(query, dropped, *in_blocks):
+        pass
+    if not len(ranked):
+        blocks_of_gallery.check_all()
+    ranking = _Ranking(blocks_of_gallery, match, junk, reranking)
+    rank_NxM = np.zeros(match.indices.shape, np.int32)
+    for chosen, block in blocks.query_blocks(query, ranked, *in_blocks):
+        rank_NxM[chosen] = ranking.ranks(chosen, block)
     return _summary(rank_NxM, match.counts, ranks)
 
 
-def _match_ranks(query, gallery, match, junk, block_rows) -> np.ndarray:
-    """Rank of each true match, int32 [num_queries, M]; undefined in padding."""
-    rank_NxM = np.zeros(match.indices.shape, np.int32)
-    # Queries of like numbers of matches share a block, so that few slots of a
-    # block are empty; those without any are checked, and not ranked.
-    order = np.argsort(match.counts, kind="stable")
-    dropped, ranked = np.split(order, [np.sum(match.counts == 0)])
-    query_rows = blocks.block_size(
-        max(len(ranked), 1), block_rows[0], blocks.QUERY_STEP
-    )
-    gallery_rows = blocks.block_size(len(gallery), block_rows[1], blocks.GALLERY_STEP)
-    gallery_blocks = blocks.gallery_blocks(gallery, gallery_rows)
-    for _ in blocks.query_blocks(query, dropped, query_rows):
-        pass
-    query_blocks = blocks.query_blocks(query, ranked, query_rows)
-    for number, query_block in enumerate(query_blocks):
-        chosen = ranked[number * query_rows :][:query_rows]
-        match_BxM = blocks.pad_indices(match.indices[chosen], query_rows)
-        junk_BxJ = blocks.pad_indices(junk.indices[chosen], query_rows)
-        found_BxM = np.full(match_BxM.shape, blocks.REMOVED)
-        strip = []  # this query block against each gallery block
-        for gallery_block in gallery_blocks:
-            key_BxG, found_BxM = _product_and_matches(
-                query_block, gallery_block, junk_BxJ, match_BxM, found_BxM
-            )
-            strip.append(key_BxG)
-        count_BxM = np.zeros(match_BxM.shape, np.int32)
-        most = match.counts[chosen].max()
-        for gallery_block, key_BxG in zip(gallery_blocks, strip, strict=True):
-            count_BxM = _add_nearer(
-                count_BxM, key_BxG, gallery_block.start, match_BxM, found_BxM, most
-            )
-        rank_NxM[chosen] = 1 + np.asarray(count_BxM)[: len(chosen)]
-    return rank_NxM
+class _Ranking:
+    """Ranks true matches, one block of queries after another."""
 
+    def __init__(
+        self,
+        gallery: Gallery,
+        match: Lists,
+        junk: Lists,
+        reranking: Reranking | None,
+    ):
+        self._gallery = gallery
+        self._match, self._junk, self._reranking = match, junk, reranking
+        self._run = counting.programs(gallery.mesh, gallery.metric)
+        self._capacity = 0
 
-@jax.jit
-def _product_and_matches(query_block, gallery_block, junk_BxJ, match_BxM, found_BxM):
-    """Order keys of a block [B, G], and of the matches found there [B, M]."""
-    key_BxG = blocks.kept_similarities(query_block, gallery_block, junk_BxJ)
-    column_BxM = match_BxM - gallery_block.start
-    own_BxM = (match_BxM >= gallery_block.fresh) & (match_BxM < gallery_block.stop)
-    here_BxM = jnp.take_along_axis(key_BxG, column_BxM, axis=1, mode="clip")
-    return key_BxG, jnp.where(own_BxM, here_BxM, found_BxM)
-
-
-@jax.jit
-def _add_nearer(count_BxM, key_BxG, start, match_BxM, found_BxM, num_slots):
-    """Adds the block's items that are nearer than each of the first matches."""
-    # Tiles of columns, added up side by side, use the CPU's vector units; a sum
-    # along a row does not. Only in the match's own tile does a tie need a look
-    # at the index: before it a tie counts, after it a tie does not.
-    width = blocks.GALLERY_STEP
-    num_tiles = key_BxG.shape[1] // width
-    lane_W = jnp.arange(width)
-
-    def add_slot(slot, count_BxM):
-        column_Bx1 = lax.dynamic_slice_in_dim(match_BxM, slot, 1, axis=1) - start
-        match_key_Bx1 = lax.dynamic_slice_in_dim(found_BxM, slot, 1, axis=1)
-        nearer_BxW = jnp.zeros((len(key_BxG), width), jnp.int32)
-        for tile in range(num_tiles):
-            tile_BxW = key_BxG[:, tile * width :][:, :width]
-            before_Bx1 = column_Bx1 >= (tile + 1) * width
-            nearer_BxW += tile_BxW > match_key_Bx1 - before_Bx1
-        own_Bx1 = column_Bx1 // width
-        own_BxW = jnp.take_along_axis(
-            key_BxG, own_Bx1 * width + lane_W, axis=1, mode="clip"
+    def ranks(self, chosen: np.ndarray, query: QueryBlock) -> np.ndarray:
+        """Rank of each match of the queries `chosen`, int32 [len(chosen), M]."""
+        gallery, run, size = self._gallery, self._run, len(query.rows_BxD)
+        match_BxM = _pad(self._match.indices[chosen], size)
+        junk_BxJ = _pad(self._junk.indices[chosen], size)
+        bounds = counting.group_sizes(self._match.counts[chosen], size)
+        match, junk, most = (
+            put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
         )
-        tied_BxW = (own_BxW == match_key_Bx1) & (lane_W < column_Bx1 % width)
-        inside_Bx1 = (own_Bx1 >= 0) & (own_Bx1 < num_tiles)
-        nearer_BxW += tied_BxW & inside_Bx1
-        # The barrier keeps the two sums apart, as fusing them undoes the first.
-        nearer_BxW = lax.optimization_barrier(nearer_BxW)
-        return count_BxM.at[:, slot].add(jnp.sum(nearer_BxW, axis=1))
+        table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
+        self._capacity = max(self._capacity, capacity_for([table], gallery.own))
+        found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
+        count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
-    return lax.fori_loop(0, num_slots, add_slot, count_BxM)
+        shape = size, gallery.block_rows
+        rescaling = Rescaling(self._reranking, chosen, shape, gallery.mesh)
+        kept = {}
+        behind = Behind()
+        for step, own in enumerate(gallery.own):
+            if not table.counts(own).any():
+                continue
+            block = gallery.load(step)
+            entries = table.of(own, gallery.mesh, self._capacity)
+            keys, found, count = run.product_and_find(
+                query, block, *rescaling.of(own), entries, found, count
+            )
+            if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
+                kept[step] = keys, block._replace(rows_nGxD=None)
+            behind.follow(found)
+        found = run.merge(found)
+        for step, own in enumerate(gallery.own):
+            if step in kept:
+                count = run.count(*kept.pop(step), found, match, most, count)
+            else:
+                block = gallery.load(step)
+                rescaled = rescaling.of(own)
+                count = run.product_and_count(
+                    query, block, *rescaled, found, match, most, count
+                )
+            behind.follow(count)
+        gallery.check()
+        most_junk = int(self._junk.counts[chosen].max())
+        ranks = run.ranks(count, found, match, junk, most_junk)
+        return np.asarray(ranks)[: len(chosen)]
+
+
+def _pad(indices: np.ndarray, size: int) -> np.ndarray:
+    """Index rows [n, width] followed by rows of -1, up to [size, width]."""
+    return np.pad(indices, ((0, size - len(indices)), (0, 0)), constant_values=-1)
 
 
 def _summary(rank_NxM, num_matches, ranks) -> RetrievalMetrics:

@@ -16,6 +16,7 @@ from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank, values_of
 from mbnet_jax.models.pretrained import load_pretrained
 from mbnet_jax.sharding import check_divisible, replicated
+from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
 from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.interruption import (
     Agreement,
@@ -48,7 +49,7 @@ def train(
       InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
     """
     batch_size = config.train.batch_size
-    check_divisible("train.batch_size", batch_size, mesh)
+    check_micro_batches(config.train, mesh)
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
     if config.train.max_bad_steps < 1:
         raise ValueError(
@@ -86,12 +87,14 @@ def train(
         if start >= total and not overdue:
             print(f"{workdir} is trained to step {start} of {total} already")
             return state
-        save_config(config, dataset, workdir)
+        if jax.process_index() == 0:
+            save_config(config, dataset, workdir)
 
         train_step = make_train_step(config, model, optimizer, mesh)
         embed = make_embed(config, model, mesh)
         loader = Loader(config.data, mesh)
-        batches = loader.train(dataset.train, sampler, range(start, total))
+        order = order_on_devices(batch_size, config.train.accumulate, mesh.size)
+        batches = loader.train(dataset.train, sampler, range(start, total), order)
         agreement = Agreement(mesh)
         logs = Logs(
             workdir,
@@ -198,7 +201,8 @@ def _start(
     for backbone, source in loaded.sources.items():
         lines.append(f"{backbone} starts with the weights of {source}")
         print(lines[-1])
-    (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
+    if jax.process_index() == 0:
+        (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
     return state, _NOTHING_YET
 
 

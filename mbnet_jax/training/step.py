@@ -14,6 +14,7 @@ from mbnet_jax.models import MBNet, pretrained
 from mbnet_jax.preprocessing.augment import augment, example_keys
 from mbnet_jax.preprocessing.views import normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.objective import objective
 
 DTYPES = ("float32", "bfloat16")
@@ -88,7 +89,10 @@ def make_train_step(
     """Compiles (state, batch) -> (state, scalars to log); the state is donated.
 
     The batch is split over the mesh; its statistics and losses are those of the
-    whole batch, since the step is written for it and the compiler splits it.
+    whole batch, since the step is written for it and the compiler splits it. With
+    `train.accumulate` of n > 1 they are those of each of n micro-batches, one after
+    the other: see `accumulation`, whose order the rows of the batch then have. Batch
+    norm's running averages are updated n times; gradient and scalars are means.
 
     The scalars hold the state's `bad_steps` and `bad_in_a_row`. From
     `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
@@ -97,11 +101,10 @@ def make_train_step(
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
     change = partial(augment, **config.augment)
+    n = config.train.accumulate
 
-    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
-        wishes = batch.pop(QUESTION, None)
-        answer = {} if wishes is None else {QUESTION: wishes.any()}
-        keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
+    def gradient(params, batch_stats, batch: dict, keys: jax.Array):
+        """Of one forward and backward pass: (gradient, batch statistics, scalars)."""
         image, parsing = jax.vmap(change)(
             normalise(batch["image"]), batch["parsing"], keys
         )
@@ -109,7 +112,7 @@ def make_train_step(
 
         def loss_of(params):
             outputs, updates = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
+                {"params": params, "batch_stats": batch_stats},
                 views.inputs(),
                 train=True,
                 mutable=["batch_stats"],
@@ -117,7 +120,37 @@ def make_train_step(
             loss, scalars = objective(outputs, views, batch["pid"], config.loss)
             return loss, (updates["batch_stats"], scalars)
 
-        grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(state.params)
+        grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(params)
+        return grads, batch_stats, scalars
+
+    def accumulated(params, batch_stats, batch: dict, keys: jax.Array):
+        """The same over n micro-batches in turn, one of them in memory at a time."""
+
+        def add(carry, micro_batch):
+            total, batch_stats = carry
+            grads, batch_stats, scalars = gradient(params, batch_stats, *micro_batch)
+            return (jax.tree.map(jnp.add, total, grads), batch_stats), scalars
+
+        nothing = jax.tree.map(jnp.zeros_like, params)
+        rows = {name: micro_batches(x, n, mesh) for name, x in batch.items()}
+        # Keys are those of the sampler's rows, whatever the number of devices.
+        (total, batch_stats), scalars = jax.lax.scan(
+            add, (nothing, batch_stats), (rows, keys.reshape(n, -1))
+        )
+        return (
+            jax.tree.map(lambda x: x / n, total),
+            batch_stats,
+            jax.tree.map(jnp.mean, scalars),
+        )
+
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
+        wishes = batch.pop(QUESTION, None)
+        answer = {} if wishes is None else {QUESTION: wishes.any()}
+        keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
+        passes = gradient if n == 1 else accumulated
+        grads, batch_stats, scalars = passes(
+            state.params, state.batch_stats, batch, keys
+        )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         changed = {
             "params": optax.apply_updates(state.params, updates),
