@@ -65,6 +65,8 @@ def joined(
         "initialization_timeout": _JOIN_SECONDS,
         "shutdown_timeout_seconds": _END_SECONDS,
     }
+    # jax would keep SIGTERM to itself; `training.interruption` sees to it.
+    jax.config.update("jax_enable_preemption_service", False)
     if any(value is not None for value in given.values()):
         _check(given)
         _announce(num_processes, f"{coordinator}, as process {process_id}")

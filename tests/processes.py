@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,16 +12,23 @@ LIMIT = 240  # seconds; a hang fails
 
 
 def run_two(
-    command: list[str], *, slurm: bool, devices: int = 1
+    command: list[str],
+    *,
+    slurm: bool,
+    devices: int = 1,
+    meanwhile: Callable[[list[subprocess.Popen]], None] = lambda _: None,
 ) -> list[subprocess.CompletedProcess]:
-    """Runs it twice at the same time: as Slurm does, or with flags."""
+    """Runs it twice at the same time: as Slurm does, or with flags.
+
+    `meanwhile` gets the two processes when they have started.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     shared = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     shared |= {"JAX_NUM_CPU_DEVICES": str(devices)}
 
-    def start(number: int) -> subprocess.CompletedProcess:
+    def start(number: int) -> subprocess.Popen:
         flags, environment = [], {}
         if slurm:
             environment = {
@@ -37,15 +45,24 @@ def run_two(
                 "--num_processes=2",
                 f"--process_id={number}",
             ]
-        return subprocess.run(
+        return subprocess.Popen(
             command + flags,
             cwd=ROOT,
             env=shared | environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=LIMIT,
-            check=False,
         )
 
+    def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
+        try:
+            output = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, *output)
+
+    processes = [start(number) for number in range(2)]
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(start, range(2)))
+        finished = pool.map(finish, processes)
+        meanwhile(processes)
+        return list(finished)

@@ -9,6 +9,7 @@ import tiny
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.models import resnet
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training import loop, step
 
@@ -57,6 +58,8 @@ _made = {name: tiny.made_once(getattr(loop, name)) for name in SHARED}
 def install(patch) -> None:
     """Lets training use that objective, and what was compiled before."""
     patch.setattr(step, "objective", sometimes_bad)
+    # One block is a network, too, and compiles in a third of the time.
+    patch.setitem(resnet.DEPTHS, "resnet10", ((1, 0, 0, 0), False))
     for name, make in _made.items():
         patch.setattr(loop, name, make)
 

@@ -78,7 +78,7 @@ def test_another_image_of_the_same_person_stands_in(damaged, capsys):
         assert [int(name[:4]) for name in names] == batch["pid"].tolist()
     assert replaced > len(bad)
     # Each is told of once, however often it was met.
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     for index in bad:
         assert output.count(f"warning: the prepared copy of {split.names[index]}") == 1
     assert output.count("delete there/prepared/synthetic to have it made") == len(bad)
@@ -155,4 +155,4 @@ def test_more_than_the_limit_are_listed_once(capsys):
     )
     with pytest.raises(ValueError, match=message):
         found.check()
-    assert capsys.readouterr().out.count("warning") == 1  # the rest is in the message
+    assert capsys.readouterr().err.count("warning") == 1  # the rest is in the message

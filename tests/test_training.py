@@ -1,7 +1,10 @@
 """Training as a whole, on a tiny dataset: the same on any devices, resumable."""
 
 import json
+import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import jax
@@ -109,7 +112,9 @@ def test_any_number_of_devices_restores_the_same_bits(on_eight_devices, count):
     jax.tree.map(np.testing.assert_array_equal, final, restored)
 
 
-def test_two_processes_train_like_one(on_eight_devices, tmp_path):
+def test_two_processes_train_like_one_though_one_is_preempted(
+    on_eight_devices, tmp_path
+):
     """Two devices in each, on images that no process has prepared yet."""
     config, _, whole, _, expected = on_eight_devices
     config = config.copy_and_resolve_references()
@@ -117,7 +122,22 @@ def test_two_processes_train_like_one(on_eight_devices, tmp_path):
     data.mkdir()
     (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
     config.data.root = str(data)
-    found = run_two(tiny.command("train.py", config, workdir), slurm=True, devices=2)
+    command = tiny.command("train.py", config, workdir)
+
+    def preempt_the_second(processes):
+        while not (workdir / "metrics.jsonl").is_file() or not losses(workdir):
+            assert all(process.poll() is None for process in processes)
+            time.sleep(0.01)
+        processes[1].send_signal(signal.SIGTERM)
+
+    found = run_two(command, slurm=True, devices=2, meanwhile=preempt_the_second)
+    for process in found:  # both stop, and after the same step
+        assert process.returncode == 128 + signal.SIGTERM, process.stderr
+    stopped = [re.search(r"stopped at step (\d) of 8", p.stderr)[1] for p in found]
+    assert stopped[0] == stopped[1]
+
+    found = run_two(command, slurm=True, devices=2)
+    assert f"going on from step {stopped[0]} in" in found[0].stdout
     for process in found:
         assert process.returncode == 0, process.stderr
     assert "joining 2 processes" in found[1].stderr
@@ -126,7 +146,7 @@ def test_two_processes_train_like_one(on_eight_devices, tmp_path):
     assert "wrote" not in found[1].stdout and "image/s" not in found[1].stderr
 
     assert_alike(workdir, whole)
-    assert len(list((workdir / "events").iterdir())) == 1
+    assert len(list((workdir / "events").iterdir())) == 2  # one of each start
     results = json.loads((workdir / "eval" / "metrics.json").read_text())["results"]
     for protocol, values in expected.items():
         for name, measures in values.items():

@@ -1,5 +1,6 @@
 """Images met in training that cannot be used: each is told of once, few are borne."""
 
+import sys
 import threading
 
 import jax
@@ -28,7 +29,8 @@ class BadImages:
                 tqdm.write(
                     f"warning: {self._reasons[name]}; another image of the same "
                     f"person stands in for it ({len(self._reasons)} bad so far, "
-                    f"data.max_bad_images={self._limit})"
+                    f"data.max_bad_images={self._limit})",
+                    file=sys.stderr,  # where processes other than 0 are heard too
                 )
 
     @property

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.sharding import batch_sharding
+from mbnet_jax.training.step import QUESTION
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -84,26 +85,36 @@ class Agreement:
     """What one process wishes, all do after the same step.
 
     Signals and bad images meet one process, but only together can they stop and save.
+    The wishes travel with the batches, and the step tells whether there was any: a
+    program of its own would meet the step's in another order in each process.
     """
 
     def __init__(self, mesh: Mesh):
         """Takes the mesh that the step runs on."""
         self._mesh = mesh
-        self._any = jax.jit(lambda wishes: wishes.any(), out_shardings=replicated(mesh))
-        self._asked: jax.Array | None = None
+        self._wish = False
+        self._answer: jax.Array | None = None
 
-    def __call__(self, wish: bool) -> bool:
-        """Whether to do it after this step; every process asks after every step.
+    def question(self) -> dict[str, jax.Array]:
+        """What to add to the batch; nothing if this is the only process."""
+        if jax.process_count() == 1:
+            return {}
+        wishes = np.full(len(self._mesh.local_devices), self._wish)
+        sharding = batch_sharding(self._mesh)
+        return {
+            QUESTION: jax.make_array_from_process_local_data(
+                sharding, wishes, (self._mesh.size,)
+            )
+        }
 
-        Of several processes the answer is what any wished one step ago: it was on
-        its way while the devices worked, so that nothing waits for it.
+    def reached(self, wish: bool, scalars: dict[str, jax.Array]) -> bool:
+        """Whether to do it now, after a step; its answer is taken out of `scalars`.
+
+        Of several processes this is what any wished two steps ago: the last answer
+        is looked at when the devices have the next step to work on.
         """
+        self._wish = wish
         if jax.process_count() == 1:
             return wish
-        wishes = jax.make_array_from_process_local_data(
-            batch_sharding(self._mesh),
-            np.full(len(self._mesh.local_devices), wish),
-            (self._mesh.size,),
-        )
-        asked, self._asked = self._asked, self._any(wishes)
-        return asked is not None and bool(asked)
+        answer, self._answer = self._answer, scalars.pop(QUESTION)
+        return answer is not None and bool(answer)

@@ -95,7 +95,7 @@ def train(
         loader = Loader(config.data, mesh)
         order = order_on_devices(batch_size, config.train.accumulate, mesh.size)
         batches = loader.train(dataset.train, sampler, range(start, total), order)
-        agreed = Agreement(mesh)
+        agreement = Agreement(mesh)
         logs = Logs(
             workdir,
             step=start,
@@ -127,9 +127,11 @@ def train(
                 progress = evaluate(start)
                 checkpoints.save(state, progress)
             for step, batch in enumerate(batches, start + 1):
-                state, scalars = train_step(state, batch)
+                state, scalars = train_step(state, batch | agreement.question())
+                stops = agreement.reached(
+                    interruption.requested() or loader.bad_images.too_many, scalars
+                )
                 logs.add(scalars)
-                stops = agreed(interruption.requested() or loader.bad_images.too_many)
                 saves = (
                     stops
                     or evaluates(step)

@@ -18,6 +18,8 @@ from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.objective import objective
 
 DTYPES = ("float32", "bfloat16")
+# In a batch: bool [devices], what processes ask each other; in scalars: was it any.
+QUESTION = "question"
 
 
 @struct.dataclass
@@ -142,6 +144,8 @@ def make_train_step(
         )
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
+        wishes = batch.pop(QUESTION, None)
+        answer = {} if wishes is None else {QUESTION: wishes.any()}
         keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
         passes = gradient if n == 1 else accumulated
         grads, batch_stats, scalars = passes(
@@ -164,7 +168,7 @@ def make_train_step(
         kept = {name: getattr(state, name) for name in changed}
         chosen = jax.tree.map(partial(jnp.where, good), changed, kept)
         new_state = TrainState(step=state.step + 1, **counts, **chosen)
-        return new_state, scalars | counts
+        return new_state, scalars | counts | answer
 
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
