@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.models import MBNet, pretrained
 from mbnet_jax.preprocessing.augment import augment, example_keys
-from mbnet_jax.preprocessing.views import normalise, views_of
+from mbnet_jax.preprocessing.views import Views, normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
 from mbnet_jax.training.objective import objective
 
@@ -72,27 +72,40 @@ def init_state(
     )
 
 
+def make_views(config: ConfigDict) -> Callable[[dict, jax.Array], Views]:
+    """(batch, a key for each row) -> the augmented batch's views."""
+    change = partial(augment, **config.augment)
+
+    def views(batch: dict, keys: jax.Array) -> Views:
+        image, parsing = jax.vmap(change)(
+            normalise(batch["image"]), batch["parsing"], keys
+        )
+        return views_of(image, parsing, **config.views)
+
+    return views
+
+
 def make_train_step(
     config: ConfigDict,
     model: MBNet,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    *,
+    prepare: Callable[[dict, jax.Array], Views] | None = None,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]:
     """Compiles (state, batch) -> (state, scalars to log); the state is donated.
 
     The batch is split over the mesh; its statistics and losses are those of the
     whole batch, since the step is written for it and the compiler splits it.
+    `prepare` makes its views, in place of `make_views(config)`.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
-    change = partial(augment, **config.augment)
+    prepare = prepare or make_views(config)
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
         keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
-        image, parsing = jax.vmap(change)(
-            normalise(batch["image"]), batch["parsing"], keys
-        )
-        views = views_of(image, parsing, **config.views)
+        views = prepare(batch, keys)
 
         def loss_of(params):
             outputs, updates = model.apply(
