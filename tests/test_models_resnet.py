@@ -114,3 +114,35 @@ def test_batch_norm_reduces_bfloat16_in_float32():
     mean = updated["batch_stats"]["mean"]
     assert mean.dtype == jnp.float32
     np.testing.assert_allclose(mean, 0.1 * np.asarray(x, np.float32).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pointwise_is_a_1x1_convolution_with_its_gradients(stride):
+    x, kernel = normal(2, 5, 3, 4), normal(1, 1, 4, 6)
+    net = layers.conv(6, 1, stride, padding=0, dtype=jnp.float32, name="c")
+    strides, numbers = (stride, stride), ("NHWC", "HWIO", "NHWC")
+
+    def reference(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, strides, "VALID", dimension_numbers=numbers, precision="highest"
+        )
+
+    def ours(x, kernel):
+        return net.apply({"params": {"kernel": kernel}}, x)
+
+    assert shapes(net, x)[1]["params"]["kernel"].shape == kernel.shape
+    want, pull_reference = jax.vjp(reference, x, kernel)
+    got, pull_ours = jax.vjp(ours, x, kernel)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    for a, b in zip(pull_ours(want), pull_reference(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("platform", "convolves"), [("cpu", False), ("tpu", True)])
+def test_pointwise_is_a_product_on_a_cpu_alone(platform, convolves):
+    net = layers.conv(6, 1, padding=0, dtype=jnp.float32, name="c")
+    variables = {"params": {"kernel": normal(1, 1, 4, 6)}}
+    traced = jax.jit(net.apply).trace(variables, normal(2, 5, 3, 4))
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert ("stablehlo.convolution" in program) == convolves
+    assert ("stablehlo.dot_general" in program) != convolves

@@ -8,8 +8,8 @@ its weights can be converted name by name (`layer1.0.conv1` is `layer1_0/conv1`,
 may keep its input's size, which is usual in re-identification (Luo et al., "Bag of
 Tricks", CVPRW 2019).
 
-Convolutions are XLA's own: on a CPU, a training step with products over gathered
-patches instead was measured to be slower.
+Convolutions wider than 1x1 are XLA's own: on a CPU, products over gathered or shifted
+maps, or kernel gradients made of them, were measured to be slower.
 """
 
 from typing import Any, NamedTuple

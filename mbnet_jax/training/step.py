@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.models import MBNet, pretrained
 from mbnet_jax.preprocessing.augment import augment, example_keys
-from mbnet_jax.preprocessing.views import normalise, views_of
+from mbnet_jax.preprocessing.views import Views, normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
 from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.objective import objective
@@ -80,11 +80,26 @@ def init_state(
     )
 
 
+def make_views(config: ConfigDict) -> Callable[[dict, jax.Array], Views]:
+    """(batch, a key for each row) -> the augmented batch's views."""
+    change = partial(augment, **config.augment)
+
+    def views(batch: dict, keys: jax.Array) -> Views:
+        image, parsing = jax.vmap(change)(
+            normalise(batch["image"]), batch["parsing"], keys
+        )
+        return views_of(image, parsing, **config.views)
+
+    return views
+
+
 def make_train_step(
     config: ConfigDict,
     model: MBNet,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    *,
+    prepare: Callable[[dict, jax.Array], Views] | None = None,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]:
     """Compiles (state, batch) -> (state, scalars to log); the state is donated.
 
@@ -97,18 +112,17 @@ def make_train_step(
     The scalars hold the state's `bad_steps` and `bad_in_a_row`. From
     `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
     does not depend on when the host looks.
+
+    `prepare` makes the views of a batch, in place of `make_views(config)`.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
-    change = partial(augment, **config.augment)
+    prepare = prepare or make_views(config)
     n = config.train.accumulate
 
     def gradient(params, batch_stats, batch: dict, keys: jax.Array):
         """Of one forward and backward pass: (gradient, batch statistics, scalars)."""
-        image, parsing = jax.vmap(change)(
-            normalise(batch["image"]), batch["parsing"], keys
-        )
-        views = views_of(image, parsing, **config.views)
+        views = prepare(batch, keys)
 
         def loss_of(params):
             outputs, updates = model.apply(
@@ -132,7 +146,7 @@ def make_train_step(
             return (jax.tree.map(jnp.add, total, grads), batch_stats), scalars
 
         nothing = jax.tree.map(jnp.zeros_like, params)
-        rows = {name: micro_batches(x, n, mesh) for name, x in batch.items()}
+        rows = jax.tree.map(lambda x: micro_batches(x, n, mesh), batch)
         # Keys are those of the sampler's rows, whatever the number of devices.
         (total, batch_stats), scalars = jax.lax.scan(
             add, (nothing, batch_stats), (rows, keys.reshape(n, -1))

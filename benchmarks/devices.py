@@ -1,0 +1,68 @@
+"""What devices can do at best, and what a process has used."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.retrieval import peak as process_peak
+
+# Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
+# A float32 product runs as bfloat16 on a TPU and as TF32 from Ampere on, unless a
+# program asks for more; Turing and Volta have no bfloat16. The first name that
+# begins the device's kind counts.
+PEAKS = {
+    "TPU v2": (22.5, 22.5),  # one of a chip's two cores, as the next
+    "TPU v3": (61.5, 61.5),
+    "TPU v4": (275, 275),
+    "TPU v5 lite": (197, 197),
+    "TPU v5e": (197, 197),
+    "TPU v5": (459, 459),
+    "TPU v6": (918, 918),
+    "NVIDIA A100": (312, 156),
+    "NVIDIA H100 PCIe": (756, 378),
+    "NVIDIA H100": (989, 494),
+    "NVIDIA H200": (989, 494),
+    "NVIDIA L4": (121, 60),
+    "Tesla T4": (None, 8.1),
+    "Tesla V100": (None, 15.7),
+}
+
+
+def published_peak(kind: str, dtype: str) -> float | None:
+    """FLOP/s of a device of `kind`, or None where nothing is published."""
+    # "NVIDIA L4" begins "NVIDIA L40", which is another device.
+    for name, (bfloat16, float32) in PEAKS.items():
+        if kind.startswith(name) and not kind[len(name) :][:1].isdigit():
+            tera = {"bfloat16": bfloat16, "float32": float32}[dtype]
+            return None if tera is None else tera * 1e12
+    return None
+
+
+def measured_peak(size: int = 2048, repeats: int = 7) -> float:
+    """FLOP/s of a large float32 product on the first device."""
+    x = jnp.ones((size, size))
+    product = jax.jit(jnp.dot).lower(x, x).compile()
+    product(x, x).block_until_ready()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product(x, x).block_until_ready()
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / float(np.median(times))
+
+
+def peak_of_devices(dtype: str) -> float | None:
+    """FLOP/s of all devices together: published, or on a CPU measured."""
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        return measured_peak()  # the fake devices of a CPU share it
+    peak = published_peak(devices[0].device_kind, dtype)
+    return None if peak is None else peak * len(devices)
+
+
+def memory() -> int:
+    """Peak bytes so far: of the first device, or on a CPU of this process."""
+    stats = jax.devices()[0].memory_stats() or {}
+    return stats.get("peak_bytes_in_use") or process_peak()

@@ -1,0 +1,262 @@
+"""Times the training step, and what of its time goes into views and waiting for data.
+
+python -m benchmarks.train_step [--configs synthetic prcc] [--batch_size 8]
+    [--steps 10] [--dtype bfloat16] [--wait]
+
+Each config runs in a process of its own, on made-up images, so that no dataset is
+needed. Times are medians of steps after warm-up, each waited for; the step and the
+one that is given its views ready are taken in turns. Model FLOPs are XLA's count of
+the program before it is optimised. Memory is the device's, or on a CPU the whole
+process's, compiler included.
+
+`--wait` measures instead, on the synthetic dataset (made on first use), how long a
+step waits for the loader, in turns with the same batch repeated.
+"""
+
+import argparse
+import importlib
+import itertools
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from benchmarks.devices import memory, peak_of_devices
+from mbnet_jax.data import load_dataset
+from mbnet_jax.data.loader import Loader
+from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.parsing import BACKGROUND, HEAD, LEGS, LOWER_CLOTHES, UPPER_CLOTHES
+from mbnet_jax.preprocessing.augment import example_keys
+from mbnet_jax.sharding import batch_sharding, make_mesh, replicated
+from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.step import (
+    TrainState,
+    init_state,
+    make_model,
+    make_train_step,
+    make_views,
+)
+
+CLASSES = 100
+WARM_UP = 2  # steps
+# The loader holds `data.prefetch` batches and two more: after a change between it
+# and the repeated batch, this many steps tell of the change, not of the state.
+SETTLING = 8
+HEADER = (
+    "| config | image | batch | dtype | images/s | step | compile | GFLOP a step "
+    "| utilisation | memory | views |"
+)
+
+
+class Ready(NamedTuple):
+    """A compiled step and what it takes."""
+
+    run: Callable
+    state: TrainState
+    batch: dict
+
+
+def main() -> None:
+    """Runs the configs and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--configs", nargs="+", default=["synthetic", "prcc"])
+    parser.add_argument("--batch_size", type=int, help="the config's unless given")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"))
+    parser.add_argument("--wait", action="store_true", help="measure waiting for data")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.wait:
+        print(waiting(load_config("synthetic", None, None), arguments.steps))
+        return
+    if arguments.one:
+        config = load_config(arguments.one, arguments.batch_size, arguments.dtype)
+        print(json.dumps(measure(config, arguments.steps)))
+        return
+    print(f"{about_this_machine()}\n\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
+    for name in arguments.configs:
+        command = [sys.executable, "-m", "benchmarks.train_step", "--one", name]
+        command += ["--steps", str(arguments.steps)]
+        if arguments.batch_size:
+            command += ["--batch_size", str(arguments.batch_size)]
+        if arguments.dtype:
+            command += ["--dtype", arguments.dtype]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
+
+
+def about_this_machine() -> str:
+    """Date, device and version."""
+    return (
+        f"{date.today()}, {platform.processor() or platform.machine()}, "
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
+    )
+
+
+def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
+    """The config file of that name, with the command line's changes."""
+    config = importlib.import_module(f"configs.{name}").get_config()
+    config.train.batch_size = batch_size or config.train.batch_size
+    config.model.dtype = dtype or config.model.dtype
+    return config.copy_and_resolve_references()
+
+
+def row(name: str, found: dict) -> str:
+    """A line of the table."""
+    used = found["utilisation"]
+    cells = [
+        f"| {name}",
+        f"{found['height']}x{found['width']}",
+        str(found["batch"]),
+        found["dtype"],
+        f"{found['batch'] / found['step']:.1f}",
+        f"{1e3 * found['step']:,.0f} ms",
+        f"{found['compile']:.1f} s",
+        f"{found['flops'] / 1e9:,.0f}",
+        "-" if used is None else f"{100 * used:.0f} %",
+        f"{found['memory'] / 2**20:,.0f} MiB",
+        f"{100 * found['views']:.1f} % |",
+    ]
+    return " | ".join(cells)
+
+
+def measure(config: ConfigDict, steps: int) -> dict:
+    """What the table tells of a config; seconds, bytes and shares."""
+    batch = made_up_batch(config)
+    start = time.perf_counter()
+    whole, flops = compile_step(config, batch)
+    compile_seconds = time.perf_counter() - start
+    whole, _ = timed(whole)
+    used = memory()
+    given, _ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
+    times = alternate({"whole": whole, "given": given}, steps)
+    peak = peak_of_devices(config.model.dtype)
+    return {
+        "height": config.data.height,
+        "width": config.data.width,
+        "batch": config.train.batch_size,
+        "dtype": config.model.dtype,
+        "compile": compile_seconds,
+        "flops": flops,
+        "memory": used,
+        "step": times["whole"],
+        "views": 1 - times["given"] / times["whole"],
+        "utilisation": None if peak is None else flops / times["whole"] / peak,
+    }
+
+
+def made_up_batch(config: ConfigDict) -> dict[str, jax.Array]:
+    """Noise, with a parsing map of a standing figure."""
+    rng = np.random.default_rng(0)
+    rows, data = config.train.batch_size, config.data
+    size = (data.height, data.width)
+    parsing = np.full((rows, *size), BACKGROUND, np.uint8)
+    bands = (HEAD, UPPER_CLOTHES, LOWER_CLOTHES, LEGS)
+    edges = (np.array([0.05, 0.2, 0.5, 0.75, 0.95]) * size[0]).astype(int)
+    for label, (top, bottom) in zip(bands, itertools.pairwise(edges), strict=True):
+        parsing[:, top:bottom, size[1] // 4 : 3 * size[1] // 4] = label
+    person = np.arange(rows, dtype=np.int32) // config.train.images_per_identity
+    batch = {
+        "image": rng.integers(0, 256, (rows, *size, 3), np.uint8),
+        "parsing": parsing,
+        "pid": person % CLASSES,
+    }
+    return jax.device_put(batch, batch_sharding(make_mesh()))
+
+
+def with_views(config: ConfigDict, batch: dict) -> dict:
+    """The batch with the views of its first step."""
+    keys = example_keys(config.seed + 1, 0, len(batch["pid"]))
+    split = batch_sharding(make_mesh())
+    views = jax.jit(make_views(config), out_shardings=split)(batch, keys)
+    return {"pid": batch["pid"], "views": views}
+
+
+def compile_step(
+    config: ConfigDict, batch: dict, prepare: Callable | None = None
+) -> tuple[Ready, float]:
+    """The step with a fresh state, and its FLOPs."""
+    mesh = make_mesh()
+    model = make_model(config.model, CLASSES)
+    optimizer = make_optimizer(config.train, steps_per_epoch=100)
+    state = jax.jit(
+        lambda: init_state(config, model, optimizer), out_shardings=replicated(mesh)
+    )
+    abstract = jax.eval_shape(state)
+    step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
+    lowered = step.lower(abstract, batch)
+    compiled = lowered.compile()
+    return Ready(compiled, state(), batch), lowered.cost_analysis()["flops"]
+
+
+def timed(ready: Ready) -> tuple[Ready, float]:
+    """Seconds of a step, waited for; the state is donated, so the next comes back."""
+    start = time.perf_counter()
+    state, _ = jax.block_until_ready(ready.run(ready.state, ready.batch))
+    return ready._replace(state=state), time.perf_counter() - start
+
+
+def alternate(rivals: dict[str, Ready], steps: int) -> dict[str, float]:
+    """Median seconds of a step of each, taken in turns."""
+    times = {name: [] for name in rivals}
+    for _ in range(WARM_UP + steps):
+        for name, ready in rivals.items():
+            rivals[name], seconds = timed(ready)
+            times[name].append(seconds)
+    return {name: float(np.median(taken[WARM_UP:])) for name, taken in times.items()}
+
+
+def waiting(config: ConfigDict, steps: int) -> str:
+    """How much of a step's time goes into its data.
+
+    Waiting is what `next` of the loader takes while the device has nothing to do.
+    Contention is what the rest of the step loses to the loader's threads.
+    """
+    mesh = make_mesh()
+    train = load_dataset(config).train
+    sampler = IdentityBalancedSampler(
+        train.pid,
+        train.clothes,
+        batch_size=config.train.batch_size,
+        images_per_identity=config.train.images_per_identity,
+        seed=config.seed,
+    )
+    batches = Loader(config.data, mesh).train(train, sampler, range(10**6))
+    batch = next(batches)
+    ready, _ = compile_step(config, batch)
+    waits, loaded, repeated = [], [], []
+    for _ in range(3):
+        for number in range(SETTLING + steps):
+            start = time.perf_counter()
+            batch = next(batches)
+            wait = time.perf_counter() - start
+            ready, seconds = timed(ready._replace(batch=batch))
+            if number >= SETTLING:
+                waits.append(wait)
+                loaded.append(seconds)
+        for number in range(SETTLING + steps):
+            ready, seconds = timed(ready)
+            if number >= SETTLING:
+                repeated.append(seconds)
+    wait, step, alone = np.sum(waits), np.median(loaded), np.median(repeated)
+    return (
+        f"{about_this_machine()}\n\n{len(waits)} steps of {config.name} each: "
+        f"{1e3 * alone:.1f} ms with the same batch repeated, {1e3 * step:.1f} ms with "
+        f"the loader's ({100 * (step / alone - 1):+.1f} %: contention), which was "
+        f"waited for {100 * wait / (wait + np.sum(loaded)):.2f} % of the time "
+        f"(median {1e3 * np.median(waits):.2f} ms, longest {1e3 * max(waits):.0f} ms)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Times the baseline's training step against the same in PyTorch, in turns.
+
+python -m benchmarks.train_step_torch [--height 256] [--width 128] [--batch_size 16]
+    [--steps 8] [--dtype bfloat16] [--compile]
+
+The baseline is the global branch alone with KTM off: ResNet-50 whose last stage keeps
+its size, maximum and average pooling, BNNeck, label-smoothed cross-entropy and
+batch-hard triplet, Adam. PyTorch runs it channels-last, its own way: cuDNN's or
+oneDNN's choice of algorithm, TF32 and autocast where they apply, a fused Adam and, with
+`--compile`, torch.compile. Ours augments its images inside the step; PyTorch's are
+given to it, uint8, on the device. Needs PyTorch, which is no requirement of MBNet.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Before JAX starts: two frameworks share the memory of a GPU.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import jax
+import numpy as np
+
+from benchmarks import train_step as ours
+from mbnet_jax.preprocessing.views import DEVIATION, MEAN
+
+try:
+    import torch
+except ImportError:
+    sys.exit("error: this benchmark needs PyTorch: pip install torch")
+from torch import nn
+from torch.nn import functional as F
+
+# The residual network that the tests of converted weights compare with.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from torchvision_twin import Twin
+
+
+class Baseline(nn.Module):
+    """The counterpart of our global branch with its head."""
+
+    def __init__(self):
+        """Random weights."""
+        super().__init__()
+        self.backbone = Twin("resnet50", last_stride=1)
+        self.backbone.fc = nn.Identity()  # ImageNet's classifier
+        self.neck = nn.BatchNorm1d(4096)
+        self.neck.bias.requires_grad_(False)
+        self.classifier = nn.Linear(4096, ours.CLASSES, bias=False)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Maps uint8 [B, 3, H, W] to feature [B, 4096] and logits, float32."""
+        shape = (3, 1, 1)
+        mean = torch.tensor(MEAN, device=image.device).view(shape)
+        deviation = torch.tensor(DEVIATION, device=image.device).view(shape)
+        x = self.backbone((image / 255 - mean) / deviation).float()
+        with torch.autocast(image.device.type, enabled=False):
+            feature = torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
+            return feature, self.classifier(self.neck(feature))
+
+
+def triplet(feature: torch.Tensor, pid: torch.Tensor, margin: float) -> torch.Tensor:
+    """Batch-hard triplet loss, Euclidean."""
+    distance = torch.cdist(feature, feature)
+    same = pid[:, None] == pid[None, :]
+    farthest = distance.masked_fill(~same, 0).amax(1)
+    nearest = distance.masked_fill(same, torch.inf).amin(1)
+    return F.relu(farthest - nearest + margin).mean()
+
+
+def torch_step(config, batch: dict, compiled: bool) -> Callable[[], None]:
+    """One step of PyTorch's, waited for; the network is checked to be as large."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    model = Baseline().to(device, memory_format=torch.channels_last)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim == 1 and p.requires_grad]
+    decay = config.train.weight_decay
+    optimizer = torch.optim.Adam(
+        [{"params": decayed, "weight_decay": decay}, {"params": rest}],
+        lr=config.train.learning_rate,
+        fused=True,
+    )
+    image = torch.from_numpy(np.array(batch["image"])).permute(0, 3, 1, 2).to(device)
+    pid = torch.from_numpy(np.array(batch["pid"])).long().to(device)
+    half = config.model.dtype == "bfloat16"
+    run = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            feature, logits = run(image)
+        loss = F.cross_entropy(
+            logits, pid, label_smoothing=config.loss.label_smoothing
+        ) + triplet(feature, pid, config.loss.margin)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    step.parameters = sum(p.numel() for p in decayed + rest)
+    return step
+
+
+def main() -> None:
+    """Prints both speeds and their ratio."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    arguments = parser.parse_args()
+
+    config = ours.load_config("prcc", arguments.batch_size, arguments.dtype)
+    config.data.height, config.data.width = arguments.height, arguments.width
+    config.model.branches, config.model.ktm = ("global",), False
+    batch = ours.made_up_batch(config)
+    theirs = torch_step(config, batch, arguments.compile)
+    ready, _ = ours.compile_step(config, batch)
+    count = sum(x.size for x in jax.tree.leaves(ready.state.params))
+    if count != theirs.parameters:
+        sys.exit(f"error: {count} parameters against PyTorch's {theirs.parameters}")
+
+    times = {"ours": [], "PyTorch": []}
+    for _ in range(ours.WARM_UP + arguments.steps):
+        ready, seconds = ours.timed(ready)
+        times["ours"].append(seconds)
+        start = time.perf_counter()
+        theirs()
+        times["PyTorch"].append(time.perf_counter() - start)
+    speeds = {
+        name: arguments.batch_size / float(np.median(taken[ours.WARM_UP :]))
+        for name, taken in times.items()
+    }
+    print(
+        f"{ours.about_this_machine()}, PyTorch {torch.__version__}"
+        f"{' compiled' if arguments.compile else ''}\n"
+        f"{arguments.height}x{arguments.width}, batch {arguments.batch_size}, "
+        f"{arguments.dtype}: ours {speeds['ours']:.2f} images/s, PyTorch "
+        f"{speeds['PyTorch']:.2f}, ratio {speeds['ours'] / speeds['PyTorch']:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

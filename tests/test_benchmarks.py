@@ -1,0 +1,28 @@
+"""What the benchmarks know of devices."""
+
+import pytest
+
+from benchmarks.devices import published_peak
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "tera"),
+    [
+        ("NVIDIA H100 80GB HBM3", "bfloat16", 989),
+        ("NVIDIA H100 PCIe", "bfloat16", 756),
+        ("TPU v5 lite", "bfloat16", 197),  # v5e; the name of v5p begins it
+        ("TPU v5", "bfloat16", 459),
+        ("TPU v6 lite", "float32", 918),
+        ("NVIDIA L4", "float32", 60),
+    ],
+)
+def test_peaks_are_those_of_the_device(kind, dtype, tera):
+    assert published_peak(kind, dtype) == tera * 1e12
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [("NVIDIA L40S", "float32"), ("Tesla T4", "bfloat16"), ("cpu", "float32")],
+)
+def test_no_peak_is_guessed(kind, dtype):
+    assert published_peak(kind, dtype) is None
