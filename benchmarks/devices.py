@@ -1,12 +1,14 @@
 """What devices can do at best, and what a process has used."""
 
+import platform
+import resource
 import time
+from datetime import date
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from benchmarks.retrieval import peak as process_peak
 
 # Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
 # A float32 product runs as bfloat16 on a TPU and as TF32 from Ampere on, unless a
@@ -28,6 +30,14 @@ PEAKS = {
     "Tesla T4": (None, 8.1),
     "Tesla V100": (None, 15.7),
 }
+
+
+def about_this_machine() -> str:
+    """Date, device and version."""
+    return (
+        f"{date.today()}, {platform.processor() or platform.machine()}, "
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
+    )
 
 
 def published_peak(kind: str, dtype: str) -> float | None:
@@ -62,7 +72,24 @@ def peak_of_devices(dtype: str) -> float | None:
     return None if peak is None else peak * len(devices)
 
 
-def memory() -> int:
+def device_memory() -> int:
     """Peak bytes so far: of the first device, or on a CPU of this process."""
     stats = jax.devices()[0].memory_stats() or {}
-    return stats.get("peak_bytes_in_use") or process_peak()
+    return stats.get("peak_bytes_in_use") or peak_memory()
+
+
+def forget_peak() -> int:
+    """Starts a new peak of this process's memory; what it uses now, in bytes."""
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5")
+    return peak_memory()
+
+
+def peak_memory() -> int:
+    """The greatest memory of this process so far, file pages included, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,14 +10,11 @@ Times are medians, taken in turns with those that they are compared with.
 import argparse
 import functools
 import json
-import platform
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +22,7 @@ import jax
 import numpy as np
 from jax import lax
 
+from benchmarks.devices import about_this_machine, forget_peak, peak_memory
 from mbnet_jax.retrieval import Labels, rerank, retrieval_metrics, top_k
 
 
@@ -68,11 +66,7 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(CASES[arguments.one], arguments.repeats)))
         return
-    print(
-        f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
-    )
-    print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
+    print(f"{about_this_machine()}\n\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.cases:
         command = [sys.executable, "-m", "benchmarks.retrieval", "--one", name]
         command += ["--repeats", str(arguments.repeats)]
@@ -127,7 +121,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
         before = forget_peak()
         first = timed(evaluate)
         competitors = {"metrics": evaluate}
-        found = {"memory": peak() - before}
+        found = {"memory": peak_memory() - before}
         if case.compared:
             competitors |= rivals(case, query, labels[0], gallery, labels[1])
         times = {name: [] for name in competitors}
@@ -261,23 +255,6 @@ def timed(function: Callable) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def forget_peak() -> int:
-    """Starts a new peak of this process's memory; what it uses now, in bytes."""
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """The greatest memory of this process so far, file pages included, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

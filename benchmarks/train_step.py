@@ -17,19 +17,17 @@ import argparse
 import importlib
 import itertools
 import json
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.devices import memory, peak_of_devices
+from benchmarks.devices import about_this_machine, device_memory, peak_of_devices
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
@@ -95,14 +93,6 @@ def main() -> None:
         print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
 
 
-def about_this_machine() -> str:
-    """Date, device and version."""
-    return (
-        f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
-    )
-
-
 def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
     """The config file of that name, with the command line's changes."""
     config = importlib.import_module(f"configs.{name}").get_config()
@@ -137,7 +127,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
     whole, flops = compile_step(config, batch)
     compile_seconds = time.perf_counter() - start
     whole, _ = timed(whole)
-    used = memory()
+    used = device_memory()
     given, _ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
     times = alternate({"whole": whole, "given": given}, steps)
     peak = peak_of_devices(config.model.dtype)
