@@ -1,7 +1,12 @@
-"""What devices can do at best, and what a process has used."""
+"""What devices can do at best, and what a process has used.
+
+python -m benchmarks.devices tells which machine this is.
+"""
 
 import platform
 import resource
+import subprocess
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -38,6 +43,16 @@ def about_this_machine() -> str:
         f"{date.today()}, {platform.processor() or platform.machine()}, "
         f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
     )
+
+
+def run_alone(module: str, *arguments: str) -> str:
+    """The last line that the module prints, run by a process of its own.
+
+    Whoever calls this has touched no device: a TPU serves one process at a time.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return ran.stdout.splitlines()[-1]
 
 
 def published_peak(kind: str, dtype: str) -> float | None:
@@ -93,3 +108,7 @@ def peak_memory() -> int:
         line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    print(about_this_machine())

@@ -10,7 +10,6 @@ Times are medians, taken in turns with those that they are compared with.
 import argparse
 import functools
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from benchmarks.devices import about_this_machine, forget_peak, peak_memory
+from benchmarks.devices import forget_peak, peak_memory, run_alone
 from mbnet_jax.retrieval import Labels, rerank, retrieval_metrics, top_k
 
 
@@ -66,12 +65,13 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(CASES[arguments.one], arguments.repeats)))
         return
-    print(f"{about_this_machine()}\n\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
+    print(run_alone("benchmarks.devices"))
+    print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.cases:
-        command = [sys.executable, "-m", "benchmarks.retrieval", "--one", name]
-        command += ["--repeats", str(arguments.repeats)]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
+        found = run_alone(
+            "benchmarks.retrieval", "--one", name, "--repeats", str(arguments.repeats)
+        )
+        print(row(name, json.loads(found)), flush=True)
     print(f"\nbfloat16: cosines differ by up to {bfloat16_error():.1e}")
     sparse, dense, error = reranking_times()
     print(

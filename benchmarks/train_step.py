@@ -17,8 +17,6 @@ import argparse
 import importlib
 import itertools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,7 +25,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.devices import about_this_machine, device_memory, peak_of_devices
+from benchmarks.devices import (
+    about_this_machine,
+    device_memory,
+    peak_of_devices,
+    run_alone,
+)
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
@@ -75,22 +78,23 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.wait:
-        print(waiting(load_config("synthetic", None, None), arguments.steps))
+        config = load_config("synthetic", arguments.batch_size, arguments.dtype)
+        print(waiting(config, arguments.steps))
         return
     if arguments.one:
         config = load_config(arguments.one, arguments.batch_size, arguments.dtype)
         print(json.dumps(measure(config, arguments.steps)))
         return
-    print(f"{about_this_machine()}\n\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
+    print(run_alone("benchmarks.devices"))
+    print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.configs:
-        command = [sys.executable, "-m", "benchmarks.train_step", "--one", name]
-        command += ["--steps", str(arguments.steps)]
+        options = ["--one", name, "--steps", str(arguments.steps)]
         if arguments.batch_size:
-            command += ["--batch_size", str(arguments.batch_size)]
+            options += ["--batch_size", str(arguments.batch_size)]
         if arguments.dtype:
-            command += ["--dtype", arguments.dtype]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
+            options += ["--dtype", arguments.dtype]
+        found = run_alone("benchmarks.train_step", *options)
+        print(row(name, json.loads(found)), flush=True)
 
 
 def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
