@@ -17,9 +17,9 @@ from mbnet_jax.evaluation.measure import Embedded, rank, values_of
 from mbnet_jax.models.pretrained import load_pretrained
 from mbnet_jax.sharding import check_divisible, replicated
 from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
+from mbnet_jax.training.agreement import Agreement
 from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.interruption import (
-    Agreement,
     InterruptedTraining,
     Interruption,
     LeftEvaluation,

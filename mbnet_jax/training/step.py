@@ -15,11 +15,10 @@ from mbnet_jax.preprocessing.augment import augment, example_keys
 from mbnet_jax.preprocessing.views import Views, normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
 from mbnet_jax.training.accumulation import micro_batches
+from mbnet_jax.training.agreement import QUESTION
 from mbnet_jax.training.objective import objective
 
 DTYPES = ("float32", "bfloat16")
-# In a batch: bool [devices], what processes ask each other; in scalars: was it any.
-QUESTION = "question"
 
 
 @struct.dataclass
@@ -109,7 +108,8 @@ def make_train_step(
     the other: see `accumulation`, whose order the rows of the batch then have. Batch
     norm's running averages are updated n times; gradient and scalars are means.
 
-    The scalars hold the state's `bad_steps` and `bad_in_a_row`. From
+    The scalars hold the answer to a batch's `agreement.QUESTION`, if it has one, and
+    the state's `bad_steps` and `bad_in_a_row`. From
     `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
     does not depend on when the host looks.
 
@@ -158,6 +158,7 @@ def make_train_step(
         )
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
+        batch = dict(batch)
         wishes = batch.pop(QUESTION, None)
         answer = {} if wishes is None else {QUESTION: wishes.any()}
         keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
