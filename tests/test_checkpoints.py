@@ -223,7 +223,7 @@ def test_if_all_are_damaged_nothing_is_touched(tmp_path):
 def test_without_room_the_complete_checkpoint_stays(tmp_path):
     made = write(tmp_path, [1], keep=1)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    message = rf"could not be written in {tmp_path} \(.*File too large.*make room"
+    message = rf"not be written in {tmp_path}/checkpoints \(.*File too large.*make room"
     try:
         with (
             pytest.raises(OSError, match=message),
