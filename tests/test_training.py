@@ -185,3 +185,14 @@ def test_a_batch_that_does_not_divide_is_refused(setup, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             train(config_for(config, **fields), dataset, tmp_path, make_mesh())
+
+
+@pytest.mark.parametrize(
+    "field", ["train.keep", "train.checkpoint_every", "train.max_bad_steps"]
+)
+def test_a_schedule_of_never_is_refused(setup, tmp_path, field):
+    config = setup[0].copy_and_resolve_references()
+    config.update_from_flattened_dict({field: 0})
+    with pytest.raises(ValueError, match=f"^{field}=0 must be at least 1$"):
+        train(config, setup[1], tmp_path, make_mesh())
+    assert not any(tmp_path.iterdir())

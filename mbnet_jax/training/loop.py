@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import jax
-from clu import parameter_overview
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -14,11 +13,10 @@ from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank, values_of
-from mbnet_jax.models.pretrained import load_pretrained
-from mbnet_jax.sharding import check_divisible, replicated
+from mbnet_jax.sharding import check_divisible
 from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
 from mbnet_jax.training.agreement import Agreement
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.interruption import (
     InterruptedTraining,
     Interruption,
@@ -26,11 +24,15 @@ from mbnet_jax.training.interruption import (
 )
 from mbnet_jax.training.logs import Logs
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
-from mbnet_jax.training.run_config import differences_to_resume, save_config
-from mbnet_jax.training.step import TrainState, init_state, make_model, make_train_step
+from mbnet_jax.training.run_config import save_config
+from mbnet_jax.training.start import begin
+from mbnet_jax.training.step import TrainState, make_model, make_train_step
 
-# `evaluated` is the step of the newest evaluation.
-_NOTHING_YET = NO_BEST | {"evaluated": 0}
+# Fields that schedule; 0 would mean never, or nothing kept.
+_AT_LEAST_ONE = {
+    "train": ("epochs", "log_every", "checkpoint_every", "keep", "max_bad_steps"),
+    "eval": ("every_epochs",),
+}
 
 
 def train(
@@ -51,10 +53,12 @@ def train(
     batch_size = config.train.batch_size
     check_micro_batches(config.train, mesh)
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
-    if config.train.max_bad_steps < 1:
-        raise ValueError(
-            f"train.max_bad_steps={config.train.max_bad_steps} must be at least 1"
-        )
+    for section, names in _AT_LEAST_ONE.items():
+        for name in names:
+            if config[section][name] < 1:
+                raise ValueError(
+                    f"{section}.{name}={config[section][name]} must be at least 1"
+                )
     sampler = IdentityBalancedSampler(
         dataset.train.pid,
         dataset.train.clothes,
@@ -78,7 +82,7 @@ def train(
         Interruption() as interruption,
         Checkpoints(workdir, config.train.keep) as checkpoints,
     ):
-        state, progress = _start(
+        state, progress = begin(
             config, dataset, model, optimizer, checkpoints, workdir, mesh
         )
         start = int(state.step)
@@ -159,51 +163,6 @@ def train(
                         "same command goes on from there",
                     )
     return state
-
-
-def _start(
-    config,
-    dataset: Dataset,
-    model,
-    optimizer,
-    checkpoints: Checkpoints,
-    workdir: Path,
-    mesh: Mesh,
-) -> tuple[TrainState, dict]:
-    """The newest checkpoint, or a fresh state with the weights the config names."""
-
-    def init() -> TrainState:
-        return init_state(config, model, optimizer)
-
-    if checkpoints.newest_step() is not None:
-        for line in differences_to_resume(config, dataset, workdir):
-            print(f"config differs from the saved run's: {line}")
-        state, progress = checkpoints.resume(jax.eval_shape(init), mesh)
-        print(f"going on from step {int(state.step)} in {workdir}")
-        # Its best may be missing: the run may have been killed just before it.
-        checkpoints.save(state, progress)
-        return state, progress
-    # Before anything is compiled, since it may refuse.
-    loaded = load_pretrained(config.model, jax.eval_shape(init).variables)
-    # It runs once: what the compiler would gain it loses four times over.
-    once = jax.jit(
-        init,
-        out_shardings=replicated(mesh),
-        compiler_options={"xla_backend_optimization_level": "0"},
-    )
-    state = once()
-    ready = jax.device_put(loaded.variables, replicated(mesh))
-    state = state.replace(
-        params=state.params | ready["params"],
-        batch_stats=state.batch_stats | ready["batch_stats"],
-    )
-    lines = [parameter_overview.get_parameter_overview(state.params)]
-    for backbone, source in loaded.sources.items():
-        lines.append(f"{backbone} starts with the weights of {source}")
-        print(lines[-1])
-    if jax.process_index() == 0:
-        (workdir / "parameters.txt").write_text("\n".join(lines) + "\n")
-    return state, _NOTHING_YET
 
 
 def _check_bad_steps(
