@@ -31,6 +31,7 @@ def test_every_device_has_its_share_of_every_micro_batch(n, devices):
 def setup(tmp_path_factory):
     config = tiny.global_branch_config(tmp_path_factory.mktemp("data"))
     config.model.ktm = False
+    config.model.backbone = tiny.ONE_BLOCK
     config.train.update(batch_size=ROWS, accumulate=MICRO_BATCHES)
     config.augment.update(flip=0.5, crop=0.5, erase=0.5)
     rng = np.random.default_rng(0)
@@ -39,7 +40,9 @@ def setup(tmp_path_factory):
         "parsing": np.stack([tiny.person(4 + 2 * (row % 5)) for row in range(ROWS)]),
         "pid": np.arange(ROWS, dtype=np.int32) // 2,
     }
-    return config, make_model(config.model, num_classes=8), batch
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield config, make_model(config.model, num_classes=8), batch
 
 
 def by_hand(config, model, state, batch):

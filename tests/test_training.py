@@ -44,15 +44,16 @@ def scores(workdir):
 
 @pytest.fixture(scope="module")
 def on_one_device(setup, tmp_path_factory):
-    """A run of the whole network: config, dataset, folder, state."""
+    """A run with all modules: config, dataset, folder, state."""
     config = config_for(
         setup[0], epochs=2, steps_per_epoch=5, checkpoint_every=3, keep=3
     )
+    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
     workdir = tmp_path_factory.mktemp("one")
-    state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
-    assert int(state.step) == len(losses(workdir)) == 10 and len(scores(workdir)) == 2
-    assert losses(workdir)[-1] < losses(workdir)[0]
-    return config, setup[1], workdir, state
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
+        yield config, setup[1], workdir, state
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,12 @@ def up_to(step, whole, workdir):
             if int(folder.name) > step:
                 shutil.rmtree(folder)
     assert str(step) in {folder.name for folder in (workdir / "checkpoints").iterdir()}
+
+
+def test_a_run_learns_and_tells_of_each_step(on_one_device):
+    _, _, workdir, state = on_one_device
+    assert int(state.step) == len(losses(workdir)) == 10 and len(scores(workdir)) == 2
+    assert losses(workdir)[-1] < losses(workdir)[0]
 
 
 def test_eight_devices_train_like_one(on_one_device, tmp_path):
