@@ -172,9 +172,11 @@ def make_train_step(
             "batch_stats": batch_stats,
             "opt_state": opt_state,
         }
-        # Squares, as Adam takes them, so that it meets none that overflows.
+        # Squares, as Adam takes them, so that it meets none that overflows. A sum for
+        # each array: one for all is one loop to XLA, which compiles it for minutes.
         checked = jax.tree.leaves((scalars["loss"], grads, batch_stats))
-        good = jnp.isfinite(sum(jnp.sum(jnp.square(x)) for x in checked))
+        sums = jnp.stack([jnp.sum(jnp.square(x)) for x in checked])
+        good = jnp.isfinite(sums).all()
         good &= state.bad_in_a_row < config.train.max_bad_steps
         counts = {
             "bad_steps": state.bad_steps + ~good,
