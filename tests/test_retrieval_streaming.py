@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from retrieval_reference import random_features, random_labels
 
 from mbnet_jax.retrieval import counting, metrics, retrieval_metrics, top_k
+from mbnet_jax.retrieval.sizes import gallery_rows
 
 NUM_QUERIES, NUM_GALLERY, WIDTH = 70, 1000, 24
 
@@ -265,3 +266,14 @@ def test_the_two_ways_of_counting_agree():
     earlier = np.asarray(column)[:, :, None] >= tile_end
     ahead = np.asarray(key)[:, None, :] > np.asarray(found)[:, :, None] - earlier
     np.testing.assert_array_equal(plain, ahead.sum(axis=2))
+
+
+def test_blocks_of_few_sizes_are_filled():
+    """Past one block, an eighth of the largest and of a block per gallery is lost."""
+    sizes = set()
+    for num_gallery in range(1025, 30_000, 7):
+        rows = gallery_rows(num_gallery, 4096, None)
+        sizes.add(rows)
+        blocks = math.ceil(num_gallery / rows)
+        assert rows <= 1024 and blocks * (rows - 128) < num_gallery
+    assert len(sizes) == 4  # from more than half of 1,024 rows on

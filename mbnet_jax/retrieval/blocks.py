@@ -19,15 +19,13 @@ from mbnet_jax.retrieval.features import (
     Piece,
     blocks_of,
     check_norms,
+    copy_rows,
+    file_mapping,
     pieces_of,
     take_rows,
 )
-from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
-
-# Most rows of a block, and most bytes of a gallery block: memory that is freed and
-# taken again in pieces of this size stays with the process.
-QUERY_ROWS, GALLERY_ROWS, GALLERY_BYTES = 512, 2048, 8 << 20
-LEAST_ROWS = 64
+from mbnet_jax.retrieval.placing import SHARDED, WHOLE, aligned, is_aligned, put
+from mbnet_jax.retrieval.sizes import gallery_rows, query_rows
 
 # Gallery blocks of up to this many bytes stay on each accelerator. In a CPU's memory
 # a copy of what is there already would gain nothing.
@@ -50,30 +48,12 @@ class GalleryBlock(NamedTuple):
 
     rows_nGxD: jax.Array
     norm_nG: jax.Array  # float32, L2
-    start_n: jax.Array  # int32, as the next two
-    fresh_n: jax.Array
-    stop_n: jax.Array
+    own_nx3: jax.Array  # int32: start, fresh, stop
 
-
-def power_of_two(number: int, least: int = 1) -> int:
-    """The least power of two that is not below `number` and `least`.
-
-    Few sizes mean few compilations.
-    """
-    return max(least, 1 << (max(number, 1) - 1).bit_length())
-
-
-def query_rows(num_queries: int, most: int | None) -> int:
-    """Rows of a query block."""
-    return min(power_of_two(num_queries, 8), power_of_two(most or QUERY_ROWS, 8))
-
-
-def gallery_rows(num_gallery: int, width: int, most: int | None) -> int:
-    """Rows of a gallery block; not a function of the number of devices."""
-    if most is None:
-        fitting = GALLERY_BYTES // (4 * width)
-        most = min(GALLERY_ROWS, 1 << max(fitting.bit_length() - 1, 0))
-    return min(power_of_two(num_gallery, LEAST_ROWS), power_of_two(most, LEAST_ROWS))
+    @property
+    def start_n(self) -> jax.Array:
+        """Gallery index of the first row."""
+        return self.own_nx3[:, 0]
 
 
 class Gallery:
@@ -108,6 +88,10 @@ class Gallery:
         per_device = len(self._placed) * self.block_rows * self.width
         stays = not _on_cpu(mesh) and per_device * dtype.itemsize <= RESIDENT_BYTES
         self._resident: dict[int, GalleryBlock] | None = {} if stays else None
+        # Rows are copied to these, by lane and turn. Memory taken anew for each block
+        # would cost more than the copying.
+        self._buffers: dict[tuple[int, int], np.ndarray] = {}
+        self._turn, self._under_way = 0, None
 
     def _deal(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
         """Gives blocks to devices, step by step; rows on a device remain there."""
@@ -128,7 +112,10 @@ class Gallery:
         ]
 
     def load(self, step: int) -> GalleryBlock:
-        """The blocks of a step, on their devices."""
+        """The blocks of a step, on their devices.
+
+        `follow` is to get what is made of them, before the next are loaded.
+        """
         if self._resident is not None and step in self._resident:
             return self._resident[step]
         sharding = NamedSharding(self.mesh, SHARDED)
@@ -136,38 +123,51 @@ class Gallery:
             (len(self._placed[step]) * self.block_rows, self.width),
             sharding,
             [
-                self._read(piece, own, device)
-                for (piece, own), device in zip(
-                    self._placed[step], self.mesh.devices, strict=True
-                )
+                self._read(lane, *self._placed[step][lane])
+                for lane, device in enumerate(self.mesh.devices)
                 if device.process_index == jax.process_index()
             ],
         )
         if step not in self._known:
-            own = (put(column, self.mesh, SHARDED) for column in self.own[step].T)
-            self._known[step] = (norms(rows), *own)
+            self._known[step] = norms(rows), put(self.own[step], self.mesh, SHARDED)
         block = GalleryBlock(_cast(rows, self._dtype), *self._known[step])
         if self._resident is not None:
             self._resident[step] = block
         return block
 
-    def _read(self, piece: Piece | None, own: tuple, device: jax.Device) -> jax.Array:
+    def _read(self, lane: int, piece: Piece | None, own: tuple) -> jax.Array:
         """One block [G, D] on its device, padded with zeros, in float32."""
         first, _, stop = own
         size = self.block_rows
         if piece is None:
-            rows = np.zeros((size, self.width), np.float32)
+            rows = np.zeros((0, self.width), np.float32)
         elif piece.data is None:
             raise ValueError(
                 "the mesh lacks the devices of another process that hold a part of "
                 "the gallery; give a mesh of all devices"
             )
         else:
-            rows = piece.read(first, min(first + size, stop))
-            rows = rows.astype(np.float32, copy=False)
-            if len(rows) < size:
-                rows = np.pad(rows, ((0, size - len(rows)), (0, 0)))
-        return jax.device_put(rows, device, may_alias=True)
+            rows = piece.rows(first, min(first + size, stop))
+        if isinstance(rows, jax.Array):
+            rows = jnp.pad(rows.astype(np.float32), ((0, size - len(rows)), (0, 0)))
+        elif len(rows) < size or not is_aligned(rows) or file_mapping(rows) is not None:
+            into = self._buffers.get((lane, self._turn))
+            if into is None:
+                into = self._buffers[lane, self._turn] = aligned((size, self.width))
+            copy_rows(rows, into)
+            rows = into
+        return jax.device_put(rows, self.mesh.devices[lane], may_alias=True)
+
+    def follow(self, result: jax.Array) -> None:
+        """Takes what was made of the last block, and waits for that of the one before.
+
+        So the host is one step ahead of the devices, and not more: each step that is
+        under way holds a gallery block.
+        """
+        if self._under_way is not None:
+            self._under_way.block_until_ready()
+        self._under_way = result
+        self._turn = 1 - self._turn
 
     def check(self) -> None:
         """Refuses rows that cannot be compared, among those of the steps loaded.

@@ -100,6 +100,7 @@ def _read_out(key_BxG, gallery: GalleryBlock, entries_1x3xE, found_BxS, count_Bx
     """
     row_E, slot_E, index_E = entries_1x3xE[0]
     lane_L = jnp.arange(TILE)
+    key_BxTxL = key_BxG.reshape(len(key_BxG), -1, TILE)
 
     def chunk(number, taken):
         found_BxS, count_BxM = taken
@@ -108,7 +109,7 @@ def _read_out(key_BxG, gallery: GalleryBlock, entries_1x3xE, found_BxS, count_Bx
             for part in (row_E, slot_E, index_E)
         )
         column = index - gallery.start_n
-        tile_CxL = key_BxG.at[row, column // TILE * TILE + lane_L].get(mode="clip")
+        tile_CxL = key_BxTxL.at[row[:, 0], column[:, 0] // TILE].get(mode="clip")
         place = column % TILE
         key_C = jnp.take_along_axis(tile_CxL, place, axis=1)
         tied_CxL = (tile_CxL == key_C) & (lane_L < place)

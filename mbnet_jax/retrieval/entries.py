@@ -4,46 +4,54 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.retrieval.blocks import power_of_two
 from mbnet_jax.retrieval.placing import SHARDED, put
+from mbnet_jax.retrieval.sizes import power_of_two
 
-CHUNK = 256  # entries read out at a time
+CHUNK = 1024  # entries read out at a time
 
 
 class EntryTable:
-    """The gallery items that a block of B queries asks for, by gallery index."""
+    """The gallery items that a block of B queries asks for, by gallery block."""
 
-    def __init__(self, index_BxS: np.ndarray):
-        """Takes each query's gallery indices, -1 where a slot is empty."""
+    def __init__(self, index_BxS: np.ndarray, own: list[np.ndarray]):
+        """Takes each query's gallery indices, -1 where a slot is empty.
+
+        `own` are the bounds of the gallery's blocks, int [n, 3] a step.
+        """
         self.shape = index_BxS.shape
+        self._num_devices = len(own[0])
         row, slot = np.nonzero(index_BxS >= 0)
         index = index_BxS[row, slot]
-        order = np.argsort(index, kind="stable")
+        _, fresh, stop = np.concatenate(own).T
+        ascending = np.lexsort((stop, fresh))  # an empty block before its like
+        place = np.searchsorted(fresh[ascending], index, side="right") - 1
+        block = ascending[place].astype(np.min_scalar_type(len(fresh)))
+        order = np.argsort(block, kind="stable")
         self._entries = np.stack([row, slot, index])[:, order].astype(np.int32)
+        self._counts = np.bincount(block, minlength=len(fresh))
+        self._stops = np.cumsum(self._counts)
 
-    def counts(self, own_nx3: np.ndarray) -> np.ndarray:
-        """How many entries each device's block has, given its bounds, int [n]."""
-        first, stop = self._places(own_nx3)
-        return stop - first
+    def asked(self, step: int) -> bool:
+        """Whether any device's block of a step has entries."""
+        return self._counts[self._blocks(step)].any()
 
-    def capacity(self, bounds: list[np.ndarray]) -> int:
-        """Entries that are enough for each device's block in any of the steps."""
-        most = max(self.counts(own_nx3).max() for own_nx3 in bounds)
-        return power_of_two(int(most), CHUNK)
+    def capacity(self) -> int:
+        """Entries that are enough for any block."""
+        return power_of_two(int(self._counts.max()), CHUNK)
 
-    def _places(self, own_nx3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        _, fresh, stop = own_nx3.T
-        index = self._entries[2]
-        return np.searchsorted(index, fresh), np.searchsorted(index, stop)
+    def _blocks(self, step: int) -> slice:
+        return slice(step * self._num_devices, (step + 1) * self._num_devices)
 
-    def of(self, own_nx3: np.ndarray, mesh: Mesh, capacity: int) -> jax.Array:
+    def of(self, step: int, mesh: Mesh, capacity: int) -> jax.Array:
         """What is to be read out of each device's block, int32 [n, 3, capacity].
 
         Rows are the query's place in its block (past the end in padding), the item's
         slot, and its gallery index.
         """
-        entries_nx3xE = np.zeros((len(own_nx3), 3, capacity), np.int32)
+        entries_nx3xE = np.zeros((self._num_devices, 3, capacity), np.int32)
         entries_nx3xE[:, 0] = self.shape[0]
-        for lane, (first, stop) in enumerate(zip(*self._places(own_nx3), strict=True)):
-            entries_nx3xE[lane, :, : stop - first] = self._entries[:, first:stop]
+        own = self._blocks(step)
+        parts = zip(self._counts[own], self._stops[own], strict=True)
+        for lane, (count, stop) in enumerate(parts):
+            entries_nx3xE[lane, :, :count] = self._entries[:, stop - count : stop]
         return put(entries_nx3xE, mesh, SHARDED)

@@ -24,21 +24,22 @@ class Piece(NamedTuple):
     data: Features | None  # None: held by another process
     device: jax.Device | None  # None: in the host's memory
 
-    def read(self, first: int, stop: int) -> Features:
-        """The features' rows `first` to `stop`, as they are; a jax.Array if on an
-        accelerator.
-        """
+    def rows(self, first: int, stop: int) -> Features:
+        """The features' rows `first` to `stop`, where they are."""
         first, stop = first - self.start, stop - self.start
         if isinstance(self.data, jax.Array):
             return lax.dynamic_slice_in_dim(self.data, first, stop - first)
-        rows = self.data[first:stop]
-        mapping = _file_mapping(rows)
-        if mapping is None:
-            return rows
-        rows = np.array(rows)
+        return self.data[first:stop]
+
+
+def copy_rows(rows: np.ndarray, into: np.ndarray) -> None:
+    """Copies rows [n, D] to the first n of [size, D]; the others become zeros."""
+    into[: len(rows)] = rows
+    into[len(rows) :] = 0
+    mapping = file_mapping(rows)
+    if mapping is not None:
         # Pages once read would count as this process's memory for good.
         mapping.madvise(mmap.MADV_DONTNEED)
-        return rows
 
 
 def check_features(name: str, features: Features) -> Features:
@@ -158,7 +159,7 @@ def take_rows(
     return rows
 
 
-def _file_mapping(rows: np.ndarray) -> mmap.mmap | None:
+def file_mapping(rows: np.ndarray) -> mmap.mmap | None:
     """The file mapping that the rows are a view of, if it can be read again."""
     base, memmap = rows, None
     while isinstance(base, np.ndarray):

@@ -17,7 +17,7 @@ from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
 from mbnet_jax.retrieval.entries import EntryTable
 from mbnet_jax.retrieval.features import Features, check_metric, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
-from mbnet_jax.retrieval.placing import WHOLE, Behind, all_devices, filled, put
+from mbnet_jax.retrieval.placing import WHOLE, all_devices, filled, put
 from mbnet_jax.retrieval.reranking import Reranking
 from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
 from mbnet_jax.retrieval.similarity import check_dtype
@@ -143,26 +143,25 @@ class _Ranking:
         match, junk, most = (
             put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
         )
-        table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
-        self._capacity = max(self._capacity, table.capacity(gallery.own))
+        table = EntryTable(np.hstack([match_BxM, junk_BxJ]), gallery.own)
+        self._capacity = max(self._capacity, table.capacity())
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
         shape = size, gallery.block_rows
         rescaling = Rescaling(self._reranking, chosen, shape, gallery.mesh)
         kept = {}
-        behind = Behind()
         for step, own in enumerate(gallery.own):
-            if not table.counts(own).any():
+            if not table.asked(step):
                 continue
             block = gallery.load(step)
-            entries = table.of(own, gallery.mesh, self._capacity)
+            entries = table.of(step, gallery.mesh, self._capacity)
             keys, found, count = run.product_and_find(
                 query, block, *rescaling.of(own), entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
                 kept[step] = keys, block._replace(rows_nGxD=None)
-            behind.follow(found)
+            gallery.follow(found)
         found = run.merge(found)
         for step, own in enumerate(gallery.own):
             if step in kept:
@@ -173,7 +172,7 @@ class _Ranking:
                 count = run.product_and_count(
                     query, block, *rescaled, found, match, most, count
                 )
-            behind.follow(count)
+            gallery.follow(count)
         gallery.check()
         most_junk = int(self._junk.counts[chosen].max())
         ranks = run.ranks(count, found, match, junk, most_junk)

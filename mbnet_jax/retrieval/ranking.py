@@ -16,7 +16,6 @@ from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
 from mbnet_jax.retrieval.placing import (
     SHARDED,
     WHOLE,
-    Behind,
     all_devices,
     filled,
     put,
@@ -161,10 +160,9 @@ def nearest(
         best = _nothing(mesh, size, k)
         shape = size, steps.block_rows
         rescaling = Rescaling(reranking, chosen, shape, mesh)
-        behind = Behind()
         for step, own in enumerate(steps.own):
             best = better(block, steps.load(step), *rescaling.of(own), junk_BxJ, best)
-            behind.follow(best.lowest)
+            steps.follow(best.lowest)
         steps.check()
         parts.append(_merged(best, len(chosen), k, mesh))
     return Nearest(*map(np.concatenate, zip(*parts, strict=True)))

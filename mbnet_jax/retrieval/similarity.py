@@ -58,7 +58,8 @@ def block_values(
     # -0 would not tie with 0 where order is decided by bits.
     value_BxG = jnp.where(value_BxG == 0, 0.0, value_BxG)
     index_G = gallery.start_n + jnp.arange(len(norm_G))
-    own_G = (index_G >= gallery.fresh_n) & (index_G < gallery.stop_n)
+    _, fresh, stop = gallery.own_nx3[0]
+    own_G = (index_G >= fresh) & (index_G < stop)
     return jnp.where(own_G, value_BxG, -jnp.inf)
 
 
