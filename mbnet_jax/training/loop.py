@@ -30,7 +30,7 @@ from mbnet_jax.training.step import TrainState, make_model, make_train_step
 
 # Fields that schedule; 0 would mean never, or nothing kept.
 _AT_LEAST_ONE = {
-    "train": ("epochs", "log_every", "checkpoint_every", "keep", "max_bad_steps"),
+    "train": ("log_every", "checkpoint_every", "keep", "max_bad_steps"),
     "eval": ("every_epochs",),
 }
 
