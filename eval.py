@@ -9,6 +9,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from mbnet_jax.cli import run
+from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
@@ -27,7 +28,7 @@ def main(config: ConfigDict, workdir: Path) -> None:
         which = int(which)
     for line in differences(config, workdir):
         print(f"config differs from the saved run's: {line}")
-    dataset = load_dataset(config, training=False)
+    dataset = first_process_first(lambda: load_dataset(config, training=False))
     evaluate_run(config, dataset, workdir, make_mesh(), which)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.cli import run
+from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
+from mbnet_jax.files import check_writable
 from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import BEST
@@ -18,7 +20,8 @@ from mbnet_jax.training.loop import train
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Trains, or goes on training, in `workdir`."""
-    dataset = load_dataset(config)
+    check_writable(workdir, "give another --workdir, or make room")
+    dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
     for note in usable_protocols(config.data.name, dataset.test)[1]:
         print(f"note: {note}")

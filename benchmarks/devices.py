@@ -1,12 +1,19 @@
-"""What devices can do at best, and what a process has used."""
+"""What devices can do at best, and what a process has used.
 
+python -m benchmarks.devices tells which machine this is.
+"""
+
+import platform
+import resource
+import subprocess
+import sys
 import time
+from datetime import date
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from benchmarks.retrieval import peak as process_peak
 
 # Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
 # A float32 product runs as bfloat16 on a TPU and as TF32 from Ampere on, unless a
@@ -28,6 +35,24 @@ PEAKS = {
     "Tesla T4": (None, 8.1),
     "Tesla V100": (None, 15.7),
 }
+
+
+def about_this_machine() -> str:
+    """Date, device and version."""
+    return (
+        f"{date.today()}, {platform.processor() or platform.machine()}, "
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
+    )
+
+
+def run_alone(module: str, *arguments: str) -> str:
+    """The last line that the module prints, run by a process of its own.
+
+    Whoever calls this has touched no device: a TPU serves one process at a time.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return ran.stdout.splitlines()[-1]
 
 
 def published_peak(kind: str, dtype: str) -> float | None:
@@ -62,7 +87,28 @@ def peak_of_devices(dtype: str) -> float | None:
     return None if peak is None else peak * len(devices)
 
 
-def memory() -> int:
+def device_memory() -> int:
     """Peak bytes so far: of the first device, or on a CPU of this process."""
     stats = jax.devices()[0].memory_stats() or {}
-    return stats.get("peak_bytes_in_use") or process_peak()
+    return stats.get("peak_bytes_in_use") or peak_memory()
+
+
+def forget_peak() -> int:
+    """Starts a new peak of this process's memory; what it uses now, in bytes."""
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5")
+    return peak_memory()
+
+
+def peak_memory() -> int:
+    """The greatest memory of this process so far, file pages included, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    print(about_this_machine())

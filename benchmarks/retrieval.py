@@ -1,6 +1,6 @@
 """Times the retrieval metrics against the bare product of the same features.
 
-python benchmarks/retrieval.py [--cases ltcc market ...] [--repeats 7]
+python -m benchmarks.retrieval [--cases ltcc market ...] [--repeats 7]
 
 Each case runs in a process of its own, so that its peak of memory is its own, on
 random features and on labels with as many people and cameras as the dataset has.
@@ -10,14 +10,10 @@ Times are medians, taken in turns with those that they are compared with.
 import argparse
 import functools
 import json
-import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +21,7 @@ import jax
 import numpy as np
 from jax import lax
 
+from benchmarks.devices import forget_peak, peak_memory, run_alone
 from mbnet_jax.retrieval import Labels, rerank, retrieval_metrics, top_k
 
 
@@ -51,6 +48,7 @@ CASES = {
     "msmt17": Case(11659, 82161, 2048, 3060, 15, compared=False),
     "million": Case(1000, 1_000_000, 512, 50_000, 6, mapped=True, compared=False),
 }
+DENSE, WIDTH = (500, 3000), 2048  # a size that the dense original can hold
 HEADER = (
     "| case | queries x gallery x width | NumPy: metrics | product | ratio "
     "| JAX: metrics | product | ratio | product, argsort | compile | memory |"
@@ -67,17 +65,19 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(CASES[arguments.one], arguments.repeats)))
         return
-    print(
-        f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
-    )
+    print(run_alone("benchmarks.devices"))
     print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.cases:
-        command = [sys.executable, __file__, "--one", name]
-        command += ["--repeats", str(arguments.repeats)]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
+        found = run_alone(
+            "benchmarks.retrieval", "--one", name, "--repeats", str(arguments.repeats)
+        )
+        print(row(name, json.loads(found)), flush=True)
     print(f"\nbfloat16: cosines differ by up to {bfloat16_error():.1e}")
+    sparse, dense, error = reranking_times()
+    print(
+        f"re-ranking {DENSE[0]:,} + {DENSE[1]:,} x {WIDTH:,}: {sparse:.1f} s, plain "
+        f"dense NumPy {dense:.1f} s; distances differ by up to {error:.0e}"
+    )
 
 
 def row(name: str, found: dict) -> str:
@@ -121,7 +121,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
         before = forget_peak()
         first = timed(evaluate)
         competitors = {"metrics": evaluate}
-        found = {"memory": peak() - before}
+        found = {"memory": peak_memory() - before}
         if case.compared:
             competitors |= rivals(case, query, labels[0], gallery, labels[1])
         times = {name: [] for name in competitors}
@@ -219,28 +219,42 @@ def bfloat16_error() -> float:
     return float(np.abs(exact - rough).max())
 
 
+def reranking_times() -> tuple[float, float, float]:
+    """Seconds of the sparse and of the dense algorithm, and their greatest difference.
+
+    The features are of as many clusters as a dataset would have people.
+    """
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    import rerank_reference
+
+    rng = np.random.default_rng(0)
+    centre = rng.standard_normal((DENSE[1] // 20, WIDTH), dtype=np.float32)
+    query, gallery = (
+        centre[rng.integers(0, len(centre), rows)]
+        + 3 * rng.standard_normal((rows, WIDTH), dtype=np.float32)
+        for rows in DENSE
+    )
+
+    def sparse() -> tuple[np.ndarray, np.ndarray]:
+        made = rerank(query, gallery)
+        return top_k(query, gallery, 100, reranking=made)
+
+    values, indices = sparse()
+    start = time.perf_counter()
+    rows = np.concatenate([query, gallery]).astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    distances = np.maximum(2 - 2 * rows @ rows.T, 0)
+    expected = rerank_reference.rerank_distances(distances, len(query))
+    dense = time.perf_counter() - start
+    error = np.abs(values + np.take_along_axis(expected, indices, axis=1)).max()
+    return timed(sparse), dense, float(error)
+
+
 def timed(function: Callable) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def forget_peak() -> int:
-    """Starts a new peak of this process's memory; what it uses now, in bytes."""
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """The greatest memory of this process so far, file pages included, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

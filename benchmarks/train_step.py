@@ -17,19 +17,20 @@ import argparse
 import importlib
 import itertools
 import json
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.devices import memory, peak_of_devices
+from benchmarks.devices import (
+    about_this_machine,
+    device_memory,
+    peak_of_devices,
+    run_alone,
+)
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
@@ -77,30 +78,23 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.wait:
-        print(waiting(load_config("synthetic", None, None), arguments.steps))
+        config = load_config("synthetic", arguments.batch_size, arguments.dtype)
+        print(waiting(config, arguments.steps))
         return
     if arguments.one:
         config = load_config(arguments.one, arguments.batch_size, arguments.dtype)
         print(json.dumps(measure(config, arguments.steps)))
         return
-    print(f"{about_this_machine()}\n\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
+    print(run_alone("benchmarks.devices"))
+    print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
     for name in arguments.configs:
-        command = [sys.executable, "-m", "benchmarks.train_step", "--one", name]
-        command += ["--steps", str(arguments.steps)]
+        options = ["--one", name, "--steps", str(arguments.steps)]
         if arguments.batch_size:
-            command += ["--batch_size", str(arguments.batch_size)]
+            options += ["--batch_size", str(arguments.batch_size)]
         if arguments.dtype:
-            command += ["--dtype", arguments.dtype]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        print(row(name, json.loads(ran.stdout.splitlines()[-1])), flush=True)
-
-
-def about_this_machine() -> str:
-    """Date, device and version."""
-    return (
-        f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
-    )
+            options += ["--dtype", arguments.dtype]
+        found = run_alone("benchmarks.train_step", *options)
+        print(row(name, json.loads(found)), flush=True)
 
 
 def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
@@ -137,7 +131,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
     whole, flops = compile_step(config, batch)
     compile_seconds = time.perf_counter() - start
     whole, _ = timed(whole)
-    used = memory()
+    used = device_memory()
     given, _ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
     times = alternate({"whole": whole, "given": given}, steps)
     peak = peak_of_devices(config.model.dtype)

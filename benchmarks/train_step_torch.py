@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from benchmarks import train_step as ours
+from benchmarks.devices import about_this_machine
 from mbnet_jax.preprocessing.views import DEVIATION, MEAN
 
 try:
@@ -141,7 +142,7 @@ def main() -> None:
         for name, taken in times.items()
     }
     print(
-        f"{ours.about_this_machine()}, PyTorch {torch.__version__}"
+        f"{about_this_machine()}, PyTorch {torch.__version__}"
         f"{' compiled' if arguments.compile else ''}\n"
         f"{arguments.height}x{arguments.width}, batch {arguments.batch_size}, "
         f"{arguments.dtype}: ours {speeds['ours']:.2f} images/s, PyTorch "

@@ -27,6 +27,8 @@ def get_config() -> ConfigDict:
     c.data.validation_fraction = 0.1  # of training identities, if held out
     c.data.threads = 8  # of the host, for reading and decoding images
     c.data.prefetch = 4  # batches that are ready before they are asked for
+    # Images that cannot be read in training before it stops; others stand in for them.
+    c.data.max_bad_images = 10
 
     c.augment = ConfigDict()
     c.augment.flip = 0.5  # probability, as the next two
@@ -74,6 +76,9 @@ def get_config() -> ConfigDict:
     c.train = ConfigDict()
     c.train.batch_size = 64  # over all devices; a multiple of images_per_identity
     c.train.images_per_identity = 4
+    # Micro-batches a step, for batches that do not fit; each has whole identities,
+    # and batch norm and losses of its own.
+    c.train.accumulate = 1
     c.train.epochs = 60
     c.train.steps_per_epoch = 0  # 0: training images // batch_size
     c.train.learning_rate = 3.5e-4  # Adam
@@ -85,6 +90,9 @@ def get_config() -> ConfigDict:
     c.train.log_every = 20  # steps
     c.train.checkpoint_every = 200  # steps, beside the one after each evaluation
     c.train.keep = 2  # newest checkpoints kept, beside the best
+    # Steps in a row whose loss or gradient is not finite (none is applied) before
+    # training stops; 1 stops at the first.
+    c.train.max_bad_steps = 10
 
     c.eval = ConfigDict()
     c.eval.every_epochs = 5  # on the validation identities; the last epoch always

@@ -2,6 +2,7 @@
 
 import difflib
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,20 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mbnet_jax import cluster, compilation_cache
+from mbnet_jax.training.interruption import InterruptedTraining
+
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; override a field by --config.train.batch_size=128."
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/<config name> unless given."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0, where several processes are one run."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
 
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
@@ -25,17 +34,28 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             raise app.UsageError(f"unknown argument {argv[1]!r}")
         if _CONFIG.value is None:
             raise app.UsageError("give a config: --config configs/synthetic.py")
-        # Orbax tells of every file at INFO, over the progress bar.
-        logging.set_verbosity(logging.WARNING)
+        # Orbax tells of every file at INFO, over the progress bar, and of a failure,
+        # which it raises too, in hundreds of lines at ERROR.
+        logging.set_verbosity(logging.FATAL)
         try:
             config = _CONFIG.value.copy_and_resolve_references()
         except OSError as error:  # a file that cannot be loaded fails only now
             sys.exit(f"error: {_cause(sys.argv) or error}")
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+        compilation_cache.enable()
         try:
-            main(config, workdir)
-        except (ValueError, OSError) as error:
+            with cluster.joined(
+                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+            ):
+                main(config, workdir)
+        except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
+        except InterruptedTraining as interruption:
+            print(interruption, file=sys.stderr)
+            sys.exit(interruption.exit_code)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
 
     app.run(call, flags_parser=_parse)
 

@@ -1,6 +1,9 @@
 """Files that are there whole or not at all, whenever the program is killed."""
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 PART = ".part"  # the ending of a file that is being written
@@ -9,5 +12,31 @@ PART = ".part"  # the ending of a file that is being written
 def write_whole(path: Path, data: bytes | str) -> None:
     """Writes `data` to a `.part` file beside `path`, and renames that."""
     part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-    part.write_bytes(data.encode() if isinstance(data, str) else data)
+    with naming(path):
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
     os.replace(part, path)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Lets an OSError say which file it is about; that of a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def check_writable(folder: Path, remedy: str) -> None:
+    """Makes `folder`, and tries to write a file there.
+
+    Raises:
+      OSError: saying why nothing can be written, and the remedy.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written to ({error.strerror}); {remedy}"
+        ) from error

@@ -23,9 +23,9 @@ from mbnet_jax.evaluation.protocols import (
 )
 from mbnet_jax.evaluation.table import PAPER, format_table
 from mbnet_jax.figures import RankedItem, draw_ranked_lists
-from mbnet_jax.files import write_whole
+from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.retrieval import ranked_lists
-from mbnet_jax.sharding import check_divisible
+from mbnet_jax.sharding import check_divisible, make_mesh
 from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import load_num_classes
@@ -46,12 +46,15 @@ def evaluate_run(
       FileNotFoundError: if there is no such run or checkpoint.
     """
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
-    model = make_model(config.model, load_num_classes(workdir))
+    folder = workdir / "eval"
+    num_classes = load_num_classes(workdir)
+    check_writable(folder, "make room, or correct its permissions")
+    model = make_model(config.model, num_classes)
     # The optimizer's state has one shape whatever the schedule.
     optimizer = make_optimizer(config.train, steps_per_epoch=1)
     abstract = jax.eval_shape(lambda: init_state(config, model, optimizer))
-    checkpoints = Checkpoints(workdir, create=False)
-    state, _ = checkpoints.restore(which, abstract, mesh)
+    with Checkpoints(workdir, create=False) as checkpoints:
+        state, _ = checkpoints.restore(which, abstract, mesh)
 
     protocols, notes = usable_protocols(config.data.name, dataset.test)
     embed = make_embed(config, model, mesh)
@@ -91,8 +94,8 @@ def evaluate_run(
     for number, note in enumerate(notes):
         print(f"{'' if number else chr(10)}note: {note}")
 
-    folder = workdir / "eval"
-    folder.mkdir(exist_ok=True)
+    if jax.process_index():  # all have the results; one writes them
+        return results
     content = {
         "name": config.name,
         "step": step,
@@ -158,6 +161,8 @@ def _draw(
         gallery.split.labels,
         rule=protocol.rule,
         k=min(_NEAREST, len(gallery.split)),
+        # Only one process draws: the others' devices would not answer.
+        mesh=make_mesh(jax.local_devices()),
     )
     names = {id(side): _short_names(side) for side in (shown.split, gallery.split)}
 

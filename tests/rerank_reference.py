@@ -24,8 +24,12 @@ def smallest_gap(distances, cuts=None):
 
 def rerank(query, gallery, k1=20, k2=6, lambda_value=0.3, metric="cosine"):
     """Final distances [Q, G]."""
-    num_queries = len(query)
     raw = squared_distances(query, gallery, metric)
+    return rerank_distances(raw, len(query), k1, k2, lambda_value)
+
+
+def rerank_distances(raw, num_queries, k1=20, k2=6, lambda_value=0.3):
+    """The same from squared distances [N, N]."""
     num_images = len(raw)
     distance = raw / raw.max(axis=1, keepdims=True)
     ranked_by = distance.copy()

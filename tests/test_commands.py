@@ -1,11 +1,10 @@
-"""The two commands as a person runs them: overrides, errors, a kill and a resume."""
+"""The two commands as a person runs them: overrides, errors, a stop and a resume."""
 
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,29 +16,16 @@ ROOT = Path(__file__).parent.parent
 
 def arguments(script: str, data: Path, workdir: Path, *more: str) -> list[str]:
     """The command with every override that makes the run tiny."""
-    config = tiny.tiny_config(data)
-    overrides = [
-        f"--config.{section}.{key}={value!r}".replace("'", '"')
-        if not isinstance(value, str)
-        else f"--config.{section}.{key}={value}"
-        for section in ("views", "model", "train", "eval")
-        for key, value in config[section].items()
-    ]
-    overrides += [
-        f"--config.data.{key}={config.data[key]}"
-        for key in ("root", "height", "width", "validation_fraction", "threads")
-    ]
-    overrides += [
-        f"--config.data.synthetic.{key}={value}"
-        for key, value in config.data.synthetic.items()
-        if key not in ("height", "width")  # they follow data.height and width
-    ]
-    command = [sys.executable, script, "--config", "configs/synthetic.py"]
-    return [*command, *overrides, f"--workdir={workdir}", *more]
+    return tiny.command(script, tiny.tiny_config(data), workdir, *more)
 
 
-# One device, as a laptop has; the compiler's work is then shared with other tests.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+# One device and the cache of compiled programs where it is by itself, as on a laptop.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
+} | {"XDG_CACHE_HOME": os.environ["JAX_COMPILATION_CACHE_DIR"]}
+PROGRAMS = Path(ENVIRONMENT["XDG_CACHE_HOME"], "mbnet_jax", "xla")
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess:
@@ -117,31 +103,36 @@ def test_a_named_checkpoint_is_evaluated(trained):
     assert "Traceback" not in done.stderr
 
 
-def test_killed_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
+def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
     whole, data, output = trained
-    workdir = tmp_path / "killed"
+    workdir = tmp_path / "stopped"
     command = arguments("train.py", data, workdir)
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 120
     while not any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.3)  # into a later step, or the saving of one
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(signal.SIGTERM)  # as a scheduler pre-empts
+    _, error = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, error
+    step, total = re.findall(r"^stopped at step (\d) of (\d), saved in", error, re.M)[0]
+    assert int(step) < int(total) and "Traceback" not in error
     done = run(command)
     assert done.returncode == 0, done.stderr
-    assert "going on from step" in done.stdout
+    assert f"going on from step {step} in" in done.stdout
     assert table(done.stdout) == table(output)
     assert (workdir / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"
     ).read_text()
+    # Three starts, one of them on top of a checkpoint, asked for one program.
+    assert len(list(PROGRAMS.glob("jit_step-*"))) == 1
 
 
 @pytest.mark.parametrize(

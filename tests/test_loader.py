@@ -12,8 +12,9 @@ from mbnet_jax.data.loader import Loader, decode, load_example
 from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
+from mbnet_jax.evaluation.embed import ALL, embed_split
 from mbnet_jax.parsing import ARMS, HEAD, UPPER_CLOTHES
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.sharding import make_mesh, replicated
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)
 DATA = {
@@ -21,6 +22,9 @@ DATA = {
     "width": 32,
     "threads": 2,
     "prefetch": 2,
+    "name": "synthetic",
+    "root": "data",
+    "max_bad_images": 10,
     "parsing_labels": "canonical",
 }
 
@@ -135,6 +139,19 @@ def test_evaluation_sees_every_image_once_then_padding(splits, batch_size):
     assert len(index) == -(-31 // batch_size) * batch_size
     np.testing.assert_array_equal(index[:31], np.arange(31))
     assert (index[31:] == 30).all()
+
+
+@pytest.mark.parametrize("count", [7, 8, 9])
+def test_embeddings_are_of_the_images_without_padding(splits, count):
+    def embed(variables, image, parsing):
+        return {ALL: image.mean((1, 2)) + parsing.mean((1, 2))[:, None]}
+
+    some = splits["train"].subset(np.arange(count))
+    compiled = jax.jit(embed, out_shardings=replicated(make_mesh()))
+    found = embed_split(compiled, {}, some, loader(), batch_size=8)[ALL]
+    examples = [load_example(some, i, ConfigDict(DATA)) for i in range(count)]
+    expected = [e["image"].mean((0, 1)) + e["parsing"].mean() for e in examples]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_decode_resizes_image_and_labels(splits):

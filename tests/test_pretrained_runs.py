@@ -12,7 +12,7 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.models.pretrained import load_pretrained, torch_name
 from mbnet_jax.models.resnet import ResNet
 from mbnet_jax.sharding import make_mesh, replicated
-from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import save_config
@@ -90,8 +90,9 @@ def test_a_new_run_starts_with_the_weights_and_goes_on_with_its_own(
     assert (run / "parameters.txt").read_text().endswith(line)
 
     state = state.replace(params=jax.tree.map(lambda p: p + 1, state.params))
-    Checkpoints(run).save(state, {"best_step": 0, "best_score": 0.0})
-    save_config(config, int(dataset.train.pid.max()) + 1, run)
+    with Checkpoints(run) as checkpoints:
+        checkpoints.save(state, NO_BEST | {"evaluated": 0})
+    save_config(config, dataset, run)
     # A file that is no longer there does not matter to a run that goes on.
     config.model.pretrained = "gone.npz"
     resumed = train(config, dataset, run, mesh)

@@ -13,6 +13,7 @@ from mbnet_jax.retrieval import (
     k_reciprocal,
     neighbours,
     rerank,
+    reranking,
     retrieval_metrics,
     top_k,
 )
@@ -43,11 +44,7 @@ def features(seed, people, k1=20, k2=6, metric="cosine", **_):
 
 def assert_equal_to_the_original(found, query, gallery, metric="cosine", **options):
     """Compares all distances, made up as the documentation defines them."""
-    assert (found.values > 0).all()
-    row = np.repeat(np.arange(len(query)), np.diff(found.indptr))
-    assert (np.diff(row * len(gallery) + found.indices) > 0).all()
-    overlap = np.zeros((len(query), len(gallery)))
-    overlap[row, found.indices] = found.values
+    overlap = found.overlap(np.arange(len(query))).toarray()
     plain = reference.squared_distances(query, gallery, metric)
     plain = plain[: len(query), len(query) :] / found.farthest[:, None]
     distances = (1 - found.lambda_value) * (1 - overlap) + found.lambda_value * plain
@@ -99,19 +96,19 @@ def test_images_that_are_all_the_same():
     query, gallery = (np.ones((n, WIDTH), np.float32) for n in (QUERIES, GALLERY))
     found = rerank(query, gallery, k1=5, metric="euclidean")
     assert (found.farthest == 1).all()
-    assert (found.values > 0).all() and (found.values <= 1 + 1e-6).all()
+    overlap = found.overlap(np.arange(QUERIES)).data
+    assert (overlap > 0).all() and (overlap <= 1 + 1e-6).all()
 
 
 def test_the_size_of_chunks_changes_nothing(monkeypatch):
     query, gallery = features(4, 12)
-    whole = rerank(query, gallery)
+    some = np.arange(QUERIES)[::-2]
+    whole = rerank(query, gallery).overlap(some).toarray()
     monkeypatch.setattr(k_reciprocal, "_IMAGES", 7)
-    monkeypatch.setattr(k_reciprocal, "_TERMS", 10_000)
+    monkeypatch.setattr(reranking, "_TERMS", 10_000)
     monkeypatch.setattr(neighbours, "_PAIRS", 9)
-    cut = rerank(query, gallery)
-    np.testing.assert_array_equal(cut.indptr, whole.indptr)
-    np.testing.assert_array_equal(cut.indices, whole.indices)
-    np.testing.assert_allclose(cut.values, whole.values, rtol=0, atol=1e-6)
+    cut = rerank(query, gallery).overlap(some).toarray()
+    np.testing.assert_allclose(cut, whole, rtol=0, atol=1e-6)
 
 
 def test_features_on_devices():
@@ -152,11 +149,11 @@ def test_metrics_of_re_ranked_lists():
 
 def test_the_original_distance_alone_leaves_the_ranking():
     query, gallery = features(7, 12)
-    reranking = rerank(query, gallery, lambda_value=1)
+    plain = rerank(query, gallery, lambda_value=1)
     similarities, _ = top_k(query, gallery, GALLERY)
-    values, indices = top_k(query, gallery, GALLERY, reranking=reranking)
+    values, indices = top_k(query, gallery, GALLERY, reranking=plain)
     np.testing.assert_allclose(
-        values, (similarities - 1) * 2 / reranking.farthest[:, None], atol=1e-6
+        values, (similarities - 1) * 2 / plain.farthest[:, None], atol=1e-6
     )
     unit_query, unit_gallery = (
         rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (query, gallery)
@@ -168,16 +165,24 @@ def test_the_original_distance_alone_leaves_the_ranking():
     )
 
 
+def test_a_re_ranking_of_other_features_is_refused():
+    query, gallery = features(7, 12)
+    made = rerank(query, gallery)
+    with pytest.raises(ValueError, match=r"reranking is of .* make it of the same"):
+        top_k(query, gallery[1:], 3, reranking=made)
+
+
 def test_memory_is_far_below_an_entry_for_each_pair_of_images():
     rng = np.random.default_rng(8)
     query, gallery = (clustered(rng, size, 300) for size in (1000, 5000))
     tracemalloc.start()
     try:
-        reranking = rerank(query, gallery)
+        made = rerank(query, gallery)
+        overlap = made.overlap(np.arange(0, 1000, 2))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(reranking.values) > 10 * len(query)
+    assert overlap.nnz > 10 * overlap.shape[0]
     assert peak < 6000**2  # one byte a pair
 
 
@@ -206,14 +211,14 @@ def test_options_out_of_range(options, message):
 
 
 def test_features_that_are_no_features():
-    rows = np.ones((10, WIDTH), np.float32)
+    query, gallery = features(0, 12)
     with pytest.raises(ValueError, match="gallery must be"):
-        rerank(rows, rows[:0])
+        rerank(query, gallery[:0])
     with pytest.raises(ValueError, match="differ in width: 16 and 15"):
-        rerank(rows, rows[:, 1:])
-    bad = rows.copy()
-    bad[3, 2] = np.nan
-    with pytest.raises(ValueError, match="gallery row 3 "):
-        rerank(rows, bad, k1=5)
-    with pytest.raises(ValueError, match="query row 3 "):
-        rerank(bad, rows, k1=5)
+        rerank(query, gallery[:, 1:])
+    for name, rows in (("query", query), ("gallery", gallery)):
+        whole = rows[3, 2]
+        rows[3, 2] = np.nan
+        with pytest.raises(ValueError, match=f"{name} row 3 "):
+            rerank(query, gallery)
+        rows[3, 2] = whole

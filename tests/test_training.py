@@ -1,15 +1,22 @@
 """Training as a whole, on a tiny dataset: the same on any devices, resumable."""
 
 import json
+import re
 import shutil
+import signal
+import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import tiny
+from processes import run_two
 
 from mbnet_jax.data import load_dataset
+from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
+from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.loop import train
 
 
@@ -30,49 +37,169 @@ def losses(workdir):
     return [line["loss"] for line in lines if "loss" in line]
 
 
-def test_one_and_eight_devices_give_the_same_loss_curve(setup, tmp_path):
-    config, dataset = setup
-    config = config_for(config, epochs=1, steps_per_epoch=20, checkpoint_every=100)
-    curves = []
-    for count in (1, 8):
-        workdir = tmp_path / str(count)
-        train(config, dataset, workdir, make_mesh(jax.devices()[:count]))
-        curves.append(losses(workdir))
-    assert len(curves[0]) == 20
-    np.testing.assert_allclose(*curves, rtol=1e-4)
-    assert curves[0][-1] != curves[0][0]
+def scores(workdir):
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [line["validation/mAP"] for line in lines if "validation/mAP" in line]
 
 
-def test_a_resumed_run_ends_bit_equal_to_one_never_stopped(setup, tmp_path):
-    config, dataset = setup
+@pytest.fixture(scope="module")
+def on_one_device(setup, tmp_path_factory):
+    """A run with all modules: config, dataset, folder, state."""
+    config = config_for(
+        setup[0], epochs=2, steps_per_epoch=5, checkpoint_every=3, keep=3
+    )
+    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    workdir = tmp_path_factory.mktemp("one")
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
+        yield config, setup[1], workdir, state
+
+
+@pytest.fixture(scope="module")
+def on_eight_devices(setup, tmp_path_factory):
+    """A run of the global branch: config, dataset, folder, state, test results."""
+    config = tiny.global_branch_config(setup[0].data.root)
+    dataset, workdir = load_dataset(config), tmp_path_factory.mktemp("eight")
+    state = train(config, dataset, workdir, make_mesh())
+    results = evaluate_run(config, dataset, workdir, make_mesh(), "best")
+    assert int(state.step) == len(losses(workdir)) == 8 and len(scores(workdir)) == 1
+    return config, dataset, workdir, state, results
+
+
+# Of an mAP: images at all but equal distances may swap their ranks.
+SWAPPED = 0.01
+
+
+def assert_alike(workdir, other):
+    """The same curve and scores, but for the order of sums."""
+    np.testing.assert_allclose(losses(workdir), losses(other), rtol=1e-4)
+    assert losses(workdir) != losses(other)
+    assert scores(workdir) == pytest.approx(scores(other), abs=SWAPPED)
+
+
+def up_to(step, whole, workdir):
+    """Copies a run, as if killed with `step` as its newest checkpoint."""
+    shutil.copytree(whole, workdir)
+    for kind in ("checkpoints", "best"):
+        for folder in (workdir / kind).iterdir():
+            if int(folder.name) > step:
+                shutil.rmtree(folder)
+    assert str(step) in {folder.name for folder in (workdir / "checkpoints").iterdir()}
+
+
+def test_a_run_learns_and_tells_of_each_step(on_one_device):
+    _, _, workdir, state = on_one_device
+    assert int(state.step) == len(losses(workdir)) == 10 and len(scores(workdir)) == 2
+    assert losses(workdir)[-1] < losses(workdir)[0]
+
+
+def test_eight_devices_train_like_one(on_one_device, tmp_path):
+    config, dataset, whole, _ = on_one_device
+    train(config, dataset, tmp_path, make_mesh())
+    assert_alike(tmp_path, whole)
+
+
+@pytest.mark.parametrize(("step", "count"), [(2, 1), (6, 2)])
+def test_a_run_goes_on_on_another_number_of_devices(
+    on_eight_devices, tmp_path, step, count
+):
+    config, dataset, whole, _, _ = on_eight_devices
+    up_to(step, whole, tmp_path / "run")
+    train(config, dataset, tmp_path / "run", make_mesh(jax.devices()[:count]))
+    assert_alike(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_any_number_of_devices_restores_the_same_bits(on_eight_devices, count):
+    _, _, whole, final, _ = on_eight_devices
+    mesh = make_mesh(jax.devices()[:count])
+    restored, _ = Checkpoints(whole, create=False).restore(8, final, mesh)
+    assert restored.step.sharding.device_set == set(mesh.devices.flat)
+    jax.tree.map(np.testing.assert_array_equal, final, restored)
+
+
+def test_two_processes_train_like_one_though_one_is_preempted(
+    on_eight_devices, tmp_path
+):
+    """Two devices in each, on images that no process has prepared yet."""
+    config, _, whole, _, expected = on_eight_devices
+    config = config.copy_and_resolve_references()
+    data, workdir = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
+    config.data.root = str(data)
+    command = tiny.command("train.py", config, workdir)
+
+    def preempt_the_second(processes):
+        while not (workdir / "metrics.jsonl").is_file() or not losses(workdir):
+            assert all(process.poll() is None for process in processes)
+            time.sleep(0.01)
+        processes[1].send_signal(signal.SIGTERM)
+
+    found = run_two(command, slurm=True, devices=2, meanwhile=preempt_the_second)
+    for process in found:  # both stop, and after the same step
+        assert process.returncode == 128 + signal.SIGTERM, process.stderr
+    stopped = [re.search(r"stopped at step (\d) of 8", p.stderr)[1] for p in found]
+    assert stopped[0] == stopped[1]
+
+    found = run_two(command, slurm=True, devices=2)
+    assert f"going on from step {stopped[0]} in" in found[0].stdout
+    for process in found:
+        assert process.returncode == 0, process.stderr
+    assert "joining 2 processes" in found[1].stderr
+    # Only process 0 tells of the run.
+    assert "clothes-changing" in found[0].stdout and "64/64" in found[0].stderr
+    assert "wrote" not in found[1].stdout and "image/s" not in found[1].stderr
+
+    assert_alike(workdir, whole)
+    assert len(list((workdir / "events").iterdir())) == 2  # one of each start
+    results = json.loads((workdir / "eval" / "metrics.json").read_text())["results"]
+    for protocol, values in expected.items():
+        for name, measures in values.items():
+            found_map = results[protocol][name]["mAP"]
+            assert found_map == pytest.approx(measures["mAP"], abs=SWAPPED)
+
+
+def test_a_resumed_run_ends_bit_equal_to_one_never_stopped(on_one_device, tmp_path):
+    config, dataset, whole, expected = on_one_device
+    up_to(6, whole, tmp_path / "run")
     mesh = make_mesh(jax.devices()[:1])
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    expected = train(config, dataset, whole, mesh)
-    assert int(expected.step) == 4
-
-    shutil.copytree(whole, stopped)
-    for step in ("4",):  # as if killed after step 3: its newest checkpoint
-        shutil.rmtree(stopped / "checkpoints" / step)
-    assert [p.name for p in (stopped / "checkpoints").iterdir()] == ["3"]
-    resumed = train(config, dataset, stopped, mesh)
+    resumed = train(config, dataset, tmp_path / "run", mesh)
     jax.tree.map(np.testing.assert_array_equal, expected, resumed)
-    assert (stopped / "metrics.jsonl").read_text() == (
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"
     ).read_text()
 
 
-def test_another_architecture_is_refused_with_the_difference(setup, tmp_path):
-    config, dataset = setup
-    mesh = make_mesh(jax.devices()[:1])
-    config = config_for(config, epochs=1, steps_per_epoch=1)
-    train(config, dataset, tmp_path, mesh)
+def test_another_architecture_is_refused_with_the_difference(on_one_device):
+    config, dataset, workdir, _ = on_one_device
     other = config.copy_and_resolve_references()
     other.model.width = 8
     with pytest.raises(ValueError, match=r"model\.width: 4 -> 8"):
-        train(other, dataset, tmp_path, mesh)
+        train(other, dataset, workdir, make_mesh(jax.devices()[:1]))
 
 
 def test_a_batch_that_does_not_divide_is_refused(setup, tmp_path):
     config, dataset = setup
-    with pytest.raises(ValueError, match=r"train\.batch_size=12 .* 8 devices"):
-        train(config_for(config, batch_size=12), dataset, tmp_path, make_mesh())
+    for fields, message in (
+        ({"batch_size": 12}, r"train\.batch_size=12 must be a multiple of the 8 dev"),
+        ({"accumulate": 0}, r"train\.accumulate=0 must be at least 1"),
+        # Micro-batches of 2 2/3 identities, of one, and of half a row a device.
+        ({"batch_size": 16, "accumulate": 3}, r"_size=16 .*accumulate=3 .*identity=2"),
+        ({"batch_size": 16, "accumulate": 8}, r"_size=16 .*accumulate=8 .*identity=2"),
+        ({"accumulate": 2}, r"train\.batch_size/train\.accumulate=8/2=4 .* 8 devices"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(config_for(config, **fields), dataset, tmp_path, make_mesh())
+
+
+@pytest.mark.parametrize(
+    "field", ["train.keep", "train.checkpoint_every", "train.max_bad_steps"]
+)
+def test_a_schedule_of_never_is_refused(setup, tmp_path, field):
+    config = setup[0].copy_and_resolve_references()
+    config.update_from_flattened_dict({field: 0})
+    with pytest.raises(ValueError, match=f"^{field}=0 must be at least 1$"):
+        train(config, setup[1], tmp_path, make_mesh())
+    assert not any(tmp_path.iterdir())

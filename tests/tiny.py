@@ -1,6 +1,8 @@
 """A dataset and a config so small that a test can train on them."""
 
 import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,10 @@ from PIL import Image
 
 from configs import synthetic
 from mbnet_jax import parsing as labels
+from mbnet_jax.models import resnet
 
 HEIGHT, WIDTH = 64, 32
+ONE_BLOCK = "one block"  # a backbone that compiles in a third of resnet10's time
 
 
 def tiny_config(root: Path) -> ConfigDict:
@@ -40,6 +44,55 @@ def tiny_config(root: Path) -> ConfigDict:
     c.eval.every_epochs = 1
     c.eval.figure_queries = 2
     return c.copy_and_resolve_references()
+
+
+def global_branch_config(root: Path) -> ConfigDict:
+    """The tiny config with the global branch alone, which is soon compiled."""
+    c = tiny_config(root)
+    c.model.branches = ("global",)
+    c.train.epochs = c.eval.every_epochs = 4
+    c.train.checkpoint_every = 2
+    c.train.keep = 4
+    return c
+
+
+def know_one_block(patch) -> None:
+    """Lets a config name the backbone `ONE_BLOCK`."""
+    patch.setitem(resnet.DEPTHS, ONE_BLOCK, ((1, 0, 0, 0), False))
+
+
+def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[str]:
+    """The command that runs `script` with a config derived from `tiny_config`."""
+    overrides = [
+        f"--config.{section}.{key}={value!r}".replace("'", '"')
+        if not isinstance(value, str)
+        else f"--config.{section}.{key}={value}"
+        for section in ("views", "model", "train", "eval")
+        for key, value in config[section].items()
+    ]
+    overrides += [
+        f"--config.data.{key}={config.data[key]}"
+        for key in ("root", "height", "width", "validation_fraction", "threads")
+    ]
+    overrides += [
+        f"--config.data.synthetic.{key}={value}"
+        for key, value in config.data.synthetic.items()
+        if key not in ("height", "width")  # they follow data.height and width
+    ]
+    arguments = ["--config", "configs/synthetic.py", *overrides, f"--workdir={workdir}"]
+    return [sys.executable, script, *arguments, *more]
+
+
+def made_once(make: Callable) -> Callable:
+    """`make`, which returns what it returned first: what was compiled is kept."""
+    made = []
+
+    def remembered(*args):
+        if not made:
+            made.append(make(*args))
+        return made[0]
+
+    return remembered
 
 
 def person(head: int = 8) -> np.ndarray:

@@ -9,6 +9,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import grain
@@ -17,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, Sharding
 from ml_collections import ConfigDict
 
+from mbnet_jax.data.bad_images import BadImages
 from mbnet_jax.data.parsing_maps import check_label_set, decode_parsing
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
@@ -73,9 +75,13 @@ def decode(
 
 
 def load_example(split: Split, index: int, data: ConfigDict) -> dict:
-    """One row of a batch: image `index` of `split`, decoded as `config.data` says."""
+    """One row of a batch: image `index` of `split`, decoded as `config.data` says.
+
+    Raises:
+      ValueError: naming the image, if it cannot be read or decoded.
+    """
     size = (data.height, data.width)
-    image, parsing = decode(split.example(index), size, data.parsing_labels)
+    image, parsing = decode(_read(split, index, data), size, data.parsing_labels)
     return {
         "image": image,
         "parsing": parsing,
@@ -86,60 +92,101 @@ def load_example(split: Split, index: int, data: ConfigDict) -> dict:
     }
 
 
+def _read(split: Split, index: int, data: ConfigDict) -> dict:
+    """The undecoded example of image `index`, as it was prepared."""
+    name = split.names[index]
+    try:
+        example = split.example(index)
+        if example["name"].decode() == name:
+            return example
+        reason = f"{example['name']} is in its place"
+    except Exception as error:  # ArrayRecord has no kind of its own
+        reason = error
+    raise ValueError(
+        f"the prepared copy of {name} cannot be read ({reason}); delete "
+        f"{Path(data.root) / 'prepared' / data.name} to have it made again"
+    )
+
+
 class Loader:
     """Makes batches of the images of a split, as `config.data` says."""
 
     def __init__(self, data: ConfigDict, mesh: Mesh):
         """Takes `config.data` and the mesh that batches are split over."""
         check_label_set(data.parsing_labels)
+        self.bad_images = BadImages(data.max_bad_images)
         self._data = data
         self._threads = data.threads
         self._prefetch = data.prefetch
         self._mesh = mesh
 
     def train(
-        self, split: Split, sampler: IdentityBalancedSampler, steps: range
+        self,
+        split: Split,
+        sampler: IdentityBalancedSampler,
+        steps: range,
+        order: np.ndarray | None = None,
     ) -> Iterator[Batch]:
-        """Yields the batches of `steps`; to resume is to start at a later step."""
+        """Yields the batches of `steps`; to resume is to start at a later step.
+
+        Row r of a batch is row `order[r]` of the sampler's, or row r. An image that
+        cannot be used is noted in `bad_images`, and another of the same person stands
+        in for it: which one follows from seed, step and row.
+
+        Raises:
+          ValueError: if no image of a person can be used.
+        """
+        if order is None:
+            order = np.arange(sampler.batch_size)
         images = functools.lru_cache(maxsize=4 * self._prefetch)(sampler.batch)
-        return self._batches(
-            split, lambda step, row: images(step)[row], steps, sampler.batch_size
-        )
+
+        def candidates(step: int, row: int) -> Iterator[int]:
+            yield int(images(step)[row])
+            yield from sampler.substitutes(step, row).tolist()
+
+        def example(step: int, place: int) -> dict:
+            for index in candidates(step, int(order[place])):
+                try:
+                    return load_example(split, index, self._data)
+                except ValueError as error:
+                    self.bad_images.add(split.names[index], error)
+                    last = error
+            raise ValueError(f"no image of one person can be used; the last: {last}")
+
+        return self._batches(example, steps, sampler.batch_size)
 
     def evaluate(self, split: Split, batch_size: int) -> Iterator[Batch]:
         """Yields every image once, in order; the last batch repeats the last image.
 
         The rows past `len(split)` are padding: the caller must drop them.
+
+        Raises:
+          ValueError: naming an image that cannot be used.
         """
-        last = len(split) - 1
-        return self._batches(
-            split,
-            lambda step, row: min(step * batch_size + row, last),
-            range(-(-len(split) // batch_size)),
-            batch_size,
-        )
+
+        def example(step: int, row: int) -> dict:
+            index = min(step * batch_size + row, len(split) - 1)
+            return load_example(split, index, self._data)
+
+        return self._batches(example, range(-(-len(split) // batch_size)), batch_size)
 
     def _batches(
-        self,
-        split: Split,
-        image_at: Callable[[int, int], int],
-        steps: range,
-        batch_size: int,
+        self, example: Callable[[int, int], dict], steps: range, batch_size: int
     ) -> Iterator[Batch]:
-        """Yields batches whose row r at a step is image `image_at(step, r)`."""
+        """Yields batches whose row r at a step is `example(step, r)`."""
         sharding = batch_sharding(self._mesh)
         rows = _local_rows(sharding, batch_size)
 
-        def example(number: int) -> dict:
+        def numbered(number: int) -> dict:
             step, place = divmod(number, len(rows))
-            return load_example(split, int(image_at(step, rows[place])), self._data)
+            return example(step, int(rows[place]))
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)
         )
         batches = (
             grain.MapDataset.range(steps.start * len(rows), steps.stop * len(rows))
-            .map(example)
+            .map(numbered)
             .to_iter_dataset(options)
             .batch(len(rows))
         )

@@ -7,7 +7,7 @@ restart, or another number of devices or hosts, changes nothing.
 import numpy as np
 
 # Names of the random streams, so that two draws never share their numbers.
-_IDENTITIES, _IMAGES = 0, 1
+_IDENTITIES, _IMAGES, _SUBSTITUTES = 0, 1, 2
 
 
 class IdentityBalancedSampler:
@@ -63,6 +63,17 @@ class IdentityBalancedSampler:
         return np.concatenate(
             [self._images(step, person) for person in self._persons(step)]
         )
+
+    def substitutes(self, step: int, row: int) -> np.ndarray:
+        """Indices [n] of the person's other images, to take for row `row` of a batch.
+
+        In the order to try: the row's own image is one that cannot be used.
+        """
+        person = self._persons(step)[row // self._images_per_identity]
+        own = self._images(step, person)[row % self._images_per_identity]
+        images = np.concatenate(self._outfits[person])
+        rng = np.random.default_rng([self._seed, _SUBSTITUTES, step, row])
+        return rng.permutation(images[images != own])
 
     def _persons(self, step: int) -> list[int]:
         batches_per_round = len(self._identities) // self._per_batch

@@ -90,7 +90,12 @@ def embed_split(
     """Embeds every image of `split`: name -> float32 [n, d], in the split's order."""
     rows = []
     with tqdm(
-        total=len(split), desc="embedding", unit="image", leave=False, delay=2
+        total=len(split),
+        desc="embedding",
+        unit="image",
+        leave=False,
+        delay=2,
+        disable=jax.process_index() > 0,
     ) as bar:
         for batch in loader.evaluate(split, batch_size):
             done = embed(variables, batch["image"], batch["parsing"])

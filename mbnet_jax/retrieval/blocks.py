@@ -14,8 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from mbnet_jax.retrieval import features as _features
-from mbnet_jax.retrieval.features import Features, Piece
+from mbnet_jax.retrieval.features import (
+    Features,
+    Piece,
+    blocks_of,
+    check_norms,
+    pieces_of,
+    take_rows,
+)
 from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
 
 # Most rows of a block, and most bytes of a gallery block: memory that is freed and
@@ -106,10 +112,10 @@ class Gallery:
     def _deal(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
         """Gives blocks to devices, step by step; rows on a device remain there."""
         lanes = {device: [] for device in self.mesh.devices}
-        pieces = _features.pieces_of(features)
+        pieces = pieces_of(features)
         stops = [piece.start for piece in pieces[1:]] + [len(features)]
         for piece, stop in zip(pieces, stops, strict=True):
-            for own in _features.blocks_of(piece, stop, self.block_rows):
+            for own in blocks_of(piece, stop, self.block_rows):
                 lane = lanes.get(piece.device) if len(pieces) > 1 else None
                 if lane is None:
                     lane = min(lanes.values(), key=len)
@@ -176,7 +182,7 @@ class Gallery:
                 first, _, stop = self.own[step][lane]
                 norm = np.asarray(shard.data)[: stop - first]
                 numbers = range(first, stop)
-                _features.check_norms("gallery", norm, numbers, self.metric)
+                check_norms("gallery", norm, numbers, self.metric)
             self._checked.add(step)
 
     def check_all(self) -> None:
@@ -206,10 +212,10 @@ def query_blocks(
     size = query_rows(len(order), most_rows)
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
-        rows_BxD = put(_features.take_rows(query, chosen, size), mesh, WHOLE)
+        rows_BxD = put(take_rows(query, chosen, size), mesh, WHOLE)
         norm_B = norms(rows_BxD)
         norm = np.asarray(norm_B)[: len(chosen)]
-        _features.check_norms("query", norm, chosen, metric)
+        check_norms("query", norm, chosen, metric)
         yield chosen, QueryBlock(_cast(rows_BxD, dtype), norm_B)
 
 

@@ -26,6 +26,11 @@ class EntryTable:
         first, stop = self._places(own_nx3)
         return stop - first
 
+    def capacity(self, bounds: list[np.ndarray]) -> int:
+        """Entries that are enough for each device's block in any of the steps."""
+        most = max(self.counts(own_nx3).max() for own_nx3 in bounds)
+        return power_of_two(int(most), CHUNK)
+
     def _places(self, own_nx3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, fresh, stop = own_nx3.T
         index = self._entries[2]
@@ -42,11 +47,3 @@ class EntryTable:
         for lane, (first, stop) in enumerate(zip(*self._places(own_nx3), strict=True)):
             entries_nx3xE[lane, :, : stop - first] = self._entries[:, first:stop]
         return put(entries_nx3xE, mesh, SHARDED)
-
-
-def capacity_for(tables: list[EntryTable], bounds: list[np.ndarray]) -> int:
-    """Entries that hold any table's of any step; `bounds` are the steps'."""
-    most = max(
-        (table.counts(own).max() for table in tables for own in bounds), default=0
-    )
-    return power_of_two(int(most), CHUNK)

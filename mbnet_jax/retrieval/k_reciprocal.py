@@ -7,7 +7,7 @@ so the same numbers come from sparse rows, and memory grows with the images.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from jax.sharding import Mesh
@@ -20,7 +20,6 @@ from mbnet_jax.retrieval.reranking import Reranking
 K1, K2, LAMBDA = 20, 6, 0.3  # the original's
 
 _IMAGES = 1024  # whose reciprocal sets are expanded at a time
-_TERMS = 2**18  # of sums of minima that are held at a time
 
 
 def rerank(
@@ -36,8 +35,7 @@ def rerank(
     """Compares the neighbourhoods of queries and gallery items.
 
     Queries are neighbours of each other too, so the distances of one query depend
-    on which others there are. Memory: some hundred bytes x k1 an image, and 8 bytes
-    for each query and gallery item that have a neighbour in common.
+    on which others there are. Memory: some hundred bytes x k1 an image.
 
     Args:
       query: features [Q, D], computed in float32.
@@ -68,13 +66,11 @@ def rerank(
     weights = _weights(sets, near, distances)
     weights = _listed(near.indices[:, :k2], np.float32) @ weights
     weights.data /= k2
-    overlap = _overlap(weights[: len(query)], weights[len(query) :])
     return Reranking(
         float(lambda_value),
         near.farthest[: len(query)],
-        overlap.indptr.astype(np.int64, copy=False),
-        overlap.indices.astype(np.int32, copy=False),
-        overlap.data.astype(np.float32, copy=False),
+        weights[: len(query)],
+        weights[len(query) :].T.tocsr(),
     )
 
 
@@ -139,34 +135,3 @@ def _weights(
     weight = np.exp(-distance / near.farthest[image])
     total = np.add.reduceat(weight, sets.indptr[:-1])  # no set lacks the image itself
     return sparse.csr_array((weight / total[image], sets.indices, sets.indptr))
-
-
-def _overlap(query: sparse.csr_array, gallery: sparse.csr_array) -> sparse.csr_array:
-    """[Q, G] of m / (2 - m), m being the sum of the minima of two rows of weights."""
-    # Row l: the gallery items that have a weight on image l.
-    having = gallery.T.tocsr()
-    start_l, count_l = having.indptr[:-1], np.diff(having.indptr)
-    parts = []
-    for rows in _runs(query, count_l):
-        count = count_l[rows.indices]
-        ends = np.concatenate([[0], np.cumsum(count)])
-        shift = start_l[rows.indices] - ends[:-1]
-        at = np.arange(ends[-1]) + np.repeat(shift, count)
-        minimum = np.minimum(np.repeat(rows.data, count), having.data[at])
-        shape = (rows.shape[0], gallery.shape[0])
-        part = sparse.csr_array((minimum, having.indices[at], ends[rows.indptr]), shape)
-        part.sum_duplicates()
-        part.data /= 2 - part.data
-        parts.append(part)
-    return sparse.vstack(parts, format="csr")
-
-
-def _runs(query: sparse.csr_array, count_l: np.ndarray) -> Iterator[sparse.csr_array]:
-    """Splits the rows into runs of about _TERMS terms, at least one row each."""
-    terms = np.concatenate([[0], np.cumsum(count_l[query.indices])])[query.indptr]
-    start = 0
-    while start < query.shape[0]:
-        within = np.searchsorted(terms, terms[start] + _TERMS, side="right") - 1
-        stop = max(int(within), start + 1)
-        yield query[start:stop]
-        start = stop

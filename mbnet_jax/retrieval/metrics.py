@@ -9,18 +9,17 @@ they fit into a fixed budget, so that most are taken once.
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from mbnet_jax.retrieval import blocks, counting
 from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
-from mbnet_jax.retrieval.entries import EntryTable, capacity_for
+from mbnet_jax.retrieval.entries import EntryTable
 from mbnet_jax.retrieval.features import Features, check_metric, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
 from mbnet_jax.retrieval.placing import WHOLE, Behind, all_devices, filled, put
 from mbnet_jax.retrieval.reranking import Reranking
-from mbnet_jax.retrieval.rescaling import Rescaling
+from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
 from mbnet_jax.retrieval.similarity import check_dtype
 
 # On each device, for keys of the first pass.
@@ -83,8 +82,9 @@ def retrieval_metrics(
       mesh: its devices share the gallery; all there are unless given.
       reranking: what `rerank` made of the same features.
       block_rows: most queries and most gallery rows of one product, each rounded up
-        to a power of two; by the width if None. Memory beside the features, on each
-        device: about `KEPT_BYTES` and a few blocks, whatever the gallery's size.
+        to a power of two; by the width if None. Memory beside the features: on each
+        device about `KEPT_BYTES` and a few blocks, on an accelerator also up to
+        `blocks.RESIDENT_BYTES` of the gallery; and a few dozen bytes a gallery row.
 
     Raises:
       ValueError: features or labels do not fit, are empty or not finite; a row is
@@ -98,6 +98,7 @@ def retrieval_metrics(
     if any(rows is not None and rows < 1 for rows in block_rows):
         raise ValueError(f"block_rows must be at least 1, got {tuple(block_rows)}")
     check_metric(metric)
+    check_reranking(reranking, query, gallery)
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
@@ -111,12 +112,7 @@ def retrieval_metrics(
         pass
     if not len(ranked):
         blocks_of_gallery.check_all()
-    ranking = _Ranking(
-        blocks_of_gallery,
-        match,
-        junk,
-        reranking and Rescaling(reranking, query, gallery),
-    )
+    ranking = _Ranking(blocks_of_gallery, match, junk, reranking)
     rank_NxM = np.zeros(match.indices.shape, np.int32)
     for chosen, block in blocks.query_blocks(query, ranked, *in_blocks):
         rank_NxM[chosen] = ranking.ranks(chosen, block)
@@ -131,12 +127,12 @@ class _Ranking:
         gallery: Gallery,
         match: Lists,
         junk: Lists,
-        rescaling: Rescaling | None,
+        reranking: Reranking | None,
     ):
         self._gallery = gallery
-        self._match, self._junk, self._rescaling = match, junk, rescaling
+        self._match, self._junk, self._reranking = match, junk, reranking
         self._run = counting.programs(gallery.mesh, gallery.metric)
-        self._capacity = 0
+        self._capacity = 0  # grows only, so that few sizes are compiled
 
     def ranks(self, chosen: np.ndarray, query: QueryBlock) -> np.ndarray:
         """Rank of each match of the queries `chosen`, int32 [len(chosen), M]."""
@@ -148,10 +144,12 @@ class _Ranking:
             put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
         )
         table = EntryTable(np.hstack([match_BxM, junk_BxJ]))
-        self._capacity = max(self._capacity, capacity_for([table], gallery.own))
+        self._capacity = max(self._capacity, table.capacity(gallery.own))
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
+        shape = size, gallery.block_rows
+        rescaling = Rescaling(self._reranking, chosen, shape, gallery.mesh)
         kept = {}
         behind = Behind()
         for step, own in enumerate(gallery.own):
@@ -159,9 +157,8 @@ class _Ranking:
                 continue
             block = gallery.load(step)
             entries = table.of(own, gallery.mesh, self._capacity)
-            rescaled = self._rescaled(chosen, size, own)
             keys, found, count = run.product_and_find(
-                query, block, *rescaled, entries, found, count
+                query, block, *rescaling.of(own), entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
                 kept[step] = keys, block._replace(rows_nGxD=None)
@@ -171,21 +168,16 @@ class _Ranking:
             if step in kept:
                 count = run.count(*kept.pop(step), found, match, most, count)
             else:
-                rescaled = self._rescaled(chosen, size, own)
+                block = gallery.load(step)
+                rescaled = rescaling.of(own)
                 count = run.product_and_count(
-                    query, gallery.load(step), *rescaled, found, match, most, count
+                    query, block, *rescaled, found, match, most, count
                 )
             behind.follow(count)
         gallery.check()
         most_junk = int(self._junk.counts[chosen].max())
         ranks = run.ranks(count, found, match, junk, most_junk)
         return np.asarray(ranks)[: len(chosen)]
-
-    def _rescaled(self, chosen, size, own) -> tuple[jax.Array | None, jax.Array | None]:
-        if self._rescaling is None:
-            return None, None
-        gallery = self._gallery
-        return self._rescaling.of(chosen, size, own, gallery.block_rows, gallery.mesh)
 
 
 def _pad(indices: np.ndarray, size: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from mbnet_jax.retrieval.placing import (
     sharded,
 )
 from mbnet_jax.retrieval.reranking import Reranking
-from mbnet_jax.retrieval.rescaling import Rescaling
+from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
 from mbnet_jax.retrieval.similarity import block_values, check_dtype
 
 
@@ -145,9 +145,9 @@ def nearest(
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k must be from 1 to the gallery's {len(gallery)}, got {k}")
     check_metric(metric)
+    check_reranking(reranking, query, gallery)
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
-    rescaling = reranking and Rescaling(reranking, query, gallery)
     steps = Gallery(gallery, mesh, metric, dtype)
     better = _program(mesh, metric)
     parts = []
@@ -159,12 +159,11 @@ def nearest(
             junk_BxJ[: len(chosen)] = junk[chosen]
         junk_BxJ = put(junk_BxJ, mesh, WHOLE)
         best = _nothing(mesh, size, k)
+        shape = size, steps.block_rows
+        rescaling = Rescaling(reranking, chosen, shape, mesh)
         behind = Behind()
         for step, own in enumerate(steps.own):
-            rescaled = None, None
-            if rescaling is not None:
-                rescaled = rescaling.of(chosen, size, own, steps.block_rows, mesh)
-            best = better(block, steps.load(step), *rescaled, junk_BxJ, best)
+            best = better(block, steps.load(step), *rescaling.of(own), junk_BxJ, best)
             behind.follow(best.lowest)
         steps.check()
         parts.append(_merged(best, len(chosen), k, mesh))
@@ -210,12 +209,15 @@ def _program(mesh: Mesh, metric: str):
     return sharded(mesh, better, (WHOLE, SHARDED, WHOLE, SHARDED, WHOLE, SHARDED))
 
 
+@functools.lru_cache
+def _gather(mesh: Mesh):
+    """Compiles what brings the parts of all devices to every one."""
+    return jax.jit(lambda parts: parts, out_shardings=NamedSharding(mesh, WHOLE))
+
+
 def _merged(best: Nearest, rows: int, k: int, mesh: Mesh) -> Nearest:
     """The best of all devices, for the block's first `rows` queries."""
-    whole = NamedSharding(mesh, WHOLE)
-    values, indices, lowest = (
-        np.asarray(part) for part in jax.jit(lambda x: x, out_shardings=whole)(best)
-    )
+    values, indices, lowest = map(np.asarray, _gather(mesh)(best))
     values = np.hstack(values)[:rows]
     indices = np.hstack(indices)[:rows]
     order = np.lexsort([indices, -values], axis=1)[:, :k]

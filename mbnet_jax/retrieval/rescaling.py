@@ -1,4 +1,4 @@
-"""A re-ranking as what block products need: a scale a query, an offset a pair."""
+"""A re-ranking as block products need it: a scale a query, an offset a pair."""
 
 import jax
 import numpy as np
@@ -9,49 +9,53 @@ from mbnet_jax.retrieval.placing import SHARDED, WHOLE, put
 from mbnet_jax.retrieval.reranking import Reranking
 
 
+def check_reranking(
+    reranking: Reranking | None, query: Features, gallery: Features
+) -> None:
+    """Raises a ValueError if the re-ranking was made of other features."""
+    if reranking is None:
+        return
+    made_of = len(reranking.farthest), reranking.having.shape[1]
+    if made_of != (len(query), len(gallery)):
+        raise ValueError(
+            f"reranking is of {made_of[0]} queries and {made_of[1]} gallery items, the "
+            f"features are of {len(query)} and {len(gallery)}: make it of the same"
+        )
+
+
 class Rescaling:
-    """Minus the re-ranked distance is minus (squared distance x scale) + offset."""
+    """For one block of queries; without a re-ranking, nothing.
 
-    def __init__(self, reranking: Reranking, query: Features, gallery: Features):
-        """Takes a re-ranking of these features.
+    Minus the re-ranked distance is minus (squared distance x scale) + offset.
+    """
 
-        Raises:
-          ValueError: it was made of others.
-        """
-        num_queries = len(reranking.farthest)
-        farthest_item = int(reranking.indices.max(initial=-1))
-        if num_queries != len(query) or farthest_item >= len(gallery):
-            raise ValueError(
-                f"reranking is of {num_queries} queries and at least "
-                f"{farthest_item + 1} gallery items, the features are of "
-                f"{len(query)} and {len(gallery)}: make it of the same"
-            )
-        self._reranking = reranking
+    def __init__(
+        self,
+        reranking: Reranking | None,
+        chosen: np.ndarray,
+        shape: tuple[int, int],
+        mesh: Mesh,
+    ):
+        """Takes the block's queries, and the shape [B, G] of its products."""
+        self._reranking, self._shape, self._mesh = reranking, shape, mesh
+        if reranking is None:
+            return
+        self._overlap = reranking.overlap(chosen).tocsc()
+        scale_B = np.zeros(shape[0], np.float32)
+        scale_B[: len(chosen)] = reranking.lambda_value / reranking.farthest[chosen]
+        self._scale_B = put(scale_B, mesh, WHOLE)
 
-    def of(
-        self, chosen: np.ndarray, size: int, own_nx3: np.ndarray, width: int, mesh: Mesh
-    ) -> tuple[jax.Array, jax.Array]:
-        """Scale float32 [size] and offset float32 [n, size, width].
+    def of(self, own_nx3: np.ndarray) -> tuple[jax.Array | None, jax.Array | None]:
+        """Scale float32 [B] and offset float32 [n, B, G], for one step.
 
         Args:
-          chosen: the queries of the block.
-          size: B.
           own_nx3: first, fresh and stop index of each device's gallery block.
-          width: G.
-          mesh: of n devices.
         """
-        of = self._reranking
-        scale_B = np.zeros(size, np.float32)
-        scale_B[: len(chosen)] = of.lambda_value / of.farthest[chosen]
-
-        counts = np.diff(of.indptr)[chosen]
-        row = np.repeat(np.arange(len(chosen)), counts)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        place = of.indptr[chosen][row] + within
-        index, value = of.indices[place], of.values[place]
-        overlap_nxBxG = np.zeros((len(own_nx3), size, width), np.float32)
+        if self._reranking is None:
+            return None, None
+        overlap_nxBxG = np.zeros((len(own_nx3), *self._shape), np.float32)
         for lane, (first, _, stop) in enumerate(own_nx3):
-            here = (index >= first) & (index < stop)
-            overlap_nxBxG[lane, row[here], index[here] - first] = value[here]
-        offset_nxBxG = (1 - of.lambda_value) * (overlap_nxBxG - 1)
-        return put(scale_B, mesh, WHOLE), put(offset_nxBxG, mesh, SHARDED)
+            part = self._overlap[:, first:stop]
+            overlap_nxBxG[lane, : part.shape[0], : part.shape[1]] = part.toarray()
+        offset_nxBxG = (1 - self._reranking.lambda_value) * (overlap_nxBxG - 1)
+        return self._scale_B, put(offset_nxBxG, self._mesh, SHARDED)

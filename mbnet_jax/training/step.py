@@ -14,6 +14,8 @@ from mbnet_jax.models import MBNet, pretrained
 from mbnet_jax.preprocessing.augment import augment, example_keys
 from mbnet_jax.preprocessing.views import Views, normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.training.accumulation import micro_batches
+from mbnet_jax.training.agreement import QUESTION
 from mbnet_jax.training.objective import objective
 
 DTYPES = ("float32", "bfloat16")
@@ -23,10 +25,13 @@ DTYPES = ("float32", "bfloat16")
 class TrainState:
     """All that training changes; the data's position is `step` itself.
 
-    Randomness is a function of the config's seed and `step`, so none is kept.
+    Randomness is a function of the config's seed and `step`, so none is kept. A step
+    whose loss or gradient is not finite is bad: it counts, and changes nothing else.
     """
 
     step: jax.Array
+    bad_steps: jax.Array  # of all steps
+    bad_in_a_row: jax.Array  # up to this one
     params: dict
     batch_stats: dict
     opt_state: optax.OptState
@@ -66,6 +71,8 @@ def init_state(
     variables = model.init(key, views.inputs(), train=False)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
+        bad_steps=jnp.zeros((), jnp.int32),
+        bad_in_a_row=jnp.zeros((), jnp.int32),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=optimizer.init(variables["params"]),
@@ -96,20 +103,30 @@ def make_train_step(
     """Compiles (state, batch) -> (state, scalars to log); the state is donated.
 
     The batch is split over the mesh; its statistics and losses are those of the
-    whole batch, since the step is written for it and the compiler splits it.
-    `prepare` makes its views, in place of `make_views(config)`.
+    whole batch, since the step is written for it and the compiler splits it. With
+    `train.accumulate` of n > 1 they are those of each of n micro-batches, one after
+    the other: see `accumulation`, whose order the rows of the batch then have. Batch
+    norm's running averages are updated n times; gradient and scalars are means.
+
+    The scalars hold the answer to a batch's `agreement.QUESTION`, if it has one, and
+    the state's `bad_steps` and `bad_in_a_row`. From
+    `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
+    does not depend on when the host looks.
+
+    `prepare` makes the views of a batch, in place of `make_views(config)`.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
     prepare = prepare or make_views(config)
+    n = config.train.accumulate
 
-    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
-        keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
+    def gradient(params, batch_stats, batch: dict, keys: jax.Array):
+        """Of one forward and backward pass: (gradient, batch statistics, scalars)."""
         views = prepare(batch, keys)
 
         def loss_of(params):
             outputs, updates = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
+                {"params": params, "batch_stats": batch_stats},
                 views.inputs(),
                 train=True,
                 mutable=["batch_stats"],
@@ -117,15 +134,58 @@ def make_train_step(
             loss, scalars = objective(outputs, views, batch["pid"], config.loss)
             return loss, (updates["batch_stats"], scalars)
 
-        grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        new_state = TrainState(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            batch_stats=batch_stats,
-            opt_state=opt_state,
+        grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(params)
+        return grads, batch_stats, scalars
+
+    def accumulated(params, batch_stats, batch: dict, keys: jax.Array):
+        """The same over n micro-batches in turn, one of them in memory at a time."""
+
+        def add(carry, micro_batch):
+            total, batch_stats = carry
+            grads, batch_stats, scalars = gradient(params, batch_stats, *micro_batch)
+            return (jax.tree.map(jnp.add, total, grads), batch_stats), scalars
+
+        nothing = jax.tree.map(jnp.zeros_like, params)
+        rows = jax.tree.map(lambda x: micro_batches(x, n, mesh), batch)
+        # Keys are those of the sampler's rows, whatever the number of devices.
+        (total, batch_stats), scalars = jax.lax.scan(
+            add, (nothing, batch_stats), (rows, keys.reshape(n, -1))
         )
-        return new_state, scalars
+        return (
+            jax.tree.map(lambda x: x / n, total),
+            batch_stats,
+            jax.tree.map(jnp.mean, scalars),
+        )
+
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict]:
+        batch = dict(batch)
+        wishes = batch.pop(QUESTION, None)
+        answer = {} if wishes is None else {QUESTION: wishes.any()}
+        keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
+        passes = gradient if n == 1 else accumulated
+        grads, batch_stats, scalars = passes(
+            state.params, state.batch_stats, batch, keys
+        )
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        changed = {
+            "params": optax.apply_updates(state.params, updates),
+            "batch_stats": batch_stats,
+            "opt_state": opt_state,
+        }
+        # Squares, as Adam takes them, so that it meets none that overflows. A sum for
+        # each array: one for all is one loop to XLA, which compiles it for minutes.
+        checked = jax.tree.leaves((scalars["loss"], grads, batch_stats))
+        sums = jnp.stack([jnp.sum(jnp.square(x)) for x in checked])
+        good = jnp.isfinite(sums).all()
+        good &= state.bad_in_a_row < config.train.max_bad_steps
+        counts = {
+            "bad_steps": state.bad_steps + ~good,
+            "bad_in_a_row": jnp.where(good, 0, state.bad_in_a_row + 1),
+        }
+        kept = {name: getattr(state, name) for name in changed}
+        chosen = jax.tree.map(partial(jnp.where, good), changed, kept)
+        new_state = TrainState(step=state.step + 1, **counts, **chosen)
+        return new_state, scalars | counts | answer
 
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(

@@ -1,0 +1,76 @@
+"""SIGTERM (a pre-emption) and Ctrl-C: the step at hand is finished and saved first."""
+
+import os
+import signal
+import threading
+
+import jax
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class InterruptedTraining(Exception):
+    """A signal ended training; what had been done is saved.
+
+    `exit_code` is what a shell makes of a program that the signal ended.
+    """
+
+    def __init__(self, number: int, message: str):
+        """Takes the signal's number."""
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class LeftEvaluation(Exception):
+    """A signal ended an evaluation, which is to be made when the run goes on."""
+
+
+class Interruption:
+    """Remembers a signal until the loop asks; a second Ctrl-C ends the program at once.
+
+    To be used in a `with` statement. Signals act as usual until `requested` is first
+    called: before the end of the first step there is nothing to save, and while it
+    is compiled Python would not hear of them.
+    """
+
+    def __init__(self):
+        """Installs nothing yet."""
+        self.number: int | None = None  # of the signal
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "Interruption":
+        """The interruption itself."""
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Lets signals act as before."""
+        for number, handler in self._previous.items():
+            # None where it was not Python that had installed it.
+            signal.signal(number, handler or signal.SIG_DFL)
+
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        in_main = threading.current_thread() is threading.main_thread()
+        if not self._previous and in_main:  # no other thread may install handlers
+            self._previous = {n: signal.signal(n, self._note) for n in SIGNALS}
+        return self.number is not None
+
+    def leave_evaluation(self) -> None:
+        """Ends the evaluation that calls this, if a signal has come.
+
+        Several processes finish theirs: they could not agree where to leave it.
+
+        Raises:
+          LeftEvaluation: to be caught where the evaluation began.
+        """
+        if self.number is not None and jax.process_count() == 1:
+            raise LeftEvaluation
+
+    def _note(self, number: int, _) -> None:
+        self.number = number
+        message = f"\n{signal.Signals(number).name}: finishing this step and saving"
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            message += "; Ctrl-C again ends at once"
+        # print may not be called while it is interrupted itself.
+        os.write(2, f"{message}\n".encode())

@@ -1,0 +1,71 @@
+"""What training begins with: the run's newest checkpoint, or a fresh network."""
+
+from pathlib import Path
+
+import jax
+import optax
+from clu import parameter_overview
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import Dataset
+from mbnet_jax.files import write_whole
+from mbnet_jax.models import MBNet
+from mbnet_jax.models.pretrained import load_pretrained
+from mbnet_jax.sharding import replicated
+from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.training.run_config import differences_to_resume
+from mbnet_jax.training.step import TrainState, init_state
+
+
+def begin(
+    config: ConfigDict,
+    dataset: Dataset,
+    model: MBNet,
+    optimizer: optax.GradientTransformation,
+    checkpoints: Checkpoints,
+    workdir: Path,
+    mesh: Mesh,
+) -> tuple[TrainState, dict]:
+    """The newest checkpoint, or a fresh state with the weights the config names.
+
+    Returns the state, on every device of `mesh`, and the run's progress: what
+    `Checkpoints` keeps, and as `evaluated` the step of the newest evaluation.
+
+    Raises:
+      ValueError: if the config does not fit the run that `workdir` holds, or no
+        checkpoint of it can be read.
+    """
+
+    def init() -> TrainState:
+        return init_state(config, model, optimizer)
+
+    if checkpoints.newest_step() is not None:
+        for line in differences_to_resume(config, dataset, workdir):
+            print(f"config differs from the saved run's: {line}")
+        state, progress = checkpoints.resume(jax.eval_shape(init), mesh)
+        print(f"going on from step {int(state.step)} in {workdir}")
+        # Its best may be missing: the run may have been killed just before it.
+        checkpoints.save(state, progress)
+        return state, progress
+    # Before anything is compiled, since it may refuse.
+    loaded = load_pretrained(config.model, jax.eval_shape(init).variables)
+    # It runs once: what the compiler would gain it loses four times over.
+    once = jax.jit(
+        init,
+        out_shardings=replicated(mesh),
+        compiler_options={"xla_backend_optimization_level": "0"},
+    )
+    state = once()
+    ready = jax.device_put(loaded.variables, replicated(mesh))
+    state = state.replace(
+        params=state.params | ready["params"],
+        batch_stats=state.batch_stats | ready["batch_stats"],
+    )
+    lines = [parameter_overview.get_parameter_overview(state.params)]
+    for backbone, source in loaded.sources.items():
+        lines.append(f"{backbone} starts with the weights of {source}")
+        print(lines[-1])
+    if jax.process_index() == 0:
+        write_whole(workdir / "parameters.txt", "\n".join(lines) + "\n")
+    return state, NO_BEST | {"evaluated": 0}

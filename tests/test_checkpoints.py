@@ -1,0 +1,239 @@
+"""Checkpoints on disk: asynchronous, atomic, damaged, and without room."""
+
+import json
+import resource
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mbnet_jax.sharding import make_mesh, replicated
+from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.training.step import TrainState
+
+ONE = make_mesh(jax.devices()[:1])
+
+
+def new_state(mesh=ONE, size=30_000):
+    zero = np.int32(0)
+    weights = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    state = TrainState(zero, zero, zero, {"w": weights}, {"mean": weights + 1}, ())
+    return jax.device_put(state, replicated(mesh))
+
+
+def changed(state):
+    return state.replace(
+        step=state.step + 1, params=jax.tree.map(lambda w: w * 1.5 - 0.1, state.params)
+    )
+
+
+def states(count):
+    found = [new_state()]
+    for _ in range(count):
+        found.append(changed(found[-1]))
+    return found
+
+
+def assert_equal(expected, found):
+    jax.tree.map(np.testing.assert_array_equal, expected, found)
+
+
+def progress(best, score=0.5):
+    return {"best_step": best, "best_score": score}
+
+
+def write(workdir, bests, keep=2):
+    """Saves steps 1, 2, ...; `bests[i]` is the best at step i + 1."""
+    made = states(len(bests))
+    with Checkpoints(workdir, keep) as checkpoints:
+        for state, best in zip(made[1:], bests, strict=True):
+            checkpoints.save(state, progress(best))
+    return made
+
+
+def on_disk(workdir):
+    return {
+        folder: sorted(p.name for p in (workdir / folder).iterdir())
+        for folder in ("checkpoints", "best", "set_aside")
+        if (workdir / folder).is_dir()
+    }
+
+
+def read(workdir, which, create=False):
+    with Checkpoints(workdir, create=create) as checkpoints:
+        if which == "resume":
+            return checkpoints.resume(jax.eval_shape(new_state), ONE)
+        return checkpoints.restore(which, jax.eval_shape(new_state), ONE)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_a_checkpoint_is_what_was_saved_though_the_next_steps_took_its_memory(
+    tmp_path, devices
+):
+    mesh = make_mesh(jax.devices()[:devices])
+    step = jax.jit(changed, donate_argnums=0, out_shardings=replicated(mesh))
+    state = step(new_state(mesh, size=2_000_000))
+    expected = jax.tree.map(lambda x: np.array(x, copy=True), state)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, progress(1))
+        for _ in range(10):
+            state = step(state)
+        jax.block_until_ready(state)
+    assert not np.array_equal(state.params["w"], expected.params["w"])
+    abstract = jax.eval_shape(lambda: state)
+    with Checkpoints(tmp_path, create=False) as checkpoints:
+        for which in (1, "best"):
+            found, _ = checkpoints.restore(which, abstract, mesh)
+            assert_equal(expected, found)
+            assert found.params["w"].sharding == replicated(mesh)
+
+
+def test_the_last_n_and_the_best_are_kept(tmp_path):
+    made = write(tmp_path, [0, 2, 2, 2, 2])
+    assert on_disk(tmp_path) == {"checkpoints": ["4", "5"], "best": ["2"]}
+    for which, step in ((4, 4), (5, 5), ("best", 2)):
+        found, saved = read(tmp_path, which)
+        assert_equal(made[step], found)
+        assert saved == progress(2)
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint 3 .*\[2, 4, 5\], best"):
+        read(tmp_path, 3)
+
+
+def test_a_best_that_a_kill_left_out_is_made_up_for(tmp_path):
+    made = write(tmp_path, [0, 2])
+    (tmp_path / "best" / "2").rename(tmp_path / "gone")
+    state, saved = read(tmp_path, "resume", create=True)
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.save(state, saved)
+    assert_equal(made[2], read(tmp_path, "best")[0])
+
+
+def data_file(folder):
+    """The largest file: the arrays' data."""
+    return max(folder.glob("state/ocdbt.process_0/d/*"), key=lambda p: p.stat().st_size)
+
+
+def cut_off(folder):
+    path = data_file(folder)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def turn_a_byte(folder):
+    path = data_file(folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    path.write_bytes(data)
+
+
+def change_progress(folder):
+    path = folder / "progress" / "metadata"
+    content = json.loads(path.read_text())
+    content["progress"]["best_score"] = 0.6
+    path.write_text(json.dumps(content))
+
+
+DAMAGE = {
+    "cut off": cut_off,
+    "a byte turned": turn_a_byte,
+    "another progress": change_progress,
+    "no data": lambda folder: data_file(folder).unlink(),
+    "no manifest": lambda folder: (folder / "state" / "manifest.ocdbt").unlink(),
+    "empty progress": lambda f: (f / "progress" / "metadata").write_text(""),
+    "no state": lambda folder: (folder / "state").rename(folder.parent.parent / "x"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_of_a_damaged_newest_the_one_before_is_used_and_said_to_be(
+    tmp_path, capfd, damage
+):
+    made = write(tmp_path, [1, 1])
+    DAMAGE[damage](tmp_path / "checkpoints" / "2")
+    state, saved = read(tmp_path, "resume", create=True)
+    assert_equal(made[1], state)
+    assert saved == progress(1)
+    output = capfd.readouterr()
+    assert f"{tmp_path}/checkpoints/2 is damaged (" in output.out
+    assert f"it is now {tmp_path}/set_aside/checkpoints_2" in output.out
+    assert output.out.count("\n") == 1 and "Traceback" not in output.err
+    assert on_disk(tmp_path)["set_aside"] == ["checkpoints_2"]
+    # Made again, it is saved again.
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.save(made[2], progress(1))
+    assert_equal(made[2], read(tmp_path, "resume")[0])
+
+
+def test_the_best_serves_where_no_newer_one_is_left(tmp_path):
+    made = write(tmp_path, [0, 2, 2, 2])
+    for step in "34":
+        cut_off(tmp_path / "checkpoints" / step)
+    assert_equal(made[2], read(tmp_path, "resume", create=True)[0])
+    aside = ["checkpoints_3", "checkpoints_4"]
+    assert on_disk(tmp_path) == {
+        "checkpoints": [],
+        "best": ["2"],
+        "set_aside": aside,
+    }
+
+
+def test_a_best_past_the_step_resumed_from_is_set_aside_and_forgotten(tmp_path, capfd):
+    made = write(tmp_path, [1, 2])  # the best of step 1 is gone by now
+    for folder in ("checkpoints", "best"):
+        cut_off(tmp_path / folder / "2")
+    state, saved = read(tmp_path, "resume", create=True)
+    assert_equal(made[1], state)
+    assert saved == progress(1)  # and is made up for from this state
+    assert on_disk(tmp_path)["set_aside"] == ["best_2", "checkpoints_2"]
+
+    made = write(tmp_path / "later", [1, 1, 3])
+    cut_off(tmp_path / "later" / "checkpoints" / "3")
+    cut_off(tmp_path / "later" / "best" / "3")
+    state, saved = read(tmp_path / "later", "resume", create=True)
+    assert_equal(made[2], state)
+    assert saved == NO_BEST
+
+
+def test_in_place_of_a_damaged_best_another_is_tested_and_said_to_be(tmp_path, capfd):
+    made = write(tmp_path, [0, 2, 2])
+    cut_off(tmp_path / "best" / "2")
+    assert_equal(made[2], read(tmp_path, "best")[0])
+    output = capfd.readouterr().out
+    assert f"{tmp_path}/best/2 is damaged (" in output
+    assert output.endswith("; using checkpoints/2\n")
+    cut_off(tmp_path / "checkpoints" / "2")
+    assert_equal(made[3], read(tmp_path, "best")[0])
+    assert capfd.readouterr().out.endswith("; using checkpoints/3\n")
+    # Who asks for a step gets that or nothing.
+    with pytest.raises(ValueError, match=r"be read:\n  checkpoints/2 is damaged \("):
+        read(tmp_path, 2)
+    assert "set_aside" not in on_disk(tmp_path)
+
+
+def test_if_all_are_damaged_nothing_is_touched(tmp_path):
+    write(tmp_path, [1, 1])
+    before = on_disk(tmp_path)
+    for folder in ("checkpoints/1", "checkpoints/2", "best/1"):
+        cut_off(tmp_path / folder)
+    with pytest.raises(ValueError, match="can be read:\n  checkpoints/2 is damaged"):
+        read(tmp_path, "resume", create=True)
+    assert on_disk(tmp_path) == before
+
+
+def test_without_room_the_complete_checkpoint_stays(tmp_path):
+    made = write(tmp_path, [1], keep=1)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    message = rf"not be written in {tmp_path}/checkpoints \(.*File too large.*make room"
+    try:
+        with (
+            pytest.raises(OSError, match=message),
+            Checkpoints(tmp_path) as checkpoints,
+        ):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
+            checkpoints.save(made[0].replace(step=jnp.int32(7)), progress(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert_equal(made[1], read(tmp_path, "resume")[0])
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(made[0].replace(step=jnp.int32(8)), progress(1))
+    assert on_disk(tmp_path) == {"checkpoints": ["8"], "best": ["1"]}
