@@ -17,23 +17,22 @@ import numpy as np
 
 # Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
 # A float32 product runs as bfloat16 on a TPU and as TF32 from Ampere on, unless a
-# program asks for more; Turing and Volta have no bfloat16. The first name that
-# begins the device's kind counts.
+# program asks for more; Turing and Volta have no bfloat16. TPUs: "peak compute per
+# chip" at cloud.google.com/tpu/docs/v3 to v6e. GPUs: NVIDIA's data sheet of each; of
+# H100 and L4 it tells the peaks with sparsity, twice these. The first name that begins
+# the device's kind counts. What is not here, as other models of one name, has others.
 PEAKS = {
-    "TPU v2": (22.5, 22.5),  # one of a chip's two cores, as the next
-    "TPU v3": (61.5, 61.5),
+    "TPU v3": (61.5, 61.5),  # one of a chip's two cores
     "TPU v4": (275, 275),
-    "TPU v5 lite": (197, 197),
-    "TPU v5e": (197, 197),
-    "TPU v5": (459, 459),
-    "TPU v6": (918, 918),
+    "TPU v5 lite": (197, 197),  # v5e
+    "TPU v5": (459, 459),  # v5p
+    "TPU v6 lite": (918, 918),  # v6e
     "NVIDIA A100": (312, 156),
     "NVIDIA H100 PCIe": (756, 378),
-    "NVIDIA H100": (989, 494),
-    "NVIDIA H200": (989, 494),
+    "NVIDIA H100 80GB HBM3": (989, 494),  # SXM
     "NVIDIA L4": (121, 60),
     "Tesla T4": (None, 8.1),
-    "Tesla V100": (None, 15.7),
+    "Tesla V100-SXM2": (None, 15.7),
 }
 
 

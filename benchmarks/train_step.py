@@ -6,8 +6,8 @@ python -m benchmarks.train_step [--configs synthetic prcc] [--batch_size 8]
 Each config runs in a process of its own, on made-up images, so that no dataset is
 needed. Times are medians of steps after warm-up, each waited for; the step and the
 one that is given its views ready are taken in turns. Model FLOPs are XLA's count of
-the program before it is optimised. Memory is the device's, or on a CPU the whole
-process's, compiler included.
+the program for an accelerator, before it is optimised. Memory is the device's, or on
+a CPU the whole process's, compiler included.
 
 `--wait` measures instead, on the synthetic dataset (made on first use), how long a
 step waits for the loader, in turns with the same batch repeated.
@@ -16,7 +16,6 @@ step waits for the loader, in turns with the same batch repeated.
 import argparse
 import importlib
 import itertools
-import json
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -34,6 +33,7 @@ from benchmarks.devices import (
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.host_memory import keep_freed
 from mbnet_jax.parsing import BACKGROUND, HEAD, LEGS, LOWER_CLOTHES, UPPER_CLOTHES
 from mbnet_jax.preprocessing.augment import example_keys
 from mbnet_jax.sharding import batch_sharding, make_mesh, replicated
@@ -77,13 +77,14 @@ def main() -> None:
     parser.add_argument("--wait", action="store_true", help="measure waiting for data")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    keep_freed()
     if arguments.wait:
         config = load_config("synthetic", arguments.batch_size, arguments.dtype)
         print(waiting(config, arguments.steps))
         return
     if arguments.one:
         config = load_config(arguments.one, arguments.batch_size, arguments.dtype)
-        print(json.dumps(measure(config, arguments.steps)))
+        print(measure(config, arguments.steps))
         return
     print(run_alone("benchmarks.devices"))
     print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
@@ -93,8 +94,7 @@ def main() -> None:
             options += ["--batch_size", str(arguments.batch_size)]
         if arguments.dtype:
             options += ["--dtype", arguments.dtype]
-        found = run_alone("benchmarks.train_step", *options)
-        print(row(name, json.loads(found)), flush=True)
+        print(run_alone("benchmarks.train_step", *options), flush=True)
 
 
 def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
@@ -105,48 +105,29 @@ def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigD
     return config.copy_and_resolve_references()
 
 
-def row(name: str, found: dict) -> str:
+def measure(config: ConfigDict, steps: int) -> str:
     """A line of the table."""
-    used = found["utilisation"]
-    cells = [
-        f"| {name}",
-        f"{found['height']}x{found['width']}",
-        str(found["batch"]),
-        found["dtype"],
-        f"{found['batch'] / found['step']:.1f}",
-        f"{1e3 * found['step']:,.0f} ms",
-        f"{found['compile']:.1f} s",
-        f"{found['flops'] / 1e9:,.0f}",
-        "-" if used is None else f"{100 * used:.0f} %",
-        f"{found['memory'] / 2**20:,.0f} MiB",
-        f"{100 * found['views']:.1f} % |",
-    ]
-    return " | ".join(cells)
-
-
-def measure(config: ConfigDict, steps: int) -> dict:
-    """What the table tells of a config; seconds, bytes and shares."""
     batch = made_up_batch(config)
-    start = time.perf_counter()
-    whole, flops = compile_step(config, batch)
-    compile_seconds = time.perf_counter() - start
+    whole, flops, compiling = compile_step(config, batch)
     whole, _ = timed(whole)
     used = device_memory()
-    given, _ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
+    given, *_ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
     times = alternate({"whole": whole, "given": given}, steps)
-    peak = peak_of_devices(config.model.dtype)
-    return {
-        "height": config.data.height,
-        "width": config.data.width,
-        "batch": config.train.batch_size,
-        "dtype": config.model.dtype,
-        "compile": compile_seconds,
-        "flops": flops,
-        "memory": used,
-        "step": times["whole"],
-        "views": 1 - times["given"] / times["whole"],
-        "utilisation": None if peak is None else flops / times["whole"] / peak,
-    }
+    peak, seconds = peak_of_devices(config.model.dtype), times["whole"]
+    cells = [
+        f"| {config.name}",
+        f"{config.data.height}x{config.data.width}",
+        str(config.train.batch_size),
+        config.model.dtype,
+        f"{config.train.batch_size / seconds:.1f}",
+        f"{1e3 * seconds:,.0f} ms",
+        f"{compiling:.1f} s",
+        f"{flops / 1e9:,.0f}",
+        "-" if peak is None else f"{100 * flops / seconds / peak:.0f} %",
+        f"{used / 2**20:,.0f} MiB",
+        f"{100 * (1 - times['given'] / seconds):.1f} % |",
+    ]
+    return " | ".join(cells)
 
 
 def made_up_batch(config: ConfigDict) -> dict[str, jax.Array]:
@@ -178,8 +159,8 @@ def with_views(config: ConfigDict, batch: dict) -> dict:
 
 def compile_step(
     config: ConfigDict, batch: dict, prepare: Callable | None = None
-) -> tuple[Ready, float]:
-    """The step with a fresh state, and its FLOPs."""
+) -> tuple[Ready, float, float]:
+    """The step with a fresh state, its FLOPs, and the seconds it took to compile."""
     mesh = make_mesh()
     model = make_model(config.model, CLASSES)
     optimizer = make_optimizer(config.train, steps_per_epoch=100)
@@ -188,9 +169,13 @@ def compile_step(
     )
     abstract = jax.eval_shape(state)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
-    lowered = step.lower(abstract, batch)
-    compiled = lowered.compile()
-    return Ready(compiled, state(), batch), lowered.cost_analysis()["flops"]
+    start = time.perf_counter()
+    traced = step.trace(abstract, batch)
+    compiled = traced.lower().compile()
+    seconds = time.perf_counter() - start
+    # Of the model, as an accelerator runs it: a CPU convolves with fewer.
+    flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    return Ready(compiled, state(), batch), flops, seconds
 
 
 def timed(ready: Ready) -> tuple[Ready, float]:
@@ -227,7 +212,7 @@ def waiting(config: ConfigDict, steps: int) -> str:
     )
     batches = Loader(config.data, mesh).train(train, sampler, range(10**6))
     batch = next(batches)
-    ready, _ = compile_step(config, batch)
+    ready, *_ = compile_step(config, batch)
     waits, loaded, repeated = [], [], []
     for _ in range(3):
         for number in range(SETTLING + steps):

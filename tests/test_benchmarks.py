@@ -22,7 +22,13 @@ def test_peaks_are_those_of_the_device(kind, dtype, tera):
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [("NVIDIA L40S", "float32"), ("Tesla T4", "bfloat16"), ("cpu", "float32")],
+    [
+        ("NVIDIA L40S", "float32"),
+        ("NVIDIA H100 NVL", "bfloat16"),
+        ("Tesla V100-PCIE-16GB", "float32"),
+        ("Tesla T4", "bfloat16"),
+        ("cpu", "float32"),
+    ],
 )
 def test_no_peak_is_guessed(kind, dtype):
     assert published_peak(kind, dtype) is None

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,6 +115,56 @@ def test_batch_norm_reduces_bfloat16_in_float32():
     mean = updated["batch_stats"]["mean"]
     assert mean.dtype == jnp.float32
     np.testing.assert_allclose(mean, 0.1 * np.asarray(x, np.float32).mean(), rtol=1e-5)
+
+
+# 128 channels each way are enough for fewer multiplications, 127 are not.
+@pytest.mark.parametrize(
+    ("shape", "channels", "stride"),
+    [
+        ((2, 4, 6, 128), 128, 1),
+        ((2, 5, 1, 130), 128, 1),
+        ((2, 5, 4, 127), 128, 1),
+        ((2, 5, 4, 128), 128, 2),
+    ],
+)
+def test_convolution_is_flaxs_with_its_gradients(shape, channels, stride):
+    x, kernel = normal(*shape), normal(3, 3, shape[-1], channels)
+    net = layers.conv(channels, 3, stride, padding=1, dtype=jnp.float32, name="c")
+    gradient = normal(shape[0], *(-(-n // stride) for n in shape[1:3]), channels)
+    reference = nn.Conv(
+        channels, (3, 3), stride, padding=1, use_bias=False, precision="highest"
+    )
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def value_and_gradients(module, x, kernel):
+        def run(x, kernel):
+            return module.apply({"params": {"kernel": kernel}}, x)
+
+        value, pull = jax.vjp(run, x, kernel)
+        return value, *pull(gradient)
+
+    ours = value_and_gradients(net, x, kernel)
+    for a, b in zip(ours, value_and_gradients(reference, x, kernel), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_max_pool_is_flaxs_with_its_gradient():
+    x = normal(2, 6, 5, 3)
+    options = {"strides": (2, 2), "padding": ((1, 1), (1, 1))}
+    want, pull_reference = jax.vjp(lambda x: nn.max_pool(x, (3, 3), **options), x)
+    got, pull_ours = jax.vjp(layers.max_pool, x)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_allclose(pull_ours(want)[0], pull_reference(want)[0], rtol=1e-6)
+
+
+def test_only_a_cpu_convolves_with_fewer_multiplications():
+    net = layers.conv(128, 3, padding=1, dtype=jnp.float32, name="c")
+    variables = {"params": {"kernel": normal(3, 3, 128, 128)}}
+    traced = jax.jit(net.apply).trace(variables, normal(1, 4, 4, 128))
+    for platform, convolves in (("cpu", False), ("tpu", True), ("cuda", True)):
+        program = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert ("stablehlo.convolution" in program) == convolves
+        assert ("stablehlo.dot_general" in program) != convolves
 
 
 @pytest.mark.parametrize("stride", [1, 2])

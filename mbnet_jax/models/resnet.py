@@ -7,9 +7,6 @@ its weights can be converted name by name (`layer1.0.conv1` is `layer1_0/conv1`,
 `downsample.0` and `.1` are `downsample_conv` and `downsample_bn`). The last stage
 may keep its input's size, which is usual in re-identification (Luo et al., "Bag of
 Tricks", CVPRW 2019).
-
-Convolutions wider than 1x1 are XLA's own: on a CPU, products over gathered or shifted
-maps, or kernel gradients made of them, were measured to be slower.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.layers import batch_norm, conv, known
+from mbnet_jax.models.layers import batch_norm, conv, known, max_pool
 
 # name: (blocks of each of the four stages, whether the blocks are bottlenecks).
 # resnet10 is not in the paper: one block a stage, for small images on a CPU.
@@ -132,7 +129,7 @@ class ResNet(nn.Module):
         )(jnp.asarray(x, self.dtype))
         x = nn.relu(batch_norm(train, dtype=self.dtype, name="bn1")(x))
         if stem.max_pool:
-            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+            x = max_pool(x)
 
         strides = (1, 2, 2, self.last_stride)
         for stage, (count, stage_stride) in enumerate(
