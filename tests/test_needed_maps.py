@@ -12,7 +12,7 @@ from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import save_config
@@ -111,13 +111,14 @@ def test_a_global_branch_is_trained_and_tested_on_images_alone(
     assert list(results["general"]) == ["global", "chance"]
 
 
-def save_untrained(config, num_classes: int, workdir) -> None:
+def save_untrained(config, dataset, workdir) -> None:
     """A run's folder as training leaves it, with the first weights as its best."""
-    model = make_model(config.model, num_classes)
+    model = make_model(config.model, int(dataset.train.pid.max()) + 1)
     optimizer = make_optimizer(config.train, steps_per_epoch=1)
     state = jax.jit(lambda: init_state(config, model, optimizer))()
-    save_config(config, num_classes, workdir)
-    Checkpoints(workdir).save_best(state, {})
+    save_config(config, dataset, workdir)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(state, NO_BEST)
 
 
 @pytest.mark.usefixtures("compiled_in_a_hurry")
@@ -127,7 +128,7 @@ def test_one_branch_of_a_whole_network_is_tested_on_images_alone(
     config = short_config(root)
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:1])
-    save_untrained(config, 6, tmp_path)
+    save_untrained(config, dataset, tmp_path)
     whole = evaluate_run(config, dataset, tmp_path, mesh, "best")
     config.eval.branches = ("global",)
     without_maps(monkeypatch)

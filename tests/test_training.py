@@ -100,13 +100,20 @@ def test_eight_devices_train_like_one(on_one_device, tmp_path):
     assert_alike(tmp_path, whole)
 
 
-@pytest.mark.parametrize(("step", "count"), [(2, 1), (6, 2)])
+@pytest.mark.parametrize(("step", "count"), [(2, 1), (4, 4), (6, 2)])
 def test_a_run_goes_on_on_another_number_of_devices(
     on_eight_devices, tmp_path, step, count
 ):
     config, dataset, whole, _, _ = on_eight_devices
     up_to(step, whole, tmp_path / "run")
     train(config, dataset, tmp_path / "run", make_mesh(jax.devices()[:count]))
+    assert_alike(tmp_path / "run", whole)
+
+
+def test_a_run_of_one_device_goes_on_on_eight(on_one_device, tmp_path):
+    config, dataset, whole, _ = on_one_device
+    up_to(6, whole, tmp_path / "run")
+    train(config, dataset, tmp_path / "run", make_mesh())
     assert_alike(tmp_path / "run", whole)
 
 
