@@ -33,7 +33,6 @@ from benchmarks.devices import (
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.host_memory import keep_freed
 from mbnet_jax.parsing import BACKGROUND, HEAD, LEGS, LOWER_CLOTHES, UPPER_CLOTHES
 from mbnet_jax.preprocessing.augment import example_keys
 from mbnet_jax.sharding import batch_sharding, make_mesh, replicated
@@ -77,7 +76,6 @@ def main() -> None:
     parser.add_argument("--wait", action="store_true", help="measure waiting for data")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    keep_freed()
     if arguments.wait:
         config = load_config("synthetic", arguments.batch_size, arguments.dtype)
         print(waiting(config, arguments.steps))

@@ -27,7 +27,6 @@ import numpy as np
 
 from benchmarks import train_step as ours
 from benchmarks.devices import about_this_machine
-from mbnet_jax.host_memory import keep_freed
 from mbnet_jax.preprocessing.views import DEVIATION, MEAN
 
 try:
@@ -126,7 +125,6 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
     arguments = parser.parse_args()
 
-    keep_freed()
     config = ours.load_config("prcc", arguments.batch_size, arguments.dtype)
     config.data.height, config.data.width = arguments.height, arguments.width
     config.model.branches, config.model.ktm = ("global",), False
