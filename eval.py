@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.cli import run
 from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
-from mbnet_jax.report import evaluate_run
+from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import BEST
 from mbnet_jax.training.run_config import differences

@@ -11,8 +11,8 @@ from mbnet_jax.cli import run
 from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
+from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.files import check_writable
-from mbnet_jax.report import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import BEST
 from mbnet_jax.training.loop import train

@@ -7,7 +7,7 @@ import tiny
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import load_dataset
-from mbnet_jax.report import evaluate_run
+from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule

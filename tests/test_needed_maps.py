@@ -10,7 +10,7 @@ import tiny
 from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.evaluation.embed import make_embed
-from mbnet_jax.report import evaluate_run
+from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.loop import train

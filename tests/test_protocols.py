@@ -16,8 +16,8 @@ from mbnet_jax.evaluation.protocols import (
     places,
     usable_protocols,
 )
+from mbnet_jax.evaluation.run import _queries_csv
 from mbnet_jax.evaluation.table import PAPER, WIDTH, format_table
-from mbnet_jax.report import _queries_csv
 from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
 
 RANKS = (1, 5, 10)

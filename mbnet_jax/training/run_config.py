@@ -58,6 +58,21 @@ def load_num_classes(workdir: Path) -> int:
     return _load(workdir)["num_classes"]
 
 
+def load_saved(workdir: Path) -> ConfigDict:
+    """The run's config; its sequences are tuples, as config files have them.
+
+    Raises:
+      FileNotFoundError: if `workdir` holds no run.
+    """
+    return ConfigDict(_with_tuples(_load(workdir)["config"]))
+
+
+def _with_tuples(value):
+    if isinstance(value, dict):
+        return {key: _with_tuples(entry) for key, entry in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
 def _load(workdir: Path) -> dict:
     path = workdir / FILE
     if not path.is_file():

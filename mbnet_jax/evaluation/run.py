@@ -26,10 +26,8 @@ from mbnet_jax.figures import RankedItem, draw_ranked_lists
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.retrieval import ranked_lists
 from mbnet_jax.sharding import check_divisible, make_mesh
-from mbnet_jax.training.checkpoints import Checkpoints
-from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.trained import load_trained
 from mbnet_jax.training.run_config import load_num_classes
-from mbnet_jax.training.step import init_state, make_model
 
 _NEAREST = 10  # gallery images in a ranked list
 
@@ -47,24 +45,19 @@ def evaluate_run(
     """
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
     folder = workdir / "eval"
-    num_classes = load_num_classes(workdir)
+    load_num_classes(workdir)  # before a folder is made: there may be no run
     check_writable(folder, "make room, or correct its permissions")
-    model = make_model(config.model, num_classes)
-    # The optimizer's state has one shape whatever the schedule.
-    optimizer = make_optimizer(config.train, steps_per_epoch=1)
-    abstract = jax.eval_shape(lambda: init_state(config, model, optimizer))
-    with Checkpoints(workdir, create=False) as checkpoints:
-        state, _ = checkpoints.restore(which, abstract, mesh)
+    trained = load_trained(workdir, mesh, which, config)
 
     protocols, notes = usable_protocols(config.data.name, dataset.test)
-    embed = make_embed(config, model, mesh)
+    embed = make_embed(config, trained.model, mesh)
     loader = Loader(config.data, mesh)
     embedded = {
         split: Embedded(
             dataset.test[split],
             embed_split(
                 embed,
-                state.variables,
+                trained.variables,
                 dataset.test[split],
                 loader,
                 config.eval.batch_size,
@@ -88,7 +81,7 @@ def evaluate_run(
             *notes,
             f"{PAPER}: as printed there; which of these protocols it used is inferred",
         ]
-    step = int(state.step)
+    step = trained.step
     print(f"\n{config.name}, step {step}, test split, per cent\n")
     print(format_table(results, protocols))
     for number, note in enumerate(notes):

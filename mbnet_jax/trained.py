@@ -1,0 +1,54 @@
+"""A trained network from the folder of its run."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.models import MBNet
+from mbnet_jax.training.checkpoints import BEST, Checkpoints
+from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.run_config import load_num_classes, load_saved
+from mbnet_jax.training.step import init_state, make_model
+
+
+class Trained(NamedTuple):
+    """A network and its weights.
+
+    config: the run's, for views, preprocessing and evaluation.
+    model: the network that it describes.
+    variables: what `model.apply` takes, replicated over the mesh.
+    step: of training, whose weights they are.
+    """
+
+    config: ConfigDict
+    model: MBNet
+    variables: dict
+    step: int
+
+
+def load_trained(
+    workdir: Path,
+    mesh: Mesh,
+    which: str | int = BEST,
+    config: ConfigDict | None = None,
+) -> Trained:
+    """Reads checkpoint `which` ("best" or a step) of the run in `workdir`.
+
+    Args:
+      config: in place of the one that the run saved, to evaluate otherwise.
+
+    Raises:
+      FileNotFoundError: if there is no such run or checkpoint.
+      ValueError: if the run cannot be read.
+    """
+    config = load_saved(workdir) if config is None else config
+    model = make_model(config.model, load_num_classes(workdir))
+    # The optimizer's state has one shape whatever the schedule.
+    optimizer = make_optimizer(config.train, steps_per_epoch=1)
+    abstract = jax.eval_shape(lambda: init_state(config, model, optimizer))
+    with Checkpoints(workdir, create=False) as checkpoints:
+        state, _ = checkpoints.restore(which, abstract, mesh)
+    return Trained(config, model, state.variables, int(state.step))
