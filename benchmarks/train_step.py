@@ -47,8 +47,8 @@ from mbnet_jax.training.step import (
 
 CLASSES = 100
 WARM_UP = 2  # steps
-# The loader holds `data.prefetch` batches and two more: after a change between it
-# and the repeated batch, this many steps tell of the change, not of the state.
+# The loader holds `data.prefetch` batches and up to four more: after a change between
+# it and the repeated batch, this many steps tell of the change, not of the state.
 SETTLING = 8
 HEADER = (
     "| config | image | batch | dtype | images/s | step | compile | GFLOP a step "

@@ -150,7 +150,7 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     stopped = [re.search(r"stopped at step (\d) of 8", p.stderr)[1] for p in found]
     assert stopped[0] == stopped[1]
 
-    found = run_two(command, slurm=True, devices=2)
+    found = run_two(command, slurm=False, devices=2)  # by flags this time
     assert f"going on from step {stopped[0]} in" in found[0].stdout
     for process in found:
         assert process.returncode == 0, process.stderr

@@ -6,9 +6,7 @@ The host only reads, decodes and resizes. A batch is a dict of `image` uint8
 """
 
 import functools
-from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -26,6 +24,8 @@ from mbnet_jax.parsing import BACKGROUND
 from mbnet_jax.sharding import batch_sharding
 
 Batch = dict[str, jax.Array]
+
+_READY = 2  # batches on the devices before they are asked for
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
@@ -184,14 +184,21 @@ class Loader:
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)
         )
+        put = functools.partial(_to_global, sharding=sharding, batch_size=batch_size)
         batches = (
             grain.MapDataset.range(steps.start * len(rows), steps.stop * len(rows))
             .map(numbered)
             .to_iter_dataset(options)
             .batch(len(rows))
+            .map(put)
         )
-        put = functools.partial(_to_global, sharding=sharding, batch_size=batch_size)
-        return _one_ahead(map(put, iter(batches)))
+        # Collected and sent to the devices by a thread, too: whoever asks for a batch
+        # would compete for the interpreter with the threads that then read on.
+        return iter(
+            grain.experimental.ThreadPrefetchIterDataset(
+                batches, prefetch_buffer_size=_READY
+            )
+        )
 
 
 def _local_rows(sharding: Sharding, batch_size: int) -> np.ndarray:
@@ -207,11 +214,3 @@ def _to_global(local: dict, *, sharding, batch_size: int) -> Batch:
         )
         for name, value in local.items()
     }
-
-
-def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Starts each transfer to the devices one batch before it is needed."""
-    waiting = deque(islice(batches, 1))
-    while waiting:
-        waiting.extend(islice(batches, 1))
-        yield waiting.popleft()
