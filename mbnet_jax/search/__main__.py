@@ -38,8 +38,8 @@ def search(arguments: argparse.Namespace) -> None:
     if arguments.out.is_dir():
         raise ValueError(f"--out={arguments.out} is a folder; give the page's file")
     check_writable(arguments.out.parent, "give another --out")
-    maps, query_maps = arguments.parsing, arguments.query_parsing or arguments.parsing
-    if arguments.query_parsing and not maps:
+    maps, query_maps = arguments.parsing, arguments.query_parsing
+    if query_maps and not maps:
         raise ValueError("--query_parsing needs --parsing: maps for both, or none")
     embedder = Embedder.load(arguments.model, parsing_labels=arguments.parsing_labels)
     for folder in {maps, query_maps} - {None}:
@@ -49,7 +49,7 @@ def search(arguments: argparse.Namespace) -> None:
         check_maker(folder, labels, flag="parsing_labels")
     branches = embedder.choose(arguments.branches, maps is not None)
     paths, rows, failed = embed_queries(
-        arguments.query, arguments.gallery, embedder, branches, query_maps
+        arguments.query, arguments.gallery, embedder, branches, maps, query_maps
     )
     _tell("query", failed)
     if not paths:
@@ -114,10 +114,11 @@ def main(argv: list[str] | None = None) -> None:
     add("--batch_size", type=int, default=64, help="photographs embedded at a time")
     arguments = parser.parse_args(argv)
     logging.set_verbosity(logging.FATAL)  # Orbax tells of every file
-    warnings.showwarning = _show_warning
     compilation_cache.enable()
     try:
-        search(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            search(arguments)
     except sqlite3.Error as error:
         sys.exit(
             f"error: the cache {arguments.cache} cannot be used ({error}); delete it, "

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +92,7 @@ def open_gallery(
         else:
             keys = {name: images[name] + row.digest for name, row in maps.items()}
         rows = Rows(
-            _model_folder(cache, embedder, branches),
+            model_folder(cache, embedder, branches),
             embedder.width(branches),
             _DIGEST_BYTES * (1 if parsing_dir is None else 2),
         )
@@ -153,9 +153,9 @@ def _maps(
     }, failures
 
 
-def _model_folder(cache: Path, embedder: Embedder, branches: Sequence[str]) -> Path:
+def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> Path:
     """The folder of the rows that this network makes of these branches."""
-    folder = cache / embedder.digest(tuple(branches))
+    folder = cache / embedder.digest(branches)
     if not (folder / "model.json").is_file():
         folder.mkdir(exist_ok=True)
         content = {

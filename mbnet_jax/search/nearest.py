@@ -41,16 +41,24 @@ def embed_queries(
     embedder: Embedder,
     branches: tuple[str, ...],
     parsing_dir: Path | None = None,
+    query_parsing: Path | None = None,
 ) -> tuple[list[Path], np.ndarray, Failures]:
     """Embeds the queries: those that can be used, rows [q, d], and failures.
 
-    The map of a query inside the gallery's folder lies where that of the gallery's
-    image does; of another, in `parsing_dir` under its name.
+    Args:
+      paths: their files.
+      gallery: the folder that is searched.
+      branches: what `embedder.choose` returned.
+      parsing_dir: the gallery's parsing maps, in which those of queries inside
+        `gallery` lie too; or None.
+      query_parsing: where the maps of other queries lie, under their names;
+        `parsing_dir` unless given.
     """
     failures: Failures = []
     maps = None
     if parsing_dir is not None:
-        maps = [_map_of(path, gallery, parsing_dir) for path in paths]
+        other = query_parsing or parsing_dir
+        maps = [_map_of(path, gallery, parsing_dir, other) for path in paths]
     rows: dict[int, np.ndarray] = {}
 
     def failed(place: int, error: Exception) -> None:
@@ -64,10 +72,11 @@ def embed_queries(
     return usable, stacked, failures
 
 
-def _map_of(path: Path, gallery: Path, parsing_dir: Path) -> Path:
+def _map_of(path: Path, gallery: Path, parsing_dir: Path, other: Path) -> Path:
     path, gallery = path.resolve(), gallery.resolve()
-    folder = gallery if path.is_relative_to(gallery) else path.parent
-    return map_path(path, folder, parsing_dir)
+    if path.is_relative_to(gallery):
+        return map_path(path, gallery, parsing_dir)
+    return map_path(path, path.parent, other)
 
 
 def find_nearest(
