@@ -93,7 +93,10 @@ def test_a_short_last_batch_is_not_compiled_anew(embedder, files, rows):
     np.testing.assert_allclose(turned, rows[6::-1], atol=1e-6)
     assert embedder._programs[ALL]._cache_size() == 1
     # A shorter list makes a smaller batch, of few sizes.
-    assert embedder.embed([]).shape == (0, embedder.width(("global",)))
+    assert embedder.embed([], branches=["global"]).shape == (
+        0,
+        embedder.width(("global",)),
+    )
     assert embedder.embed([], []).shape == (0, rows.shape[1])
 
 
