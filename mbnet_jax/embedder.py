@@ -148,6 +148,10 @@ class Embedder:
             )
         return ("global",)
 
+    def needs_maps(self, branches: tuple[str, ...]) -> bool:
+        """Whether one of the branches cannot do without parsing maps."""
+        return any(branch in CUT_BY_MAP for branch in branches)
+
     def width(self, branches: tuple[str, ...]) -> int:
         """Numbers in an embedding of the branches that `choose` returned."""
         data, rows = self.config.data, self._mesh.size
@@ -196,7 +200,7 @@ class Embedder:
         data, devices = self.config.data, self._mesh.size
         size = min(batch_size, power_of_two(len(images)))
         size = -(-size // devices) * devices
-        if not any(branch in CUT_BY_MAP for branch in branches):
+        if not self.needs_maps(branches):
             parsing = None
 
         def load(place: int) -> tuple[np.ndarray, np.ndarray]:

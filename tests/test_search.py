@@ -14,8 +14,9 @@ from PIL import Image
 from untrained import untrained, whole_network
 
 from mbnet_jax.embedder import Embedder
-from mbnet_jax.search import page
+from mbnet_jax.search import digests, page
 from mbnet_jax.search.__main__ import main
+from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.gallery import DIGESTS, open_gallery
 from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
 from mbnet_jax.search.rows import Rows
@@ -65,6 +66,18 @@ class Counting:
 @pytest.fixture
 def embedder(shared):
     return Counting(shared)
+
+
+def read_files(monkeypatch) -> list[str]:
+    """The names of files whose digests are taken from now on."""
+    names = []
+
+    def counted(path):
+        names.append(Path(path).name)
+        return digest_of(path)
+
+    monkeypatch.setattr(digests, "digest_of", counted)
+    return names
 
 
 def write_photo(path: Path, seed: int) -> Path:
@@ -122,10 +135,13 @@ def test_the_lists_are_those_of_brute_force(folder, embedder):
     assert [len(query.hits) for query in found] == [7, 7, 7]
 
 
-def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared):
+def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared, monkeypatch):
     before = opened(folder, embedder)
-    again = opened(folder, embedder)
-    assert again.embedded == 0 and len(embedder.files) == 6
+    read = read_files(monkeypatch)
+    # The global branch needs no maps: a folder of them changes nothing.
+    for maps in (None, folder.parent):
+        again = opened(folder, embedder, parsing_dir=maps)
+        assert again.embedded == 0 and len(embedder.files) == 6 and not read
     np.testing.assert_array_equal(again.features, before.features)
     assert isinstance(again.features, np.memmap)
 
@@ -135,6 +151,7 @@ def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared):
     (folder / "e.webp").rename(folder / "f.webp")
     after = opened(folder, embedder)
     assert sorted(embedder.files[6:]) == ["a.jpg", "new.jpg"] and after.embedded == 2
+    assert sorted(read) == ["a.jpg", "b.JPG", "f.webp", "new.jpg"]
     direct = shared.embed([folder / n for n in after.names], branches=GLOBAL)
     np.testing.assert_allclose(after.features[after.rows], direct, atol=1e-6)
 
@@ -235,7 +252,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, shared):
     assert "b.JPG" in opened(folder, again).names and again.files == ["b.JPG"]
 
 
-def test_maps_count_with_their_photographs(folder, small_data, mesh):
+def test_maps_count_with_their_photographs(folder, small_data, mesh, monkeypatch):
     config = whole_network(small_data[0])
     config.model.cfm = False  # or the mask branch would ask another one
     embedder = Counting(Embedder(untrained(config, mesh), mesh))
@@ -251,6 +268,8 @@ def test_maps_count_with_their_photographs(folder, small_data, mesh):
     assert gallery.embedded == 4 and len(gallery.names) == 5
     assert sorted(dict(gallery.failures)) == [f"day 2/{TAG}", "e.webp"]
     assert "has no parsing map" in gallery.failures[0][1]
+    read = read_files(monkeypatch)
+    assert search().embedded == 0 and not read
     # Another map makes another embedding of the same photograph.
     (maps / "a.png").write_bytes(tiny.encoded(tiny.person(head=12), "PNG"))
     (maps / "b.png").write_bytes(tiny.encoded(np.full((64, 32), 9, np.uint8), "PNG"))

@@ -54,15 +54,11 @@ class Digests:
         lacking = []
         digests: dict[str, bytes] = {}
         for name, path in paths.items():
-            row = known.pop(path, None)
+            row = known.get(path)
             if row is not None and row[1:4] == files[name]:
                 digests[name] = row[4]
             else:
                 lacking.append(name)
-        with self._base:
-            self._base.executemany(
-                "DELETE FROM files WHERE path = ?", [(path,) for path in known]
-            )
         failures = self._read(lacking, paths, files, digests)
         return {name: digests[name] for name in files if name in digests}, failures
 

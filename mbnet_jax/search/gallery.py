@@ -67,7 +67,8 @@ def open_gallery(
     Args:
       branches: what `embedder.choose` returned.
       cache: a folder; see docs/use.md.
-      parsing_dir: parsing maps, mirroring `folder`, in PNG files; or None.
+      parsing_dir: parsing maps, mirroring `folder`, in PNG files; or None. Not read
+        where no branch needs them.
 
     Raises:
       FileNotFoundError: if there is no such folder.
@@ -77,6 +78,8 @@ def open_gallery(
     files, failures = list_photos(folder, without=parsing_dir)
     if not files:
         raise ValueError(f"{folder} and its sub-folders hold no photograph")
+    if not embedder.needs_maps(branches):
+        parsing_dir = None
     check_writable(cache, "make room, correct its permissions, or give another --cache")
     with alone(cache):
         digests = Digests(cache / DIGESTS, embedder.config.data.threads)
