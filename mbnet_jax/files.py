@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whenever the program is killed."""
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ def write_whole(path: Path, data: bytes | str) -> None:
     with naming(path):
         part.write_bytes(data.encode() if isinstance(data, str) else data)
     os.replace(part, path)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds off other processes that would write the same files at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

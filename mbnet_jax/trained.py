@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.models import MBNet
 from mbnet_jax.training.checkpoints import BEST, Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import load_num_classes, load_saved
+from mbnet_jax.training.run_config import FILE, load_num_classes, load_saved
 from mbnet_jax.training.step import init_state, make_model
 
 
@@ -27,6 +27,22 @@ class Trained(NamedTuple):
     model: MBNet
     variables: dict
     step: int
+
+
+def load(source: str | Path, mesh: Mesh) -> Trained:
+    """Reads a trained network from the folder of its run: the best checkpoint.
+
+    Raises:
+      FileNotFoundError: naming what is accepted, if `source` is nothing such.
+      ValueError: if it cannot be read.
+    """
+    folder = Path(source)
+    if (folder / FILE).is_file():
+        return load_trained(folder, mesh)
+    raise FileNotFoundError(
+        f"{source} holds no trained network; give the folder of a run, such as "
+        f"runs/synthetic (it holds a {FILE})"
+    )
 
 
 def load_trained(

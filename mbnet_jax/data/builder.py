@@ -5,7 +5,6 @@ read back through `as_data_source`.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import os
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.records import Record, Records
+from mbnet_jax.files import alone
 
 
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
@@ -108,7 +108,7 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
       ValueError: listing all images that cannot be decoded.
     """
     folder = data_dir / fingerprint(records, root)
-    with _alone(folder):
+    with alone(folder):
         builder = ReIdBuilder(
             records, root, data_dir=folder, file_format="array_record"
         )
@@ -125,12 +125,3 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
     return {
         split: builder.as_data_source(split, decoders=undecoded) for split in records
     }
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds off other processes that would write the same files at the same time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

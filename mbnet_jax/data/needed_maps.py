@@ -9,12 +9,12 @@ from mbnet_jax.data.parsing_maps import MAKE_MAPS, check_maker
 from mbnet_jax.data.records import Record
 
 # The branches whose views are cut out by the parsing map.
-_CUT_BY_MAP = ("clothing_unrelated", "mask")
+CUT_BY_MAP = ("clothing_unrelated", "mask")
 
 
 def _training_needs(config: ConfigDict) -> list[str]:
     branches = config.model.branches
-    needs = [f"the branch {branch!r}" for branch in _CUT_BY_MAP if branch in branches]
+    needs = [f"the branch {branch!r}" for branch in CUT_BY_MAP if branch in branches]
     if "global" in branches and config.model.ktm and config.loss.ktm_area:
         needs.append("KTM's area term")
     return needs
@@ -22,7 +22,7 @@ def _training_needs(config: ConfigDict) -> list[str]:
 
 def _evaluation_needs(config: ConfigDict) -> list[str]:
     branches = config.eval.branches or config.model.branches
-    return [f"the branch {branch!r}" for branch in _CUT_BY_MAP if branch in branches]
+    return [f"the branch {branch!r}" for branch in CUT_BY_MAP if branch in branches]
 
 
 def check_maps(

@@ -141,8 +141,13 @@ def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
     return path
 
 
-def check_maker(parsing_dir: Path, labels: str) -> None:
-    """Refuses maps that `mbnet_jax.data.parse` made in another label set."""
+def check_maker(
+    parsing_dir: Path, labels: str, flag: str = "config.data.parsing_labels"
+) -> None:
+    """Refuses maps that `mbnet_jax.data.parse` made in another label set.
+
+    `flag` is the one that the message advises.
+    """
     path = parsing_dir / MAPS_FILE
     if not path.is_file():
         return
@@ -150,7 +155,7 @@ def check_maker(parsing_dir: Path, labels: str) -> None:
     if made_in != labels:
         raise ValueError(
             f"data.parsing_labels={labels!r}, but the maps in {parsing_dir} were made "
-            f"with --labels={made_in}: give --config.data.parsing_labels={made_in}"
+            f"with --labels={made_in}: give --{flag}={made_in}"
         )
 
 
@@ -179,8 +184,14 @@ def decode_parsing(
       ValueError: naming the file, if it cannot be decoded or is of another kind, or
         has a colour or a label that the set does not have.
     """
+    return canonical_map(read_labels(data, name), labels, size, name)
+
+
+def canonical_map(
+    found: np.ndarray, labels: str, size: tuple[int, int], name: str
+) -> np.ndarray:
+    """`decode_parsing` of a map whose labels are read already, uint8 [h, w]."""
     check_label_set(labels)
-    found = _read_labels(data, name)
     _check_range(found, labels, name)
     table = np.array([part for _, part in LABEL_SETS[labels]], np.uint8)
     # The exact kind samples at the centres of pixels, as the image's resizing does.
@@ -190,11 +201,16 @@ def decode_parsing(
     )
 
 
-def _read_labels(data: bytes, name: str) -> np.ndarray:
-    """The labels [h, w] as they are in the file."""
+def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
+    """The labels, uint8 [h, w], as they are in the file or in the Pillow image.
+
+    Raises:
+      ValueError: as `decode_parsing`, but for labels that the set does not have.
+    """
     # Pillow, since OpenCV would turn a palette's indices into colours.
     try:
-        picture = Image.open(io.BytesIO(data))
+        is_file = isinstance(data, bytes)
+        picture = Image.open(io.BytesIO(data)) if is_file else data
         picture.load()
     except (OSError, SyntaxError) as error:  # what Pillow raises on broken files
         raise ValueError(

@@ -1,0 +1,1 @@
+"""Finds a person's photograph among many, without labels."""

@@ -1,0 +1,268 @@
+"""The embedder: evaluation's own embeddings, from files, Pillow images and arrays."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import small_run
+import tiny
+from PIL import Image
+from untrained import untrained, whole_network
+
+import mbnet_jax
+from mbnet_jax import Embedder
+from mbnet_jax.data.load import images_folder
+from mbnet_jax.data.loader import Loader
+from mbnet_jax.data.parsing_maps import encode_parsing
+from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
+from mbnet_jax.sharding import make_mesh
+
+ALL = ("global", "clothing_unrelated", "mask")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_block():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def files(small_data):
+    """The query split's images and their maps, as paths."""
+    root, dataset = small_data
+    folder = images_folder(small_run.small_config(root).data)
+    names = dataset.test["query"].names
+    maps = [folder / "parsing" / name.replace(".jpg", ".png") for name in names]
+    return [folder / name for name in names], maps
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return small_run.one_device()
+
+
+@pytest.fixture(scope="module")
+def embedder(small_data, mesh):
+    """Of all branches."""
+    return Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
+
+
+@pytest.fixture(scope="module")
+def rows(embedder, files):
+    return embedder.embed(*files, batch_size=4)
+
+
+def test_embeddings_are_those_of_the_evaluation(
+    small_data, files, embedder, rows, mesh
+):
+    root, dataset = small_data
+    network = untrained(whole_network(root), mesh)
+    split = dataset.test["query"]
+    embed = make_embed(network.config, network.model, mesh)
+    loader = Loader(network.config.data, mesh)
+    expected = embed_split(embed, network.variables, split, loader, 4)
+    assert main_embedding(expected) == "all"
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows, expected["all"], atol=1e-6)
+    # Random weights tell the images apart, or nothing above would be shown.
+    assert np.abs(rows - rows[::-1]).max() > 1e-3
+    # Of a part of the network too, for which maps need not be read.
+    part = embedder.embed(files[0], files[1], ["global"], 4)
+    np.testing.assert_allclose(part, expected["global"], atol=1e-6)
+    assert np.abs(np.linalg.norm(part, axis=1) - 1).max() < 1e-6
+
+
+def test_any_number_of_devices_gives_the_same(small_data, files, rows):
+    mesh = make_mesh()
+    assert mesh.size == 8
+    embedder = Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
+    # 4 is rounded up to the 8 devices.
+    np.testing.assert_allclose(embedder.embed(*files, batch_size=4), rows, atol=1e-6)
+    assert embedder._programs[ALL]._cache_size() == 1
+
+
+def test_a_short_last_batch_is_not_compiled_anew(embedder, files, rows):
+    images, maps = files
+    assert len(images) % 4 == 0
+    again = embedder.embed(images[:7], maps[:7], ALL, batch_size=4)
+    np.testing.assert_array_equal(again, rows[:7])
+    turned = embedder.embed(images[6::-1], maps[6::-1], batch_size=4)
+    np.testing.assert_allclose(turned, rows[6::-1], atol=1e-6)
+    assert embedder._programs[ALL]._cache_size() == 1
+    # A shorter list makes a smaller batch, of few sizes.
+    assert embedder.embed([], branches=["global"]).shape == (
+        0,
+        embedder.width(("global",)),
+    )
+    assert embedder.embed([], []).shape == (0, rows.shape[1])
+
+
+@pytest.fixture(scope="module")
+def colour(whole, mesh):
+    """Of the trained global branch."""
+    return Embedder.load(whole[0], mesh=mesh)
+
+
+def test_files_pillow_images_and_arrays_agree(colour, files, tmp_path):
+    path = files[0][0]
+    picture = Image.open(path)
+    array = np.asarray(Image.open(path))
+    found = colour.embed([str(path), path, picture, array], batch_size=4)
+    assert np.ptp(found, axis=0).max() < 1e-6
+    # A stack of images is a list of them.
+    stacked = colour.embed(np.stack([array] * 4), batch_size=4)
+    np.testing.assert_allclose(stacked, found, atol=1e-6)
+    # Of any size; a larger one is averaged down to what it was made of.
+    large = Image.open(path).resize((64, 128), Image.Resampling.NEAREST)
+    sizes = colour.embed([large, np.asarray(large), picture, picture], batch_size=4)
+    assert np.ptp(sizes, axis=0).max() < 1e-6
+    # Grey, transparent and palette images are of colours too.
+    grey = picture.convert("L")
+    grey.save(tmp_path / "grey.png")
+    kinds = [tmp_path / "grey.png", grey, grey.convert("RGBA"), grey.convert("P")]
+    assert np.ptp(colour.embed(kinds, batch_size=4), axis=0).max() < 1e-6
+
+
+def test_a_photograph_is_turned_as_its_camera_says(colour, files, tmp_path):
+    upright = Image.open(files[0][0])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.png", exif=exif)
+    file = tmp_path / "turned.png"
+    images = [upright, file, Image.open(file), turned]
+    found = colour.embed(images, batch_size=4)
+    assert np.ptp(found[:3], axis=0).max() < 1e-6
+    assert np.abs(found[3] - found[0]).max() > 1e-4
+
+
+def test_maps_are_files_pillow_images_or_arrays(embedder, files, rows):
+    images, maps = (side[:4] for side in files)
+    pillow = [Image.open(path) for path in maps]
+    arrays = [np.array(Image.open(path)) for path in maps]
+    mixed = [maps[0], pillow[1], arrays[2], str(maps[3])]
+    for given in (pillow, arrays, mixed):
+        np.testing.assert_array_equal(embedder.embed(images, given, None, 4), rows[:4])
+    other = [np.zeros_like(arrays[0]), *arrays[1:]]
+    found = embedder.embed(images, other, None, 4)
+    assert np.abs(found - rows[:4]).max(axis=1)[0] > 1e-4
+
+
+def test_without_maps_the_global_branch_embeds_and_says_so_once(
+    small_data, files, mesh, embedder
+):
+    fresh = Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
+    fresh._programs = embedder._programs  # of the same network, compiled
+    with pytest.warns(UserWarning, match="without clothing_unrelated and mask"):
+        found = fresh.embed(files[0], batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fresh.embed(files[0][:4], batch_size=4)
+        asked = fresh.embed(files[0], branches=["global"], batch_size=4)
+    np.testing.assert_array_equal(found, asked)
+
+
+def test_flip_is_an_option(colour, whole, files, mesh):
+    picture = Image.open(files[0][0])
+    mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    pair = [picture, mirrored, picture, mirrored]
+    with_flip = colour.embed(pair, batch_size=4)
+    np.testing.assert_allclose(with_flip[0], with_flip[1], atol=1e-6)
+    plain = Embedder.load(whole[0], mesh=mesh, flip=False).embed(pair, batch_size=4)
+    assert np.abs(plain[0] - plain[1]).max() > 1e-4
+    both = plain[0] + plain[1]
+    np.testing.assert_allclose(with_flip[0], both / np.linalg.norm(both), atol=1e-6)
+
+
+def test_the_digest_tells_what_gives_other_embeddings(small_data, embedder, mesh):
+    config = whole_network(small_data[0])
+    same = Embedder(untrained(config, mesh), mesh)
+    other = Embedder(untrained(config, mesh, seed=1), mesh)
+    plain = Embedder(untrained(config, mesh), mesh, flip=False)
+    labels = Embedder(untrained(config, mesh), mesh, parsing_labels="atr")
+    assert same.digest(ALL) == embedder.digest(ALL)
+    digests = [e.digest(ALL) for e in (embedder, other, plain, labels)]
+    assert len({*digests, embedder.digest(("global",))}) == 5
+    # Maps, and so their labels, are nothing to the global branch.
+    assert labels.digest(("global",)) == embedder.digest(("global",))
+
+
+IMAGE = np.zeros((64, 32, 3), np.uint8)
+MAP = np.zeros((64, 32), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "maps", "branches", "message"),
+    [
+        (["gone.jpg"], None, None, "photograph gone.jpg is not there"),
+        (["broken.jpg"], None, None, "image of broken.jpg cannot be decoded"),
+        (["empty.jpg"], None, None, "image of empty.jpg cannot be decoded"),
+        (
+            [IMAGE, IMAGE[..., 0]],
+            None,
+            None,
+            r"images\[1\] must be uint8 .* \[64, 32\]",
+        ),
+        ([IMAGE / 255], None, None, r"images\[0\] must be uint8 .* float64"),
+        ([Image.new("I;16", (2, 2))], None, None, "8 bits a channel; .* is I;16"),
+        ([7], None, None, r"images\[0\] must be a path.*it is a int"),
+        ("gone.jpg", None, None, r"images must be a list: give \[images\]"),
+        (IMAGE, None, None, "images must be a list"),
+        ([IMAGE], MAP, None, "parsing must be a list"),
+        ([IMAGE], [MAP, MAP], None, "1 images and 2 parsing maps"),
+        ([IMAGE], [None], None, r"images\[0\] has no parsing map"),
+        ([IMAGE], [MAP[:32]], None, r"images\[0\] is 32x32 .* its image 32x64"),
+        ([IMAGE], [MAP + 9], None, r"images\[0\] has the label 9, .* would fit 'lip'"),
+        ([IMAGE], [MAP / 1], None, r"map of images\[0\] .* it is float64"),
+        ([IMAGE], ["gone.png"], None, r"map of images\[0\] \(gone.png\) is not there"),
+        ([IMAGE], ["broken.jpg"], None, r"\(broken.jpg\) cannot be decoded"),
+        ([IMAGE], None, ["mask"], "'mask' cannot do without parsing maps"),
+        ([IMAGE], None, ["face"], "name one or more of what the network has: 'global'"),
+        ([IMAGE], None, [], "name one or more"),
+        ([IMAGE], None, "mask", r"give a list, \['mask'\]"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:no parsing maps")
+def test_what_cannot_be_used_is_named(
+    embedder, images, maps, branches, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.jpg").write_bytes(tiny.encoded(IMAGE, "JPEG")[:40])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    with pytest.raises((ValueError, OSError), match=message):
+        embedder.embed(images, maps, branches, batch_size=4)
+
+
+def test_maps_may_be_in_another_label_set(small_data, mesh, files, rows, embedder):
+    network = untrained(whole_network(small_data[0]), mesh)
+    atr = Embedder(network, mesh, parsing_labels="atr")
+    atr._programs = embedder._programs
+    canonical = [np.array(Image.open(path)) for path in files[1][:4]]
+    table = np.array([0, 11, 4, 6, 14, 12, 9, 16], np.uint8)
+    found = atr.embed(files[0][:4], [table[labels] for labels in canonical], None, 4)
+    np.testing.assert_array_equal(found, rows[:4])
+    with pytest.raises(ValueError, match="'swag' is unknown"):
+        Embedder(network, mesh, parsing_labels="swag")
+
+
+def test_a_map_that_schp_wrote_is_read(small_data, embedder, files, rows, tmp_path):
+    labels = np.array(Image.open(files[1][0]))
+    (tmp_path / "map.png").write_bytes(encode_parsing(labels))
+    maps = [tmp_path / "map.png", *files[1][1:4]]
+    found = embedder.embed(files[0][:4], maps, None, 4)
+    np.testing.assert_array_equal(found, rows[:4])
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no trained network; give"):
+        Embedder.load(tmp_path)
+
+
+def test_importing_the_package_imports_no_jax():
+    code = "import sys, mbnet_jax; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="has no attribute 'embedded'"):
+        mbnet_jax.embedded  # noqa: B018

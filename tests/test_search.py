@@ -1,0 +1,415 @@
+"""The search: exact lists, embeddings that are kept, a page that stands alone."""
+
+import os
+import shutil
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_run
+import tiny
+from PIL import Image
+from untrained import untrained, whole_network
+
+from mbnet_jax.embedder import Embedder
+from mbnet_jax.search import digests, page
+from mbnet_jax.search.__main__ import main
+from mbnet_jax.search.digests import digest_of
+from mbnet_jax.search.gallery import DIGESTS, open_gallery
+from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
+from mbnet_jax.search.rows import Rows
+
+GLOBAL = ("global",)
+TAG = "<img src=x onerror=alert(1)>.jpg"  # the name of a file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_block():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return small_run.one_device()
+
+
+@pytest.fixture(scope="module")
+def network(small_data, mesh):
+    """Of all branches, which are never compiled here but for the global one."""
+    return untrained(whole_network(small_data[0]), mesh)
+
+
+@pytest.fixture(scope="module")
+def shared(network, mesh):
+    return Embedder(network, mesh)
+
+
+class Counting:
+    """An embedder that says which files it was given."""
+
+    def __init__(self, embedder: Embedder):
+        self._embedder = embedder
+        self.files: list[str] = []
+
+    def __getattr__(self, name):
+        return getattr(self._embedder, name)
+
+    def stream(self, images, *args, **kwargs):
+        self.files += [path.name for path in images]
+        return self._embedder.stream(images, *args, **kwargs)
+
+
+@pytest.fixture
+def embedder(shared):
+    return Counting(shared)
+
+
+def read_files(monkeypatch) -> list[str]:
+    """The names of files whose digests are taken from now on."""
+    names = []
+
+    def counted(path):
+        names.append(Path(path).name)
+        return digest_of(path)
+
+    monkeypatch.setattr(digests, "digest_of", counted)
+    return names
+
+
+def write_photo(path: Path, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.random.default_rng(seed).integers(0, 255, (64, 32, 3), dtype=np.uint8)
+    path.write_bytes(tiny.encoded(image, "PNG" if path.suffix == ".png" else "JPEG"))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Seven photographs in a folder and its sub-folders, two of them the same."""
+    folder = tmp_path / "photos"
+    for number, name in enumerate(
+        ("a.jpg", "b.JPG", "day 1/c.png", "day 1/deep/d.jpg", f"day 2/{TAG}", "e.webp")
+    ):
+        write_photo(folder / name, number)
+    shutil.copy(folder / "a.jpg", folder / "day 2" / "copy.jpg")
+    (folder / "notes.txt").write_text("no photograph")
+    (folder / ".hidden.jpg").write_bytes(b"left out")
+    return folder
+
+
+def opened(folder, embedder, **kwargs):
+    cache = kwargs.pop("cache", folder.parent / "cache")
+    return open_gallery(folder, embedder, GLOBAL, cache, batch_size=4, **kwargs)
+
+
+def test_the_lists_are_those_of_brute_force(folder, embedder):
+    gallery = opened(folder, embedder)
+    assert gallery.names == sorted(gallery.names) and len(gallery.names) == 7
+    assert not gallery.failures
+    # The copy is embedded once.
+    assert gallery.embedded == len(embedder.files) == len(set(embedder.files)) == 6
+    direct = embedder.embed([folder / n for n in gallery.names], branches=GLOBAL)
+    np.testing.assert_allclose(
+        gallery.features[gallery.rows], direct, atol=1e-6, strict=True
+    )
+
+    outside = write_photo(folder.parent / "query.jpg", 99)
+    asked = [outside, folder / "a.jpg", folder / "day 1" / "c.png"]
+    paths, rows, failed = embed_queries(asked, folder, embedder, GLOBAL)
+    assert paths == asked and not failed
+    similarity = rows @ direct.T
+    for k in (3, 100):
+        found = find_nearest(paths, rows, gallery, k)
+        for query, values in zip(found, similarity, strict=True):
+            order = np.argsort(-values.round(5), kind="stable")[:k]
+            assert [hit.name for hit in query.hits] == [gallery.names[i] for i in order]
+            np.testing.assert_allclose(
+                [hit.similarity for hit in query.hits], values[order], atol=1e-5
+            )
+    notes = [{hit.name: hit.note for hit in query.hits if hit.note} for query in found]
+    assert notes == [{}, {"a.jpg": SAME, "day 2/copy.jpg": COPY}, {"day 1/c.png": SAME}]
+    assert [len(query.hits) for query in found] == [7, 7, 7]
+
+
+def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared, monkeypatch):
+    before = opened(folder, embedder)
+    read = read_files(monkeypatch)
+    # The global branch needs no maps: a folder of them changes nothing.
+    for maps in (None, folder.parent):
+        again = opened(folder, embedder, parsing_dir=maps)
+        assert again.embedded == 0 and len(embedder.files) == 6 and not read
+    np.testing.assert_array_equal(again.features, before.features)
+    assert isinstance(again.features, np.memmap)
+
+    write_photo(folder / "a.jpg", 50)  # its old content lives on in the copy
+    write_photo(folder / "new.jpg", 51)
+    os.utime(folder / "b.JPG")  # another time, the same content
+    (folder / "e.webp").rename(folder / "f.webp")
+    after = opened(folder, embedder)
+    assert sorted(embedder.files[6:]) == ["a.jpg", "new.jpg"] and after.embedded == 2
+    assert sorted(read) == ["a.jpg", "b.JPG", "f.webp", "new.jpg"]
+    direct = shared.embed([folder / n for n in after.names], branches=GLOBAL)
+    np.testing.assert_allclose(after.features[after.rows], direct, atol=1e-6)
+
+    # Fewer photographs than there are rows: the others are not searched.
+    for path in ("a.jpg", "f.webp"):
+        (folder / path).unlink()
+    fewer = opened(folder, embedder)
+    assert fewer.embedded == 0 and len(fewer.names) == 6
+    direct = shared.embed([folder / n for n in fewer.names], branches=GLOBAL)
+    np.testing.assert_allclose(fewer.features[fewer.rows], direct, atol=1e-6)
+    assert len(fewer.features) == 6
+
+    # Another folder with photographs that were met before.
+    shutil.copytree(folder / "day 1", folder.parent / "other")
+    moved = opened(folder.parent / "other", embedder)
+    assert moved.embedded == 0 and moved.names == ["c.png", "deep/d.jpg"]
+
+
+def test_another_network_or_choice_has_its_own_rows(folder, embedder, network, mesh):
+    first = opened(folder, embedder)
+    others = [
+        Embedder(untrained(network.config, mesh, seed=1), mesh),
+        Embedder(network, mesh, flip=False),
+    ]
+    for other in others:
+        found = opened(folder, other)
+        assert found.embedded == 6
+        assert np.abs(found.features - first.features).max() > 1e-3
+    assert opened(folder, embedder).embedded == 0
+
+
+def test_what_is_done_is_kept_when_embedding_is_interrupted(folder, shared):
+    class Interrupted(Counting):
+        def stream(self, *args, **kwargs):
+            yield next(super().stream(*args, **kwargs))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(folder, Interrupted(shared))
+    resumed = Counting(shared)
+    assert opened(folder, resumed).embedded == len(resumed.files) == 2
+
+
+def test_a_key_without_its_row_does_not_count(tmp_path):
+    whole = tmp_path / "whole"
+    rows = Rows(whole, width=3, key_bytes=2)
+    rows.add([b"aa", b"bb"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    for name, lost in (("keys", 1), ("rows.f32", 4)):
+        cut = shutil.copytree(whole, tmp_path / f"{name} cut")
+        (cut / name).write_bytes((cut / name).read_bytes()[:-lost])
+        opened = Rows(cut, width=3, key_bytes=2)
+        assert opened.place == {b"aa": 0}
+        opened.add([b"cc"], np.full((1, 3), 7, np.float32))
+        opened = Rows(cut, width=3, key_bytes=2)
+        assert opened.place == {b"aa": 0, b"cc": 1}
+        features, where = opened.features(np.array([1, 0, 1]))
+        np.testing.assert_array_equal(features[where], [[7] * 3, [0, 1, 2], [7] * 3])
+
+
+def test_what_cannot_be_used_is_left_out_and_listed(folder, embedder):
+    whole = (folder / "a.jpg").read_bytes()
+    (folder / "bad.jpg").write_bytes(whole[:100])
+    (folder / "day 1" / "empty.jpg").write_bytes(b"")
+    (folder / "lost.jpg").symlink_to(folder / "nothing.jpg")
+    (folder / "round").symlink_to(folder)
+    gallery = opened(folder, embedder)
+    assert len(gallery.names) == 7 and gallery.embedded == 6
+    reasons = dict(gallery.failures)
+    assert sorted(reasons) == ["bad.jpg", "day 1/empty.jpg", "lost.jpg"]
+    assert "cannot be decoded" in reasons["bad.jpg"]
+    assert "No such file" in reasons["lost.jpg"]
+    # It may have been repaired by the next time.
+    (folder / "bad.jpg").write_bytes(whole)
+    assert "bad.jpg" in opened(folder, embedder).names
+
+    empty = folder.parent / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match="hold no photograph"):
+        opened(empty, embedder)
+    (empty / "bad.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of the 1 .* bad.jpg: .* be decoded"):
+        opened(empty, embedder)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        opened(folder / "gone", embedder)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, shared):
+    class Late(Counting):
+        def stream(self, *args, **kwargs):
+            for item in super().stream(*args, **kwargs):
+                write_photo(folder / "b.JPG", 60)
+                yield item
+
+    gallery = opened(folder, Late(shared))
+    assert "b.JPG" not in gallery.names
+    assert "changed while it was read" in dict(gallery.failures)["b.JPG"]
+    again = Counting(shared)
+    assert "b.JPG" in opened(folder, again).names and again.files == ["b.JPG"]
+
+
+def test_maps_count_with_their_photographs(folder, small_data, mesh, monkeypatch):
+    config = whole_network(small_data[0])
+    config.model.cfm = False  # or the mask branch would ask another one
+    embedder = Counting(Embedder(untrained(config, mesh), mesh))
+    branches = ("mask",)
+    maps = folder / "maps"  # inside the folder, but no photographs
+    for name in ("a", "b", "day 1/c", "day 1/deep/d", "day 2/copy"):
+        path = maps / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tiny.encoded(tiny.person(), "PNG"))
+    cache = folder.parent / "cache"
+    search = partial(open_gallery, folder, embedder, branches, cache, maps, 4)
+    gallery = search()
+    assert gallery.embedded == 4 and len(gallery.names) == 5
+    assert sorted(dict(gallery.failures)) == [f"day 2/{TAG}", "e.webp"]
+    assert "has no parsing map" in gallery.failures[0][1]
+    read = read_files(monkeypatch)
+    assert search().embedded == 0 and not read
+    # Another map makes another embedding of the same photograph.
+    (maps / "a.png").write_bytes(tiny.encoded(tiny.person(head=12), "PNG"))
+    (maps / "b.png").write_bytes(tiny.encoded(np.full((64, 32), 9, np.uint8), "PNG"))
+    after = search()
+    assert after.embedded == 1 and embedder.files[4:] == ["a.jpg", "b.JPG"]
+    assert "has the label 9" in dict(after.failures)["b.JPG"]
+    asked = [folder / "a.jpg", write_photo(folder.parent / "away.jpg", 3)]
+    paths, rows, failed = embed_queries(asked, folder, embedder, branches, maps)
+    assert paths == asked[:1] and "away.png) is not there" in failed[0][1]
+    expected = after.features[after.rows[after.names.index("a.jpg")]]
+    np.testing.assert_allclose(rows[0], expected, atol=1e-6)
+    shutil.copy(maps / "a.png", folder.parent / "away.png")
+    paths, rows, failed = embed_queries(
+        asked, folder, embedder, branches, maps, folder.parent
+    )
+    assert paths == asked and not failed
+
+
+class Page(HTMLParser):
+    """The elements of a page, and whether all are closed in order."""
+
+    VOID = ("meta", "link", "img")
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements, self.words, self.open = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data.strip())
+
+    def all(self, tag: str) -> list[dict]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def run(*arguments) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def test_the_command_writes_a_page_of_nothing_but_itself(
+    whole, folder, capsys, monkeypatch
+):
+    (folder / "bad.jpg").write_bytes(b"no image")
+    query, out = write_photo(folder.parent / f"q{TAG}", 70), folder.parent / "page.html"
+    shutil.copy(folder / "b.JPG", folder / os.fsdecode(b"\xff.jpg"))
+    missing = folder / "gone.jpg"
+    arguments = [
+        *("--model", whole[0], "--gallery", folder, "--out", out, "--k", 4),
+        *("--cache", folder.parent / "cache", "--batch_size", 8),
+        *("--query", query, folder / "a.jpg", missing),
+    ]
+    run(*arguments)
+    printed = capsys.readouterr()
+    assert printed.out == f"8 photographs, 6 of them embedded now; wrote {out}\n"
+    assert f"query {missing} is left out: the photograph" in printed.err
+    assert "photograph bad.jpg is left out" in printed.err
+
+    text = out.read_text()
+    read = Page(text)
+    assert read.all("html") == [{"lang": "en"}] and len(read.all("h1")) == 1
+    images = read.all("img")
+    assert len(images) == 2 * 5  # each query and its list
+    for attributes in images:
+        assert attributes["src"].startswith("data:image/jpeg;base64,")
+        assert attributes["alt"] and "onerror" not in attributes
+    assert [i["alt"] for i in images[5:7]] == ["Query 2", "Rank 1, a.jpg"]
+    for outside in ("http:", "https:", "url(", "@import", "<script"):
+        assert outside not in text
+    for attributes in read.all("a") + read.all("link"):
+        assert attributes["href"].startswith(("#", "data:"))
+    words = " ".join(read.words)
+    assert f"q{TAG}" in words and "the query itself" in words
+    assert (
+        "bad.jpg : the image of" in words and "Photographs that were left out" in words
+    )
+    assert "Queries that could not be used: 1" in words
+
+    # All of it is in the cache now.
+    run(*arguments)
+    assert ", 0 of them embedded now" in capsys.readouterr().out
+    # The pictures have an end.
+    monkeypatch.setattr(page, "_MOST_PICTURES", 6)
+    run(*arguments)
+    read = Page(out.read_text())
+    assert len(read.all("img")) == 6 and read.words.count("no picture") == 4
+    assert "first 6 pictures" in " ".join(read.words)
+
+
+def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
+    photo = folder / "a.jpg"
+    good = {
+        "model": whole[0],
+        "gallery": folder,
+        "query": photo,
+        "out": tmp_path / "page.html",
+        "cache": tmp_path / "cache",
+    }
+    atr = tmp_path / "atr"
+    atr.mkdir()
+    (atr / "maps.json").write_text('{"labels": "atr"}')
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / DIGESTS).write_bytes(b"no base" * 100)
+    for change, message in (
+        ({"model": tmp_path}, "holds no trained network"),
+        ({"gallery": tmp_path / "gone"}, "there is no folder"),
+        ({"query": tmp_path / "gone.jpg"}, "no query can be used"),
+        ({"k": 0}, "--k=0 must be at least 1"),
+        ({"out": tmp_path}, "is a folder; give the page's file"),
+        ({"branches": "mask"}, "name one or more of what the network has: 'global'"),
+        ({"query_parsing": atr}, "--query_parsing needs --parsing"),
+        ({"parsing": tmp_path / "gone"}, "there is no folder of parsing maps"),
+        ({"parsing": atr}, "give --parsing_labels=atr"),
+        ({"cache": damaged}, "cannot be used (file is not a database); delete it"),
+    ):
+        flags = good | change
+        with pytest.raises(SystemExit) as ended:
+            run(*[part for name in flags for part in (f"--{name}", flags[name])])
+        assert message in str(ended.value) and str(ended.value).startswith("error: ")
+        assert "\n" not in str(ended.value)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_pictures_are_turned_and_small(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "wide.jpg"
+    Image.new("RGB", (800, 400), "red").save(path, exif=exif)
+    import base64
+    import io
+
+    data = page._picture(path).partition(",")[2]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (80, 160)
+    assert page._picture(tmp_path / "gone.jpg") is None
