@@ -1,4 +1,4 @@
-"""What the documentation says is there, and its commands and Python run.
+"""What the documentation says exists, and its commands and Python run.
 
 They run as they stand, page by page, in a copy of the project whose configs are tiny,
 with a run in `runs/synthetic`. A line `<!-- not run: REASON -->` before a block
