@@ -50,8 +50,9 @@ def test_what_a_config_changes_is_in_its_column(module):
 
 
 def test_a_comment_above_and_one_behind_belong_to_their_field():
+    above = "# two\n# lines\nc.b = {\n}  # and more\n"
     found = config_reference.comments(
-        "c.a = 1  # one\n# two\n# lines\nc.b = {\n}  # and more\nd = 3  # other\nc.e = 4\n"
+        f"c.a = 1  # one\n{above}d = 3  # other\nc.e = 4\n"
     )
     assert found == {"a": "one", "b": "two lines and more", "e": ""}
 

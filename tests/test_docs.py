@@ -27,6 +27,7 @@ from configs import base, synthetic
 
 KINDS = ("", "sh", "python", "csv")
 FILES = (".py", ".json", ".jsonl", ".png", ".csv", ".html", ".safetensors", ".onnx")
+NOT_OURS = ("venv", "pip", "pytest")  # modules
 LIMIT = 240  # seconds
 # Where the run in runs/synthetic is not as `tiny` has it: it has the checkpoint that
 # the pages name. The compiled step depends on none of these, nor on numbers of steps.
@@ -100,7 +101,7 @@ def check_call(argv: list[str]) -> None:
     if argv[0] == "-c":
         compile(argv[1], "-c", "exec")
         return
-    if argv[:2] in (["-m", "venv"], ["-m", "pip"], ["-m", "pytest"]):
+    if argv[0] == "--version" or argv[:1] == ["-m"] and argv[1] in NOT_OURS:
         return
     known, rest = defined_flags(argv)
     overrides = []
@@ -154,7 +155,8 @@ def test_fields_exist(page):
         if named and named[1].partition(".")[0] in SECTIONS:
             name = named[1]
             if not name.endswith(FILES):
-                assert name in FIELDS, f"{page}: there is no field {name}"
+                known = name in FIELDS or any(f.startswith(f"{name}.") for f in FIELDS)
+                assert known, f"{page}: there is no field {name}"
 
 
 def anchors(page: Path) -> set[str]:
