@@ -101,7 +101,7 @@ def check_call(argv: list[str]) -> None:
     if argv[0] == "-c":
         compile(argv[1], "-c", "exec")
         return
-    if argv[0] == "--version" or argv[:1] == ["-m"] and argv[1] in NOT_OURS:
+    if argv[0] == "--version" or (argv[:1] == ["-m"] and argv[1] in NOT_OURS):
         return
     known, rest = defined_flags(argv)
     overrides = []
