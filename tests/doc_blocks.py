@@ -76,7 +76,7 @@ def python_calls(text: str) -> Iterator[list[str]]:
     text = re.sub(r"(^|\s)#.*", r"\1", text.replace("\\\n", " "))
     words = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()\n")
     words.whitespace, words.commenters, words.whitespace_split = " \t", "", True
-    call = None
+    call, before = None, ""
     for word in [*words, ";"]:
         if set(word) <= set(";&|<>()\n"):
             if call is not None:
@@ -84,10 +84,11 @@ def python_calls(text: str) -> Iterator[list[str]]:
             call = None
         elif call is not None:
             call.append(word)
-        elif _PYTHON.fullmatch(word):
+        elif _PYTHON.fullmatch(word) and before != "--python":
             call = []
         elif "python " in word:
             yield from python_calls(word)
+        before = word
 
 
 def inline_code(page: str) -> list[str]:

@@ -5,70 +5,37 @@ with a run in `runs/synthetic`. A line `<!-- not run: REASON -->` before a block
 excepts it; its commands must exist all the same.
 """
 
+import contextlib
 import difflib
-import json
-import os
 import re
-import shutil
-import stat
 import subprocess
 import sys
 import unittest.mock
 from pathlib import Path
 
 import doc_blocks
+import doc_run
 import pytest
-import tiny
 from absl import flags
 from doc_blocks import PAGES, ROOT
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
-from configs import base, synthetic
+from configs import synthetic
+from tools.config_reference import flat
 
 KINDS = ("", "sh", "python", "csv")
 FILES = (".py", ".json", ".jsonl", ".png", ".csv", ".html", ".safetensors", ".onnx")
 NOT_OURS = ("venv", "pip", "pytest")  # modules
-LIMIT = 240  # seconds
-# Where the run in runs/synthetic is not as `tiny` has it: it has the checkpoint that
-# the pages name. The compiled step depends on none of these, nor on numbers of steps.
-TRAINED = ("train.steps_per_epoch=301", "train.checkpoint_every=300")
-SAME_STEP = {
-    "train.schedule": "step",
-    "train.warmup_epochs": 0.0,
-    "train.decay_epochs": (),
-}
-# Runs the Python blocks of a page in one interpreter, as a reader would.
-SESSION = r"""
-import json, sys
-names = {"__name__": "__main__"}
-for line in sys.stdin:
-    file, text = json.loads(line)
-    exec(compile(text, file, "exec"), names)
-    print("\0", flush=True)
-"""
-
-
-def flat(config: ConfigDict, prefix: str = "") -> dict:
-    """Full name -> value of every field."""
-    found = {}
-    for key, value in config.items():
-        inner = isinstance(value, ConfigDict)
-        found |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
-    return found
 
 
 FIELDS = flat(synthetic.get_config())  # base's and its own
 SECTIONS = {name.partition(".")[0] for name in FIELDS if "." in name}
 
 
-def place(page: str, line: int) -> str:
-    return f"{page}:{line}"
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_say_what_they_are(page):
     for block in doc_blocks.blocks(page):
-        where = place(page, block.line)
+        where = f"{page}:{block.line}"
         assert block.kind in KINDS, f"{where}: unknown info string {block.kind!r}"
         if not block.kind:
             command = re.search(
@@ -127,7 +94,7 @@ def check_call(argv: list[str]) -> None:
 def test_commands_exist(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     for block in doc_blocks.blocks(page):
-        where = place(page, block.line)
+        where = f"{page}:{block.line}"
         if block.kind == "python":
             compile(block.text, where, "exec")
         if block.kind != "sh":
@@ -183,94 +150,7 @@ def test_links_lead_somewhere(page):
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the project with tiny configs and a trained run."""
-    folder = tmp_path_factory.mktemp("docs") / "mbnet-jax"
-    left = ("runs", "data", "build", "__pycache__")
-    folder.mkdir()
-    for entry in ROOT.iterdir():
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in left:
-            skipped = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(entry, folder / entry.name, ignore=skipped)
-        elif entry.is_file():
-            shutil.copy(entry, folder)
-    small = flat(tiny.tiny_config(Path("data"))) | SAME_STEP
-    small |= dict.fromkeys(("model.backbone", "model.mask_backbone"), tiny.ONE_BLOCK)
-    for module in (base, synthetic):
-        known = flat(module.get_config())
-        # Height and width of the synthetic images follow from data's.
-        follow = ("data.synthetic.height", "data.synthetic.width")
-        shrink(folder, module, {k: small[k] for k in known if k not in follow})
-    with (folder / "mbnet_jax/models/resnet.py").open("a") as source:
-        source.write(f"\n\nDEPTHS[{tiny.ONE_BLOCK!r}] = ((1, 0, 0, 0), False)\n")
-    python = folder / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    overrides = " ".join(f"--config.{override}" for override in TRAINED)
-    run(folder, f"python train.py --config configs/synthetic.py {overrides}", "tiny")
-    return folder
-
-
-def shrink(folder: Path, module, values: dict) -> None:
-    """Lets a config of the copy have other values; what it is named stays."""
-    values = {key: value for key, value in values.items() if not key.endswith("name")}
-    with (folder / "configs" / Path(module.__file__).name).open("a") as source:
-        source.write(
-            "\n\n_full = get_config\n\n\ndef get_config():\n    c = _full()\n"
-            f"    c.update_from_flattened_dict({values!r})\n    return c\n"
-        )
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """One device, as on a laptop; compiled programs are shared with other tests."""
-    inherited = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    path = os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]])
-    return inherited | {"PATH": path, "MPLBACKEND": "Agg"}
-
-
-def run(folder: Path, text: str, where: str) -> None:
-    """Runs shell commands; the first that fails fails the test."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-    )
-    if done.returncode:
-        pytest.fail(f"{where}: {text}\nended with {done.returncode}:\n{done.stdout}")
-
-
-class Session:
-    """An interpreter for the Python blocks of one page."""
-
-    def __init__(self, folder: Path):
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SESSION],
-            cwd=folder,
-            env=environment(folder),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, block: doc_blocks.Block) -> None:
-        # The lines before it are empty: errors then tell the page's line.
-        text = "\n" * (block.line - 1) + block.text
-        print(json.dumps([block.page, text]), file=self._process.stdin, flush=True)
-        output = []
-        for line in self._process.stdout:
-            if line == "\0\n":
-                return
-            output.append(line)
-        where = place(block.page, block.line)
-        pytest.fail(f"{where}:\n{block.text}\nfailed:\n{''.join(output)}")
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait(LIMIT)
+    return doc_run.make_copy(tmp_path_factory.mktemp("docs") / "mbnet-jax")
 
 
 done_already = set()  # commands that another page has, too
@@ -278,18 +158,62 @@ done_already = set()  # commands that another page has, too
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_and_python_run(page, copy):
-    session = None
-    for block in doc_blocks.blocks(page):
-        if block.not_run:
-            continue
-        if block.kind == "python":
-            session = session or Session(copy)
-            session.run(block)
-        elif block.kind == "sh":
-            for line, text in doc_blocks.steps(block):
-                command = text.replace(".venv/bin/python", "python")
-                if command not in done_already:
-                    done_already.add(command)
-                    run(copy, text, place(page, line))
-    if session:
-        session.close()
+    with contextlib.ExitStack() as stack:
+        session = None
+        for block in doc_blocks.blocks(page):
+            if block.not_run:
+                continue
+            if block.kind == "python":
+                if session is None:
+                    session = doc_run.Session(copy)
+                    stack.callback(session.close)
+                session.run(block)
+            elif block.kind == "sh":
+                for line, text in doc_blocks.steps(block):
+                    command = text.replace(".venv/bin/python", "python")
+                    if command not in done_already:
+                        done_already.add(command)
+                        doc_run.run(copy, text, f"{page}:{line}")
+
+
+def test_a_failing_block_is_told_with_its_place(tmp_path):
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    told = r"docs/x.md:7: false\nended with 1"
+    with pytest.raises(pytest.fail.Exception, match=told):
+        doc_run.run(tmp_path, "false", "docs/x.md:7")
+    session = doc_run.Session(tmp_path)
+    session.run(doc_blocks.Block("docs/x.md", 3, "python", "a = 1", ""))
+    bad = doc_blocks.Block("docs/x.md", 7, "python", "a += 1\nassert a == 1", "")
+    with pytest.raises(pytest.fail.Exception, match=r'"docs/x.md", line 8'):
+        session.run(bad)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("trian.py --config configs/prcc.py", AssertionError),
+        ("-m mbnet_jax.data.prview", AssertionError),
+        ("eval.py --config configs/prcc.py --chekpoint=6", AssertionError),
+        ("train.py --config configs/prc.py --config.seed=1", OSError),
+        ("train.py --config configs/prcc.py --config.data.rot=/data", AttributeError),
+        ("train.py --config configs/prcc.py --config.seed=many", flags.Error),
+    ],
+)
+def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    check_call(["train.py", "--config", "configs/prcc.py", "--config.seed=1"])
+    with pytest.raises(error):
+        check_call(call.split())
+
+
+def test_calls_of_python_are_found():
+    text = (
+        "cd x && A=1 uv run --python .venv/bin/python python a.py \\\n    --b='c d' &  # not python e.py\n"
+        'ssh host --command="\n  python -m f; ls"'
+    )
+    assert [*doc_blocks.python_calls(text)] == [["a.py", "--b=c d"], ["-m", "f"]]
+    block = doc_blocks.Block("docs/x.md", 3, "sh", "python a \\\n  b\nA=1 python c", "")
+    assert doc_blocks.steps(block) == [(3, "python a \\\n  b"), (5, "A=1 python c")]
+    loop = block._replace(text="for i in 1 2; do\n    python a\ndone")
+    assert doc_blocks.steps(loop) == [(3, loop.text)]
