@@ -209,7 +209,8 @@ def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):
 
 def test_calls_of_python_are_found():
     text = (
-        "cd x && A=1 uv run --python .venv/bin/python python a.py \\\n    --b='c d' &  # not python e.py\n"
+        "cd x && A=1 uv run --python .venv/bin/python python a.py \\\n"
+        "    --b='c d' &  # not python e.py\n"
         'ssh host --command="\n  python -m f; ls"'
     )
     assert [*doc_blocks.python_calls(text)] == [["a.py", "--b=c d"], ["-m", "f"]]

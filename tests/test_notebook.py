@@ -1,6 +1,7 @@
 """The notebook runs from top to bottom, on a tiny run."""
 
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -94,3 +95,9 @@ def test_it_is_stored_without_outputs():
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert not cell.outputs and cell.execution_count is None, cell.id
+
+
+def test_its_links_lead_somewhere():
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        for target in re.findall(r"\]\(([^)#]+)", cell.source):
+            assert (NOTEBOOK.parent / target).exists(), f"{cell.id}: {target}"
