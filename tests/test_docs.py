@@ -59,8 +59,8 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     source = "".join(file.read_text() for file in files)
     if "mbnet_jax.cli" in source:
         source += (ROOT / "mbnet_jax" / "cli.py").read_text()
-    pattern = r'(?:DEFINE_\w+|add_argument)\(\s*"(?:--)?(\w[\w-]*)"'
-    return {"help", *re.findall(pattern, source)}, rest
+    pairs = re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"|\(\s*"--([\w-]+)"', source)
+    return {"help", *map("".join, pairs)}, rest
 
 
 def check_call(argv: list[str]) -> None:
@@ -80,7 +80,8 @@ def check_call(argv: list[str]) -> None:
                 overrides.append(rest[number + 1])
         elif word.startswith("--"):
             near = difflib.get_close_matches(name, known)
-            assert {name, name.removeprefix("no")} & known, f"no --{name}; {near}"
+            positive = name.removeprefix("no").removeprefix("-")
+            assert {name, positive} & known, f"no --{name}; {near}"
     if overrides:
         values = flags.FlagValues()
         config_flags.DEFINE_config_file("config", flag_values=values)
