@@ -22,14 +22,15 @@ def get_config() -> ConfigDict:
     c.data.validation_fraction = 0.125  # 8 of 64 identities
 
     c.data.synthetic = ConfigDict()
-    c.data.synthetic.train_identities = 64
-    c.data.synthetic.test_identities = 32
+    c.data.synthetic.train_identities = 64  # people to train on, some held out
+    c.data.synthetic.test_identities = 32  # people to test on
     c.data.synthetic.outfits = 3  # per identity
-    c.data.synthetic.cameras = 4
+    c.data.synthetic.cameras = 4  # that see every identity
     c.data.synthetic.train_images = 3  # per identity, outfit and camera
+    # The same of a test identity; one is a query, the others are in the gallery.
     c.data.synthetic.test_images = 2
-    c.data.synthetic.height = c.data.get_ref("height")
-    c.data.synthetic.width = c.data.get_ref("width")
+    c.data.synthetic.height = c.data.get_ref("height")  # follows data.height
+    c.data.synthetic.width = c.data.get_ref("width")  # follows data.width
     c.data.synthetic.seed = 0  # of the people and their pictures, not of training
 
     # Too few steps to make up for harder images.

@@ -1,0 +1,97 @@
+"""Fenced blocks of the documentation, and the commands that are in them."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+PAGES = (
+    "README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    "benchmarks/README.md",
+)
+
+_NOT_RUN = re.compile(r"<!-- not run: (\S.*) -->")
+_BY_CI = ("<!-- main -->", "<!-- test -->")  # .ci/run runs these two
+_ALONE = re.compile(r"([A-Z_]+=\S+ )*(\.venv/bin/)?python ")
+_PYTHON = re.compile(r"(.*/)?python3?")
+
+
+class Block(NamedTuple):
+    """A fenced block.
+
+    page: its file, relative to the root; line: of its first line, from 1.
+    kind: the info string, "" for output, layouts and formulas.
+    not_run: why the test does not run it; "" if it does.
+    """
+
+    page: str
+    line: int
+    kind: str
+    text: str
+    not_run: str
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page, in its order."""
+    found, start, before = [], None, ""
+    lines = (ROOT / page).read_text().splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.lstrip().startswith("```"):
+            if start is None and line.strip():
+                before = line.strip()
+            continue
+        assert line.startswith("```"), f"{page}:{number}: an indented fence"
+        if start is None:
+            start, kind = number, line[3:].strip()
+            continue
+        reason = _NOT_RUN.fullmatch(before)
+        not_run = reason[1] if reason else "CI does" if before in _BY_CI else ""
+        text = "\n".join(lines[start : number - 1])
+        found.append(Block(page, start + 1, kind, text, not_run))
+        start, before = None, ""
+    assert start is None, f"{page}:{start}: the fence is not closed"
+    return found
+
+
+def steps(block: Block) -> list[tuple[int, str]]:
+    """What of a block of shell is run at once: line number and text.
+
+    That is each command where all are calls of python, and else the whole block.
+    """
+    found, number = [], block.line
+    for text in re.split(r"(?<!\\)\n", block.text):
+        if text.strip():
+            found.append((number, text))
+        number += text.count("\n") + 1
+    if all(_ALONE.match(text) for _, text in found):
+        return found
+    return [(block.line, block.text)]
+
+
+def python_calls(text: str) -> Iterator[list[str]]:
+    """The arguments of each call of python in shell commands, quoted ones too."""
+    text = re.sub(r"(^|\s)#.*", r"\1", text.replace("\\\n", " "))
+    words = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()\n")
+    words.whitespace, words.commenters, words.whitespace_split = " \t", "", True
+    call, before = None, ""
+    for word in [*words, ";"]:
+        if set(word) <= set(";&|<>()\n"):
+            if call is not None:
+                yield call
+            call = None
+        elif call is not None:
+            call.append(word)
+        elif _PYTHON.fullmatch(word) and before != "--python":
+            call = []
+        elif "python " in word:
+            yield from python_calls(word)
+        before = word
+
+
+def inline_code(page: str) -> list[str]:
+    """What stands between backticks in a page's text, as one line each."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.S | re.M)
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]

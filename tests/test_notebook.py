@@ -1,0 +1,103 @@
+"""The notebook runs from top to bottom, on a tiny run."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "notebooks" / "mbnet_colab.ipynb"
+STEPS, STOP = 200, 10
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """Cell tag -> what is set after that cell: a small run in `folder`."""
+    config = tiny.tiny_config(folder / "data")
+    config.model.branches = ("global",)
+    config.model.ktm = False
+    config.train.steps_per_epoch = STEPS // config.train.epochs
+    config.train.checkpoint_every = STEPS
+    command = tiny.command("train.py", config, folder / "run")
+    own = ("--config.data.root=", "--workdir=")  # the notebook gives these itself
+    overrides = [word for word in command[4:] if not word.startswith(own)]
+    return {
+        "parameters": f"OVERRIDES = {overrides!r}\nSTOP_AFTER = {STOP}",
+        "folders": f"WORKDIR, DATA = Path({str(folder / 'run')!r}), "
+        f"Path({str(folder / 'data')!r})",
+    }
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The notebook's code cells by their id, after all have run."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        for tag in cell.metadata.get("tags", ()):
+            cells.append(nbformat.v4.new_code_cell(settings(folder)[tag]))
+    notebook.cells = cells
+    # One device, as on a laptop.
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    client = NotebookClient(
+        notebook, timeout=240, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
+    )
+    client.execute(env=environment)  # a cell that fails is an error
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def text(cell) -> str:
+    """What a cell printed."""
+    return "".join(o.text for o in cell.outputs if o.output_type == "stream")
+
+
+def pictures(cell) -> list[str]:
+    """The PNG files that a cell shows."""
+    shown = [o for o in cell.outputs if o.output_type == "display_data"]
+    return [o.data["image/png"] for o in shown if "image/png" in o.data]
+
+
+def test_it_says_what_it_trains_on(executed):
+    assert "trains on 1 x cpu (cpu)" in text(executed["device"])
+
+
+def test_training_stops_and_goes_on_with_a_curve(executed):
+    assert len(pictures(executed["train"])) == len(pictures(executed["resume"])) == 1
+    [stopped] = [
+        line for line in text(executed["train"]).splitlines() if "stopped at" in line
+    ]
+    step = int(stopped.split()[3])
+    assert STOP <= step < STEPS and f" of {STEPS}" in stopped
+    assert f"going on from step {step} in" in text(executed["resume"])
+
+
+def test_it_shows_the_table_and_whom_it_found(executed):
+    table = text(executed["table"])
+    for words in ("test split", "clothes-changing", "global branch", "chance"):
+        assert words in table
+    assert "re-ranked" in text(executed["rerank"])
+    assert len(pictures(executed["lists"])) == 1
+    assert len(pictures(executed["photograph"])) == 1
+
+
+def test_a_real_dataset_is_left_alone(executed):
+    assert "nothing to do" in text(executed["datasets"])
+
+
+def test_it_is_stored_without_outputs():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None, cell.id
+
+
+def test_its_links_lead_somewhere():
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        for target in re.findall(r"\]\(([^)#]+)", cell.source):
+            assert (NOTEBOOK.parent / target).exists(), f"{cell.id}: {target}"
