@@ -1,4 +1,4 @@
-"""The figures of a report: table, CMC, similarities and training, ready for its page."""
+"""The figures of a report: table, CMC, similarities, training; ready for its page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,9 +115,8 @@ def similarities_of(
     """
     query, (gallery, *_) = sides(embedded, protocol, seed)
     mesh = make_mesh(jax.local_devices())  # one process alone makes the report
-    shown = []
-    for name in query.embeddings:
-        histograms = similarity_histograms(
+    made = {
+        name: similarity_histograms(
             query.embeddings[name],
             query.split.labels,
             gallery.embeddings[name],
@@ -125,26 +124,31 @@ def similarities_of(
             rule=protocol.rule,
             mesh=mesh,
         )
+        for name in query.embeddings
+    }
+    shown = []
+    for name, histograms in made.items():
         of = separation(histograms)
-        if of.true and of.false:
-            label = (
-                f"Similarity by {title_of(name)} under {protocol.title}: {in_words(of)}"
-            )
-            svg = curves.similarities(
-                f"similarity-{protocol.name}-{name}", histograms, label
-            )
-            shown.append(
-                {"title": title_of(name), "svg": svg, "of": of, "words": in_words(of)}
-            )
+        if not of.true or not of.false:  # then by no embedding
+            break
+        words = in_words(of)
+        svg = curves.similarities(
+            f"similarity-{protocol.name}-{name}",
+            histograms,
+            curves.extent(made.values()),
+            f"Similarity by {title_of(name)} under {protocol.title}: {words}",
+        )
+        shown.append({"title": title_of(name), "svg": svg, "of": of, "words": words})
     return {"title": protocol.title, "shown": shown}
 
 
 def in_words(of: Separation) -> str:
     """How well true pairs are told from false ones, in one sentence."""
     return (
-        f"a true pair is more similar than a false one in {100 * of.auc:.1f} % of cases "
-        f"(AUC); at a threshold of {of.threshold:.3f}, {100 * of.eer:.1f} % of the true "
-        "pairs and as many of the false ones are on the wrong side (EER)"
+        f"a true pair is more similar than a false one in {100 * of.auc:.1f} % of the "
+        f"cases (AUC); at a threshold of {of.threshold:.3f}, {100 * of.eer:.1f} % of "
+        "the true pairs, and as large a share of the false ones, are on the wrong "
+        "side (EER)"
     )
 
 

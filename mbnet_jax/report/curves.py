@@ -1,6 +1,6 @@
 """The curves of a report: CMC, similarities, and what training logged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -31,14 +31,21 @@ def cmc(name: str, lines: Mapping[str, Points], chance: Points, label: str) -> s
         axes.set(xlabel="rank k", ylabel="matched by rank k, %", ylim=(0, 102))
         axes.set_xlim(left=1)
         axes.grid(alpha=0.25)
-        axes.legend(loc="lower right")
+        drawn.legend(loc="outside lower center", ncols=3)
         return markup(drawn, name, label)
 
 
-def similarities(name: str, histograms: Histograms, label: str) -> str:
-    """Shares of true and of false pairs by similarity."""
-    some = np.flatnonzero(histograms.true + histograms.false)
-    first, last = int(some[0]), int(some[-1]) + 1
+def extent(histograms: Iterable[Histograms]) -> tuple[int, int]:
+    """The first bin that holds a pair in one of them, and the last one."""
+    some = np.flatnonzero(sum(h.true + h.false for h in histograms))
+    return int(some[0]), int(some[-1])
+
+
+def similarities(
+    name: str, histograms: Histograms, bins: tuple[int, int], label: str
+) -> str:
+    """Shares of true and of false pairs by similarity, from one bin to another."""
+    first, last = bins[0], bins[1] + 1
     each = -(-(last - first) // _BARS)  # bins of a bar
     starts = np.arange(first, last, each)
     edges = -1 + 2 * np.append(starts, starts[-1] + each) / BINS
@@ -54,7 +61,8 @@ def similarities(name: str, histograms: Histograms, label: str) -> str:
             )
             axes.stairs(100 * shares, edges, color=colour, lw=1.3, label=of)
         axes.set(xlabel="cosine similarity", ylabel="% of the pairs")
-        axes.legend(loc="best")
+        axes.locator_params(axis="x", nbins=5)
+        drawn.legend(loc="outside upper center", ncols=2)
         return markup(drawn, name, label)
 
 
@@ -65,15 +73,12 @@ def over_steps(
     label: str,
     *,
     dots: bool = False,
-    logarithmic: bool = False,
 ) -> str:
     """Values by training step."""
     with figure(4.2, 3.1) as drawn:
         axes = drawn.add_subplot()
         _lines(axes, lines, marker="o" if dots else None, markersize=4, lw=1.3)
-        axes.set(
-            xlabel="step", ylabel=ylabel, yscale="log" if logarithmic else "linear"
-        )
+        axes.set(xlabel="step", ylabel=ylabel)
         axes.grid(alpha=0.25)
         if len(lines) > 1:
             axes.legend(loc="best")

@@ -33,7 +33,7 @@ def over(
 
 
 def scale_bar() -> np.ndarray:
-    """The colours from lowest to highest as they look over middle grey, [16, 256, 3]."""
+    """The colours from lowest to highest over middle grey, uint8 [16, 256, 3]."""
     grey = np.full((16, 256, 3), 128, np.uint8)
     return over(grey, np.linspace(0, 1, 256)[None], 0, 1, height=16)
 

@@ -31,7 +31,7 @@ class Near(NamedTuple):
 def nearest_images(
     query: Embedded, gallery: Embedded, name: str, rule: str
 ) -> list[list[Near]]:
-    """The nearest gallery images that the rule keeps, by embedding `name`; per query."""
+    """Of each query the nearest gallery images that the rule keeps, nearest first."""
     lists = ranked_lists(
         query.embeddings[name],
         query.split.labels,

@@ -55,7 +55,7 @@ def looks(
             ),
             mutable=["intermediates"],
         )
-        maps = outputs.gate, outputs.attention, _asked(state["intermediates"])
+        maps = outputs.gate, outputs.attention, asked_cells(state["intermediates"])
         return views.crops, views.silhouette, outputs.balance, maps
 
     def fetched(variables, image, parsing) -> Looks:
@@ -81,7 +81,7 @@ def looks(
     return fetched
 
 
-def _asked(intermediates: dict) -> jax.Array | None:
+def asked_cells(intermediates: dict) -> jax.Array | None:
     """`Looks.asked` from what the network left behind; None without CFM."""
     if "cross_fusion" not in intermediates:
         return None

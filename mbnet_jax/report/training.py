@@ -4,6 +4,8 @@ import json
 import math
 from pathlib import Path
 
+from mbnet_jax.models import BRANCHES
+
 FILE = "metrics.jsonl"
 # Scalar -> its steps and values.
 Series = dict[str, tuple[list[int], list[float]]]
@@ -51,4 +53,13 @@ def charts(series: Series) -> dict[str, Series]:
         family, _, member = name.rpartition("/")
         title = family or titles.get(name, "modules' losses")
         drawn.setdefault(title, {})[member] = line
-    return {title: lines for title, lines in drawn.items() if lines}
+    return {
+        title: dict(sorted(lines.items(), key=lambda line: _place(line[0])))
+        for title, lines in drawn.items()
+        if lines
+    }
+
+
+def _place(member: str) -> int:
+    """Branches come in their order, so that each has its colour."""
+    return BRANCHES.index(member) if member in BRANCHES else len(BRANCHES)

@@ -58,7 +58,7 @@ def write_report(
     columns, rows = content.results_table(protocols, judged)
     page = render(
         "report.html",
-        title=f"{config.name}, step {trained.step}",
+        title=f"Test of {config.name}, step {trained.step}",
         made=_made(config, trained, workdir, embedded),
         config=content.described(config),
         columns=columns,

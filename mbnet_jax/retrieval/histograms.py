@@ -71,7 +71,7 @@ def similarity_histograms(
 
 
 def _rows(indices: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
-    """The index lists of the queries `chosen`, then lists of -1, int32 [size, width]."""
+    """The lists of the queries `chosen`, then lists of -1: int32 [size, width]."""
     rows = np.full((size, indices.shape[1]), -1, np.int32)
     rows[: len(chosen)] = indices[chosen]
     return rows
