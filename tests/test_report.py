@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import partial
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ from mbnet_jax.evaluation.measure import Embedded, judge
 from mbnet_jax.evaluation.protocols import TEST, Protocol
 from mbnet_jax.evaluation.table import per_cent, title_of
 from mbnet_jax.losses import pool_area
-from mbnet_jax.models.cfm import CrossFusion
+from mbnet_jax.models import BRANCHES
+from mbnet_jax.models.cfm import CrossFusion, position_codes
 from mbnet_jax.report import check_report, curves, heat
 from mbnet_jax.report.cases import groups_of, judging, pick_cases
 from mbnet_jax.report.content import cmc_of
@@ -182,6 +184,8 @@ def test_every_list_of_every_query_says_right_and_wrong(tested, text, page, meas
         )
         for caption in ("KTM&#39;s gate", "FAM&#39;s attention", "CFM: what the sil"):
             assert len(re.findall(f"<figcaption>{caption}", card)) == shown
+        branches = re.findall(r'aria-label="balance weight, (.*?)"', card)
+        assert branches == [title_of(b) for b in BRANCHES] * shown
         weights = [float(w) for w in re.findall(r'<meter .*? value="(.*?)"', card)]
         assert len(weights) == 3 * shown
         assert np.reshape(weights, (-1, 3)).mean(1) == pytest.approx(1, abs=2e-3)
@@ -271,17 +275,17 @@ def test_colours_grow_lighter_and_keep_within_their_range():
 def test_asked_cells_are_the_softmax_of_the_silhouettes_questions():
     mask, unrelated = normal(2, 3, 2, 5), normal(2, 4, 2, 6)
     module = CrossFusion(width=8, heads=2)
-    variables = module.init(jax.random.key(0), mask, unrelated, train=False)
+    init = jax.jit(lambda: module.init(jax.random.key(0), mask, unrelated, train=False))
+    variables = init()
     assert "intermediates" not in variables
-    plain = module.apply(variables, mask, unrelated, train=False)
-    fused, state = module.apply(
-        variables,
-        mask,
-        unrelated,
+    plain = jax.jit(partial(module.apply, train=False))(variables, mask, unrelated)
+    asking = partial(
+        module.apply,
         train=False,
         mutable=["intermediates"],
         capture_intermediates=lambda m, _: (m.name or "").startswith("tokens"),
     )
+    fused, state = jax.jit(asking)(variables, mask, unrelated)
     np.testing.assert_array_equal(plain, fused)
     found = asked_cells(
         {
@@ -289,8 +293,6 @@ def test_asked_cells_are_the_softmax_of_the_silhouettes_questions():
             "clothing_unrelated_backbone": {"__call__": (unrelated,)},
         }
     )
-    from mbnet_jax.models.cfm import position_codes
-
     left = state["intermediates"]
     tokens = {
         name: np.asarray(left[f"tokens_{name}"]["__call__"][0])

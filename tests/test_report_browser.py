@@ -122,7 +122,7 @@ def test_every_picture_is_drawn_and_a_phone_need_not_scroll_sideways(browser, ad
     assert browser.execute_script(width) == 400
     drawn = browser.execute_script(
         "document.querySelectorAll('details').forEach((d) => d.open = true);"
-        "return [...document.querySelectorAll('use')]"
+        "return [...document.querySelectorAll('use[href^=\"#image-\"]')]"
         ".filter((u) => u.checkVisibility())"
         ".map((u) => u.getBoundingClientRect().height)"
     )

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.evaluation.table import title_of
+from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import heat
 from mbnet_jax.report.images import Images
 from mbnet_jax.report.lists import camera_of, clothes_of
@@ -17,8 +18,8 @@ from mbnet_jax.trained import Trained
 
 # A map of `Looks`: what it is called, and what its values are.
 MAPS = {
-    "gate": ("KTM's gate", "from 0 to 1"),
-    "attention": ("FAM's attention", "from 0 to 1"),
+    "gate": ("KTM's gate", "0 to 1"),
+    "attention": ("FAM's attention", "0 to 1"),
     "asked": ("CFM: what the silhouette asks", "times an even share"),
 }
 # The pictures in their order: a view, or a map over one.
@@ -71,9 +72,11 @@ def look_at(
                 key = (file, view, name)
             number = images.add(key, lambda picture=picture: picture)
             pictures.append({"image": number, "caption": caption})
-        balance = {
-            title_of(branch): float(weights[row])
-            for branch, weights in (seen.balance or {}).items()
+        weights = seen.balance or {}
+        balance = {  # in the order of the table
+            title_of(branch): float(weights[branch][row])
+            for branch in BRANCHES
+            if branch in weights
         }
         shown.append(
             {

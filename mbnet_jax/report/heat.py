@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib import colormaps
 
 COLOURS = "viridis"  # from dark to light: readable in grey too
-_OPACITY = 0.55
+_OPACITY = 0.5
 
 
 def over(
