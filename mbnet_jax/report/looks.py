@@ -55,7 +55,11 @@ def looks(
             ),
             mutable=["intermediates"],
         )
-        maps = outputs.gate, outputs.attention, asked_cells(state["intermediates"])
+        maps = (
+            outputs.gate,
+            outputs.attention,
+            asked_cells(state.get("intermediates", {})),
+        )
         return views.crops, views.silhouette, outputs.balance, maps
 
     def fetched(variables, image, parsing) -> Looks:
