@@ -13,6 +13,7 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.files import check_writable
+from mbnet_jax.report import check_report
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.checkpoints import BEST
 from mbnet_jax.training.loop import train
@@ -23,7 +24,9 @@ def main(config: ConfigDict, workdir: Path) -> None:
     check_writable(workdir, "give another --workdir, or make room")
     dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
-    for note in usable_protocols(config.data.name, dataset.test)[1]:
+    protocols, notes = usable_protocols(config.data.name, dataset.test)
+    check_report(config, protocols, dataset.test)
+    for note in notes:
         print(f"note: {note}")
     mesh = make_mesh()
     train(config, dataset, workdir, mesh)

@@ -105,4 +105,7 @@ def get_config() -> ConfigDict:
     c.eval.draw_seed = 0  # of single-shot galleries
     c.eval.rerank = False  # add each embedding's k-reciprocally re-ranked values
     c.eval.figure_queries = 8  # rows of the picture of ranked lists
+    c.eval.report = True  # write report.html
+    c.eval.report_lists = 4  # queries of each kind there: random, best, worst; most 10
+    c.eval.report_queries = ()  # file names of more queries to show there; most 10
     return c

@@ -4,6 +4,7 @@ The flags must be in the environment before jax is first imported.
 """
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
@@ -28,6 +29,24 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=4, help="How often test_kill.py kills training."
     )
+
+
+@contextlib.contextmanager
+def _in_a_hurry():
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def compiled_in_a_hurry():
+    """For networks that run once or twice, and that no other test compiles."""
+    with _in_a_hurry():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +82,29 @@ def whole(small_data, tmp_path_factory):
         config = small_run.small_config(root)
         mesh = small_run.one_device()
         return workdir, small_run.loop.train(config, dataset, workdir, mesh)
+
+
+@pytest.fixture(scope="session")
+def tested(small_data, tmp_path_factory):
+    """A tested run of all modules, untrained, with a report: config, its folder."""
+    import small_run
+    import tiny
+
+    from mbnet_jax.evaluation.run import evaluate_run
+
+    root, dataset = small_data
+    workdir = tmp_path_factory.mktemp("tested")
+    config = tiny.tiny_config(root)
+    config.name = "<b>tiny</b> & 'more'"
+    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    config.eval.update(report=True, report_lists=1, rerank=True)
+    config.eval.report_queries = (dataset.test["query"].names[1],)
+    with pytest.MonkeyPatch.context() as patch, _in_a_hurry():
+        tiny.know_one_block(patch)
+        small_run.save_untrained(config, dataset, workdir)
+        (workdir / "metrics.jsonl").write_text(
+            '{"step": 1, "loss": 3.5, "learning_rate": 0.5, "bad_steps": 0}\n'
+            '{"step": 2, "loss": 2.25, "learning_rate": 0.25, "bad_steps": 0}\n'
+        )
+        evaluate_run(config, dataset, workdir, small_run.one_device(), "best")
+    return config, workdir

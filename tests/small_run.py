@@ -9,8 +9,13 @@ import tiny
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.data import Dataset
 from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training import loop, step
+from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.run_config import save_config
+from mbnet_jax.training.step import init_state, make_model
 
 # Persons who, in one batch, make the step bad.
 BAD_LOSS, BAD_GRADIENT = {0, 1}, {0, 2}
@@ -61,6 +66,16 @@ def install(patch) -> None:
     tiny.know_one_block(patch)
     for name, make in _made.items():
         patch.setattr(loop, name, make)
+
+
+def save_untrained(config: ConfigDict, dataset: Dataset, workdir: Path) -> None:
+    """A run's folder as training leaves it, with the first weights as its best."""
+    model = make_model(config.model, int(dataset.train.pid.max()) + 1)
+    optimizer = make_optimizer(config.train, steps_per_epoch=1)
+    state = jax.jit(lambda: init_state(config, model, optimizer))()
+    save_config(config, dataset, workdir)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(state, NO_BEST)
 
 
 def assert_same(expected, found) -> None:

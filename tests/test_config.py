@@ -28,6 +28,7 @@ def fields(config: ConfigDict, prefix: str = "") -> dict[tuple[int, str], str]:
 def test_a_run_reads_every_field(tmp_path, monkeypatch):
     config = tiny.tiny_config(tmp_path / "data")
     config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    config.eval.report = True
     tiny.know_one_block(monkeypatch)
     unread = fields(config)
     read = ConfigDict.__getitem__

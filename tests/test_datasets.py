@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import jax
 import layouts
@@ -50,7 +51,8 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
     config = small(
         module.get_config(), root, layouts.write_parsing(root, tmp_path / "maps")
     )
-    config.eval.rerank = name == "prcc"  # the one with drawn galleries
+    # The one with drawn galleries, and two sets of queries.
+    config.eval.rerank = config.eval.report = name == "prcc"
     rows = ["global", "global_reranked"] if config.eval.rerank else ["global"]
     results = run(config, tmp_path / "run")
     printed = capsys.readouterr().out
@@ -90,6 +92,18 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
     assert last["queries"] == last["queries_with_a_match"]
     assert mean == pytest.approx(results[list(results)[-1]]["global"]["mAP"], abs=1e-6)
     assert all((root / row["file"]).is_file() for row in rows)
+    if config.eval.report:
+        page = (tmp_path / "run" / "eval" / "report.html").read_text()
+        cards = page.split('<article class="card"')[1:]
+        shown = [set(re.findall('data-rule="(.*?)"', card)) for card in cards]
+        multi, single = (
+            {p for p in results if kind in p} for kind in ("multi", "single")
+        )
+        assert set.union(*shown) == multi | single
+        assert all(len(of & multi) == len(of & single) == 1 for of in shown)
+        # The branch that is on has its map, and there is no other.
+        assert page.count("KTM&#39;s gate: ") >= len(cards)
+        assert "CFM: " not in page and "<meter" not in page
 
 
 def test_without_validation_all_are_trained_on_and_the_last_is_best(tmp_path, capsys):

@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+import small_run
 import tiny
 
 from mbnet_jax.data import Split, load_dataset, read_records
@@ -12,11 +13,8 @@ from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.loop import train
-from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import save_config
-from mbnet_jax.training.step import init_state, make_model
+from mbnet_jax.training.step import make_model
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +79,6 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.fixture
-def compiled_in_a_hurry():
-    """For networks that run once or twice, and that no other test compiles."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def short_config(root):
     config = tiny.tiny_config(root)
     config.train.epochs = config.train.steps_per_epoch = 1
@@ -111,16 +101,6 @@ def test_a_global_branch_is_trained_and_tested_on_images_alone(
     assert list(results["general"]) == ["global", "chance"]
 
 
-def save_untrained(config, dataset, workdir) -> None:
-    """A run's folder as training leaves it, with the first weights as its best."""
-    model = make_model(config.model, int(dataset.train.pid.max()) + 1)
-    optimizer = make_optimizer(config.train, steps_per_epoch=1)
-    state = jax.jit(lambda: init_state(config, model, optimizer))()
-    save_config(config, dataset, workdir)
-    with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(state, NO_BEST)
-
-
 @pytest.mark.usefixtures("compiled_in_a_hurry")
 def test_one_branch_of_a_whole_network_is_tested_on_images_alone(
     root, tmp_path, monkeypatch
@@ -128,7 +108,7 @@ def test_one_branch_of_a_whole_network_is_tested_on_images_alone(
     config = short_config(root)
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:1])
-    save_untrained(config, dataset, tmp_path)
+    small_run.save_untrained(config, dataset, tmp_path)
     whole = evaluate_run(config, dataset, tmp_path, mesh, "best")
     config.eval.branches = ("global",)
     without_maps(monkeypatch)

@@ -136,6 +136,7 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     data.mkdir()
     (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
     config.data.root = str(data)
+    config.eval.report = True  # by one of them, while the other ends
     command = tiny.command("train.py", config, workdir)
 
     def preempt_the_second(processes):
@@ -158,6 +159,7 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     # Only process 0 tells of the run.
     assert "clothes-changing" in found[0].stdout and "64/64" in found[0].stderr
     assert "wrote" not in found[1].stdout and "image/s" not in found[1].stderr
+    assert "</html>" in (workdir / "eval" / "report.html").read_text()
 
     assert_alike(workdir, whole)
     assert len(list((workdir / "events").iterdir())) == 2  # one of each start

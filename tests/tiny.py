@@ -43,6 +43,7 @@ def tiny_config(root: Path) -> ConfigDict:
     c.train.checkpoint_every = 1
     c.eval.every_epochs = 1
     c.eval.figure_queries = 2
+    c.eval.report = False  # takes longer than all the rest
     return c.copy_and_resolve_references()
 
 

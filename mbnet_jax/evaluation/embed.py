@@ -35,10 +35,7 @@ def make_embed(
     Raises:
       ValueError: if `eval.branches` names a branch that the network does not have.
     """
-    shown = _evaluated_branches(config.eval.branches, model)
-    whole_model = len(shown) == len(model.branches)
-    if not whole_model:
-        model = _part_of(model, shown)
+    model, shown, whole_model = evaluated_part(config, model)
 
     def embed(variables, image, parsing):
         image = normalise(image)
@@ -59,6 +56,19 @@ def make_embed(
 
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(embed, in_shardings=(whole, split, split), out_shardings=whole)
+
+
+def evaluated_part(
+    config: ConfigDict, model: MBNet
+) -> tuple[MBNet, tuple[str, ...], bool]:
+    """The network that `eval.branches` needs, the branches to show, if that is all.
+
+    Raises:
+      ValueError: if `eval.branches` names a branch that the network does not have.
+    """
+    shown = _evaluated_branches(config.eval.branches, model)
+    whole = len(shown) == len(model.branches)
+    return (model if whole else _part_of(model, shown)), shown, whole
 
 
 def _evaluated_branches(asked: Sequence[str], model: MBNet) -> tuple[str, ...]:

@@ -21,6 +21,12 @@ CHANCE = "chance"
 RERANKED = "_reranked"  # ends the name of an embedding that ranks k-reciprocally
 DEVIATION = "_deviation"  # ends the name of a measure's deviation over the draws
 
+
+def is_reranked(name: str) -> bool:
+    """Whether that is the name of a re-ranked embedding."""
+    return name.endswith(RERANKED)
+
+
 # embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
 Values = dict[str, dict[str, float]]
 Results = dict[str, Values]  # by protocol
@@ -39,6 +45,23 @@ class Embedded:
             self.split.subset(indices),
             {name: rows[indices] for name, rows in self.embeddings.items()},
         )
+
+
+def sides(
+    embedded: dict[str, Embedded], protocol: Protocol, seed: int
+) -> tuple[Embedded, list[Embedded]]:
+    """The queries that take part in `protocol`, and the gallery of each draw.
+
+    Without draws that is one, the whole gallery. `seed` chooses what is drawn.
+    """
+    query, gallery = embedded[protocol.query], embedded[protocol.gallery]
+    query = query.subset(places(protocol, query.split))
+    gallery = gallery.subset(places(protocol, gallery.split))
+    drawn = [
+        gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
+        for draw in range(protocol.draws)
+    ]
+    return query, drawn or [gallery]
 
 
 def rank(
@@ -86,13 +109,17 @@ class Judged:
         for, and of chance; over draws the mean, and the deviation (of a
         population) under the measure's name + DEVIATION.
       query: the queries.
-      per_draw: the last embedding's metrics, not re-ranked, one a draw (one if none
-        are drawn).
+      metrics: of each embedding, also re-ranked; one a draw (one if none are drawn).
     """
 
     values: Values
     query: Split
-    per_draw: list[RetrievalMetrics]
+    metrics: dict[str, list[RetrievalMetrics]]
+
+    @property
+    def per_draw(self) -> list[RetrievalMetrics]:
+        """The last embedding's metrics, not re-ranked."""
+        return [of for name, of in self.metrics.items() if not is_reranked(name)][-1]
 
 
 def judge(
@@ -106,24 +133,18 @@ def judge(
 
     `seed` chooses the single-shot galleries; `reranked` adds re-ranked values.
     """
-    query, gallery = embedded[protocol.query], embedded[protocol.gallery]
-    query = query.subset(places(protocol, query.split))
-    gallery = gallery.subset(places(protocol, gallery.split))
-    galleries = [
-        gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
-        for draw in range(protocol.draws)
-    ] or [gallery]
-
-    def rank_all(name: str, reranked: bool) -> list[RetrievalMetrics]:
-        return [rank(query, g, name, protocol.rule, ranks, reranked) for g in galleries]
-
-    values, per_draw = {}, []
-    for name in query.embeddings:
-        per_draw = rank_all(name, False)
-        values[name] = _over_draws([values_of(m) for m in per_draw])
-        if reranked:
-            drawn = rank_all(name, True)
-            values[name + RERANKED] = _over_draws([values_of(m) for m in drawn])
+    query, galleries = sides(embedded, protocol, seed)
+    metrics = {
+        name + (RERANKED if again else ""): [
+            rank(query, g, name, protocol.rule, ranks, again) for g in galleries
+        ]
+        for name in query.embeddings
+        for again in ((False, True) if reranked else (False,))
+    }
+    values = {
+        name: _over_draws([values_of(m) for m in drawn])
+        for name, drawn in metrics.items()
+    }
     values[CHANCE] = _over_draws(
         [
             chance_level(
@@ -132,7 +153,7 @@ def judge(
             for g in galleries
         ]
     )
-    return Judged(values, query.split, per_draw)
+    return Judged(values, query.split, metrics)
 
 
 def _over_draws(draws: list[dict[str, float]]) -> dict[str, float]:

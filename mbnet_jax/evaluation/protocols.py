@@ -30,6 +30,11 @@ class Protocol(NamedTuple):
     draws: int = 0
     paper: tuple[float, float] | None = None
 
+    @property
+    def title(self) -> str:
+        """The name as it is printed."""
+        return self.name.replace("_", "-")
+
 
 def _three_rules(
     paper: tuple[float, float] | None = None,
@@ -107,7 +112,7 @@ def usable_protocols(
         lacking = sorted(NEEDS[protocol.rule] - known)
         if lacking:
             labels = " and no ".join(lacking)
-            notes.append(f"{_title(protocol)} is left out: no {labels} labels")
+            notes.append(f"{protocol.title} is left out: no {labels} labels")
         else:
             usable.append(protocol)
     if not usable:
@@ -125,14 +130,10 @@ def usable_protocols(
         without = int((matches.counts == 0).sum())
         if without:
             notes.append(
-                f"{_title(protocol)}: {without} of {len(query)} queries have no true "
+                f"{protocol.title}: {without} of {len(query)} queries have no true "
                 "match in the gallery and are left out of the means"
             )
     return tuple(usable), notes
-
-
-def _title(protocol: Protocol) -> str:
-    return protocol.name.replace("_", "-")
 
 
 def places(protocol: Protocol, split: Split) -> np.ndarray:

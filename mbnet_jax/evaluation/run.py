@@ -1,4 +1,4 @@
-"""Tests a checkpoint: table, `metrics.json`, `queries.csv`, ranked lists."""
+"""Tests a checkpoint: table, `metrics.json`, `queries.csv`, pictures, a report."""
 
 import csv
 import io
@@ -6,30 +6,24 @@ import json
 from pathlib import Path
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Dataset, Split
-from mbnet_jax.data.loader import Loader, load_example
-from mbnet_jax.data.records import UNKNOWN
-from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
+from mbnet_jax.data import Dataset
+from mbnet_jax.data.loader import Loader
+from mbnet_jax.evaluation.embed import embed_split, make_embed
 from mbnet_jax.evaluation.measure import Embedded, Judged, Results, judge
 from mbnet_jax.evaluation.protocols import (
     Protocol,
     drawn_protocol,
-    places,
     usable_protocols,
 )
 from mbnet_jax.evaluation.table import PAPER, format_table
-from mbnet_jax.figures import RankedItem, draw_ranked_lists
 from mbnet_jax.files import check_writable, write_whole
-from mbnet_jax.retrieval import ranked_lists
-from mbnet_jax.sharding import check_divisible, make_mesh
+from mbnet_jax.report import check_report, draw_lists, write_report
+from mbnet_jax.sharding import check_divisible
 from mbnet_jax.trained import load_trained
 from mbnet_jax.training.run_config import load_num_classes
-
-_NEAREST = 10  # gallery images in a ranked list
 
 
 def evaluate_run(
@@ -37,11 +31,12 @@ def evaluate_run(
 ) -> Results:
     """Tests checkpoint `which` ("best" or a step) of the run in `workdir`.
 
-    Prints the table, and writes `eval/metrics.json`, `eval/queries.csv` and
-    `eval/ranked_lists.png`.
+    Prints the table, and writes `eval/metrics.json`, `eval/queries.csv`,
+    `eval/ranked_lists.png` and `eval/report.html`.
 
     Raises:
       FileNotFoundError: if there is no such run or checkpoint.
+      ValueError: if `eval.report_queries` names what is no query.
     """
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
     folder = workdir / "eval"
@@ -50,6 +45,7 @@ def evaluate_run(
     trained = load_trained(workdir, mesh, which, config)
 
     protocols, notes = usable_protocols(config.data.name, dataset.test)
+    check_report(config, protocols, dataset.test)
     embed = make_embed(config, trained.model, mesh)
     loader = Loader(config.data, mesh)
     embedded = {
@@ -99,7 +95,11 @@ def evaluate_run(
     write_whole(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
     write_whole(folder / "queries.csv", _queries_csv(judged))
     if config.eval.figure_queries:
-        _draw(config, drawn_protocol(protocols), embedded, folder / "ranked_lists.png")
+        draw_lists(
+            config, drawn_protocol(protocols), embedded, folder / "ranked_lists.png"
+        )
+    if config.eval.report:
+        write_report(config, trained, workdir, protocols, judged, embedded, notes)
     print(f"\nwrote {folder}")
     return results
 
@@ -133,65 +133,3 @@ def _queries_csv(judged: dict[str, Judged]) -> str:
                 score = (first, f"{precision:.6f}") if first else ("", "")
                 writer.writerow([name, draw, file, person, *score])
     return text.getvalue()
-
-
-def _draw(
-    config: ConfigDict, protocol: Protocol, embedded: dict[str, Embedded], path: Path
-) -> None:
-    query, gallery = (
-        side.subset(places(protocol, side.split))
-        for side in (embedded[protocol.query], embedded[protocol.gallery])
-    )
-    name = main_embedding(query.embeddings)
-    count = min(config.eval.figure_queries, len(query.split))
-    # Spread over the queries: neighbours are often of one person.
-    chosen = np.linspace(0, len(query.split) - 1, count).round().astype(int)
-    shown = query.subset(chosen)
-    lists = ranked_lists(
-        shown.embeddings[name],
-        shown.split.labels,
-        gallery.embeddings[name],
-        gallery.split.labels,
-        rule=protocol.rule,
-        k=min(_NEAREST, len(gallery.split)),
-        # Only one process draws: the others' devices would not answer.
-        mesh=make_mesh(jax.local_devices()),
-    )
-    names = {id(side): _short_names(side) for side in (shown.split, gallery.split)}
-
-    def item(split, index, similarity=None, correct=None) -> RankedItem:
-        camera = split.camera[index]
-        return RankedItem(
-            image=load_example(split, index, config.data)["image"],
-            name=names[id(split)][index],
-            camera="unknown" if camera == UNKNOWN else str(camera + 1),
-            similarity=similarity,
-            correct=correct,
-        )
-
-    rows = [
-        (
-            item(shown.split, row),
-            [
-                item(gallery.split, int(index), float(similarity), bool(correct))
-                for index, similarity, correct in zip(
-                    lists.indices[row],
-                    lists.similarities[row],
-                    lists.correct[row],
-                    strict=True,
-                )
-                if index >= 0
-            ],
-        )
-        for row in range(count)
-    ]
-    title = protocol.name.replace("_", "-")
-    draw_ranked_lists(path, rows, title=f"{config.name}: embedding {name}, {title}")
-
-
-def _short_names(split: Split) -> list[str]:
-    """The files' names, with their folders' where names alone are not unique."""
-    paths = [Path(name) for name in split.names]
-    if len({path.name for path in paths}) == len(paths):
-        return [path.name for path in paths]
-    return ["/".join(path.parts[-2:]) for path in paths]

@@ -47,12 +47,13 @@ class CrossAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """Maps tokens x [B, n, c] and y [B, m, c] to [B, n, c]."""
+        # Who asks to see the weights gets them in the collection "intermediates".
         answer = nn.MultiHeadDotProductAttention(
             num_heads=self.heads,
             dtype=self.dtype,
             force_fp32_for_softmax=True,
             name="attention",
-        )(x, y)
+        )(x, y, sow_weights=True)
         return nn.LayerNorm(dtype=self.dtype, name="norm")(x + answer)
 
 

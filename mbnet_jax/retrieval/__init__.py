@@ -1,6 +1,7 @@
 """Image retrieval: exact ranking metrics, ranked lists, the k nearest, re-ranking."""
 
 from mbnet_jax.retrieval.chance import chance_level
+from mbnet_jax.retrieval.histograms import Histograms, similarity_histograms
 from mbnet_jax.retrieval.k_reciprocal import rerank
 from mbnet_jax.retrieval.labels import RULES, Labels
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
@@ -9,6 +10,7 @@ from mbnet_jax.retrieval.reranking import Reranking
 
 __all__ = [
     "RULES",
+    "Histograms",
     "Labels",
     "RankedLists",
     "Reranking",
@@ -17,5 +19,6 @@ __all__ = [
     "ranked_lists",
     "rerank",
     "retrieval_metrics",
+    "similarity_histograms",
     "top_k",
 ]

@@ -1,0 +1,101 @@
+"""Ranked lists to look at: a query's nearest images, their names and labels."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import Split
+from mbnet_jax.data.loader import load_example
+from mbnet_jax.data.records import UNKNOWN
+from mbnet_jax.evaluation.embed import main_embedding
+from mbnet_jax.evaluation.measure import Embedded, sides
+from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.figures import RankedItem, draw_ranked_lists
+from mbnet_jax.retrieval import ranked_lists
+from mbnet_jax.sharding import make_mesh
+
+NEAREST = 10  # gallery images in a list
+
+
+class Near(NamedTuple):
+    """One image of a list: its place in the gallery, and the verdict."""
+
+    index: int
+    similarity: float
+    correct: bool
+
+
+def nearest_images(
+    query: Embedded, gallery: Embedded, name: str, rule: str
+) -> list[list[Near]]:
+    """Of each query the nearest gallery images that the rule keeps, nearest first."""
+    lists = ranked_lists(
+        query.embeddings[name],
+        query.split.labels,
+        gallery.embeddings[name],
+        gallery.split.labels,
+        rule=rule,
+        k=min(NEAREST, len(gallery.split)),
+        # Only one process draws: the others' devices would not answer.
+        mesh=make_mesh(jax.local_devices()),
+    )
+    return [
+        [
+            Near(int(index), float(similarity), bool(correct))
+            for index, similarity, correct in zip(*row, strict=True)
+            if index >= 0
+        ]
+        for row in zip(*lists, strict=True)
+    ]
+
+
+def short_names(split: Split) -> list[str]:
+    """The files' names, with their folders' where names alone are not unique."""
+    paths = [Path(name) for name in split.names]
+    if len({path.name for path in paths}) == len(paths):
+        return [path.name for path in paths]
+    return ["/".join(path.parts[-2:]) for path in paths]
+
+
+def camera_of(split: Split, index: int) -> str:
+    """The camera's number as datasets count, from 1."""
+    camera = split.camera[index]
+    return "unknown" if camera == UNKNOWN else str(camera + 1)
+
+
+def clothes_of(split: Split, index: int) -> str:
+    """The outfit's number; no two persons share one."""
+    clothes = split.clothes[index]
+    return "unknown" if clothes == UNKNOWN else str(clothes)
+
+
+def draw_lists(
+    config: ConfigDict, protocol: Protocol, embedded: dict[str, Embedded], path: Path
+) -> None:
+    """Writes the picture of `eval.figure_queries` queries' lists."""
+    query, (gallery, *_) = sides(embedded, protocol, config.eval.draw_seed)
+    name = main_embedding(query.embeddings)
+    count = min(config.eval.figure_queries, len(query.split))
+    # Spread over the queries: neighbours are often of one person.
+    chosen = np.linspace(0, len(query.split) - 1, count).round().astype(int)
+    shown = query.subset(chosen)
+    names = {id(side): short_names(side) for side in (shown.split, gallery.split)}
+
+    def item(split, index, similarity=None, correct=None) -> RankedItem:
+        return RankedItem(
+            image=load_example(split, index, config.data)["image"],
+            name=names[id(split)][index],
+            camera=camera_of(split, index),
+            similarity=similarity,
+            correct=correct,
+        )
+
+    rows = [
+        (item(shown.split, row), [item(gallery.split, *near) for near in found])
+        for row, found in enumerate(nearest_images(shown, gallery, name, protocol.rule))
+    ]
+    title = f"{config.name}: embedding {name}, {protocol.title}"
+    draw_ranked_lists(path, rows, title=title)

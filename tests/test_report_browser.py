@@ -1,0 +1,146 @@
+"""The report in a browser: it opens, filters, and asks nothing of anybody."""
+
+import json
+import shutil
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver")
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="needs Chromium or Chrome, and its chromedriver, on the path",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
+        options.add_argument(f"--{flag}")
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def address(tested):
+    return (tested[1] / "eval" / "report.html").resolve().as_uri()
+
+
+def choose(browser, field, value):
+    browser.execute_script(
+        "const field = document.forms.filters.elements[arguments[0]];"
+        "field.value = arguments[1];"
+        "field.dispatchEvent(new Event('change', {bubbles: true}));",
+        field,
+        value,
+    )
+
+
+def shown(browser):
+    """What is seen of the queries: (kinds, rule, embedding, verdict) of each list."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.list')]"
+        ".filter((list) => list.checkVisibility())"
+        ".map(({dataset: d, parentElement: p}) =>"
+        " [p.dataset.kinds, d.rule, d.embedding, d.verdict])"
+    )
+
+
+def count(browser):
+    return browser.find_element("id", "count").text
+
+
+def requests(browser):
+    """The addresses that were asked for since the last call."""
+    events = (
+        json.loads(entry["message"])["message"]
+        for entry in browser.get_log("performance")
+    )
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+
+
+def test_it_filters_and_asks_nothing_of_anybody(browser, address):
+    browser.get(address)
+    first = shown(browser)
+    assert first and {tuple(of[1:3]) for of in first} == {("clothes_changing", "all")}
+    total = len(first)
+    assert count(browser) == f"{total} of {total} queries shown"
+    choose(browser, "rule", "general")
+    choose(browser, "embedding", "global")
+    of_global = shown(browser)
+    assert {tuple(of[1:3]) for of in of_global} == {("general", "global")}
+    seen = 0
+    for verdict in ("right", "wrong", "no match"):
+        choose(browser, "verdict", verdict)
+        fitting = shown(browser)
+        assert all(of[3] == verdict for of in fitting)
+        assert count(browser).startswith(f"{len(fitting)} of {total} queries shown")
+        seen += len(fitting)
+    assert seen == total
+    choose(browser, "verdict", "")
+    choose(browser, "kind", "worst")
+    worst = shown(browser)
+    assert 0 < len(worst) < total and all("worst" in of[0] for of in worst)
+    assert [r for r in requests(browser) if not r.startswith(("file:", "data:"))] == []
+    assert browser.get_log("browser") == []
+
+
+def test_the_address_keeps_what_was_chosen(browser, address):
+    browser.get(
+        f"{address}#rule=same_clothes&embedding=mask&kind=best&verdict=nonsense"
+    )
+    browser.refresh()
+    lists = shown(browser)
+    assert lists and all(of[1:3] == ["same_clothes", "mask"] for of in lists)
+    assert all("best" in of[0] for of in lists)
+    choose(browser, "kind", "")
+    assert "kind=&" in browser.current_url + "&"
+    browser.execute_script("location.hash = 'rule=general&embedding=all'")
+    browser.execute_async_script("setTimeout(arguments[0], 50)")
+    assert {tuple(of[1:3]) for of in shown(browser)} == {("general", "all")}
+    assert browser.get_log("browser") == []
+
+
+def test_every_picture_is_drawn_and_a_phone_need_not_scroll_sideways(browser, address):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.get(address)
+    width = "return document.documentElement.scrollWidth"
+    assert browser.execute_script(width) == 400
+    drawn = browser.execute_script(
+        "document.querySelectorAll('details').forEach((d) => d.open = true);"
+        "return [...document.querySelectorAll('use[href^=\"#image-\"]')]"
+        ".filter((u) => u.checkVisibility())"
+        ".map((u) => u.getBoundingClientRect().height)"
+    )
+    assert len(drawn) > 20 and min(drawn) > 0
+    assert browser.execute_script(width) == 400
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_fields_have_labels_and_work_by_keyboard(browser, address):
+    browser.get(address)
+    fields = browser.find_elements("css selector", "#filters select")
+    assert [field.accessible_name for field in fields] == [
+        "Rule",
+        "Branch (embedding)",
+        "At rank 1",
+        "Queries",
+    ]
+    before = shown(browser)
+    fields[0].send_keys("g")  # the option that begins so
+    assert fields[0].get_attribute("value") == "general"
+    assert {of[1] for of in shown(browser)} == {"general"} != {of[1] for of in before}
