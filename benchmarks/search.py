@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.devices import forget_peak, peak_memory, run_alone
-from mbnet_jax.embedder import Embedder
+from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.files import write_whole
 from mbnet_jax.search.digests import Digests
 from mbnet_jax.search.gallery import DIGESTS, model_folder, open_gallery

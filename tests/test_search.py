@@ -13,7 +13,7 @@ import tiny
 from PIL import Image
 from untrained import untrained, whole_network
 
-from mbnet_jax.embedder import Embedder
+from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.search import digests, page
 from mbnet_jax.search.__main__ import main
 from mbnet_jax.search.digests import digest_of

@@ -18,7 +18,7 @@ from absl import logging
 
 from mbnet_jax import compilation_cache
 from mbnet_jax.data.parsing_maps import LABEL_SETS, check_maker
-from mbnet_jax.embedder import Embedder
+from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mbnet_jax.data.parsing_maps import map_path
-from mbnet_jax.embedder import Embedder
+from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.retrieval import top_k
 from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.gallery import Gallery

@@ -12,11 +12,11 @@ from PIL import Image
 from mbnet_jax import trained
 from mbnet_jax.data.needed_maps import CUT_BY_MAP
 from mbnet_jax.data.parsing_maps import check_label_set
-from mbnet_jax.embedding_digest import embedding_digest, weights_digest
-from mbnet_jax.embedding_stream import stream
+from mbnet_jax.embedding.digest import embedding_digest, weights_digest
+from mbnet_jax.embedding.photographs import Photograph, load_photograph, name_of
+from mbnet_jax.embedding.stream import stream
 from mbnet_jax.evaluation.embed import ALL, make_embed
 from mbnet_jax.models import BRANCHES
-from mbnet_jax.photographs import Photograph, load_photograph, name_of
 from mbnet_jax.retrieval.sizes import power_of_two
 from mbnet_jax.sharding import make_mesh
 

@@ -1,0 +1,1 @@
+"""A trained network at work on photographs: embeddings of lists of them."""
