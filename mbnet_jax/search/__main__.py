@@ -65,7 +65,7 @@ def search(arguments: argparse.Namespace) -> None:
     _tell("photograph", gallery.failures)
     found = find_nearest(paths, rows, gallery, arguments.k)
     described = (
-        f"Network {arguments.model}, step {embedder.step}; embedding: "
+        f"Network {arguments.model}, step {embedder.step}; branches: "
         f"{' + '.join(name.replace('_', '-') for name in branches)}."
     )
     page = draw_page(found, gallery, failed, described, embedder.config.data.threads)
