@@ -148,6 +148,11 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(path), f"{page} links to {target}: no heading"
 
 
+def test_the_readme_links_every_page():
+    linked = re.findall(r"\]\(([^)#\s]+)", (ROOT / "README.md").read_text())
+    assert {*PAGES} - {"README.md"} <= {*linked}
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the project with tiny configs and a trained run."""
