@@ -361,7 +361,7 @@ def test_protocols_of_the_same_queries_share_their_cases():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"report_lists": 11}, "eval.report_lists=11 must be from 0 to 10"),
+        ({"report_lists": 7}, "eval.report_lists=7 must be from 0 to 6"),
         ({"report_lists": -1}, "eval.report_lists=-1 must be"),
         ({"report_queries": ("x/01.jpg",)}, r"'x/01.jpg' is no query; .* x/001.jpg"),
         ({"report_queries": ("00",)}, "'00' is no query; nearest"),
