@@ -12,7 +12,7 @@ from mbnet_jax.evaluation.measure import Judged
 from mbnet_jax.evaluation.protocols import Protocol, places
 
 KINDS = ("chosen", "random", "best", "worst")
-# Queries of a kind, and those asked for: a page of PRCC's, with two sets of queries, two
+# Queries of a kind, and those asked for. A page of PRCC, with two sets of queries, two
 # galleries for each and four embeddings, has 4,000 images in its lists, some 2 MB of
 # text beside the images themselves.
 MOST, MOST_ASKED = 6, 10
