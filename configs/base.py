@@ -106,6 +106,6 @@ def get_config() -> ConfigDict:
     c.eval.rerank = False  # add each embedding's k-reciprocally re-ranked values
     c.eval.figure_queries = 8  # rows of the picture of ranked lists
     c.eval.report = True  # write report.html
-    c.eval.report_lists = 4  # queries of each kind there: random, best, worst; most 10
+    c.eval.report_lists = 4  # queries of each kind there: random, best, worst; most 6
     c.eval.report_queries = ()  # file names of more queries to show there; most 10
     return c

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections import Counter
 from functools import partial
 from html.parser import HTMLParser
@@ -26,6 +27,7 @@ from mbnet_jax.report.content import cmc_of
 from mbnet_jax.report.images import HEIGHTS, Images
 from mbnet_jax.report.looks import asked_cells
 from mbnet_jax.report.training import charts, logged
+from mbnet_jax.report.write import _command
 from mbnet_jax.retrieval import Histograms, retrieval_metrics
 
 VOID = {"meta", "link", "br", "img", "input"}
@@ -191,6 +193,13 @@ def test_every_list_of_every_query_says_right_and_wrong(tested, text, page, meas
         assert np.reshape(weights, (-1, 3)).mean(1) == pytest.approx(1, abs=2e-3)
     stored = page.all("image")
     assert len({e[1]["href"] for e in stored}) == len(stored)
+
+
+def test_the_command_can_be_given_again():
+    words = ["eval.py", "--config=a b", "--config.x=('y',)", "it's $5", "plain"]
+    command = _command(["/some/eval.py", *words[1:]])
+    assert shlex.split(command) == ["python", *words]
+    assert "\"--config.x=('y',)\" " in command and command.endswith(" plain")
 
 
 def test_training_is_shown_or_said_to_be_missing(text, tmp_path):
@@ -361,7 +370,7 @@ def test_protocols_of_the_same_queries_share_their_cases():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"report_lists": 11}, "eval.report_lists=11 must be from 0 to 10"),
+        ({"report_lists": 7}, "eval.report_lists=7 must be from 0 to 6"),
         ({"report_lists": -1}, "eval.report_lists=-1 must be"),
         ({"report_queries": ("x/01.jpg",)}, r"'x/01.jpg' is no query; .* x/001.jpg"),
         ({"report_queries": ("00",)}, "'00' is no query; nearest"),

@@ -1,9 +1,12 @@
 """The report in a browser: it opens, filters, and asks nothing of anybody."""
 
+import io
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 webdriver = pytest.importorskip("selenium.webdriver")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -129,6 +132,23 @@ def test_every_picture_is_drawn_and_a_phone_need_not_scroll_sideways(browser, ad
     assert len(drawn) > 20 and min(drawn) > 0
     assert browser.execute_script(width) == 400
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    # Their pixels are there, not their places alone.
+    for query in browser.find_elements("css selector", ".ranked .query svg"):
+        if query.is_displayed():
+            seen = Image.open(io.BytesIO(query.screenshot_as_png)).convert("L")
+            assert np.asarray(seen)[8:-8, 8:-8].std() > 5
+
+
+def test_without_scripts_the_first_lists_are_there(browser, address):
+    disabled = "Emulation.setScriptExecutionDisabled"
+    browser.execute_cdp_cmd(disabled, {"value": True})
+    browser.get(address)
+    lists = browser.find_elements("css selector", ".list")
+    seen = [one for one in lists if one.is_displayed()]
+    assert 0 < len(seen) < len(lists)
+    assert {one.get_attribute("data-rule") for one in seen} == {"clothes_changing"}
+    assert not browser.find_element("id", "filters").is_displayed()
+    browser.execute_cdp_cmd(disabled, {"value": False})
 
 
 def test_fields_have_labels_and_work_by_keyboard(browser, address):

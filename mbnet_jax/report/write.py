@@ -25,6 +25,7 @@ from mbnet_jax.trained import Trained
 from mbnet_jax.training.run_config import differences
 
 FILE = "report.html"
+_LIVE = set('"$`\\!')  # what a shell reads inside double quotes too
 
 
 def write_report(
@@ -91,7 +92,7 @@ def _made(
         ("Config", f"{config.name}, checkpoint of step {trained.step}"),
         ("Dataset", f"{config.data.name}: {_counted(embedded)}"),
         ("Image size", f"{config.data.height}x{config.data.width} pixels"),
-        ("Command", shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])),
+        ("Command", _command(sys.argv)),
         ("Other than the run's config", "; ".join(differences(config, workdir)) or "-"),
         ("Made", now.isoformat(" ", "seconds")),
         (
@@ -100,6 +101,17 @@ def _made(
             f"({device.platform}), Python {platform.python_version()}",
         ),
     ]
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command as it can be given again, in double quotes where that is enough."""
+
+    def quoted(word: str) -> str:
+        if shlex.quote(word) == word or set(word) & _LIVE:
+            return shlex.quote(word)
+        return f'"{word}"'
+
+    return " ".join(["python", Path(argv[0]).name, *map(quoted, argv[1:])])
 
 
 def _counted(embedded: dict[str, Embedded]) -> str:
