@@ -47,11 +47,11 @@ def model_card(
         output=onnx_file.OUTPUT,
         height=config.data.height,
         width=config.data.width,
-        tested=_tested(run / _METRICS, trained.step),
+        tested=tested(run / _METRICS, trained.step),
     )
 
 
-def _tested(path: Path, step: int) -> str:
+def tested(path: Path, step: int) -> str:
     """The table of a run's last test; "" if there is none of this checkpoint."""
     try:
         metrics = json.loads(path.read_text())

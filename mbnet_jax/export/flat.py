@@ -40,9 +40,7 @@ def _evaluate(traced, arguments: Sequence) -> list:
         if name == "platform_index":
             continue  # read only by a choice of a platform
         if name == "cond" and parameters.get("branches_platforms"):
-            default = parameters["branches"][
-                parameters["branches_platforms"].index(None)
-            ]
+            default = parameters["branches"][-1]
             results = _evaluate(default, [value(a) for a in operation.invars[1:]])
         else:
             given = [value(atom) for atom in operation.invars]
@@ -50,9 +48,28 @@ def _evaluate(traced, arguments: Sequence) -> list:
                 results = _evaluate(parameters[_CALLS[name]], given)
             elif name == "optimization_barrier":
                 results = given
+            elif name == "reduce_window_max":
+                results = [_pooled_by_three(operation, *given)]
             else:
                 results = operation.primitive.bind(*given, **parameters)
                 if not operation.primitive.multiple_results:
                     results = [results]
         values |= zip(operation.outvars, results, strict=True)
     return [value(atom) for atom in traced.jaxpr.outvars]
+
+
+def _pooled_by_three(operation, x) -> jax.Array:
+    """Maximum pooling of a map [B, h, w, c], with B and c as one axis.
+
+    jax2onnx pools over every axis there is, ONNX Runtime over three at most.
+    """
+    batch, height, width, channels = x.shape
+    parameters = {
+        name: value[:3] if isinstance(value, tuple) else value
+        for name, value in operation.params.items()
+    }
+    x = jax.lax.transpose(x, (0, 3, 1, 2))
+    x = jax.lax.reshape(x, (batch * channels, height, width))
+    x = operation.primitive.bind(x, **parameters)
+    x = jax.lax.reshape(x, (batch, channels, *x.shape[1:]))
+    return jax.lax.transpose(x, (0, 2, 3, 1))

@@ -54,7 +54,7 @@ def export_network(
     trained = (
         load(model, mesh) if which == BEST else load_trained(Path(model), mesh, which)
     )
-    trained = _with_branches(trained, branches)
+    trained = with_branches(trained, branches)
     with jax.default_device(mesh.devices[0]), whole_folder(out) as folder:
         stored.write_weights(trained.variables, folder)
         programs = make_programs(trained)
@@ -81,7 +81,7 @@ def export_network(
     return differences
 
 
-def _with_branches(trained: Trained, branches: tuple[str, ...]) -> Trained:
+def with_branches(trained: Trained, branches: tuple[str, ...]) -> Trained:
     """The network whose `eval.branches` are those, if any."""
     config = trained.config.copy_and_resolve_references()
     if branches:
