@@ -13,7 +13,7 @@ from mbnet_jax.cluster import first_process_first
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import BEST
+from mbnet_jax.training.checkpoints import BEST, which_checkpoint
 from mbnet_jax.training.run_config import differences
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", BEST, "A step, or 'best'.")
@@ -21,11 +21,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", BEST, "A step, or 'best'.")
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Tests one checkpoint of the run in `workdir`."""
-    which = _CHECKPOINT.value
-    if which != BEST:
-        if not which.isdigit():
-            raise ValueError(f"--checkpoint={which!r} must be 'best' or a step")
-        which = int(which)
+    which = which_checkpoint(_CHECKPOINT.value)
     for line in differences(config, workdir):
         print(f"config differs from the saved run's: {line}")
     dataset = first_process_first(lambda: load_dataset(config, training=False))

@@ -1,4 +1,4 @@
-"""A trained network from the folder of its run."""
+"""A trained network: from the folder of its run, or exported."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,9 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.export import stored
 from mbnet_jax.models import MBNet
+from mbnet_jax.models.weight_files import is_hub_id
 from mbnet_jax.training.checkpoints import BEST, Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.run_config import FILE, load_num_classes, load_saved
@@ -30,18 +32,29 @@ class Trained(NamedTuple):
 
 
 def load(source: str | Path, mesh: Mesh) -> Trained:
-    """Reads a trained network from the folder of its run: the best checkpoint.
+    """Reads a trained network.
+
+    Args:
+      source: the folder of a run, whose best checkpoint is read; an exported folder;
+        or the Hugging Face hub id of one, "owner/name", unless there is such a folder.
 
     Raises:
       FileNotFoundError: naming what is accepted, if `source` is nothing such.
-      ValueError: if it cannot be read.
+      ValueError: if it cannot be downloaded or read.
     """
     folder = Path(source)
+    if not folder.exists() and is_hub_id(str(source)):
+        try:
+            folder = stored.download_export(str(source))
+        except ValueError as error:
+            raise ValueError(f"there is no folder {source}, and {error}") from error
+    if stored.is_exported(folder):
+        return Trained(*stored.load_exported(folder, mesh))
     if (folder / FILE).is_file():
         return load_trained(folder, mesh)
     raise FileNotFoundError(
-        f"{source} holds no trained network; give the folder of a run, such as "
-        f"runs/synthetic (it holds a {FILE})"
+        f"{source} holds no trained network (no {FILE}); give the folder of a run, an "
+        "exported folder, or a Hugging Face hub id"
     )
 
 

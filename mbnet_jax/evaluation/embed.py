@@ -25,7 +25,26 @@ Embeddings = dict[str, np.ndarray]
 def make_embed(
     config: ConfigDict, model: MBNet, mesh: Mesh
 ) -> Callable[[dict, jax.Array, jax.Array], dict[str, jax.Array]]:
-    """Compiles (variables, image, parsing) -> embedding [B, d] of each branch, "all".
+    """Compiles `embed_function`; a batch is split over the mesh.
+
+    Raises:
+      ValueError: if `eval.branches` names a branch that the network does not have.
+    """
+    whole, split = replicated(mesh), batch_sharding(mesh)
+    return jax.jit(
+        embed_function(config, model),
+        in_shardings=(whole, split, split),
+        out_shardings=whole,
+    )
+
+
+def embed_function(
+    config: ConfigDict, model: MBNet
+) -> Callable[[dict, jax.Array, jax.Array | None], dict[str, jax.Array]]:
+    """(variables, image, parsing) -> embedding [B, d] of each branch, "all".
+
+    `image` is uint8 [B, H, W, 3], `parsing` uint8 [B, H, W] of canonical labels; the
+    global branch alone does not read it, and takes None.
 
     With `eval.flip` an embedding is f(x) + f(mirrored x); each has length 1. Of the
     branches in `eval.branches`, if it names some; "all" then combines those, with
@@ -41,21 +60,25 @@ def make_embed(
         image = normalise(image)
         if config.eval.flip:
             image = jnp.concatenate([image, image[:, :, ::-1]])
-            parsing = jnp.concatenate([parsing, parsing[:, :, ::-1]])
-        views = views_of(image, parsing, **config.views)
-        outputs = model.apply(variables, views.inputs(), train=False)
+        if shown == ("global",):
+            views = {"global": image}
+        else:
+            if config.eval.flip:
+                parsing = jnp.concatenate([parsing, parsing[:, :, ::-1]])
+            views = views_of(image, parsing, **config.views).inputs()
+        outputs = model.apply(variables, views, train=False)
         embeddings = {name: outputs.embeddings[name] for name in shown}
         if len(shown) > 1:
             weights = outputs.balance if whole_model else None
             embeddings[ALL] = combine(list(embeddings.values()), weights)
         if config.eval.flip:
             embeddings = {
-                name: sum(jnp.split(rows, 2)) for name, rows in embeddings.items()
+                name: rows.reshape(2, -1, rows.shape[-1]).sum(0)
+                for name, rows in embeddings.items()
             }
         return {name: l2_normalize(rows) for name, rows in embeddings.items()}
 
-    whole, split = replicated(mesh), batch_sharding(mesh)
-    return jax.jit(embed, in_shardings=(whole, split, split), out_shardings=whole)
+    return embed
 
 
 def evaluated_part(
@@ -66,12 +89,12 @@ def evaluated_part(
     Raises:
       ValueError: if `eval.branches` names a branch that the network does not have.
     """
-    shown = _evaluated_branches(config.eval.branches, model)
+    shown = evaluated_branches(config.eval.branches, model)
     whole = len(shown) == len(model.branches)
     return (model if whole else _part_of(model, shown)), shown, whole
 
 
-def _evaluated_branches(asked: Sequence[str], model: MBNet) -> tuple[str, ...]:
+def evaluated_branches(asked: Sequence[str], model: MBNet) -> tuple[str, ...]:
     """The branches to show, in the order of `BRANCHES`."""
     lacking = [branch for branch in asked if branch not in model.branches]
     if lacking:

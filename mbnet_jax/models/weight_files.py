@@ -27,12 +27,12 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
     """
     path = Path(source)
     if path.suffix not in _READERS and not path.is_file():
-        if not _HUB_ID.fullmatch(source):
+        if not is_hub_id(source):
             raise ValueError(
                 f"{source!r} is neither a file ({', '.join(_READERS)}) nor a Hugging "
                 "Face hub id, such as timm/resnet50.tv_in1k"
             )
-        path = _download(source)
+        path = download(source, HUB_FILE)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix not in _READERS:
@@ -48,20 +48,32 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _download(hub_id: str) -> Path:
+def is_hub_id(source: str) -> bool:
+    """Whether `source` has the form of a Hugging Face hub id, "owner/name"."""
+    return _HUB_ID.fullmatch(source) is not None
+
+
+def download(hub_id: str, file: str, instead: str = "file") -> Path:
+    """Downloads a file of a Hugging Face repository into the hub's cache, once.
+
+    `instead` is what may be given in place of the id: a "file" or a "folder".
+
+    Raises:
+      ValueError: if it cannot be had, with what to do instead.
+    """
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise ValueError(
             f"to download {hub_id} from the Hugging Face hub: pip install "
-            "huggingface_hub; or give the path of a file"
+            f"huggingface_hub; or give the path of a {instead}"
         ) from error
     try:
-        return Path(hf_hub_download(hub_id, HUB_FILE))
+        return Path(hf_hub_download(hub_id, file))
     except Exception as error:  # its errors have no base class of their own
         raise ValueError(
-            f"cannot download {HUB_FILE} of {hub_id!r} from the Hugging Face hub: "
-            f"{_reason(error)} Without network, give the path of a file that was "
+            f"cannot download {file} of {hub_id!r} from the Hugging Face hub: "
+            f"{_reason(error)} Without network, give the path of a {instead} that was "
             f"downloaded from https://huggingface.co/{hub_id}/tree/main"
         ) from error
 

@@ -20,6 +20,17 @@ ASIDE = "set_aside"
 NO_BEST = {"best_step": 0, "best_score": -1.0}
 
 
+def which_checkpoint(text: str) -> str | int:
+    """What `--checkpoint` names: "best" or a step.
+
+    Raises:
+      ValueError: if it is neither.
+    """
+    if text != BEST and not text.isdigit():
+        raise ValueError(f"--checkpoint={text!r} must be 'best' or a step")
+    return text if text == BEST else int(text)
+
+
 class _Place(NamedTuple):
     """One checkpoint on disk: `<folder>/<step>`."""
 

@@ -1,0 +1,1 @@
+"""A trained network as files that are used without its run, and without this code."""
