@@ -15,6 +15,7 @@ FILE = "README.md"
 _METRICS = Path("eval", "metrics.json")  # of a run
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("mbnet_jax.export", "."),
+    keep_trailing_newline=True,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
