@@ -42,6 +42,10 @@ def whole_folder(out: Path) -> Iterator[Path]:
         if out.exists():
             out.rename(before)
         part.rename(out)
+    except BaseException:
+        if before.exists():
+            before.rename(out)
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(before, ignore_errors=True)

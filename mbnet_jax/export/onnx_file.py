@@ -17,14 +17,13 @@ OUTPUT = "embedding"
 def check_converter() -> None:
     """Raises a ValueError, which names the remedy, if a package is missing."""
     try:
-        import jax2onnx
+        import jax2onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise ValueError(
             f"ONNX files need the package {error.name}: pip install -r "
             "requirements-export.txt; or give --no-onnx"
         ) from error
-    del jax2onnx
 
 
 def to_onnx(program: Program) -> bytes:
