@@ -48,6 +48,8 @@ def get_config() -> ConfigDict:
     c.model.fusion_width = 64
     c.model.fusion_heads = 4
 
+    c.loss.cal_start_epoch = 4  # of 10, as CAL's 25 of 60
+
     c.train.batch_size = 32
     c.train.epochs = 10
     c.train.schedule = "cosine"
