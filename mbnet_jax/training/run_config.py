@@ -20,7 +20,7 @@ DATA = ("seed", "data", "train.batch_size", "train.images_per_identity")
 # Fields among them that only a new run reads.
 _NEW_RUNS_ONLY = tuple(f"model.{field}" for field in pretrained.FIELDS)
 # And those that say where the data is and how it is read. Its labels are compared.
-_FREE = tuple(
+FREE = tuple(
     f"data.{field}"
     for field in ("root", "parsing_dir", "threads", "prefetch", "max_bad_images")
 )
@@ -134,7 +134,7 @@ def differences(
         lines[key]
         for key in changed
         if any(f"{key}.".startswith(f"{part}.") for part in refused)
-        and key not in _NEW_RUNS_ONLY + _FREE
+        and key not in _NEW_RUNS_ONLY + FREE
     ]
     if clashes:
         raise ValueError(
