@@ -306,7 +306,8 @@ def test_runs_fail_alone_go_on_and_are_not_repeated(
     # As a kill leaves it: the last steps are lost, and nothing was tested.
     (out / LINES).unlink()
     shutil.rmtree(out / "good/0/eval")
-    shutil.rmtree(out / "good/0/checkpoints/4")
+    for checkpoint in ("checkpoints/4", "best/4"):
+        shutil.rmtree(out / "good/0" / checkpoint)
     only = (*command, "--only", "good")
     assert run(monkeypatch, *only) == 0
     (again,) = read_lines(out)
