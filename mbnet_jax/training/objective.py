@@ -89,8 +89,8 @@ def objective(
             None,
         )
     if clothes is not None:
-        # Its gradient reaches the clothes classifier alone, whose share of the
-        # gradient is this: Adam takes no notice of a weight.
+        # No field for its weight: it alone trains the clothes classifier, and Adam
+        # does not notice the size of a gradient.
         add(
             "clothes",
             1.0,
