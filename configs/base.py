@@ -75,6 +75,14 @@ def get_config() -> ConfigDict:
     # Weight of the triplet on the weighted embedding; it trains branch weights only.
     c.loss.balance = 1.0
 
+    # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
+    # CVPR 2022), which needs clothes labels; 0: none, and no clothes classifier.
+    c.loss.cal = 0.0
+    # From which on it counts; the clothes classifier learns from the first.
+    c.loss.cal_start_epoch = 25
+    c.loss.cal_temperature = 0.0625  # of the clothes classifier's cosines
+    c.loss.cal_epsilon = 0.1  # share of CAL's target spread over a person's clothes
+
     c.train = ConfigDict()
     c.train.batch_size = 64  # over all devices; a multiple of images_per_identity
     c.train.images_per_identity = 4  # in a batch

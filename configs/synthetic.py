@@ -11,16 +11,9 @@ from ml_collections import ConfigDict
 from configs import base
 
 
-def get_config() -> ConfigDict:
-    """Returns what differs from the base config."""
-    c = base.get_config()
-    c.name = "synthetic"
-
+def add_people(c: ConfigDict) -> None:
+    """Gives a config the fields that the made-up people follow from."""
     c.data.name = "synthetic"
-    c.data.height = 128
-    c.data.width = 64
-    c.data.validation_fraction = 0.125  # 8 of 64 identities
-
     c.data.synthetic = ConfigDict()
     c.data.synthetic.train_identities = 64  # people to train on, some held out
     c.data.synthetic.test_identities = 32  # people to test on
@@ -32,6 +25,18 @@ def get_config() -> ConfigDict:
     c.data.synthetic.height = c.data.get_ref("height")  # follows data.height
     c.data.synthetic.width = c.data.get_ref("width")  # follows data.width
     c.data.synthetic.seed = 0  # of the people and their pictures, not of training
+
+
+def get_config() -> ConfigDict:
+    """Returns what differs from the base config."""
+    c = base.get_config()
+    c.name = "synthetic"
+
+    c.data.height = 128
+    c.data.width = 64
+    c.data.validation_fraction = 0.125  # 8 of 64 identities
+
+    add_people(c)
 
     # Too few steps to make up for harder images.
     c.augment.crop = 0.0
@@ -47,6 +52,8 @@ def get_config() -> ConfigDict:
     c.model.mask_stem = "small"
     c.model.fusion_width = 64
     c.model.fusion_heads = 4
+
+    c.loss.cal_start_epoch = 4  # of 10, as CAL's 25 of 60
 
     c.train.batch_size = 32
     c.train.epochs = 10

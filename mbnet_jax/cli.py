@@ -4,7 +4,7 @@ import difflib
 import runpy
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -58,6 +58,28 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             sys.exit(128 + signal.SIGINT)
 
     app.run(call, flags_parser=_parse)
+
+
+def read_config(file: str, overrides: Sequence[str]) -> ConfigDict:
+    """The config that `--config FILE` and `--config.FIELD=VALUE`s give a command.
+
+    `overrides` are texts "FIELD=VALUE", of which the last of a field counts.
+
+    Raises:
+      ValueError: if there is no such file or field, or a value does not fit.
+    """
+    argv = ["", f"--config={file}", *(f"--config.{text}" for text in overrides)]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values)
+    # Which fields are overridden is read from there, whatever is parsed.
+    kept, sys.argv = sys.argv, argv
+    try:
+        values(argv)
+        return values.config.copy_and_resolve_references()
+    except (flags.Error, AttributeError, KeyError, OSError, TypeError) as error:
+        raise ValueError(_cause(argv) or str(error)) from error
+    finally:
+        sys.argv = kept
 
 
 def _parse(argv: list[str]) -> list[str]:

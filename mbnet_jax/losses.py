@@ -134,6 +134,51 @@ def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Ar
     return jnp.where(total > 0, mean, 0)
 
 
+def clothes_classification(
+    cosines: jax.Array, clothes: jax.Array, temperature: float
+) -> jax.Array:
+    """CAL's clothes classifier's own loss: cross-entropy of cosines / temperature.
+
+    Args:
+      cosines: [B, C], of each image with each class of clothes.
+      clothes: integers [B], 0 to C - 1.
+      temperature: above 0.
+    """
+    return cross_entropy(_f32(cosines) / temperature, clothes)
+
+
+def clothes_adversarial(
+    cosines: jax.Array,
+    clothes: jax.Array,
+    same_person: jax.Array,
+    temperature: float,
+    epsilon: float,
+) -> jax.Array:
+    """The clothes-based adversarial loss (CAL, Gu et al., CVPR 2022).
+
+    Every class of clothes of the image's own person is a positive one. Each has a
+    log-probability against itself and all clothes of other people, so that a person's
+    clothes do not compete. The loss is minus their weighted sum, the mean over the
+    batch. Of a person with K classes each weighs epsilon / K, and the one that is
+    worn 1 - epsilon more: epsilon is how much the features are to confuse them.
+
+    Args:
+      cosines: [B, C], of each image with each class of clothes.
+      clothes: integers [B], 0 to C - 1, of each image.
+      same_person: bool [B, C], whether a class is of the image's person.
+      temperature: above 0.
+      epsilon: 0 to 1.
+    """
+    logits = _f32(cosines) / temperature
+    others = jnp.where(same_person, -jnp.inf, logits)
+    others = jax.nn.logsumexp(others, axis=-1, keepdims=True)
+    log_p = logits - jnp.logaddexp(logits, others)
+    shared = same_person / same_person.sum(-1, keepdims=True)
+    worn = jax.nn.one_hot(clothes, logits.shape[-1], dtype=jnp.float32)
+    target = (1 - epsilon) * worn + epsilon * shared
+    return -(target * log_p).sum(-1).mean()
+
+
 def pool_area(area: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Averages an area [B, H, W] over equal cells: [B, h, w, 1], float32.
 

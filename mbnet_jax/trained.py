@@ -12,7 +12,12 @@ from mbnet_jax.models import MBNet
 from mbnet_jax.models.weight_files import is_hub_id
 from mbnet_jax.training.checkpoints import BEST, Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import FILE, load_num_classes, load_saved
+from mbnet_jax.training.run_config import (
+    FILE,
+    load_num_classes,
+    load_num_clothes,
+    load_saved,
+)
 from mbnet_jax.training.step import init_state, make_model
 
 
@@ -74,7 +79,8 @@ def load_trained(
       ValueError: if the run cannot be read.
     """
     config = load_saved(workdir) if config is None else config
-    model = make_model(config.model, load_num_classes(workdir))
+    classes, clothes = load_num_classes(workdir), load_num_clothes(workdir)
+    model = make_model(config.model, classes, clothes)
     # The optimizer's state has one shape whatever the schedule.
     optimizer = make_optimizer(config.train, steps_per_epoch=1)
     abstract = jax.eval_shape(lambda: init_state(config, model, optimizer))

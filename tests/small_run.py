@@ -37,9 +37,9 @@ def small_config(root: Path, **train) -> ConfigDict:
     return c
 
 
-def sometimes_bad(outputs, views, pid, config):
+def sometimes_bad(outputs, views, pid, config, *more):
     """The objective; neither loss nor gradient is finite where those persons meet."""
-    total, scalars = _objective(outputs, views, pid, config)
+    total, scalars = _objective(outputs, views, pid, config, *more)
 
     def meet(persons):
         return jnp.all(jnp.any(pid == jnp.array([[p] for p in persons]), axis=1))

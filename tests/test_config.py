@@ -6,9 +6,12 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
+from configs import synthetic_large
 from mbnet_jax.data import load_dataset
 from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.sharding import make_mesh
+from mbnet_jax.synthetic import SyntheticOptions
+from mbnet_jax.synthetic.generate import plan
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
 from mbnet_jax.training.step import init_state, make_model
@@ -29,6 +32,7 @@ def test_a_run_reads_every_field(tmp_path, monkeypatch):
     config = tiny.tiny_config(tmp_path / "data")
     config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
     config.eval.report = True
+    config.loss.cal = 1.0  # its fields are read only then
     tiny.know_one_block(monkeypatch)
     unread = fields(config)
     read = ConfigDict.__getitem__
@@ -87,3 +91,13 @@ def test_weight_decay_is_on_kernels_alone():
     for path, update in jax.tree_util.tree_leaves_with_path(updates):
         changed["yes" if np.any(update) else "no"].add(path[-1].key)
     assert changed == {"yes": {"kernel"}, "no": {"bias", "scale"}}
+
+
+def test_the_large_dataset_is_made_at_the_size_it_is_read_at():
+    config = synthetic_large.get_config()
+    config.data.width = 160
+    config = config.copy_and_resolve_references()
+    options = SyntheticOptions(**config.data.synthetic)
+    assert (options.height, options.width) == (256, 160)
+    small = SyntheticOptions(**tiny.synthetic.get_config().data.synthetic)
+    assert sum(map(len, plan(options))) > 9 * sum(map(len, plan(small)))

@@ -2,7 +2,15 @@
 
 import pytest
 
-from configs import base, ltcc, manifest, prcc, synthetic, vc_clothes
+from configs import (
+    base,
+    ltcc,
+    manifest,
+    prcc,
+    synthetic,
+    synthetic_large,
+    vc_clothes,
+)
 from tools import config_reference
 
 
@@ -25,7 +33,9 @@ def test_every_field_is_named_with_its_default():
         assert f"\n| `{field}` | `{default}` | " in page, field
 
 
-@pytest.mark.parametrize("module", [synthetic, ltcc, prcc, vc_clothes, manifest])
+@pytest.mark.parametrize(
+    "module", [synthetic, synthetic_large, ltcc, prcc, vc_clothes, manifest]
+)
 def test_what_a_config_changes_is_in_its_column(module):
     name = module.__name__.removeprefix("configs.")
     table = config_reference.PAGE.read_text().partition("## What each config changes")[

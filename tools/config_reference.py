@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from mbnet_jax.files import write_whole  # noqa: E402
 
-SHIPPED = ("synthetic", "ltcc", "prcc", "vc_clothes", "manifest")
+SHIPPED = ("synthetic", "synthetic_large", "ltcc", "prcc", "vc_clothes", "manifest")
 INTRO = """\
 # Config fields
 

@@ -38,6 +38,36 @@ POOLINGS = {
 }
 
 
+class ClothesClassifier(nn.Module):
+    """Cosines of an embedding with the classes of clothes (CAL, Gu et al., CVPR 2022).
+
+    One set of weights, read twice, so that two losses that pull in opposite directions
+    can be summed: each has the gradient of one side alone.
+
+    Attributes:
+      num_clothes: classes of clothes in the training set.
+    """
+
+    num_clothes: int
+
+    @nn.compact
+    def __call__(self, embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Maps float32 [B, d] of length 1 to cosines [B, num_clothes], twice.
+
+        Gradients of the first pass to the weights alone, of the second to the
+        embedding alone.
+        """
+        kernel = self.param(
+            "kernel",
+            nn.initializers.lecun_normal(),
+            (embedding.shape[-1], self.num_clothes),
+            jnp.float32,
+        )
+        directions = l2_normalize(kernel.T).T
+        stop = jax.lax.stop_gradient
+        return stop(embedding) @ directions, embedding @ stop(directions)
+
+
 class IdentityHead(nn.Module):
     """Pooling, BNNeck and classifier (Luo et al., "Bag of Tricks", CVPRW 2019).
 

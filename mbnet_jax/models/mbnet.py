@@ -11,7 +11,7 @@ from flax import struct
 from mbnet_jax.models.balance import Balance, combine
 from mbnet_jax.models.cfm import CrossFusion
 from mbnet_jax.models.fam import FeatureAttention
-from mbnet_jax.models.heads import IdentityHead
+from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.ktm import KnowledgeTransfer
 from mbnet_jax.models.resnet import ResNet
 
@@ -41,6 +41,9 @@ class Outputs:
       gate: [B, h, w, 1] in [0, 1], KTM's gate; None without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
+      clothes: [B, num_clothes], cosines of the global embedding with the clothes
+        classifier's classes. Gradients pass to the classifier alone; None without it.
+      adversarial: the same values, whose gradients pass to the embedding alone.
     """
 
     features: dict[str, jax.Array]
@@ -51,6 +54,8 @@ class Outputs:
     gate: jax.Array | None = None
     gate_logits: jax.Array | None = None
     attention: jax.Array | None = None
+    clothes: jax.Array | None = None
+    adversarial: jax.Array | None = None
 
 
 class MBNet(nn.Module):
@@ -59,11 +64,12 @@ class MBNet(nn.Module):
     A part that is switched off has no parameters, and leaves the parameters of the
     others as they were, bit by bit. A module is used only where its branches are
     on: KTM with "global", FAM with "clothing_unrelated", CFM with both
-    "clothing_unrelated" and "mask", the balance with two branches or more. Without
-    CFM the mask branch pools its own map.
+    "clothing_unrelated" and "mask", the balance with two branches or more, the clothes
+    classifier with "global". Without CFM the mask branch pools its own map.
 
     Attributes:
       num_classes: identities in the training set.
+      num_clothes: classes of the clothes classifier, for CAL's loss; 0: there is none.
       branches: those that are on, of `BRANCHES`.
       backbone, width, stem: ResNet of the two colour branches (see `ResNet`); each
         branch has its own parameters.
@@ -78,6 +84,7 @@ class MBNet(nn.Module):
     """
 
     num_classes: int
+    num_clothes: int = 0
     branches: tuple[str, ...] = BRANCHES
     backbone: str = "resnet50"
     width: int = 64
@@ -113,6 +120,7 @@ class MBNet(nn.Module):
         branches = self._checked_branches(views)
         heads = {}
         gate_logits = attention = map_unrelated = None
+        clothes = adversarial = None
 
         if "global" in branches:
             x = self._backbone("global")(views["global"], train=train)
@@ -120,6 +128,9 @@ class MBNet(nn.Module):
                 module = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
                 x, gate_logits = module(x)
             heads["global"] = self._head("global")(x, train=train)
+            if self.num_clothes:
+                module = ClothesClassifier(self.num_clothes, name="clothes_classifier")
+                clothes, adversarial = module(heads["global"][1])
 
         if "clothing_unrelated" in branches:
             x = self._backbone("clothing_unrelated")(
@@ -160,6 +171,8 @@ class MBNet(nn.Module):
             gate=None if gate_logits is None else nn.sigmoid(gate_logits),
             gate_logits=gate_logits,
             attention=attention,
+            clothes=clothes,
+            adversarial=adversarial,
         )
 
     def _checked_branches(self, views: Mapping[str, jax.Array]) -> tuple[str, ...]:

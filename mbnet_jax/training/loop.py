@@ -17,6 +17,7 @@ from mbnet_jax.sharding import check_divisible
 from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
 from mbnet_jax.training.agreement import Agreement
 from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.training.clothes import clothes_classes, count_clothes
 from mbnet_jax.training.interruption import (
     InterruptedTraining,
     Interruption,
@@ -76,7 +77,8 @@ def train(
     def evaluates(step: int) -> bool:
         return step % eval_every == 0 or step == total
 
-    model = make_model(config.model, num_classes)
+    classes = clothes_classes(config, dataset.train, steps_per_epoch)
+    model = make_model(config.model, num_classes, count_clothes(config, dataset.train))
     optimizer = make_optimizer(config.train, steps_per_epoch)
     with (
         Interruption() as interruption,
@@ -94,7 +96,7 @@ def train(
         if jax.process_index() == 0:
             save_config(config, dataset, workdir)
 
-        train_step = make_train_step(config, model, optimizer, mesh)
+        train_step = make_train_step(config, model, optimizer, mesh, classes)
         embed = make_embed(config, model, mesh)
         loader = Loader(config.data, mesh)
         order = order_on_devices(batch_size, config.train.accumulate, mesh.size)

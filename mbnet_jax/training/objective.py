@@ -7,10 +7,15 @@ from ml_collections import ConfigDict
 from mbnet_jax import losses
 from mbnet_jax.models import Outputs
 from mbnet_jax.preprocessing.views import Views
+from mbnet_jax.training.clothes import Clothes
 
 
 def objective(
-    outputs: Outputs, views: Views, pid: jax.Array, config: ConfigDict
+    outputs: Outputs,
+    views: Views,
+    pid: jax.Array,
+    config: ConfigDict,
+    clothes: Clothes | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted sum of the losses whose branches and modules are on.
 
@@ -19,6 +24,7 @@ def objective(
       views: the batch's; `area` and `foreground` are the targets from parsing maps.
       pid: int32 [B], the class of each person.
       config: `config.loss`; a weight of 0 leaves its term out.
+      clothes: the batch's, for CAL's terms; None leaves them out.
 
     Returns:
       The loss, and scalars to log: each term unweighted, each branch's accuracy.
@@ -82,6 +88,28 @@ def objective(
             pid,
             None,
         )
+    if clothes is not None:
+        # No field for its weight: it alone trains the clothes classifier, and Adam
+        # does not notice the size of a gradient.
+        add(
+            "clothes",
+            1.0,
+            losses.clothes_classification,
+            outputs.clothes,
+            clothes.label,
+            config.cal_temperature,
+        )
+        add(
+            "cal",
+            config.cal,
+            losses.clothes_adversarial,
+            outputs.adversarial,
+            clothes.label,
+            clothes.same_person,
+            config.cal_temperature,
+            config.cal_epsilon,
+        )
+        weights["cal"] *= clothes.started
     total = sum(weights[name] * term for name, term in terms.items())
     accuracy = {
         f"accuracy/{branch}": jnp.mean(logits.argmax(-1) == pid)

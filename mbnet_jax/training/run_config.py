@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import pretrained
+from mbnet_jax.training.clothes import count_clothes
 
 FILE = "config.json"
 # A checkpoint fits no other network.
@@ -19,7 +20,7 @@ DATA = ("seed", "data", "train.batch_size", "train.images_per_identity")
 # Fields among them that only a new run reads.
 _NEW_RUNS_ONLY = tuple(f"model.{field}" for field in pretrained.FIELDS)
 # And those that say where the data is and how it is read. Its labels are compared.
-_FREE = tuple(
+FREE = tuple(
     f"data.{field}"
     for field in ("root", "parsing_dir", "threads", "prefetch", "max_bad_images")
 )
@@ -38,12 +39,14 @@ def _flat(config: dict, prefix: str = "") -> dict:
 def save_config(config: ConfigDict, dataset: Dataset, workdir: Path) -> None:
     """Writes the config, and what there was to train on.
 
-    That is how many identities the classifiers tell apart, and a digest of labels.
+    That is how many identities and clothes the classifiers tell apart, and a digest of
+    labels.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     content = {
         "config": config.to_dict(),
         "num_classes": int(dataset.train.pid.max()) + 1,
+        "num_clothes": count_clothes(config, dataset.train),
         "labels": _digest(dataset),
     }
     write_whole(workdir / FILE, json.dumps(content, indent=2) + "\n")
@@ -56,6 +59,15 @@ def load_num_classes(workdir: Path) -> int:
       FileNotFoundError: if `workdir` holds no run.
     """
     return _load(workdir)["num_classes"]
+
+
+def load_num_clothes(workdir: Path) -> int:
+    """How many classes the run's clothes classifier has; 0 where it has none.
+
+    Raises:
+      FileNotFoundError: if `workdir` holds no run.
+    """
+    return _load(workdir).get("num_clothes", 0)  # an older run has none
 
 
 def load_saved(workdir: Path) -> ConfigDict:
@@ -122,7 +134,7 @@ def differences(
         lines[key]
         for key in changed
         if any(f"{key}.".startswith(f"{part}.") for part in refused)
-        and key not in _NEW_RUNS_ONLY + _FREE
+        and key not in _NEW_RUNS_ONLY + FREE
     ]
     if clashes:
         raise ValueError(
@@ -149,5 +161,12 @@ def differences_to_resume(
             f"the images in {config.data.root}, or their labels, are no longer those "
             f"that the run in {workdir} began with; restore them, or give another "
             "--workdir"
+        )
+    # A weight of 0 and another one are two networks.
+    if load_num_clothes(workdir) != count_clothes(config, dataset.train):
+        raise ValueError(
+            f"loss.cal={config.loss.cal} switches the clothes classifier on or off, "
+            f"other than the run in {workdir} has it; give the saved loss.cal, or "
+            "another --workdir"
         )
     return lines

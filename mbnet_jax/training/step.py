@@ -16,6 +16,7 @@ from mbnet_jax.preprocessing.views import Views, normalise, views_of
 from mbnet_jax.sharding import batch_sharding, replicated
 from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.agreement import QUESTION
+from mbnet_jax.training.clothes import ClothesClasses
 from mbnet_jax.training.objective import objective
 
 DTYPES = ("float32", "bfloat16")
@@ -42,8 +43,10 @@ class TrainState:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def make_model(config: ConfigDict, num_classes: int) -> MBNet:
+def make_model(config: ConfigDict, num_classes: int, num_clothes: int = 0) -> MBNet:
     """The network that `config.model` describes, for `num_classes` identities.
+
+    With `num_clothes` it has a classifier of as many classes of clothes.
 
     Raises:
       ValueError: for an unknown `dtype`.
@@ -55,7 +58,7 @@ def make_model(config: ConfigDict, num_classes: int) -> MBNet:
             f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"
         )
     fields["dtype"] = jnp.dtype(config.dtype)
-    return MBNet(num_classes=num_classes, **fields)
+    return MBNet(num_classes=num_classes, num_clothes=num_clothes, **fields)
 
 
 def init_state(
@@ -97,6 +100,7 @@ def make_train_step(
     model: MBNet,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    classes: ClothesClasses | None = None,
     *,
     prepare: Callable[[dict, jax.Array], Views] | None = None,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]:
@@ -113,6 +117,7 @@ def make_train_step(
     `train.max_bad_steps` bad steps in a row on every step is bad, so that the state
     does not depend on when the host looks.
 
+    `classes` are those of the clothes, for CAL's losses; None leaves these out.
     `prepare` makes the views of a batch, in place of `make_views(config)`.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
@@ -120,9 +125,10 @@ def make_train_step(
     prepare = prepare or make_views(config)
     n = config.train.accumulate
 
-    def gradient(params, batch_stats, batch: dict, keys: jax.Array):
+    def gradient(params, batch_stats, batch: dict, keys: jax.Array, step: jax.Array):
         """Of one forward and backward pass: (gradient, batch statistics, scalars)."""
         views = prepare(batch, keys)
+        clothes = None if classes is None else classes.of(batch, step)
 
         def loss_of(params):
             outputs, updates = model.apply(
@@ -131,18 +137,22 @@ def make_train_step(
                 train=True,
                 mutable=["batch_stats"],
             )
-            loss, scalars = objective(outputs, views, batch["pid"], config.loss)
+            loss, scalars = objective(
+                outputs, views, batch["pid"], config.loss, clothes
+            )
             return loss, (updates["batch_stats"], scalars)
 
         grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(params)
         return grads, batch_stats, scalars
 
-    def accumulated(params, batch_stats, batch: dict, keys: jax.Array):
+    def accumulated(params, batch_stats, batch: dict, keys: jax.Array, step: jax.Array):
         """The same over n micro-batches in turn, one of them in memory at a time."""
 
         def add(carry, micro_batch):
             total, batch_stats = carry
-            grads, batch_stats, scalars = gradient(params, batch_stats, *micro_batch)
+            grads, batch_stats, scalars = gradient(
+                params, batch_stats, *micro_batch, step
+            )
             return (jax.tree.map(jnp.add, total, grads), batch_stats), scalars
 
         nothing = jax.tree.map(jnp.zeros_like, params)
@@ -164,7 +174,7 @@ def make_train_step(
         keys = example_keys(augmentation_seed, state.step, batch["pid"].shape[0])
         passes = gradient if n == 1 else accumulated
         grads, batch_stats, scalars = passes(
-            state.params, state.batch_stats, batch, keys
+            state.params, state.batch_stats, batch, keys, state.step
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         changed = {

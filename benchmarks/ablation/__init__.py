@@ -1,0 +1,1 @@
+"""Whether each module earns its place: `python -m benchmarks.ablation`."""

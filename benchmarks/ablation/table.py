@@ -1,0 +1,172 @@
+"""The table of an ablation, in Markdown, from the lines of its runs."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+
+from benchmarks.ablation.rows import Row
+from mbnet_jax.evaluation.measure import CHANCE, is_reranked
+
+MEASURES = {"rank1": "R1", "mAP": "mAP", "mINP": "mINP"}
+JUDGE = "mAP"  # of the hardest protocol, the last
+
+
+def markdown(rows: Sequence[Row], lines: Sequence[dict]) -> str:
+    """The tables: results, differences to the references, costs.
+
+    Rows without a line are left out, and named in the end.
+
+    Raises:
+      ValueError: if there is no line, the lines are of several datasets, or a run
+        has not the embedding that its row is judged by.
+    """
+    runs = {
+        row.name: found
+        for row in rows
+        if (found := [line for line in lines if line["row"] == row.source])
+    }
+    if not runs:
+        raise ValueError("there is no line of any row; train some first")
+    data = {line["fingerprint"] for found in runs.values() for line in found}
+    if len(data) > 1:
+        raise ValueError(
+            f"the lines are of several datasets ({', '.join(sorted(data))}), which "
+            "cannot be compared; give each its own --out"
+        )
+    there = [row for row in rows if row.name in runs]
+    missing = [row.name for row in rows if row.name not in runs]
+    parts = [
+        f"Dataset {lines[0]['dataset']}, fingerprint `{data.pop()}`. Per cent; mean ± "
+        "standard deviation over seeds (of a sample; none for a single seed).",
+        _results(there, runs),
+        _differences(there, runs),
+        _costs(there, runs),
+    ]
+    if missing:
+        parts.append(f"Not run: {', '.join(missing)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def values_of(row: Row, line: dict, protocol: str) -> dict[str, float]:
+    """The measures, in 0..1, of the embedding that a row is judged by.
+
+    Raises:
+      ValueError: if the run has no such embedding.
+    """
+    by_embedding = line["results"][protocol]
+    own = [name for name in by_embedding if name != CHANCE and not is_reranked(name)]
+    name = row.embedding or own[-1]
+    if name not in own:
+        raise ValueError(
+            f"row {row.name}: the run {line['row']}, seed {line['seed']}, has no "
+            f"embedding {name}, but {', '.join(own)}"
+        )
+    return by_embedding[name]
+
+
+def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Of two samples, from their deviations about their own means; None below two."""
+    freedom = len(first) + len(second) - 2
+    if min(len(first), len(second)) < 2:
+        return None
+    squares = sum(
+        (value - statistics.fmean(sample)) ** 2
+        for sample in (first, second)
+        for value in sample
+    )
+    return math.sqrt(squares / freedom)
+
+
+def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
+    protocols = list(runs[rows[0].name][0]["results"])
+    head = [
+        f"{protocol.replace('_', '-')} {title}"
+        for protocol in protocols
+        for title in MEASURES.values()
+    ]
+    body = [
+        [
+            row.title,
+            str(len(runs[row.name])),
+            *(
+                _spread([values_of(row, x, protocol)[m] for x in runs[row.name]], 100)
+                for protocol in protocols
+                for m in MEASURES
+            ),
+        ]
+        for row in rows
+    ]
+    chance = runs[rows[0].name][0]["results"]
+    body.append(
+        [
+            "chance",
+            "",
+            *(f"{100 * chance[p][CHANCE][m]:.1f}" for p in protocols for m in MEASURES),
+        ]
+    )
+    return _table(["row", "seeds", *head], body)
+
+
+def _differences(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
+    protocol = list(runs[rows[0].name][0]["results"])[-1]
+    known = {row.name: row for row in rows}
+    body = []
+    for row in rows:
+        if row.reference not in known:
+            continue
+        samples = [
+            [100 * values_of(of, line, protocol)[JUDGE] for line in runs[of.name]]
+            for of in (row, known[row.reference])
+        ]
+        gain = statistics.fmean(samples[0]) - statistics.fmean(samples[1])
+        pooled = pooled_deviation(*samples)
+        exceeds = "one seed" if pooled is None else _yes(abs(gain) > pooled)
+        body.append(
+            [
+                row.title,
+                known[row.reference].title,
+                f"{gain:+.1f}",
+                "-" if pooled is None else f"{pooled:.1f}",
+                exceeds,
+            ]
+        )
+    title = f"{protocol.replace('_', '-')} {JUDGE}: difference"
+    head = ["row", "against", title, "pooled deviation", "exceeds one"]
+    return _table(head, body) if body else "No row has its reference yet."
+
+
+def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
+    def of(name: str, key: str, write: Callable[[Sequence[float]], str]) -> str:
+        values = [line[key] for line in runs[name] if line[key] is not None]
+        return write(values) if values else "-"
+
+    body = [
+        [
+            row.title,
+            of(row.name, "parameters", lambda v: f"{round(statistics.fmean(v)):,}"),
+            of(row.name, "images_per_second", _spread),
+            of(row.name, "seconds", lambda v: f"{statistics.fmean(v):.0f}"),
+        ]
+        for row in rows
+        if row.trained
+    ]
+    machines = {
+        f"{x['device']}, {x['versions']}" for found in runs.values() for x in found
+    }
+    head = ["row", "parameters in training", "images/s in training", "seconds, all"]
+    return _table(head, body) + "\n\n" + "\n".join(sorted(machines))
+
+
+def _spread(values: Sequence[float], scale: float = 1) -> str:
+    values = [scale * value for value in values]
+    mean = f"{statistics.fmean(values):.1f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.1f}"
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

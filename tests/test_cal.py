@@ -1,0 +1,213 @@
+"""CAL's losses: their values, whom they train and when, and what they refuse."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from modules import normal
+
+from mbnet_jax import losses
+from mbnet_jax.models import MBNet, Outputs
+from mbnet_jax.models.heads import ClothesClassifier
+from mbnet_jax.training.clothes import ClothesClasses, clothes_classes, count_clothes
+from mbnet_jax.training.objective import objective
+from mbnet_jax.training.run_config import differences_to_resume, load_num_clothes
+
+# Three people: clothes 0 and 1; 2; 3, 4 and 5.
+PERSON = np.array([0, 0, 1, 2, 2, 2], np.int32)
+WORN = np.array([1, 2, 4, 3], np.int32)
+PID = PERSON[WORN]
+T, EPSILON = 0.25, 0.1
+
+
+def adversarial_by_loops(cosines, worn, person, temperature, epsilon):
+    """Gu et al.'s definition, one image and one class after the other."""
+    terms = []
+    for row, own in zip(cosines, worn, strict=True):
+        e = np.exp(row / temperature)
+        others = sum(e[c] for c in range(len(person)) if person[c] != person[own])
+        positives = [c for c in range(len(person)) if person[c] == person[own]]
+        share = epsilon / len(positives)
+        terms += [
+            -(1 - epsilon + share if c == own else share)
+            * np.log(e[c] / (e[c] + others))
+            for c in positives
+        ]
+    return sum(terms) / len(worn)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 1.0])
+def test_the_adversarial_loss_matches_loops(epsilon):
+    cosines = np.tanh(normal(4, 6))
+    same = PID[:, None] == PERSON
+    found = losses.clothes_adversarial(cosines, WORN, same, T, epsilon)
+    expected = adversarial_by_loops(cosines, WORN, PERSON, T, epsilon)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_classification_loss_matches_numpy():
+    cosines = np.tanh(normal(4, 6))
+    e = np.exp(cosines / T)
+    expected = -np.log(e[range(4), WORN] / e.sum(1)).mean()
+    found = losses.clothes_classification(cosines, WORN, T)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_person_alone_gives_a_loss_and_gradient_of_zero():
+    # There is nobody to tell the clothes from.
+    value, gradient = jax.value_and_grad(losses.clothes_adversarial)(
+        normal(2, 3), np.array([0, 2]), np.ones((2, 3), bool), T, EPSILON
+    )
+    assert value == 0 and not np.any(gradient)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """A clothes classifier, its weights, and embeddings."""
+    module = ClothesClassifier(6)
+    x = normal(4, 5)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    params = module.init(jax.random.key(0), x)["params"]
+    return module, params, jnp.asarray(x)
+
+
+def test_the_classifier_gives_cosines(parts):
+    module, params, x = parts
+    kernel = np.asarray(params["kernel"])
+    expected = x @ (kernel / np.linalg.norm(kernel, axis=0))
+    for found in module.apply({"params": params}, x):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def terms(parts, step):
+    """The objective of CAL's two terms alone as a function of weights and images."""
+    module, _, _ = parts
+    config = tiny.tiny_config("data").loss
+    config.update(identity=0.0, triplet=0.0, cal=0.5, cal_temperature=T)
+    clothes = ClothesClasses(PERSON, start=7).of({"clothes": WORN, "pid": PID}, step)
+
+    def loss_of(params, x):
+        cosines, adversarial = module.apply({"params": params}, x)
+        outputs = Outputs(
+            features={"global": x},
+            embeddings={"global": x},
+            logits={"global": jnp.zeros((4, 3))},
+            combined=x,
+            clothes=cosines,
+            adversarial=adversarial,
+        )
+        return objective(outputs, None, PID, config, clothes)
+
+    return loss_of
+
+
+def gradients(parts, step):
+    return jax.grad(terms(parts, step), argnums=(0, 1), has_aux=True)(*parts[1:])
+
+
+def test_each_loss_trains_its_own_side_and_the_second_from_its_start(parts):
+    _, params, x = parts
+    (before_weights, before_x), scalars = gradients(parts, 6)
+    (after_weights, after_x), _ = gradients(parts, 7)
+    same = PID[:, None] == PERSON
+
+    def classification(weights):
+        cosines = x @ (weights / jnp.linalg.norm(weights, axis=0))
+        return losses.clothes_classification(cosines, WORN, T)
+
+    def adversarial(x):
+        weights = params["kernel"]
+        cosines = x @ (weights / jnp.linalg.norm(weights, axis=0))
+        return 0.5 * losses.clothes_adversarial(cosines, WORN, same, T, EPSILON)
+
+    expected = jax.grad(classification)(params["kernel"])
+    for weights in (before_weights, after_weights):
+        np.testing.assert_allclose(weights["kernel"], expected, atol=1e-6)
+    assert not np.any(before_x)
+    np.testing.assert_allclose(after_x, jax.grad(adversarial)(x), atol=1e-6)
+    assert np.abs(after_x).max() > 0.01
+    # It is logged before it counts, and without its weight.
+    np.testing.assert_allclose(scalars["cal"], 2 * adversarial(x), rtol=1e-5)
+    np.testing.assert_allclose(
+        scalars["loss"], classification(params["kernel"]), rtol=1e-5
+    )
+
+
+def test_the_start_is_no_other_program(parts):
+    run = jax.jit(lambda step: terms(parts, step)(*parts[1:])[0])
+    early, late = run(jnp.int32(6)), run(jnp.int32(7))
+    assert late > early
+    assert run._cache_size() == 1
+
+
+def test_the_classifier_is_there_only_when_asked_for():
+    views = {"global": jnp.zeros((2, 32, 16, 3))}
+
+    def init(num_clothes):
+        model = MBNet(5, num_clothes, branches=("global",), backbone="resnet10")
+        return lambda key: model.init(key, views, train=False)["params"]
+
+    without, with_it = (jax.eval_shape(init(n), jax.random.key(0)) for n in (0, 6))
+    added = with_it.pop("clothes_classifier")
+    assert added["kernel"].shape == (1024, 6)
+    assert jax.tree.map(lambda x: x.shape, without) == jax.tree.map(
+        lambda x: x.shape, with_it
+    )
+
+
+def test_classes_are_outfits_of_people(small_data):
+    root, dataset = small_data
+    config = tiny.tiny_config(root)
+    assert clothes_classes(config, dataset.train, 6) is None
+    assert count_clothes(config, dataset.train) == 0
+    config.loss.update(cal=1.0, cal_start_epoch=3)
+    found = clothes_classes(config, dataset.train, 6)
+    assert found.start == 18
+    # Two outfits for each of six people.
+    np.testing.assert_array_equal(np.bincount(found.person), [2] * 6)
+    assert count_clothes(config, dataset.train) == 12
+    np.testing.assert_array_equal(
+        found.person[dataset.train.clothes], dataset.train.pid
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model.branches": ("mask",)}, "global branch, which model.branches"),
+        ({"loss.cal": -1.0}, "loss.cal=-1.0 has no sense"),
+        ({"loss.cal_epsilon": 1.5}, "loss.cal_epsilon=1.5"),
+        ({"loss.cal_temperature": 0.0}, "loss.cal_temperature=0.0"),
+        ({"loss.cal_start_epoch": -1}, "loss.cal_start_epoch=-1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(small_data, changes, named):
+    root, dataset = small_data
+    config = tiny.tiny_config(root)
+    config.update_from_flattened_dict({"loss.cal": 1.0} | changes)
+    with pytest.raises(ValueError, match=named):
+        clothes_classes(config, dataset.train, 6)
+
+
+def test_unknown_clothes_are_refused(small_data):
+    root, dataset = small_data
+    config = tiny.tiny_config(root)
+    config.loss.cal = 1.0
+    train = dataclasses.replace(
+        dataset.train, clothes=np.full_like(dataset.train.clothes, -1)
+    )
+    with pytest.raises(ValueError, match="without clothes labels"):
+        clothes_classes(config, train, 6)
+
+
+def test_a_run_goes_on_only_with_or_without_it_as_it_began(small, whole):
+    config, dataset, _ = small
+    workdir, _ = whole
+    assert load_num_clothes(workdir) == 0
+    assert differences_to_resume(config, dataset, workdir) == []
+    config.loss.cal = 1.0
+    with pytest.raises(ValueError, match=r"loss\.cal=1\.0 switches"):
+        differences_to_resume(config, dataset, workdir)
