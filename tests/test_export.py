@@ -33,7 +33,7 @@ pytest.importorskip("jax2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 CUMSUM = jnp.cumsum  # which jax2onnx replaces
-STEP, CLASSES = 7, 5
+STEP, CLASSES, CLOTHES = 7, 5, 9
 FILES = ("embed.stablehlo", "embed.onnx", "embed_global.stablehlo", "embed_global.onnx")
 
 
@@ -43,6 +43,7 @@ def run_config(root: Path):
     c.model.backbone = c.model.mask_backbone = tiny.ONE_BLOCK
     c.model.width = 128  # Winograd's form
     c.model.mask_stem = "imagenet"  # with the max pool
+    c.loss.cal = 1.0  # with a clothes classifier
     return c
 
 
@@ -59,7 +60,7 @@ def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     c = run_config(workdir / "data")
     optimizer = make_optimizer(c.train, steps_per_epoch=1)
-    model = make_model(c.model, CLASSES)
+    model = make_model(c.model, CLASSES, CLOTHES)
     rng = np.random.default_rng(0)
 
     def drawn(path, leaf):
@@ -76,7 +77,7 @@ def run(tmp_path_factory):
         params=jax.tree.map_with_path(drawn, abstract.params),
         batch_stats=jax.tree.map_with_path(drawn, abstract.batch_stats),
     )
-    content = {"config": c.to_dict(), "num_classes": CLASSES, "labels": ""}
+    content = {"config": c.to_dict(), "num_classes": CLASSES, "num_clothes": CLOTHES}
     (workdir / "config.json").write_text(json.dumps(content))
     with Checkpoints(workdir) as checkpoints:
         checkpoints.save(jax.device_put(state), {"best_step": STEP, "best_score": 0.5})

@@ -15,7 +15,12 @@ from mbnet_jax.models import MBNet
 from mbnet_jax.models.weight_files import download, read_weights
 from mbnet_jax.sharding import replicated
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import FILE, load_num_classes, load_saved
+from mbnet_jax.training.run_config import (
+    FILE,
+    load_num_classes,
+    load_num_clothes,
+    load_saved,
+)
 from mbnet_jax.training.step import init_state, make_model
 
 WEIGHTS = "model.safetensors"
@@ -83,7 +88,8 @@ def load_exported(folder: Path, mesh: Mesh) -> tuple[ConfigDict, MBNet, dict, in
             f"this program reads version {VERSION}; install the mbnet_jax that wrote it"
         )
     config = load_saved(folder)
-    model = make_model(config.model, load_num_classes(folder))
+    classes, clothes = load_num_classes(folder), load_num_clothes(folder)
+    model = make_model(config.model, classes, clothes)
     variables = _fitting(
         read_weights(str(folder / WEIGHTS)), _shapes(config, model), folder / WEIGHTS
     )

@@ -63,6 +63,7 @@ def export_network(
             folder,
             step=trained.step,
             num_classes=trained.model.num_classes,
+            num_clothes=trained.model.num_clothes,
             programs={program.name: program.described() for program in programs},
         )
         differences = _write_programs(
