@@ -5,6 +5,8 @@ from pathlib import Path
 
 import jax
 
+from mbnet_jax.files import cache_folder
+
 
 def enable() -> Path | None:
     """Lets jax keep compiled programs in `~/.cache/mbnet_jax/xla`; returns the folder.
@@ -20,8 +22,7 @@ def enable() -> Path | None:
     if not jax.config.jax_enable_compilation_cache:
         return None
     try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(home) / "mbnet_jax" / "xla"
+        folder = cache_folder("xla")
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # the latter where there is no home
         return None

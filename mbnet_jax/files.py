@@ -36,6 +36,16 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def cache_folder(name: str) -> Path:
+    """`~/.cache/mbnet_jax/NAME`, or below `$XDG_CACHE_HOME`; it need not be there.
+
+    Raises:
+      RuntimeError: where there is no home.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "mbnet_jax" / name
+
+
 def check_writable(folder: Path, remedy: str) -> None:
     """Makes `folder`, and tries to write a file there.
 

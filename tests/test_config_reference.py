@@ -16,7 +16,7 @@ from tools import config_reference
 
 def test_the_page_is_what_the_generator_makes():
     assert config_reference.PAGE.read_text() == config_reference.page(), (
-        "run python tools/config_reference.py"
+        "run python -m tools.config_reference"
     )
 
 

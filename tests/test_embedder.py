@@ -264,5 +264,4 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 def test_importing_the_package_imports_no_jax():
     code = "import sys, mbnet_jax; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    with pytest.raises(AttributeError, match="has no attribute 'embedded'"):
-        mbnet_jax.embedded  # noqa: B018
+    assert not hasattr(mbnet_jax, "embedded")

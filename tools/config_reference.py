@@ -1,22 +1,20 @@
 """Writes docs/config.md: every config field, from the comments in the config files.
 
-python tools/config_reference.py
+python -m tools.config_reference
 """
 
 import ast
 import importlib
 import io
-import sys
 import tokenize
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.files import write_whole
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
-sys.path.insert(0, str(ROOT))
-
-from mbnet_jax.files import write_whole  # noqa: E402
 
 SHIPPED = ("synthetic", "synthetic_large", "ltcc", "prcc", "vc_clothes", "manifest")
 INTRO = """\

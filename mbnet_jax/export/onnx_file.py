@@ -1,6 +1,7 @@
 """A program in ONNX form, through jax2onnx."""
 
 import contextlib
+import importlib.util
 import logging
 from collections.abc import Iterator
 from types import ModuleType
@@ -16,14 +17,12 @@ OUTPUT = "embedding"
 
 def check_converter() -> None:
     """Raises a ValueError, which names the remedy, if a package is missing."""
-    try:
-        import jax2onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise ValueError(
-            f"ONNX files need the package {error.name}: pip install -r "
-            "requirements-export.txt; or give --no-onnx"
-        ) from error
+    for package in ("jax2onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(
+                f"ONNX files need the package {package}: pip install -r "
+                "requirements-export.txt; or give --no-onnx"
+            )
 
 
 def to_onnx(program: Program) -> bytes:

@@ -8,7 +8,6 @@ embeds only what is new. docs/use.md says what is kept where.
 """
 
 import argparse
-import os
 import sqlite3
 import sys
 import warnings
@@ -19,7 +18,7 @@ from absl import logging
 from mbnet_jax import compilation_cache
 from mbnet_jax.data.parsing_maps import LABEL_SETS, check_maker
 from mbnet_jax.embedding.embedder import Embedder
-from mbnet_jax.files import check_writable, write_whole
+from mbnet_jax.files import cache_folder, check_writable, write_whole
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 from mbnet_jax.search.page import draw_page
@@ -84,12 +83,6 @@ def _tell(what: str, failures: list[tuple[str, str]]) -> None:
         print(f"warning: and {rest} more; the page lists them", file=sys.stderr)
 
 
-def default_cache() -> Path:
-    """`~/.cache/mbnet_jax/search`, or where XDG_CACHE_HOME says."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "mbnet_jax" / "search"
-
-
 def main(argv: list[str] | None = None) -> None:
     """Reads the flags, and searches; bad input ends in one line."""
     parser = argparse.ArgumentParser(
@@ -102,7 +95,12 @@ def main(argv: list[str] | None = None) -> None:
     add("--query", required=True, type=Path, nargs="+", help="photographs to find")
     add("--out", type=Path, default=Path("search.html"), help="the page to write")
     add("--k", type=int, default=20, help="photographs for each query")
-    add("--cache", type=Path, default=default_cache(), help="keeps the embeddings")
+    add(
+        "--cache",
+        type=Path,
+        default=cache_folder("search"),
+        help="keeps the embeddings",
+    )
     add("--parsing", type=Path, help="parsing maps: mirrors --gallery, in PNG files")
     add("--query_parsing", type=Path, help="those of the queries, if elsewhere")
     add(
