@@ -49,6 +49,16 @@ def compiled_in_a_hurry():
         yield
 
 
+@pytest.fixture(scope="module")
+def one_block():
+    """Lets the configs of a module's tests name the backbone `tiny.ONE_BLOCK`."""
+    import tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory):
     """The small runs' data: its folder and the dataset."""

@@ -19,14 +19,9 @@ from mbnet_jax.data.parsing_maps import encode_parsing
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.sharding import make_mesh
 
+pytestmark = pytest.mark.usefixtures("one_block")
+
 ALL = ("global", "clothing_unrelated", "mask")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_block():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.know_one_block(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

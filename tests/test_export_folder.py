@@ -1,0 +1,141 @@
+"""The folder of an export: whole or as it was, its card, and what is refused."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from export_run import CLASSES, save_run
+
+from mbnet_jax.export import __main__ as command
+from mbnet_jax.export import card, stored, write
+from mbnet_jax.export.folder import whole_folder
+from mbnet_jax.export.programs import make_programs
+from mbnet_jax.sharding import make_mesh
+from mbnet_jax.trained import load
+from mbnet_jax.training.run_config import load_saved
+
+pytestmark = pytest.mark.usefixtures("one_block")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return save_run(tmp_path_factory.mktemp("run"))
+
+
+def test_the_card_shows_the_test_of_its_checkpoint_only(tmp_path):
+    entry = {
+        "name": "general",
+        "query": "query",
+        "gallery": "gallery",
+        "rule": "general",
+        "cameras": [],
+        "draws": 0,
+        "paper": {"rank1": 0.446, "mAP": 0.227},
+        "queries": 3,
+    }
+    metrics = {
+        "step": 30,
+        "results": {"general": {"all": {"rank1": 0.25, "mAP": 0.125}}},
+        "protocols": {"general": entry},
+    }
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps(metrics))
+    table = card.tested(path, step=30)
+    assert re.search(r"all +\| +25\.0 +12\.5", table)
+    assert re.search(r"paper's +\| +44\.6 +22\.7", table)
+    assert card.tested(path, step=29) == ""
+    assert card.tested(tmp_path / "none.json", step=30) == ""
+
+
+def test_one_branch_is_one_program_and_an_export_is_replaced(whole, tmp_path, capsys):
+    workdir, _ = whole
+    out = tmp_path / "exported" / "global"
+    for _ in range(2):
+        command.main(["--model", str(workdir), "--out", str(out), "--no-onnx"])
+    names = {"README.md", "config.json", "embed.stablehlo", "model.safetensors"}
+    assert {path.name for path in out.iterdir()} == names
+    assert [path.name for path in out.parent.iterdir()] == ["global"]
+    assert "embed.stablehlo  differs from the network by" in capsys.readouterr().out
+    described = json.loads((out / "config.json").read_text())["programs"]
+    assert list(described) == ["embed"]
+    assert list(described["embed"]["inputs"]) == ["image"]
+
+
+def test_branches_are_kept_in_the_export(run, tmp_path):
+    # The parts are tested elsewhere; here is what is asked of them.
+    trained = load(str(run), make_mesh(jax.devices()[:1]))
+    chosen = write.with_branches(trained, ("mask", "global"))
+    assert chosen.config.eval.branches == ("global", "mask")
+    assert trained.config.eval.branches == ()
+    program, alone = make_programs(chosen)
+    assert (program.branches, program.width) == (("global", "mask"), 256 + 16)
+    assert (alone.name, alone.branches) == ("embed_global", ("global",))
+    stored.write_config(chosen.config, tmp_path, num_classes=CLASSES)
+    assert load_saved(tmp_path).eval.branches == ("global", "mask")
+
+
+def test_an_error_leaves_what_was_there(whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "config.json").write_text(json.dumps({"kind": stored.KIND}))
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "model.safetensors")
+
+    monkeypatch.setattr(stored, "write_weights", full)
+    with pytest.raises(SystemExit, match=r"error: .*No space left"):
+        command.main(["--model", str(whole[0]), "--out", str(out), "--no-onnx"])
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "config.json"]
+
+
+def test_a_failed_exchange_puts_back_what_was_there(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").touch()
+    rename = Path.rename
+
+    def refusing(self, target):
+        if self.suffix == ".part":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(PermissionError), whole_folder(out) as folder:
+        (folder / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model={none}"], "holds no trained network"),
+        (["--checkpoint=9"], r"no checkpoint 9 in .*there are steps \[7\]"),
+        (["--checkpoint=last"], "--checkpoint='last' must be 'best' or a step"),
+        (["--branches=global,legs"], "--branches=global,legs: .*'legs'; it has"),
+        (["--platforms=cpu,gpu"], "--platforms=cpu,gpu: name some of cpu, cuda"),
+        (["--out={file}/x"], "file cannot be written to .*give another --out"),
+        (["--out={file}"], "file is there, and is no export .*give another --out"),
+        (["--out={run}"], "is there, and is no export"),
+    ],
+)
+def test_bad_input_ends_in_one_line(run, tmp_path, arguments, message):
+    (tmp_path / "file").touch()
+    names = {"none": tmp_path / "none", "file": tmp_path / "file", "run": run}
+    given = [argument.format(**names) for argument in arguments]
+    with pytest.raises(SystemExit) as error:
+        command.main(
+            ["--model", str(run), "--out", str(tmp_path / "out"), "--no-onnx", *given]
+        )
+    text = str(error.value)
+    assert re.match(f"error: .*{message}", text), text
+    assert "\n" not in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_converter_names_the_command(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
+    with pytest.raises(SystemExit, match=r"jax2onnx.*-r requirements-export\.txt"):
+        command.main(["--model", str(run), "--out", str(tmp_path / "out")])
