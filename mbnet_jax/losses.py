@@ -115,10 +115,11 @@ def gate_area(gate_logits: jax.Array, area: jax.Array) -> jax.Array:
 
 
 def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Array:
-    """The mean of an attention over background positions.
+    """The share of an attention that lies on the background, the mean over the batch.
 
     A position counts by the share b of its pixels that are background: the sum of
-    b * attention over that of b, over the batch; 0 where there is no background.
+    b * attention over that of the attention; 0 where there is no attention. Unlike the
+    mean over the background, it cannot be lowered by attending to nothing at all.
 
     Args:
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention.
@@ -129,9 +130,10 @@ def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Ar
       ValueError: if they are not.
     """
     background = 1 - pool_area(foreground, attention.shape[1:3])
-    total = background.sum()
-    mean = (_f32(attention) * background).sum() / jnp.where(total > 0, total, 1)
-    return jnp.where(total > 0, mean, 0)
+    attention = _f32(attention)
+    total = attention.sum((1, 2, 3))
+    outside = (attention * background).sum((1, 2, 3))
+    return jnp.where(total > 0, outside / jnp.where(total > 0, total, 1), 0).mean()
 
 
 def clothes_classification(

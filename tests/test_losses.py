@@ -124,24 +124,53 @@ def test_background_constraint_counts_the_background_alone():
 
     attention = np.array([[0.9, 0.7], [0.2, 0.4]]).reshape(1, 2, 2, 1)
     np.testing.assert_allclose(
-        losses.background_constraint(attention, foreground), 0.3, rtol=1e-6
+        losses.background_constraint(attention, foreground), 0.6 / 2.2, rtol=1e-6
     )
     # Half of the third position becomes person: it counts by half.
     foreground[:, 2, 0] = 1
     np.testing.assert_allclose(
         losses.background_constraint(attention, foreground),
-        (0.5 * 0.2 + 0.4) / 1.5,
+        (0.5 * 0.2 + 0.4) / 2.2,
+        rtol=1e-6,
+    )
+    # Every image counts alike, however much attention it gets.
+    np.testing.assert_allclose(
+        losses.background_constraint(
+            np.concatenate([attention, on_person / 9]), np.repeat(foreground, 2, axis=0)
+        ),
+        0.5 * (0.5 * 0.2 + 0.4) / 2.2,
         rtol=1e-6,
     )
 
 
-def test_background_constraint_without_background_is_zero():
-    attention = jnp.full((1, 2, 2, 1), 0.5)
-    value, gradient = jax.value_and_grad(losses.background_constraint)(
-        attention, jnp.ones((1, 4, 2))
-    )
-    assert value == 0
-    assert not gradient.any()  # and no nan
+def test_background_constraint_gains_nothing_by_less_attention_everywhere():
+    rng = np.random.default_rng(0)
+    attention = jnp.asarray(rng.random((2, 4, 2, 1)), jnp.float32)
+    foreground = jnp.asarray(rng.random((2, 8, 4)) > 0.5, jnp.float32)
+
+    def at(scale):
+        return losses.background_constraint(scale * attention, foreground)
+
+    np.testing.assert_allclose(at(0.01), at(1.0), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(at)(1.0), 0, atol=1e-6)
+    gradient = jax.grad(losses.background_constraint)(attention, foreground)
+    background = 1 - losses.pool_area(foreground, (4, 2))
+    # Attention is drawn from where there is more background than under all of it.
+    for image in range(2):
+        more = background[image] > losses.background_constraint(
+            attention[image : image + 1], foreground[image : image + 1]
+        )
+        np.testing.assert_array_equal(gradient[image] > 0, more)
+
+
+def test_background_constraint_without_attention_or_background_is_zero():
+    some, none = jnp.full((1, 2, 2, 1), 0.5), jnp.zeros((1, 2, 2, 1))
+    for attention, foreground in ((some, jnp.ones((1, 4, 2))), (none, none[..., 0])):
+        value, gradient = jax.value_and_grad(losses.background_constraint)(
+            attention, foreground
+        )
+        assert value == 0
+        assert not gradient.any()  # and no nan
 
 
 def test_area_that_does_not_divide_is_refused():
