@@ -51,12 +51,10 @@ def fam_with_spatial_bias(bias):
     """FAM whose spatial attention is sigmoid(bias) everywhere."""
     x = normal(2, 4, 3, 16)
     module = FeatureAttention()
-    params = randomize(module.init(jax.random.key(0), x))["params"]
-    params["spatial"] = {
-        "kernel": jnp.zeros_like(params["spatial"]["kernel"]),
-        "bias": jnp.array([bias]),
-    }
-    return x, params, *module.apply({"params": params}, x)
+    variables = module.init(jax.random.key(0), x, train=False)
+    params = randomize(variables["params"])
+    params["spatial_bn"] = {"scale": jnp.zeros(1), "bias": jnp.array([bias])}
+    return x, params, *module.apply({**variables, "params": params}, x, train=False)
 
 
 def test_fam_is_the_identity_where_attention_is_zero():
@@ -80,13 +78,16 @@ def test_fam_matches_numpy():
     )
 
 
-def test_fam_attention_varies_and_is_in_the_unit_interval():
-    x = normal(2, 4, 3, 16)
+def test_fam_attention_stays_off_the_ends_of_the_sigmoid():
+    # Features as they are after some training, far from what weights start with.
+    x = 50 * normal(4, 5, 3, 16)
     module = FeatureAttention()
-    params = randomize(module.init(jax.random.key(0), x))
-    _, attention = module.apply(params, x)
-    assert attention.shape == (2, 4, 3, 1)
-    assert 0 <= attention.min() < attention.max() <= 1
+    variables = module.init(jax.random.key(0), x, train=False)
+    (_, attention), _ = module.apply(variables, x, train=True, mutable=["batch_stats"])
+    assert attention.shape == (4, 5, 3, 1)
+    assert 0.001 < attention.min() < 0.4 and 0.6 < attention.max() < 0.999
+    np.testing.assert_allclose(np.log(attention / (1 - attention)).mean(), 0, atol=1e-4)
+    np.testing.assert_allclose(np.log(attention / (1 - attention)).std(), 1, rtol=1e-3)
 
 
 # CFM
@@ -265,11 +266,11 @@ def test_combined_passes_gradient_to_the_weights_alone():
 
 def test_bfloat16_computes_maps_and_keeps_attentions_in_float32():
     x = jnp.asarray(normal(1, 4, 2, 16), jnp.bfloat16)
-    for module in (
-        KnowledgeTransfer(dtype=jnp.bfloat16),
-        FeatureAttention(dtype=jnp.bfloat16),
+    for module, options in (
+        (KnowledgeTransfer(dtype=jnp.bfloat16), {}),
+        (FeatureAttention(dtype=jnp.bfloat16), {"train": False}),
     ):
-        (out, attention), variables = shapes(module, x)
+        (out, attention), variables = shapes(module, x, **options)
         assert (out.dtype, attention.dtype) == (jnp.bfloat16, jnp.float32)
         assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     for module, inputs in (

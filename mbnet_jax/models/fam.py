@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.layers import max_over, max_over_positions
+from mbnet_jax.models.layers import batch_norm, max_over, max_over_positions
 
 
 class FeatureAttention(nn.Module):
@@ -16,10 +16,12 @@ class FeatureAttention(nn.Module):
     out fine detail. Our reading follows CBAM (Woo et al., ECCV 2018):
 
       c = sigmoid(mlp(mean of F over positions) + mlp(max of F over positions))
-      s = sigmoid(conv7x7(mean and max of c * F over channels))
+      s = sigmoid(bn(conv7x7(mean and max of c * F over channels)))
       F' = F + s * (c * F)
 
-    so that F' = F where the attention s is zero.
+    so that F' = F where the attention s is zero. The batch norm, which CBAM's paper
+    does not mention and its authors' code has, keeps the sigmoid where it can learn:
+    without it the sums grow with the features, and s ends near 0 for every image.
 
     Attributes:
       reduction: the shared MLP's hidden width is channels / reduction, at least 8.
@@ -30,7 +32,7 @@ class FeatureAttention(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
         """Maps F [B, h, w, c] to F' of the same shape and s [B, h, w, 1] float32."""
         x = jnp.asarray(x, self.dtype)
         channels = x.shape[-1]
@@ -54,9 +56,14 @@ class FeatureAttention(nn.Module):
             ],
             axis=-1,
         )
-        spatial = nn.sigmoid(
-            nn.Conv(
-                1, (7, 7), padding=((3, 3), (3, 3)), dtype=jnp.float32, name="spatial"
-            )(summary)
-        )
+        logits = nn.Conv(
+            1,
+            (7, 7),
+            padding=((3, 3), (3, 3)),
+            use_bias=False,
+            dtype=jnp.float32,
+            name="spatial",
+        )(summary)
+        norm = batch_norm(train, dtype=jnp.float32, name="spatial_bn")
+        spatial = nn.sigmoid(norm(logits))
         return x + spatial.astype(x.dtype) * weighted, spatial

@@ -138,7 +138,7 @@ class MBNet(nn.Module):
             )
             if self.fam:
                 module = FeatureAttention(dtype=self.dtype, name="feature_attention")
-                x, attention = module(x)
+                x, attention = module(x, train=train)
             map_unrelated = x
             heads["clothing_unrelated"] = self._head("clothing_unrelated")(
                 x, train=train
