@@ -20,6 +20,9 @@ from mbnet_jax.training.run_config import (
 )
 from mbnet_jax.training.step import init_state, make_model
 
+# An exported network that comes with the package: of the synthetic dataset.
+SHIPPED = Path(__file__).parent / "assets" / "synthetic"
+
 
 class Trained(NamedTuple):
     """A network and its weights.

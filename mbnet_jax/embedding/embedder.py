@@ -54,7 +54,7 @@ class Embedder:
     @classmethod
     def load(
         cls,
-        source: str | os.PathLike,
+        source: str | os.PathLike | None = None,
         *,
         mesh: Mesh | None = None,
         flip: bool | None = None,
@@ -63,7 +63,9 @@ class Embedder:
         """Reads a trained network.
 
         Args:
-          source: what `mbnet_jax.trained.load` reads, such as a run's folder.
+          source: what `mbnet_jax.trained.load` reads, such as a run's folder. None:
+            the network that comes with the package, trained on synthetic people only,
+            and a warning says so.
           mesh: the devices to use; all of this process unless given.
           flip: whether the mirrored image's embedding is added; as the run's
             `eval.flip` unless given.
@@ -75,6 +77,13 @@ class Embedder:
           ValueError: if it cannot be read, or the label set is unknown.
         """
         mesh = make_mesh(jax.local_devices()) if mesh is None else mesh
+        if source is None:
+            warnings.warn(
+                "the network that comes with mbnet_jax was trained on synthetic people "
+                "only; for real ones train a network on your data, or give your own",
+                stacklevel=2,
+            )
+            source = trained.SHIPPED
         network = trained.load(source, mesh)
         return cls(network, mesh, flip=flip, parsing_labels=parsing_labels)
 

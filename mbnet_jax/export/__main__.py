@@ -2,7 +2,7 @@
 
     python -m mbnet_jax.export --model runs/prcc --out exported/prcc
         [--branches global,mask] [--checkpoint best|STEP] [--platforms cpu,cuda,tpu]
-        [--no-onnx]
+        [--no-stablehlo] [--no-onnx] [--half] [--license NAME]
 
 The folder is there whole or not at all; an export that it holds is replaced. ONNX files
 need requirements-export.txt.
@@ -50,15 +50,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         + ",".join(PLATFORMS),
     )
     parser.add_argument(
+        "--stablehlo",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="StableHLO programs",
+    )
+    parser.add_argument(
         "--onnx", action=argparse.BooleanOptionalAction, default=True, help="ONNX files"
+    )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="weights in half precision: half the file; all files are so rounded",
+    )
+    parser.add_argument(
+        "--license", default="", help="of the weights, as the hub names it: apache-2.0"
     )
     args = parser.parse_args(arguments)
     logging.set_verbosity(logging.FATAL)  # Orbax repeats at length what it raises
     compilation_cache.enable()
     try:
-        which = which_checkpoint(args.checkpoint)
+        if args.stablehlo and not args.platforms:
+            raise ValueError("--platforms names none; give some, or --no-stablehlo")
         differences = export_network(
-            args.model, args.out, args.branches, which, args.platforms, args.onnx
+            args.model,
+            args.out,
+            args.branches,
+            which_checkpoint(args.checkpoint),
+            args.platforms if args.stablehlo else (),
+            args.onnx,
+            args.half,
+            args.license,
         )
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

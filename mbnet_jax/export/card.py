@@ -25,15 +25,20 @@ _TEMPLATES = jinja2.Environment(
 def model_card(
     trained: Trained,
     programs: list[Program],
-    platforms: tuple[str, ...],
     differences: dict[str, float],
     run: Path,
+    *,
+    platforms: tuple[str, ...],
+    onnx: bool,
+    half: bool,
+    license_id: str,
 ) -> str:
     """The text, in Markdown with the Hugging Face hub's metadata.
 
     Args:
       differences: of the files that were compared with the network, by their names.
       run: the folder of the run, of whose last test the table is shown.
+      platforms, onnx, half, license_id: what was asked of `export_network`.
     """
     config = trained.config
     return _TEMPLATES.get_template("card.md").render(
@@ -42,7 +47,11 @@ def model_card(
         programs=programs,
         platforms=platforms,
         differences=differences,
-        onnx=any(name.endswith(onnx_file.ENDING) for name in differences),
+        onnx=onnx,
+        half=half,
+        license_id=license_id,
+        written=bool(platforms or onnx),
+        options=_options(config.eval.branches, platforms, onnx, half, license_id),
         stablehlo_ending=stablehlo.ENDING,
         onnx_ending=onnx_file.ENDING,
         output=onnx_file.OUTPUT,
@@ -50,6 +59,25 @@ def model_card(
         width=config.data.width,
         tested=tested(run / _METRICS, trained.step),
     )
+
+
+def _options(
+    branches: tuple[str, ...],
+    platforms: tuple[str, ...],
+    onnx: bool,
+    half: bool,
+    license_id: str,
+) -> str:
+    """Those of the command, as they are typed."""
+    given = {
+        f" --branches {','.join(branches)}": branches,
+        f" --platforms {','.join(platforms)}": platforms,
+        " --no-stablehlo": not platforms,
+        " --no-onnx": not onnx,
+        " --half": half,
+        f" --license {license_id}": license_id,
+    }
+    return "".join(option for option, is_given in given.items() if is_given)
 
 
 def tested(path: Path, step: int) -> str:

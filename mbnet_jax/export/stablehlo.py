@@ -10,8 +10,8 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def check_platforms(platforms: tuple[str, ...]) -> None:
-    """Raises a ValueError if a platform is unknown, or there is none."""
-    if not platforms or not {*platforms} <= {*PLATFORMS}:
+    """Raises a ValueError if a platform is unknown."""
+    if not {*platforms} <= {*PLATFORMS}:
         raise ValueError(
             f"--platforms={','.join(platforms)}: name some of {', '.join(PLATFORMS)}"
         )

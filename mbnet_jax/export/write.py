@@ -12,7 +12,7 @@ from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, whole_folder
 from mbnet_jax.export.programs import Program, make_programs
 from mbnet_jax.files import write_whole
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.sharding import make_mesh, replicated
 from mbnet_jax.trained import Trained, load, load_trained
 from mbnet_jax.training.checkpoints import BEST
 
@@ -27,6 +27,8 @@ def export_network(
     which: str | int = BEST,
     platforms: tuple[str, ...] = PLATFORMS,
     onnx: bool = True,
+    half: bool = False,
+    license_id: str = "",
 ) -> dict[str, float]:
     """Writes the folder `out`: all files or none.
 
@@ -34,8 +36,13 @@ def export_network(
       model: what `trained.load` takes; for a step, the folder of a run.
       branches: those that take part in the embedding; empty: as in `eval.branches`.
       which: the checkpoint, "best" or a step.
-      platforms: of the StableHLO programs, of `stablehlo.PLATFORMS`.
+      platforms: of the StableHLO programs, of `stablehlo.PLATFORMS`; empty: none of
+        these programs.
       onnx: whether to write ONNX files, which needs jax2onnx.
+      half: whether the weights are rounded to float16, and stored so. All files are
+        then of the rounded network.
+      license_id: the weights' licence, as the Hugging Face hub names it; "" leaves
+        it to be filled in.
 
     Returns:
       The name of each program's file -> how far it is from the network. StableHLO
@@ -55,29 +62,45 @@ def export_network(
         load(model, mesh) if which == BEST else load_trained(Path(model), mesh, which)
     )
     trained = with_branches(trained, branches)
+    if half:
+        variables = jax.device_put(stored.rounded(trained.variables), replicated(mesh))
+        trained = trained._replace(variables=variables)
     with jax.default_device(mesh.devices[0]), whole_folder(out) as folder:
-        stored.write_weights(trained.variables, folder)
+        stored.write_weights(trained.variables, folder, half)
         programs = make_programs(trained)
+        written = programs if platforms or onnx else []
         stored.write_config(
             trained.config,
             folder,
+            half,
             step=trained.step,
             num_classes=trained.model.num_classes,
             num_clothes=trained.model.num_clothes,
-            programs={program.name: program.described() for program in programs},
+            programs={program.name: program.described() for program in written},
         )
-        differences = _write_programs(
-            trained,
-            folder,
-            stablehlo.ENDING,
-            lambda program: stablehlo.to_stablehlo(program, platforms),
-            compare="cpu" in platforms,
-        )
+        differences = {}
+        if platforms:
+            differences |= _write_programs(
+                trained,
+                folder,
+                stablehlo.ENDING,
+                lambda program: stablehlo.to_stablehlo(program, platforms),
+                compare="cpu" in platforms,
+            )
         if onnx:
             differences |= _write_programs(
                 _in_float32(trained), folder, onnx_file.ENDING, onnx_file.to_onnx
             )
-        text = card.model_card(trained, programs, platforms, differences, Path(model))
+        text = card.model_card(
+            trained,
+            programs,
+            differences,
+            Path(model),
+            platforms=platforms,
+            onnx=onnx,
+            half=half,
+            license_id=license_id,
+        )
         write_whole(folder / card.FILE, text)
     return differences
 

@@ -1,7 +1,7 @@
 """Finds the photographs that are most like each query, and makes a page of them.
 
-    python -m mbnet_jax.search --model runs/prcc --gallery PHOTOS --query a.jpg b.jpg
-        --out report.html
+    python -m mbnet_jax.search [--model runs/prcc] --gallery PHOTOS
+        --query a.jpg b.jpg --out report.html
 
 The gallery's sub-folders count too. Its embeddings are kept, so that the next search
 embeds only what is new. docs/use.md says what is kept where.
@@ -63,8 +63,9 @@ def search(arguments: argparse.Namespace) -> None:
     )
     _tell("photograph", gallery.failures)
     found = find_nearest(paths, rows, gallery, arguments.k)
+    network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = (
-        f"Network {arguments.model}, step {embedder.step}; branches: "
+        f"Network {network}, step {embedder.step}; branches: "
         f"{' + '.join(name.replace('_', '-') for name in branches)}."
     )
     page = draw_page(found, gallery, failed, described, embedder.config.data.threads)
@@ -90,7 +91,11 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__.splitlines()[0],
     )
     add = parser.add_argument
-    add("--model", required=True, help="a trained network, such as runs/prcc")
+    add(
+        "--model",
+        help="a trained network, such as runs/prcc; unless given, the one that comes "
+        "with mbnet_jax, trained on synthetic people only",
+    )
     add("--gallery", required=True, type=Path, help="the folder to search in")
     add("--query", required=True, type=Path, nargs="+", help="photographs to find")
     add("--out", type=Path, default=Path("search.html"), help="the page to write")
