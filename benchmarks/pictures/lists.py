@@ -27,7 +27,15 @@ GAP, QUERY_GAP, BLOCK_GAP = 8, 24, 22
 HEAD, CAPTION = 24, 22  # above a list, below it
 ROW = HEAD + IMAGE[1] + 2 * FRAME + CAPTION
 BLOCK = 2 * ROW + BLOCK_GAP
+SMALL = 11  # of the text below an image
 WIDTH = 2 * MARGIN + (NEAREST + 1) * CELL + NEAREST * GAP + QUERY_GAP
+
+_LEFT_OUT = {
+    "clothes_changing": (
+        "The gallery is without the query's person in the query's camera or clothes."
+    ),
+    "general": "The gallery is without the query's person in the query's camera.",
+}
 
 
 class Ranked(NamedTuple):
@@ -55,8 +63,8 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
         left, top = corner(block, 0, 0)
         below = draw_framed(picture, draw, (left, top), query, IMAGE, FRAME, MARK)
         for number, text in enumerate(("query", f"camera {query.camera}", query.name)):
-            text = shortened(text, font(12), CELL + QUERY_GAP - 4)
-            draw.text((left, below + 3 + 16 * number), text, TEXT, font(12))
+            text = shortened(text, font(SMALL), CELL + QUERY_GAP)
+            draw.text((left, below + 2 + 15 * number), text, TEXT, font(SMALL))
         for row, (words, items) in enumerate(lists):
             left, top = corner(block, row, 1)
             draw.text((left, top - HEAD + 4), words, TEXT, font())
@@ -65,8 +73,8 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
                 at = (left, top)
                 below = draw_framed(picture, draw, at, item, IMAGE, FRAME, MARK)
                 text = f"camera {item.camera}, {item.similarity:.2f}"
-                text = shortened(text, font(12), CELL + GAP)
-                draw.text((left, below + 2), text, TEXT, font(12))
+                text = shortened(text, font(SMALL), CELL + GAP - 2)
+                draw.text((left, below + 2), text, TEXT, font(SMALL))
     return picture
 
 
@@ -127,13 +135,16 @@ def draw_choice(
         f"The {better.title} ranks a right image first, the {worse.title} a wrong one, "
         f"for {choice.total} of {queries} queries; the other way round for "
         f"{other.total}.",
-        f"Shown: {len(choice.rows)} of these, of the largest difference in average "
-        "precision, at most one of each person.",
-        f"Rule: {compared.protocol.title}. The gallery is without the query's person "
-        "in the query's camera or clothes. Whole network: all branches combined; "
-        "baseline: global branch alone.",
+        f"Rule: {compared.protocol.title}. {_LEFT_OUT[compared.protocol.rule]} Whole "
+        "network: all branches combined; baseline: global branch alone.",
         "Below each image: its camera, and its cosine similarity to the query.",
     ]
+    if len(choice.rows):
+        notes.insert(
+            1,
+            f"Shown: the {len(choice.rows)} with the largest difference in average "
+            "precision, at most one of each person.",
+        )
     title = f"Right by the {better.title}, wrong by the {worse.title}"
     legend = Image.new("RGB", (WIDTH, 26), BACKGROUND)
     draw_legend(ImageDraw.Draw(legend), MARGIN, 2)

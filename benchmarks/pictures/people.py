@@ -42,7 +42,7 @@ def draw_attention(shown: Shown, notes: Sequence[str]) -> bytes:
         "silhouette (crops ask), means over heads and asking cells. Outlined: the "
         "person; below, the mean on the person and on the rest.",
         *notes,
-        " ".join(map(_summary, there)),
+        *map(_summary, there),
     ]
     if lacking:
         notes.append(f"The network does not have: {', '.join(lacking)}.")
@@ -54,8 +54,9 @@ def draw_attention(shown: Shown, notes: Sequence[str]) -> bytes:
 
 def _summary(of: Map) -> str:
     inside, outside = map(np.nanmean, inside_outside(of.values, of.area))
+    title = of.title[0].upper() + of.title[1:]
     return (
-        f"{of.title} in these images: {of.values.min():.2f} to {of.values.max():.2f}, "
+        f"{title} in these images: {of.values.min():.2f} to {of.values.max():.2f}, "
         f"mean on the {of.inside} {inside:.2f}, on the rest {outside:.2f}."
     )
 
