@@ -191,6 +191,24 @@ def test_the_outline_encloses_the_area():
     assert (picture[changed].reshape(-1, 3).max(0) == 255).all()
 
 
+def test_the_summary_tells_places_from_images():
+    area = np.zeros((2, 64, 32), np.float32)
+    area[:, :, :16] = 1
+    view = np.zeros((2, 64, 32, 3), np.uint8)
+    by_place = np.array([[[0.1, 0.5]] * 4] * 2)
+    by_image = np.array([[[0.1, 0.1]] * 4, [[0.5, 0.5]] * 4])
+    same, changing = (
+        people.summary(Map("a map", "unit", values, view, area, "left"))
+        for values in (by_place, by_image)
+    )
+    begin = "A map in these images: 0.10 to 0.50, mean on the left "
+    end = "of a cell over the images {}, between the cells' means {}."
+    assert same.startswith(begin + "0.10, on the rest 0.50; deviation")
+    assert changing.startswith(begin + "0.30, on the rest 0.30; deviation")
+    assert same.endswith(end.format("0.000", "0.200"))
+    assert changing.endswith(end.format("0.200", "0.000"))
+
+
 def shown(**without):
     """Made-up maps of two people with two and one images."""
     rng = np.random.default_rng(0)

@@ -24,7 +24,7 @@ def draw_gate(shown: Shown, notes: Sequence[str]) -> bytes:
         "the parsing map (head, arms, legs, shoes), on which the gate learns to lie "
         "without seeing it; below, the gate's mean on it and on the rest.",
         *notes,
-        f"{_summary(gate)} The gate's target, the area's share of each cell, has "
+        f"{summary(gate)} The gate's target, the area's share of each cell, has "
         f"{inside:.2f} and {outside:.2f}.",
     ]
     title = "KTM's gate in the global branch"
@@ -42,7 +42,7 @@ def draw_attention(shown: Shown, notes: Sequence[str]) -> bytes:
         "silhouette (crops ask), means over heads and asking cells. Outlined: the "
         "person; below, the mean on the person and on the rest.",
         *notes,
-        *map(_summary, there),
+        *map(summary, there),
     ]
     if lacking:
         notes.append(f"The network does not have: {', '.join(lacking)}.")
@@ -52,12 +52,15 @@ def draw_attention(shown: Shown, notes: Sequence[str]) -> bytes:
     )
 
 
-def _summary(of: Map) -> str:
+def summary(of: Map) -> str:
+    """A map's range and means, and whether it follows the image or the place."""
     inside, outside = map(np.nanmean, inside_outside(of.values, of.area))
     title = of.title[0].upper() + of.title[1:]
     return (
         f"{title} in these images: {of.values.min():.2f} to {of.values.max():.2f}, "
-        f"mean on the {of.inside} {inside:.2f}, on the rest {outside:.2f}."
+        f"mean on the {of.inside} {inside:.2f}, on the rest {outside:.2f}; deviation "
+        f"of a cell over the images {of.values.std(0).mean():.3f}, between the cells' "
+        f"means {of.values.mean(0).std():.3f}."
     )
 
 
