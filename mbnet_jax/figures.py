@@ -118,8 +118,12 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, width: int) -> None:
     font = ImageFont.load_default(size=FONT_SIZE + 5)
     title = shortened(title, font, width - 2 * MARGIN)
     draw.text((MARGIN, 10), title, TEXT, font)
+    draw_legend(draw, MARGIN, 40)
+
+
+def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+    """What frames and marks mean, as a line 18 pixels high."""
     font = ImageFont.load_default(size=FONT_SIZE)
-    left, top = MARGIN, 40
     for colour, correct, text in (
         (NEUTRAL, None, "query"),
         (RIGHT, True, "right: same person"),
@@ -135,27 +139,50 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, width: int) -> None:
 
 def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
     """One cell: frame, image, mark, and three lines of caption."""
-    left, top = corner
-    right, bottom = left + CELL_WIDTH - 1, top + IMAGE_HEIGHT + 2 * FRAME - 1
-    colour = {None: NEUTRAL, True: RIGHT, False: WRONG}[item.correct]
-    draw.rectangle((left, top, right, bottom), EMPTY, colour, FRAME)
-    image = _fitted(item.image)
-    picture.paste(
-        image,
-        (
-            left + FRAME + (IMAGE_WIDTH - image.width) // 2,
-            top + FRAME + (IMAGE_HEIGHT - image.height) // 2,
-        ),
-    )
+    size = (IMAGE_WIDTH, IMAGE_HEIGHT)
+    bottom = draw_framed(picture, draw, corner, item, size, FRAME, MARK)
     if item.correct is None:
         last_line = "query"
     else:
-        _draw_mark(draw, right - MARK + 1, top, MARK, item.correct)
         last_line = f"{rank}.  similarity {item.similarity:.3f}"
     font = ImageFont.load_default(size=FONT_SIZE)
     for line, text in enumerate((item.name, f"camera {item.camera}", last_line)):
         text = shortened(text, font, CELL_WIDTH)
-        draw.text((left, bottom + 4 + line * LINE), text, TEXT, font)
+        draw.text((corner[0], bottom + 3 + line * LINE), text, TEXT, font)
+
+
+def draw_framed(
+    picture: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    item: RankedItem,
+    size: tuple[int, int],
+    frame: int,
+    mark: int,
+) -> int:
+    """Draws an image in the frame of its verdict; returns the first row below.
+
+    Args:
+      corner: left and top of the frame.
+      size: width and height inside it.
+      frame: its width.
+      mark: side of the verdict's mark, in the upper right corner.
+    """
+    (left, top), (width, height) = corner, size
+    right, bottom = left + width + 2 * frame - 1, top + height + 2 * frame - 1
+    colour = {None: NEUTRAL, True: RIGHT, False: WRONG}[item.correct]
+    draw.rectangle((left, top, right, bottom), EMPTY, colour, frame)
+    image = _fitted(item.image, width, height)
+    picture.paste(
+        image,
+        (
+            left + frame + (width - image.width) // 2,
+            top + frame + (height - image.height) // 2,
+        ),
+    )
+    if item.correct is not None:
+        _draw_mark(draw, right - mark + 1, top, mark, item.correct)
+    return bottom + 1
 
 
 def _draw_mark(draw, left: int, top: int, size: int, correct: bool) -> None:
@@ -172,10 +199,10 @@ def _draw_mark(draw, left: int, top: int, size: int, correct: bool) -> None:
         draw.line(points, BACKGROUND, width=3, joint="curve")
 
 
-def _fitted(image: np.ndarray) -> Image.Image:
-    """The image at the greatest size that fits the cell, sides in proportion."""
+def _fitted(image: np.ndarray, most_width: int, most_height: int) -> Image.Image:
+    """The image at the greatest size that fits, sides in proportion."""
     height, width = image.shape[:2]
-    scale = min(IMAGE_WIDTH / width, IMAGE_HEIGHT / height)
+    scale = min(most_width / width, most_height / height)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
 

@@ -94,26 +94,29 @@ def test_colours_grow_lighter_and_keep_within_their_range():
     assert heat.range_of(np.array([0.1, 0.9])) == (0.1, 0.9)
 
 
-def test_asked_cells_are_the_softmax_of_the_silhouettes_questions():
+@pytest.mark.parametrize("asking", ["mask", "unrelated"])
+def test_asked_cells_are_the_softmax_of_the_questions(asking):
     mask, unrelated = normal(2, 3, 2, 5), normal(2, 4, 2, 6)
     module = CrossFusion(width=8, heads=2)
     init = jax.jit(lambda: module.init(jax.random.key(0), mask, unrelated, train=False))
     variables = init()
     assert "intermediates" not in variables
     plain = jax.jit(partial(module.apply, train=False))(variables, mask, unrelated)
-    asking = partial(
+    watched = partial(
         module.apply,
         train=False,
         mutable=["intermediates"],
         capture_intermediates=lambda m, _: (m.name or "").startswith("tokens"),
     )
-    fused, state = jax.jit(asking)(variables, mask, unrelated)
+    fused, state = jax.jit(watched)(variables, mask, unrelated)
     np.testing.assert_array_equal(plain, fused)
     found = asked_cells(
         {
             "cross_fusion": state["intermediates"],
             "clothing_unrelated_backbone": {"__call__": (unrelated,)},
-        }
+            "mask_backbone": {"__call__": (mask,)},
+        },
+        f"{asking}_asks",
     )
     left = state["intermediates"]
     tokens = {
@@ -121,15 +124,16 @@ def test_asked_cells_are_the_softmax_of_the_silhouettes_questions():
         + position_codes(h, 2, 8)
         for name, h in (("mask", 3), ("unrelated", 4))
     }
-    attention = variables["params"]["mask_asks"]["attention"]
+    attention = variables["params"][f"{asking}_asks"]["attention"]
+    asked, cells = ("unrelated", 8) if asking == "mask" else ("mask", 6)
     query, key = (
         np.einsum("bnc,chd->bhnd", tokens[of], attention[part]["kernel"])
         + np.asarray(attention[part]["bias"])[:, None]
-        for of, part in (("mask", "query"), ("unrelated", "key"))
+        for of, part in ((asking, "query"), (asked, "key"))
     )
     weight = np.exp(np.einsum("bhqd,bhkd->bhqk", query, key) / np.sqrt(4))
     weight /= weight.sum(-1, keepdims=True)
-    expected = 8 * weight.mean((1, 2)).reshape(2, 4, 2)
+    expected = cells * weight.mean((1, 2)).reshape(2, cells // 2, 2)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert np.asarray(found).mean((1, 2)) == pytest.approx(1, rel=1e-5)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -22,7 +23,7 @@ from mbnet_jax.evaluation.table import PAPER, format_table
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.sharding import check_divisible
-from mbnet_jax.trained import load_trained
+from mbnet_jax.trained import Trained, load_trained
 from mbnet_jax.training.run_config import load_num_classes
 
 
@@ -46,21 +47,7 @@ def evaluate_run(
 
     protocols, notes = usable_protocols(config.data.name, dataset.test)
     check_report(config, protocols, dataset.test)
-    embed = make_embed(config, trained.model, mesh)
-    loader = Loader(config.data, mesh)
-    embedded = {
-        split: Embedded(
-            dataset.test[split],
-            embed_split(
-                embed,
-                trained.variables,
-                dataset.test[split],
-                loader,
-                config.eval.batch_size,
-            ),
-        )
-        for split in sorted({s for p in protocols for s in (p.query, p.gallery)})
-    }
+    embedded = embed_test(config, trained, dataset, protocols, mesh)
     judged = {
         p.name: judge(
             embedded,
@@ -102,6 +89,36 @@ def evaluate_run(
         write_report(config, trained, workdir, protocols, judged, embedded, notes)
     print(f"\nwrote {folder}")
     return results
+
+
+def embed_test(
+    config: ConfigDict,
+    trained: Trained,
+    dataset: Dataset,
+    protocols: Sequence[Protocol],
+    mesh: Mesh,
+) -> dict[str, Embedded]:
+    """Embeds the test splits that the protocols need: name -> images, embeddings.
+
+    Raises:
+      ValueError: if `eval.branches` names a branch that the network does not have, or
+        an image cannot be used.
+    """
+    embed = make_embed(config, trained.model, mesh)
+    loader = Loader(config.data, mesh)
+    return {
+        name: Embedded(
+            dataset.test[name],
+            embed_split(
+                embed,
+                trained.variables,
+                dataset.test[name],
+                loader,
+                config.eval.batch_size,
+            ),
+        )
+        for name in sorted({s for p in protocols for s in (p.query, p.gallery)})
+    }
 
 
 def _described(protocol: Protocol, judged: Judged) -> dict:

@@ -50,7 +50,7 @@ def look_at(
         np.stack([example[part] for example in examples])
         for part in ("image", "parsing")
     )
-    seen = _in_batches(config, trained, pixels, parsing)
+    seen = looks_of(config, trained, pixels, parsing)
     views = {"image": pixels, "crops": seen.crops, "silhouette": seen.silhouette}
     maps = {name: getattr(seen, name) for name in MAPS}
     scales = {
@@ -95,7 +95,7 @@ def look_at(
     return shown, legend
 
 
-def _in_batches(
+def looks_of(
     config: ConfigDict, trained: Trained, image: np.ndarray, parsing: np.ndarray
 ) -> Looks:
     """`looks` of all images, in batches of one shape; the last repeats an image."""

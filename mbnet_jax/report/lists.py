@@ -1,5 +1,6 @@
 """Ranked lists to look at: a query's nearest images, their names and labels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,24 @@ def clothes_of(split: Split, index: int) -> str:
     return "unknown" if clothes == UNKNOWN else str(clothes)
 
 
+def item_of(
+    config: ConfigDict,
+    split: Split,
+    names: Sequence[str],
+    index: int,
+    similarity: float | None = None,
+    correct: bool | None = None,
+) -> RankedItem:
+    """Image `index` of a split as it is drawn; `names` are those to print."""
+    return RankedItem(
+        image=load_example(split, index, config.data)["image"],
+        name=names[index],
+        camera=camera_of(split, index),
+        similarity=similarity,
+        correct=correct,
+    )
+
+
 def draw_lists(
     config: ConfigDict, protocol: Protocol, embedded: dict[str, Embedded], path: Path
 ) -> None:
@@ -82,19 +101,12 @@ def draw_lists(
     # Spread over the queries: neighbours are often of one person.
     chosen = np.linspace(0, len(query.split) - 1, count).round().astype(int)
     shown = query.subset(chosen)
-    names = {id(side): short_names(side) for side in (shown.split, gallery.split)}
-
-    def item(split, index, similarity=None, correct=None) -> RankedItem:
-        return RankedItem(
-            image=load_example(split, index, config.data)["image"],
-            name=names[id(split)][index],
-            camera=camera_of(split, index),
-            similarity=similarity,
-            correct=correct,
-        )
-
+    query_names, gallery_names = short_names(shown.split), short_names(gallery.split)
     rows = [
-        (item(shown.split, row), [item(gallery.split, *near) for near in found])
+        (
+            item_of(config, shown.split, query_names, row),
+            [item_of(config, gallery.split, gallery_names, *near) for near in found],
+        )
         for row, found in enumerate(nearest_images(shown, gallery, name, protocol.rule))
     ]
     title = f"{config.name}: embedding {name}, {protocol.title}"

@@ -12,6 +12,12 @@ from mbnet_jax.evaluation.embed import evaluated_part
 from mbnet_jax.models import MBNet
 from mbnet_jax.preprocessing.views import denormalise, normalise, views_of
 
+# CFM's two directions: the backbone whose map each asks.
+_ASKED = {
+    "mask_asks": "clothing_unrelated_backbone",
+    "unrelated_asks": "mask_backbone",
+}
+
 
 class Looks(NamedTuple):
     """Of n images; None where a branch or module is off.
@@ -22,6 +28,8 @@ class Looks(NamedTuple):
     attention: float32 [n, h', w'] in 0..1, FAM's, over the crops.
     asked: float32 [n, h', w'], CFM's: how much the silhouette asks each cell of the
       crops, as a multiple of an even share; the mean over heads and asking cells.
+    asked_back: float32 [n, h'', w''], the other way: how much the crops ask each cell
+      of the silhouette.
     balance: branch -> float32 [n], its weight.
     """
 
@@ -30,6 +38,7 @@ class Looks(NamedTuple):
     gate: np.ndarray | None
     attention: np.ndarray | None
     asked: np.ndarray | None
+    asked_back: np.ndarray | None
     balance: dict[str, np.ndarray] | None
 
 
@@ -50,15 +59,13 @@ def looks(
             variables,
             views.inputs(),
             train=False,
-            capture_intermediates=lambda module, _: (
-                module.name == "clothing_unrelated_backbone"
-            ),
+            capture_intermediates=lambda module, _: module.name in _ASKED.values(),
             mutable=["intermediates"],
         )
         maps = (
             outputs.gate,
             outputs.attention,
-            asked_cells(state.get("intermediates", {})),
+            *(asked_cells(state.get("intermediates", {}), who) for who in _ASKED),
         )
         return views.crops, views.silhouette, outputs.balance, maps
 
@@ -66,7 +73,7 @@ def looks(
         crops, silhouette, balance, maps = jax.device_get(
             run(variables, image, parsing)
         )
-        gate, attention, asked = (
+        gate, attention, asked, asked_back = (
             None if m is None else m.reshape(m.shape[:3]) for m in maps
         )
         fuses = asked is not None and "mask" in shown
@@ -77,6 +84,7 @@ def looks(
             gate=gate if "global" in shown else None,
             attention=attention if "clothing_unrelated" in shown else None,
             asked=asked if fuses else None,
+            asked_back=asked_back if fuses else None,
             balance=dict(zip(shown, balance.T, strict=True))
             if whole and balance is not None
             else None,
@@ -85,14 +93,17 @@ def looks(
     return fetched
 
 
-def asked_cells(intermediates: dict) -> jax.Array | None:
-    """`Looks.asked` from what the network left behind; None without CFM."""
+def asked_cells(intermediates: dict, who: str = "mask_asks") -> jax.Array | None:
+    """`Looks.asked`, or `asked_back`, from what the network left behind.
+
+    None without CFM.
+    """
     if "cross_fusion" not in intermediates:
         return None
-    attention = intermediates["cross_fusion"]["mask_asks"]["attention"]
+    attention = intermediates["cross_fusion"][who]["attention"]
     weights_BxHxQxK = attention["attention_weights"][0]
-    (map_unrelated,) = intermediates["clothing_unrelated_backbone"]["__call__"]
-    batch, height, width, _ = map_unrelated.shape
+    (asked_map,) = intermediates[_ASKED[who]]["__call__"]
+    batch, height, width, _ = asked_map.shape
     asked_BxK = weights_BxHxQxK.astype(jnp.float32).mean((1, 2)) * (height * width)
     return asked_BxK.reshape(batch, height, width)
 

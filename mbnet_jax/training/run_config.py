@@ -99,6 +99,17 @@ def _load(workdir: Path) -> dict:
         ) from error
 
 
+def is_of(dataset: Dataset, workdir: Path) -> bool:
+    """Whether the run in `workdir` began with these images and labels.
+
+    Of those for training and validation: others the run has not met.
+
+    Raises:
+      FileNotFoundError: if `workdir` holds no run.
+    """
+    return _load(workdir)["labels"] == _digest(dataset)
+
+
 def _digest(dataset: Dataset) -> str:
     """Of names and labels of the images for training and validation, in their order."""
     digest = hashlib.sha256()
@@ -156,7 +167,7 @@ def differences_to_resume(
       ValueError: if a field of network or data differs, or the images' labels.
     """
     lines = differences(config, workdir, ARCHITECTURE + DATA)
-    if _load(workdir)["labels"] != _digest(dataset):
+    if not is_of(dataset, workdir):
         raise ValueError(
             f"the images in {config.data.root}, or their labels, are no longer those "
             f"that the run in {workdir} began with; restore them, or give another "

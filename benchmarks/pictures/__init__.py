@@ -1,0 +1,1 @@
+"""Pictures of what the whole network does and a baseline does not."""
