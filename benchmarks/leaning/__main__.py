@@ -19,8 +19,8 @@ from ml_collections import ConfigDict
 from benchmarks.ablation.lines import fingerprint
 from benchmarks.ablation.train import digest_of, versions
 from benchmarks.devices import about_this_machine
-from benchmarks.leaning.images import test_images
-from benchmarks.leaning.measure import measure
+from benchmarks.leaning.images import Images, images_of
+from benchmarks.leaning.measure import Values, measure
 from benchmarks.leaning.table import Group, markdown
 from mbnet_jax import compilation_cache
 from mbnet_jax.data import load_dataset
@@ -72,17 +72,21 @@ def lean(folders: Sequence[Path], root: Path | None, seed: int) -> str:
             f"the runs are on different data ({', '.join(sorted(data))}); measure "
             "those of each in a command of its own"
         )
+    images = {  # of all, before the first network is loaded
+        folder: images_of(config, load_dataset(config, training=False))
+        for folder, config in configs.items()
+    }
     measured = [
-        Group(_title(group), _measured(group, configs, seed)) for group in groups
+        Group(_title(group), _measured(group, configs, images, seed))
+        for group in groups
     ]
-    first = configs[folders[0]]
-    images = test_images(first, load_dataset(first, training=False))
+    first = images[folders[0]]
     return "\n\n".join(
         [
             f"Dataset {first.data.name}, fingerprint `{data.pop()}`. "
             "mAP and shares in per cent; mean ± standard deviation over seeds of "
             "training (of a sample; none for a single seed).",
-            *(f"Note: {note}." for note in images.notes),
+            *(f"Note: {note}." for note in first.notes),
             markdown(measured),
             f"{about_this_machine()}, {versions()}",
         ]
@@ -117,16 +121,17 @@ def _title(folders: Sequence[Path]) -> str:
 
 
 def _measured(
-    folders: Sequence[Path], configs: dict[Path, ConfigDict], seed: int
-) -> list:
-    """The values of each run of a group, whose network is compiled once."""
+    folders: Sequence[Path],
+    configs: dict[Path, ConfigDict],
+    images: dict[Path, Images],
+    seed: int,
+) -> list[Values]:
+    """Of each run of a group, whose network is compiled once."""
     mesh, program, values = make_mesh(), None, []
     for folder in folders:
-        config = configs[folder]
-        trained = load_trained(folder, mesh, BEST, config)
-        images = test_images(config, load_dataset(config, training=False))
-        program = program or make_embed(config, trained.model, mesh)
-        values.append(measure(trained, program, images, seed))
+        trained = load_trained(folder, mesh, BEST, configs[folder])
+        program = program or make_embed(configs[folder], trained.model, mesh)
+        values.append(measure(trained, program, images[folder], seed))
     return values
 
 

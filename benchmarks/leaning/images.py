@@ -39,6 +39,11 @@ class Images:
     notes: list[str]
 
     @property
+    def _starts(self) -> np.ndarray:
+        """Where all splits but the first begin."""
+        return np.cumsum([len(split) for split in self.splits.values()])[:-1]
+
+    @property
     def labels(self) -> Labels:
         """Of all images, int32 [n] each."""
         every = [split.labels for split in self.splits.values()]
@@ -53,10 +58,20 @@ class Images:
             place -= len(split)
         raise IndexError(place)
 
+    def as_from(self, camera: np.ndarray) -> "Images":
+        """The same images, labelled with other cameras, int [n]."""
+        cameras = iter(np.split(camera, self._starts))
+        splits = {
+            name: dataclasses.replace(split, camera=next(cameras))
+            for name, split in self.splits.items()
+        }
+        return dataclasses.replace(self, splits=splits)
+
     def embedded(self, embeddings: Embeddings) -> dict[str, Embedded]:
         """The embeddings [n, d] of all images, split by split."""
-        starts = np.cumsum([len(split) for split in self.splits.values()])[:-1]
-        parts = {name: np.split(rows, starts) for name, rows in embeddings.items()}
+        parts = {
+            name: np.split(rows, self._starts) for name, rows in embeddings.items()
+        }
         return {
             split: Embedded(
                 images, {name: part[number] for name, part in parts.items()}
@@ -65,7 +80,7 @@ class Images:
         }
 
 
-def test_images(config: ConfigDict, dataset: Dataset) -> Images:
+def images_of(config: ConfigDict, dataset: Dataset) -> Images:
     """The images that a run is tested on.
 
     Raises:

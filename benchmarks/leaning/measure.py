@@ -1,5 +1,6 @@
 """The measures of one run: what leans on the camera, what on the background."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -26,7 +27,7 @@ from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.retrieval import RankedLists, ranked_lists
 from mbnet_jax.trained import Trained
 
-# Table -> row (embedding, and protocol where there are several) -> column -> value.
+# Table -> row (embedding, and case or protocol if it has several) -> column -> value.
 Values = dict[str, dict[tuple[str, ...], dict[str, float]]]
 
 NEIGHBOURS, CAMERA, COSINES, BACKGROUND = TABLES = (
@@ -36,6 +37,7 @@ NEIGHBOURS, CAMERA, COSINES, BACKGROUND = TABLES = (
     "background",
 )
 OWN, ANOTHER, ANY = "own", "another", "any"  # whose background is pasted
+AS_IT_IS = "as it is"
 
 
 def measure(trained: Trained, program: Callable, images: Images, seed: int) -> Values:
@@ -50,23 +52,45 @@ def measure(trained: Trained, program: Callable, images: Images, seed: int) -> V
     Raises:
       ValueError: if an image cannot be read, or has no donor.
     """
+    labels = images.labels
+    donors = {
+        where: choose_donors(
+            labels, where == OWN, np.random.default_rng([seed, number])
+        )
+        for number, where in enumerate((OWN, ANOTHER))
+    }
 
     def embed(read: Read) -> Embeddings:
-        count = len(images.labels.pid)
+        count = len(labels.pid)
         return embed_images(program, trained.variables, read, count, trained.config)
 
-    own = embed(images.read)
-    pasted = {
-        where: embed(_pasting(images, where == OWN, seed)) for where in (OWN, ANOTHER)
+    made = {AS_IT_IS: embed(images.read)}
+    made |= {where: embed(_pasting(images, of)) for where, of in donors.items()}
+    # A background of any camera: each image has that of its own as often as chance
+    # has it, so that none tells the camera, not even which it was not.
+    rng = np.random.default_rng([seed, len(donors)])
+    stays = rng.random(len(labels.pid)) < share_of_own_camera(labels)
+    made[ANY] = {
+        name: np.where(stays[:, None], made[OWN][name], made[ANOTHER][name])
+        for name in made[OWN]
     }
-    return _camera_tables(images, own, seed) | _background_tables(
-        images, own, pasted, seed
-    )
+    seen = np.where(stays, labels.camera, labels.camera[donors[ANOTHER]])
+    return {
+        NEIGHBOURS: _neighbours(images, made, seen),
+        CAMERA: _camera(images, made[AS_IT_IS], seed),
+        COSINES: {
+            (name,): {
+                where: cosine_with(rows, made[where][name]) for where in (OWN, ANOTHER)
+            }
+            | cosines_between(rows, labels)
+            for name, rows in made[AS_IT_IS].items()
+        },
+        BACKGROUND: _background(images, made),
+    }
 
 
-def _pasting(images: Images, same: bool, seed: int) -> Read:
-    """Reads images on the background of one of the same camera, or of another one."""
-    donors = choose_donors(images.labels, same, np.random.default_rng([seed, same]))
+def _pasting(images: Images, donors: np.ndarray) -> Read:
+    """Reads images on the background of their donors."""
 
     def read(place: int) -> tuple[np.ndarray, np.ndarray]:
         image, parsing = images.read(place)
@@ -75,62 +99,61 @@ def _pasting(images: Images, same: bool, seed: int) -> Read:
     return read
 
 
-def _camera_tables(images: Images, embeddings: Embeddings, seed: int) -> Values:
+def _neighbours(
+    images: Images, made: dict[str, Embeddings], seen: np.ndarray
+) -> dict[tuple[str, ...], dict[str, float]]:
+    """By the camera of the person; where they differ, also of the background `seen`."""
+    cases = {
+        AS_IT_IS: (AS_IT_IS, images),
+        "own camera's background": (OWN, images),
+        "any background, camera of the person": (ANY, images),
+        "any background, camera of the background": (ANY, images.as_from(seen)),
+    }
+    return {
+        (name, case): own_camera(*_ranked(of, made[where], of.protocols[0], name))
+        for name in made[AS_IT_IS]
+        for case, (where, of) in cases.items()
+    }
+
+
+def _camera(
+    images: Images, embeddings: Embeddings, seed: int
+) -> dict[tuple[str, ...], dict[str, float]]:
     camera = images.labels.camera
     without = {name: centred(rows, camera) for name, rows in embeddings.items()}
-    neighbours, ranked = {}, {}
-    for name in embeddings:
-        lists, query, gallery = _ranked(images, embeddings, images.protocols[0], name)
-        neighbours[(name,)] = own_camera(lists, query, gallery)
-        for protocol in images.protocols:
-            lists, query, gallery = _ranked(
-                images, embeddings, protocol, name, protocol.rule
-            )
-            rng = np.random.default_rng([seed, 2])
-            others = mean_precision(lists, other_cameras(query, gallery))
-            control = np.mean(
-                [
-                    mean_precision(lists, as_many_removed(query, gallery, rng))
-                    for _ in range(DRAWS)
-                ]
-            )
-            ranked[name, protocol.title] = {
-                "as_it_is": _mean_precision(images, embeddings, protocol, name),
-                "centred": _mean_precision(images, without, protocol, name),
-                "control": float(control),
-                "other_cameras": others,
-                "gain": others - float(control),
-            }
-    return {NEIGHBOURS: neighbours, CAMERA: ranked}
-
-
-def _background_tables(
-    images: Images, own: Embeddings, pasted: dict[str, Embeddings], seed: int
-) -> Values:
-    # A background of any camera: each image has that of its own as often as chance
-    # has it, so that none tells the camera, not even which it was not.
-    labels = images.labels
-    rng = np.random.default_rng([seed, 3])
-    stays = rng.random(len(labels.pid)) < share_of_own_camera(labels)
-    pasted = pasted | {
-        ANY: {
-            name: np.where(stays[:, None], pasted[OWN][name], pasted[ANOTHER][name])
-            for name in own
+    found = {}
+    for name, protocol in itertools.product(embeddings, images.protocols):
+        ranked = _ranked(images, embeddings, protocol, name, protocol.rule)
+        lists, query, gallery = ranked
+        others = mean_precision(lists, other_cameras(query, gallery))
+        rng = np.random.default_rng(seed)
+        controls = [
+            mean_precision(lists, as_many_removed(query, gallery, rng))
+            for _ in range(DRAWS)
+        ]
+        control = float(np.mean(controls))
+        found[name, protocol.title] = {
+            AS_IT_IS: _mean_precision(images, embeddings, protocol, name),
+            "centred": _mean_precision(images, without, protocol, name),
+            "other cameras": others,
+            "control": control,
+            "difference": others - control,
         }
-    }
-    cosines, ranked = {}, {}
-    for name, rows in own.items():
-        cosines[(name,)] = {
-            where: cosine_with(rows, pasted[where][name]) for where in (OWN, ANOTHER)
-        } | cosines_between(rows, labels)
-        for protocol in images.protocols:
-            values = {
-                where: _mean_precision(images, rows_of, protocol, name)
-                for where, rows_of in ({"as_it_is": own} | pasted).items()
-            }
-            values["gain"] = values[ANY] - values[OWN]
-            ranked[name, protocol.title] = values
-    return {COSINES: cosines, BACKGROUND: ranked}
+    return found
+
+
+def _background(
+    images: Images, made: dict[str, Embeddings]
+) -> dict[tuple[str, ...], dict[str, float]]:
+    found = {}
+    for name, protocol in itertools.product(made[AS_IT_IS], images.protocols):
+        values = {
+            where: _mean_precision(images, embeddings, protocol, name)
+            for where, embeddings in made.items()
+        }
+        values["difference"] = values[ANY] - values[OWN]
+        found[name, protocol.title] = values
+    return found
 
 
 def _ranked(

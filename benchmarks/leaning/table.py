@@ -8,55 +8,64 @@ import numpy as np
 from benchmarks.ablation.table import markdown_table, spread
 from benchmarks.leaning.camera import NEAREST
 from benchmarks.leaning.measure import (
+    ANOTHER,
+    ANY,
+    AS_IT_IS,
     BACKGROUND,
     CAMERA,
     COSINES,
     NEIGHBOURS,
+    OWN,
     TABLES,
     Values,
 )
 from mbnet_jax.evaluation.table import title_of
 
-# Table -> its title, and its columns: name -> heading, scale, digits.
-_PER_CENT, _COSINE = (100, 1), (1, 3)
-COLUMNS = {
+_PER_CENT, _RATIO, _FINE = (100, 1), (1, 2), (1, 3)  # scale, digits
+# Table -> its title, what tells its rows apart beside the embedding, and its columns:
+# name -> heading, scale, digits.
+LAYOUT = {
     NEIGHBOURS: (
         f"Camera: other people's images among the {NEAREST} nearest",
+        ["images"],
         {
             "nearest": (f"own camera's share in the {NEAREST} nearest", *_PER_CENT),
             "all": ("in all", *_PER_CENT),
-            "ratio": ("ratio", 1, 2),
-            "auc": ("AUC", 1, 3),
+            "ratio": ("ratio", *_RATIO),
+            "auc": ("AUC", *_FINE),
         },
     ),
     CAMERA: (
         "Camera: mAP",
+        ["rule"],
         {
-            "as_it_is": ("as it is", *_PER_CENT),
+            AS_IT_IS: ("as it is", *_PER_CENT),
             "centred": ("less each camera's mean", *_PER_CENT),
-            "other_cameras": ("other cameras only", *_PER_CENT),
+            "other cameras": ("other cameras only", *_PER_CENT),
             "control": ("as many removed at random", *_PER_CENT),
-            "gain": ("difference of these two", *_PER_CENT),
+            "difference": ("difference of these two", *_PER_CENT),
         },
     ),
     COSINES: (
         "Background: mean cosine",
+        [],
         {
-            "own": ("image on its own camera's background", *_COSINE),
-            "another": ("on another camera's", *_COSINE),
-            "changed": ("same person, other clothes, other camera", *_COSINE),
-            "other_same_camera": ("other person, same camera", *_COSINE),
-            "other_other_camera": ("other person, other camera", *_COSINE),
+            OWN: ("image on its own camera's background", *_FINE),
+            ANOTHER: ("on another camera's", *_FINE),
+            "changed": ("same person, other clothes, other camera", *_FINE),
+            "other_same_camera": ("other person, same camera", *_FINE),
+            "other_other_camera": ("other person, other camera", *_FINE),
         },
     ),
     BACKGROUND: (
         "Background: mAP",
+        ["rule"],
         {
-            "as_it_is": ("as it is", *_PER_CENT),
-            "own": ("own camera's background", *_PER_CENT),
-            "another": ("another camera's", *_PER_CENT),
-            "any": ("any camera's", *_PER_CENT),
-            "gain": ("any less own", *_PER_CENT),
+            AS_IT_IS: ("as it is", *_PER_CENT),
+            OWN: ("own camera's background", *_PER_CENT),
+            ANOTHER: ("another camera's", *_PER_CENT),
+            ANY: ("any camera's", *_PER_CENT),
+            "difference": ("any less own", *_PER_CENT),
         },
     ),
 }
@@ -75,7 +84,7 @@ def markdown(groups: Sequence[Group]) -> str:
 
 
 def _table(name: str, groups: Sequence[Group]) -> str:
-    title, columns = COLUMNS[name]
+    title, more, columns = LAYOUT[name]
     body = [
         [
             group.title,
@@ -90,10 +99,9 @@ def _table(name: str, groups: Sequence[Group]) -> str:
         for group in groups
         for row in group.runs[0][name]
     ]
-    keys = next(iter(groups[0].runs[0][name]))
-    head = ["run", "seeds", "embedding", *(["rule"] if len(keys) > 1 else [])]
-    heads = [heading for heading, _, _ in columns.values()]
-    return f"{title}:\n\n{markdown_table([*head, *heads], body)}"
+    headings = [heading for heading, _, _ in columns.values()]
+    head = ["run", "seeds", "embedding", *more, *headings]
+    return f"{title}:\n\n{markdown_table(head, body)}"
 
 
 def _cell(values: Sequence[float], scale: float, digits: int) -> str:
