@@ -334,7 +334,10 @@ def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
     assert called(monkeypatch, *runs, "--data-root", small_data[0]) is None
     printed = capsys.readouterr().out
     trained, program, images, found = seen[0]
-    assert found == seen[1][-1]  # the same network, and the same donors
+    # The same network; what is drawn follows from the run's seed too.
+    assert found == measure(trained, program, images, seed=0)
+    other = seen[1][-1]
+    assert found["cosines"]["global",]["own"] != other["cosines"]["global",]["own"]
     loader = Loader(images.data, make_mesh())
     embedded = {
         name: Embedded(split, embed_split(program, trained.variables, split, loader, 8))
@@ -355,6 +358,9 @@ def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
     assert all(len({row.count("|") for row in t.splitlines()}) == 1 for t in tables)
     share = 100 * found["neighbours"]["global", AS_IT_IS]["nearest"]
     assert f"| 2 | global branch | as it is | {share:.1f} ± 0.0 |" in tables[0]
+    same, drawn = (of["cosines"]["global",]["own"] for of in (found, other))
+    mean, deviation = (same + drawn) / 2, abs(same - drawn) / 2**0.5
+    assert f"| 2 | global branch | {mean:.3f} ± {deviation:.3f} |" in tables[2]
 
 
 def test_what_cannot_be_measured_ends_in_one_line(

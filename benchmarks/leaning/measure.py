@@ -30,12 +30,8 @@ from mbnet_jax.trained import Trained
 # Table -> row (embedding, and case or protocol if it has several) -> column -> value.
 Values = dict[str, dict[tuple[str, ...], dict[str, float]]]
 
-NEIGHBOURS, CAMERA, COSINES, BACKGROUND = TABLES = (
-    "neighbours",
-    "camera",
-    "cosines",
-    "background",
-)
+NEIGHBOURS, CAMERA = "neighbours", "camera"
+COSINES, BACKGROUND = "cosines", "background"
 OWN, ANOTHER, ANY = "own", "another", "any"  # whose background is pasted
 AS_IT_IS = "as it is"
 
@@ -47,17 +43,16 @@ def measure(trained: Trained, program: Callable, images: Images, seed: int) -> V
       trained: its network.
       program: what `make_embed` compiled for it.
       images: what it is tested on.
-      seed: of donors and controls, which are the same for every run.
+      seed: of donors and controls, together with the run's own seed: so deviations
+        over runs have those of the drawing in them.
 
     Raises:
       ValueError: if an image cannot be read, or has no donor.
     """
     labels = images.labels
+    rng = np.random.default_rng([seed, trained.config.seed])
     donors = {
-        where: choose_donors(
-            labels, where == OWN, np.random.default_rng([seed, number])
-        )
-        for number, where in enumerate((OWN, ANOTHER))
+        where: choose_donors(labels, where == OWN, rng) for where in (OWN, ANOTHER)
     }
 
     def embed(read: Read) -> Embeddings:
@@ -68,7 +63,6 @@ def measure(trained: Trained, program: Callable, images: Images, seed: int) -> V
     made |= {where: embed(_pasting(images, of)) for where, of in donors.items()}
     # A background of any camera: each image has that of its own as often as chance
     # has it, so that none tells the camera, not even which it was not.
-    rng = np.random.default_rng([seed, len(donors)])
     stays = rng.random(len(labels.pid)) < share_of_own_camera(labels)
     made[ANY] = {
         name: np.where(stays[:, None], made[OWN][name], made[ANOTHER][name])
@@ -77,7 +71,7 @@ def measure(trained: Trained, program: Callable, images: Images, seed: int) -> V
     seen = np.where(stays, labels.camera, labels.camera[donors[ANOTHER]])
     return {
         NEIGHBOURS: _neighbours(images, made, seen),
-        CAMERA: _camera(images, made[AS_IT_IS], seed),
+        CAMERA: _camera(images, made[AS_IT_IS], rng),
         COSINES: {
             (name,): {
                 where: cosine_with(rows, made[where][name]) for where in (OWN, ANOTHER)
@@ -117,7 +111,7 @@ def _neighbours(
 
 
 def _camera(
-    images: Images, embeddings: Embeddings, seed: int
+    images: Images, embeddings: Embeddings, rng: np.random.Generator
 ) -> dict[tuple[str, ...], dict[str, float]]:
     camera = images.labels.camera
     without = {name: centred(rows, camera) for name, rows in embeddings.items()}
@@ -126,7 +120,6 @@ def _camera(
         ranked = _ranked(images, embeddings, protocol, name, protocol.rule)
         lists, query, gallery = ranked
         others = mean_precision(lists, other_cameras(query, gallery))
-        rng = np.random.default_rng(seed)
         controls = [
             mean_precision(lists, as_many_removed(query, gallery, rng))
             for _ in range(DRAWS)

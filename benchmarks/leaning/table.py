@@ -16,7 +16,6 @@ from benchmarks.leaning.measure import (
     COSINES,
     NEIGHBOURS,
     OWN,
-    TABLES,
     Values,
 )
 from mbnet_jax.evaluation.table import title_of
@@ -80,7 +79,7 @@ class Group(NamedTuple):
 
 def markdown(groups: Sequence[Group]) -> str:
     """The tables, per cent, mean ± sample deviation over the runs of a group."""
-    return "\n\n".join(_table(name, groups) for name in TABLES)
+    return "\n\n".join(_table(name, groups) for name in LAYOUT)
 
 
 def _table(name: str, groups: Sequence[Group]) -> str:
