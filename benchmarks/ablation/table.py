@@ -89,7 +89,7 @@ def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
             row.title,
             str(len(runs[row.name])),
             *(
-                _spread([values_of(row, x, protocol)[m] for x in runs[row.name]], 100)
+                spread([values_of(row, x, protocol)[m] for x in runs[row.name]], 100)
                 for protocol in protocols
                 for m in MEASURES
             ),
@@ -104,7 +104,7 @@ def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
             *(f"{100 * chance[p][CHANCE][m]:.1f}" for p in protocols for m in MEASURES),
         ]
     )
-    return _table(["row", "seeds", *head], body)
+    return markdown_table(["row", "seeds", *head], body)
 
 
 def _differences(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
@@ -132,7 +132,7 @@ def _differences(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
         )
     title = f"{protocol.replace('_', '-')} {JUDGE}: difference"
     head = ["row", "against", title, "pooled deviation", "exceeds one"]
-    return _table(head, body) if body else "No row has its reference yet."
+    return markdown_table(head, body) if body else "No row has its reference yet."
 
 
 def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
@@ -144,7 +144,7 @@ def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
         [
             row.title,
             of(row.name, "parameters", lambda v: f"{round(statistics.fmean(v)):,}"),
-            of(row.name, "images_per_second", _spread),
+            of(row.name, "images_per_second", spread),
             of(row.name, "seconds", lambda v: f"{statistics.fmean(v):.0f}"),
         ]
         for row in rows
@@ -154,19 +154,23 @@ def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
         f"{x['device']}, {x['versions']}" for found in runs.values() for x in found
     }
     head = ["row", "parameters in training", "images/s in training", "seconds, all"]
-    return _table(head, body) + "\n\n" + "\n".join(sorted(machines))
+    return markdown_table(head, body) + "\n\n" + "\n".join(sorted(machines))
 
 
-def _spread(values: Sequence[float], scale: float = 1) -> str:
+def spread(values: Sequence[float], scale: float = 1, digits: int = 1) -> str:
+    """Mean ± deviation (of a sample; none for a single value), each times `scale`."""
     values = [scale * value for value in values]
-    mean = f"{statistics.fmean(values):.1f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.1f}"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, from its cells."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -114,11 +114,16 @@ def train(run: Run, config: str, lock: int) -> dict:
         "images_per_second": images_per_second(run.folder, run.config.train.batch_size),
         # Of what was made before a stop, nobody kept the time.
         "seconds": None if resumed else round(time.perf_counter() - start, 1),
-        "versions": ", ".join(
-            f"{name} {importlib.metadata.version(name)}"
-            for name in ("flax", "optax", "numpy")
-        ),
+        "versions": versions(),
     }
+
+
+def versions() -> str:
+    """Of the libraries beside jax that a run depends on."""
+    return ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("flax", "optax", "numpy")
+    )
 
 
 @contextlib.contextmanager
