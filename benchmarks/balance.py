@@ -24,7 +24,7 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.evaluation.embed import ALL, Embeddings, embed_split, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.sharding import check_divisible, make_mesh
 from mbnet_jax.trained import load_trained
 from mbnet_jax.training.run_config import load_saved
 
@@ -60,7 +60,8 @@ def judge_run(
     Raises:
       FileNotFoundError: if there is no such run.
       ValueError: if the run has no balance, or no people for validation whose images
-        tell camera and clothes; or the step does not divide 1.
+        tell camera and clothes; the step does not divide 1, or the devices not the
+        run's `eval.batch_size`.
     """
     config = load_saved(run)
     if data_root is not None:
@@ -70,6 +71,7 @@ def judge_run(
             f"{run} has no balance: train several branches with model.balance=True"
         )
     mesh = make_mesh(jax.local_devices())
+    check_divisible("eval.batch_size", config.eval.batch_size, mesh)
     network = load_trained(run, mesh, config=config)
     validation = load_dataset(config).validation
     if validation is None or validation.images.known != {"camera", "clothes"}:

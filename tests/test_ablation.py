@@ -3,10 +3,10 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from in_process import called
 
 from benchmarks.ablation import __main__ as ablation
 from benchmarks.ablation import train
@@ -67,15 +67,6 @@ def test_rows_that_make_no_sense_are_refused(tmp_path, text, named):
         read_rows(rows_file(tmp_path, text))
 
 
-def run(monkeypatch, *arguments) -> str | int | None:
-    """The command in this process; its exit code or message."""
-    monkeypatch.setattr(sys, "argv", ["ablation", *map(str, arguments)])
-    try:
-        ablation.main()
-    except SystemExit as end:
-        return end.code
-
-
 def fail(*_):
     raise AssertionError("this was not to be trained")
 
@@ -103,8 +94,8 @@ def test_nothing_is_trained_before_all_is_checked(
     monkeypatch.setattr(ablation, "fingerprint", fail)
     path = rows_file(tmp_path, ROW.format(row))
     out = tmp_path / "out"
-    message = run(
-        monkeypatch, f"--config={CONFIG}", "--rows", path, "--out", out, *more
+    message = called(
+        monkeypatch, ablation, f"--config={CONFIG}", "--rows", path, "--out", out, *more
     )
     assert str(message).startswith("error: ")
     assert re.search(named, message), message
@@ -145,7 +136,7 @@ def test_runs_fail_alone_go_on_and_are_not_repeated(
     command = ("--config", config, "--rows", rows, "--out", out, "--seeds=1")
     monkeypatch.setattr(ablation, "run_alone", lambda module: "this machine")
 
-    assert run(monkeypatch, *command) == 1
+    assert called(monkeypatch, ablation, *command) == 1
     printed = capfd.readouterr()
     assert "1 of 2 runs failed" in printed.out
     assert "odd, seed 0 (exit code 1): error: train.batch_size=7" in printed.out
@@ -163,14 +154,14 @@ def test_runs_fail_alone_go_on_and_are_not_repeated(
     for checkpoint in ("checkpoints/4", "best/4"):
         shutil.rmtree(out / "good/0" / checkpoint)
     only = (*command, "--only", "good")
-    assert run(monkeypatch, *only) == 0
+    assert called(monkeypatch, ablation, *only) == 0
     (again,) = read_lines(out)
     assert "going on from step 3" in (out / "good/0/log.txt").read_text()
     assert again["results"] == made["results"] and again["seconds"] is None
 
     monkeypatch.setattr(ablation, "train", fail)
-    assert run(monkeypatch, *only) == 0
-    assert run(monkeypatch, *command[:-1], "--table") is None
+    assert called(monkeypatch, ablation, *only) == 0
+    assert called(monkeypatch, ablation, *command[:-1], "--table") is None
     assert capfd.readouterr().out.count("| good |") == 6  # two tables, three times
-    message = run(monkeypatch, *only, "--config.loss.margin=0.5")
+    message = called(monkeypatch, ablation, *only, "--config.loss.margin=0.5")
     assert "another config" in message and "loss.margin: 0.3 -> 0.5" in message

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from dataclasses import replace
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 from crowd import CAMERAS, LABELS, PEOPLE, unit
+from in_process import called
 
 from benchmarks.leaning import __main__ as leaning
 from benchmarks.leaning.images import Images, images_of
@@ -112,15 +112,6 @@ def change(folder, **fields):
     path.write_text(json.dumps(content))
 
 
-def called(monkeypatch, *arguments) -> str | int | None:
-    """The command in this process; its exit code or message."""
-    monkeypatch.setattr(sys, "argv", ["leaning", *map(str, arguments)])
-    try:
-        leaning.main()
-    except SystemExit as end:
-        return end.code
-
-
 def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
     seen = []
 
@@ -129,7 +120,7 @@ def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
         return seen[-1][-1]
 
     monkeypatch.setattr(leaning, "measure", kept)
-    assert called(monkeypatch, *runs, "--data-root", small_data[0]) is None
+    assert called(monkeypatch, leaning, *runs, "--data-root", small_data[0]) is None
     printed = capsys.readouterr().out
     trained, program, images, found = seen[0]
     # The same network; what is drawn follows from the run's seed too.
@@ -169,16 +160,16 @@ def test_what_cannot_be_measured_ends_in_one_line(
 
     monkeypatch.setattr(leaning, "measure", fail)
     root = "--data-root", small_data[0]
-    assert "holds no run" in called(monkeypatch, tmp_path, *root)
-    assert "--seed=-1" in called(monkeypatch, runs[0], *root, "--seed=-1")
+    assert "holds no run" in called(monkeypatch, leaning, tmp_path, *root)
+    assert "--seed=-1" in called(monkeypatch, leaning, runs[0], *root, "--seed=-1")
     copy = tmp_path / "copy"
     shutil.copytree(runs[0], copy)
-    message = called(monkeypatch, runs[0], copy, *root)
+    message = called(monkeypatch, leaning, runs[0], copy, *root)
     assert message.startswith("error: ") and "of one config and one seed" in message
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaning, "fingerprint", lambda config: f"f{config.seed}")
-        assert "different data (f1, f2)" in called(monkeypatch, *runs, *root)
+        assert "different data (f1, f2)" in called(monkeypatch, leaning, *runs, *root)
     monkeypatch.setattr(
         "benchmarks.leaning.images.read_records",
         lambda *folder: {
@@ -186,7 +177,7 @@ def test_what_cannot_be_measured_ends_in_one_line(
             for split, rows in read_records(*folder).items()
         },
     )
-    message = called(monkeypatch, runs[0], *root)
+    message = called(monkeypatch, leaning, runs[0], *root)
     assert "16 of 16 test images have no parsing map" in message
     assert "mbnet_jax.data.parse" in message
 

@@ -2,10 +2,10 @@
 
 import csv
 import json
-import sys
 
 import pytest
 import small_run
+from in_process import called
 from PIL import Image
 
 from benchmarks.pictures import __main__ as command
@@ -37,15 +37,6 @@ def runs(tested, whole, one_block, monkeypatch, compiled_in_a_hurry, tmp_path):
     return folder, whole[0]
 
 
-def call(monkeypatch, *arguments):
-    """The command in this process; its exit code or message."""
-    monkeypatch.setattr(sys, "argv", ["pictures", *map(str, arguments)])
-    try:
-        command.main()
-    except SystemExit as end:
-        return end.code
-
-
 def test_two_runs_give_four_pictures(runs, tmp_path, monkeypatch, capsys):
     compared = []
     real = command.compare
@@ -54,7 +45,7 @@ def test_two_runs_give_four_pictures(runs, tmp_path, monkeypatch, capsys):
     )
     out = tmp_path / "new" / "out"
     given = ("--whole", runs[0], "--baseline", runs[1], "--out", out)
-    assert call(monkeypatch, *given) is None
+    assert called(monkeypatch, command, *given) is None
     names = {"gate.jpg", "attention.jpg", "right.jpg", "wrong.jpg"}
     assert {path.name for path in out.iterdir()} == names
     for name in names:
@@ -108,23 +99,25 @@ def test_runs_that_do_not_fit_are_refused(
     given = {"--whole": runs[0], "--baseline": runs[1]}
     given[which] = changed_run(given[which], tmp_path / "run", **fields)
     out = tmp_path / "out"
-    end = call(monkeypatch, *[x for of in given.items() for x in of], "--out", out)
+    end = called(
+        monkeypatch, command, *[x for of in given.items() for x in of], "--out", out
+    )
     assert end.startswith("error: ") and message in end and "\n" not in end
     assert not out.exists()
 
 
 def test_folders_and_data_that_do_not_fit_are_refused(runs, tmp_path, monkeypatch):
     given = ("--whole", runs[0], "--out", tmp_path / "out", "--baseline")
-    end = call(monkeypatch, *given, tmp_path)
+    end = called(monkeypatch, command, *given, tmp_path)
     assert f"--baseline={tmp_path} holds no run" in end
     digests = iter(("aaa", "bbb"))
     monkeypatch.setattr(networks, "fingerprint", lambda config: next(digests))
-    end = call(monkeypatch, *given, runs[1])
+    end = called(monkeypatch, command, *given, runs[1])
     assert "the two runs are of different data" in end and "aaa" in end
     # The data has moved: the run's own root is not read, and --data-root is.
     roots = []
     monkeypatch.setattr(networks, "fingerprint", lambda c: roots.append(c.data.root))
     monkeypatch.setattr(networks, "_network", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        call(monkeypatch, *given, runs[1], "--data-root", tmp_path / "moved")
+        called(monkeypatch, command, *given, runs[1], "--data-root", tmp_path / "moved")
     assert roots == [str(tmp_path / "moved")] * 2
