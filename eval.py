@@ -8,13 +8,13 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from mbnet_jax.cli import run
-from mbnet_jax.cluster import first_process_first
+from mbnet_jax.commands.cli import run
 from mbnet_jax.data import load_dataset
+from mbnet_jax.devices.cluster import first_process_first
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.run import evaluate_run
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import BEST, which_checkpoint
-from mbnet_jax.training.run_config import differences
+from mbnet_jax.runs.checkpoints import BEST, which_checkpoint
+from mbnet_jax.runs.run_folder import differences
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", BEST, "A step, or 'best'.")
 

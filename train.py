@@ -7,15 +7,15 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.cli import run
-from mbnet_jax.cluster import first_process_first
+from mbnet_jax.commands.cli import run
 from mbnet_jax.data import load_dataset
+from mbnet_jax.devices.cluster import first_process_first
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.files import check_writable
 from mbnet_jax.report import check_report
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import BEST
+from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.training.loop import train
 
 

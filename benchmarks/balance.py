@@ -19,14 +19,14 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from mbnet_jax import compilation_cache
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
+from mbnet_jax.devices import compilation_cache
+from mbnet_jax.devices.mesh import check_divisible, make_mesh
 from mbnet_jax.evaluation.embed import ALL, Embeddings, embed_split, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank
-from mbnet_jax.sharding import check_divisible, make_mesh
-from mbnet_jax.trained import load_trained
-from mbnet_jax.training.run_config import load_saved
+from mbnet_jax.runs.load import load_trained
+from mbnet_jax.runs.run_folder import load_saved
 
 RULES = ("general", "same_clothes", "clothes_changing")
 LEARNED = "learned, image by image"

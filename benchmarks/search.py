@@ -5,7 +5,7 @@ python -m benchmarks.search --model runs/synthetic [--photographs 100000]
 
 The photographs are small files of different content, their cached rows random. Before
 anything is timed, the network is loaded, and has embedded as many photographs as there
-are queries, so it is compiled. Timed is all the rest of `python -m mbnet_jax.search`:
+are queries, so it is compiled. Timed is all the rest of a search:
 
 queries: reading and embedding the queries.
 folder, cache: listing the folder, comparing every file's stamp with the cache, reading
@@ -24,9 +24,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.devices import forget_peak, peak_memory, run_alone
-from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.files import write_whole
 from mbnet_jax.search.digests import Digests
+from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import DIGESTS, model_folder, open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 from mbnet_jax.search.page import draw_page

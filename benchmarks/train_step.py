@@ -33,9 +33,15 @@ from benchmarks.devices import (
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.parsing import BACKGROUND, HEAD, LEGS, LOWER_CLOTHES, UPPER_CLOTHES
-from mbnet_jax.preprocessing.augment import example_keys
-from mbnet_jax.sharding import batch_sharding, make_mesh, replicated
+from mbnet_jax.devices.mesh import batch_sharding, make_mesh, replicated
+from mbnet_jax.parsing.labels import (
+    BACKGROUND,
+    HEAD,
+    LEGS,
+    LOWER_CLOTHES,
+    UPPER_CLOTHES,
+)
+from mbnet_jax.training.augment import example_keys
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.step import (
     TrainState,

@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks import train_step as ours
 from benchmarks.devices import about_this_machine
-from mbnet_jax.preprocessing.views import DEVIATION, MEAN
+from mbnet_jax.views import DEVIATION, MEAN
 
 try:
     import torch

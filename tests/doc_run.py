@@ -52,7 +52,7 @@ def make_copy(folder: Path) -> Path:
         # Height and width of the synthetic images follow from data's.
         follow = ("data.synthetic.height", "data.synthetic.width")
         shrink(folder, module, {k: small[k] for k in known if k not in follow})
-    with (folder / "mbnet_jax/models/resnet.py").open("a") as source:
+    with (folder / "mbnet_jax/backbones/resnet.py").open("a") as source:
         source.write(f"\n\nDEPTHS[{tiny.ONE_BLOCK!r}] = ((1, 0, 0, 0), False)\n")
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import tiny
 
-from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.step import init_state, make_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from mbnet_jax import parsing as labels
+from mbnet_jax.parsing import labels as labels
 
 ODD = ("Thumbs.db", ".DS_Store", "._0001.png", "readme.txt")
 

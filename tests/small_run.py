@@ -10,11 +10,11 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.runs.run_folder import save_config
 from mbnet_jax.training import loop, step
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import save_config
 from mbnet_jax.training.step import init_state, make_model
 
 # Persons who, in one batch, make the step bad.

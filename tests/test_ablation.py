@@ -108,7 +108,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import tiny
 
-from mbnet_jax.models import resnet
+from mbnet_jax.backbones import resnet
 
 resnet.DEPTHS[tiny.ONE_BLOCK] = ((1, 0, 0, 0), False)
 

@@ -7,12 +7,12 @@ import optax
 import pytest
 import tiny
 
-from mbnet_jax.preprocessing.augment import augment, example_keys
-from mbnet_jax.preprocessing.views import normalise, views_of
-from mbnet_jax.sharding import batch_sharding, make_mesh
+from mbnet_jax.devices.mesh import batch_sharding, make_mesh
 from mbnet_jax.training.accumulation import order_on_devices
+from mbnet_jax.training.augment import augment, example_keys
 from mbnet_jax.training.objective import objective
 from mbnet_jax.training.step import init_state, make_model, make_train_step
+from mbnet_jax.views import normalise, views_of
 
 ROWS, MICRO_BATCHES = 16, 2
 

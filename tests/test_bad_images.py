@@ -10,11 +10,11 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.bad_images import BadImages
 from mbnet_jax.data.builder import prepare
+from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.loader import Loader
-from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import make_split
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.devices.mesh import make_mesh
 
 STEPS = 12
 

@@ -12,9 +12,9 @@ from modules import normal
 from mbnet_jax import losses
 from mbnet_jax.models import MBNet, Outputs
 from mbnet_jax.models.heads import ClothesClassifier
+from mbnet_jax.runs.run_folder import differences_to_resume, load_num_clothes
 from mbnet_jax.training.clothes import ClothesClasses, clothes_classes, count_clothes
 from mbnet_jax.training.objective import objective
-from mbnet_jax.training.run_config import differences_to_resume, load_num_clothes
 
 # Three people: clothes 0 and 1; 2; 3, 4 and 5.
 PERSON = np.array([0, 0, 1, 2, 2, 2], np.int32)

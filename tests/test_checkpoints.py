@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mbnet_jax.sharding import make_mesh, replicated
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.devices.mesh import make_mesh, replicated
+from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.step import TrainState
 
 ONE = make_mesh(jax.devices()[:1])

@@ -8,8 +8,8 @@ import pytest
 import tiny
 from processes import run_two
 
-from mbnet_jax import cluster
-from mbnet_jax.cluster import joined, processes_around
+from mbnet_jax.devices import cluster
+from mbnet_jax.devices.cluster import joined, processes_around
 
 
 @pytest.fixture

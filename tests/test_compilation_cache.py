@@ -8,11 +8,11 @@ from pathlib import Path
 import jax
 import pytest
 
-from mbnet_jax import compilation_cache
+from mbnet_jax.devices import compilation_cache
 
 PROGRAM = """
 import jax, jax.numpy as jnp
-from mbnet_jax import compilation_cache
+from mbnet_jax.devices import compilation_cache
 hits = []
 jax.monitoring.register_event_listener(
     lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None

@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from configs import synthetic_large
 from mbnet_jax.data import load_dataset
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.run import evaluate_run
-from mbnet_jax.sharding import make_mesh
 from mbnet_jax.synthetic import SyntheticOptions
 from mbnet_jax.synthetic.generate import plan
 from mbnet_jax.training.loop import train

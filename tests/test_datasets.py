@@ -11,8 +11,8 @@ import tiny
 
 from configs import ltcc, manifest, prcc, vc_clothes
 from mbnet_jax.data import load_dataset
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.run import evaluate_run
-from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.loop import train
 
 CONFIGS = {

@@ -57,7 +57,7 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     missing = [file for file in files if not file.is_file()]
     assert files and not missing, f"there is no {missing or argv}"
     source = "".join(file.read_text() for file in files)
-    if "mbnet_jax.cli" in source:
+    if "mbnet_jax.commands.cli" in source:
         source += (ROOT / "mbnet_jax" / "cli.py").read_text()
     pairs = re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"|\(\s*"--([\w-]+)"', source)
     return {"help", *map("".join, pairs)}, rest

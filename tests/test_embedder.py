@@ -15,9 +15,9 @@ import mbnet_jax
 from mbnet_jax import Embedder
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import Loader
-from mbnet_jax.data.parsing_maps import encode_parsing
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.parsing.maps import encode_parsing
 
 pytestmark = pytest.mark.usefixtures("one_block")
 

@@ -15,13 +15,13 @@ import small_run
 from export_run import STEP, save_run
 from jax import export as jax_export
 
+from mbnet_jax.commands import export as command
 from mbnet_jax.data.loader import load_example
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
-from mbnet_jax.export import __main__ as command
 from mbnet_jax.export import check
 from mbnet_jax.export.programs import make_programs
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.trained import load, load_trained
+from mbnet_jax.runs.load import load, load_trained
 
 pytest.importorskip("jax2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -9,13 +9,14 @@ import jax
 import pytest
 from export_run import CLASSES, save_run
 
-from mbnet_jax.export import __main__ as command
-from mbnet_jax.export import card, stored, write
+from mbnet_jax.commands import export as command
+from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.export import card, write
 from mbnet_jax.export.folder import whole_folder
 from mbnet_jax.export.programs import make_programs
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.trained import load
-from mbnet_jax.training.run_config import load_saved
+from mbnet_jax.runs import exported as stored
+from mbnet_jax.runs.load import load
+from mbnet_jax.runs.run_folder import load_saved
 
 pytestmark = pytest.mark.usefixtures("one_block")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from mbnet_jax import figures
-from mbnet_jax.figures import RankedItem, draw_ranked_lists
+from mbnet_jax.report import ranked_lists as figures
+from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 
 BLUE = (10, 20, 200)
 QUERY = RankedItem(np.full((128, 64, 3), BLUE, np.uint8), "0001_1_c1_1.jpg", "1")

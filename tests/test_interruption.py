@@ -9,8 +9,8 @@ import pytest
 from small_run import assert_same
 
 from mbnet_jax.data import loader as loading
+from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.training import loop
-from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.interruption import InterruptedTraining, Interruption
 from mbnet_jax.training.logs import Logs
 

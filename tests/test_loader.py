@@ -8,13 +8,13 @@ import tiny
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import fingerprint, prepare
+from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.loader import Loader, decode, load_example
-from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
+from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.evaluation.embed import ALL, embed_split
-from mbnet_jax.parsing import ARMS, HEAD, UPPER_CLOTHES
-from mbnet_jax.sharding import make_mesh, replicated
+from mbnet_jax.parsing.labels import ARMS, HEAD, UPPER_CLOTHES
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)
 DATA = {

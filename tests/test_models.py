@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from modules import normal, shapes
 
+from mbnet_jax.backbones.resnet import ResNet
 from mbnet_jax.models.balance import Balance, combine
 from mbnet_jax.models.cfm import CrossAttention, CrossFusion, position_codes
 from mbnet_jax.models.fam import FeatureAttention
 from mbnet_jax.models.heads import POOLINGS, GeM, IdentityHead
 from mbnet_jax.models.ktm import KnowledgeTransfer
-from mbnet_jax.models.resnet import ResNet
 
 
 def randomize(tree):

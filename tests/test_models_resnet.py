@@ -10,8 +10,8 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from modules import normal, shapes
 
-from mbnet_jax.models import layers, resnet
-from mbnet_jax.models.resnet import ResNet
+from mbnet_jax.backbones import layers, resnet
+from mbnet_jax.backbones.resnet import ResNet
 
 
 def count(tree):

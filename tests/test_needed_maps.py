@@ -10,9 +10,9 @@ import tiny
 
 from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.evaluation.run import evaluate_run
-from mbnet_jax.sharding import make_mesh
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.step import make_model
 
@@ -48,7 +48,7 @@ def test_lacking_maps_are_refused_with_the_command(folder, changes, split, needs
     message = str(error.value)
     assert f"2 of {len(records[split])} images of the split '{split}'" in message
     assert needs in message
-    assert "mbnet_jax.data.parse --config ... --model FILE.onnx" in message
+    assert "mbnet_jax.commands.parse --config ... --model FILE.onnx" in message
 
 
 def test_the_global_branch_alone_needs_no_maps(folder):

@@ -8,8 +8,8 @@ import tiny
 from modules import normal
 
 from mbnet_jax.models import Outputs
-from mbnet_jax.preprocessing.views import Views
 from mbnet_jax.training.objective import objective
+from mbnet_jax.views import Views
 
 BRANCHES = ("global", "clothing_unrelated", "mask")
 PID = jnp.array([0, 0, 1, 1])

@@ -10,12 +10,12 @@ import pytest
 import tiny
 from PIL import Image
 
+from mbnet_jax.commands.parse import make_maps
 from mbnet_jax.data import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.data.parse import make_maps
-from mbnet_jax.data.parsing_maps import VOC_COLOURS
-from mbnet_jax.data.segmenter import ParserOptions
+from mbnet_jax.parsing.maps import VOC_COLOURS
+from mbnet_jax.parsing.segmenter import ParserOptions
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -203,7 +203,7 @@ def test_what_does_not_fit_is_named(config, tmp_path):
 
 def test_the_command(config, tmp_path):
     model = write_model(tmp_path / "m.onnx")
-    command = [sys.executable, "-m", "mbnet_jax.data.parse"]
+    command = [sys.executable, "-m", "mbnet_jax.commands.parse"]
     command += ["--config", "configs/synthetic.py", "--model", str(model)]
     command += [f"--config.data.root={config.data.root}", "--size", "64,32"]
     command += [

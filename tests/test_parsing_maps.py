@@ -7,14 +7,14 @@ import pytest
 import tiny
 from PIL import Image
 
-from mbnet_jax.data.parsing_maps import (
+from mbnet_jax.parsing.labels import NAMES
+from mbnet_jax.parsing.maps import (
     LABEL_SETS,
     VOC_COLOURS,
     decode_parsing,
     encode_parsing,
     map_path,
 )
-from mbnet_jax.parsing import NAMES
 
 SIZE = (4, 5)
 

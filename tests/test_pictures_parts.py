@@ -10,11 +10,11 @@ from benchmarks.pictures import lists, panels, people, sheet
 from benchmarks.pictures.choice import choose, images_of
 from benchmarks.pictures.choice import people as people_of
 from benchmarks.pictures.maps import Map, Shown, inside_outside
-from mbnet_jax import figures
 from mbnet_jax.data import Split
 from mbnet_jax.data.records import UNKNOWN
-from mbnet_jax.figures import RankedItem
 from mbnet_jax.report import heat
+from mbnet_jax.report import ranked_lists as figures
+from mbnet_jax.report.ranked_lists import RankedItem
 from mbnet_jax.retrieval import RetrievalMetrics
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tiny
 
-from mbnet_jax import parsing as labels
-from mbnet_jax.preprocessing import boxes
-from mbnet_jax.preprocessing.augment import augment, example_keys
-from mbnet_jax.preprocessing.views import normalise, views_of
+from mbnet_jax import boxes
+from mbnet_jax.parsing import labels as labels
+from mbnet_jax.training.augment import augment, example_keys
+from mbnet_jax.views import normalise, views_of
 
 PERSON = tiny.person()
 # The head is rows 4-11, columns 12-19; a margin of 0.15 x 8 pixels on each side.

@@ -10,8 +10,8 @@ import torchvision_weights as reference
 from flax.traverse_util import flatten_dict
 from modules import normal, shapes
 
-from mbnet_jax.models.pretrained import convert
-from mbnet_jax.models.resnet import ResNet
+from mbnet_jax.backbones.pretrained import convert
+from mbnet_jax.backbones.resnet import ResNet
 
 
 @functools.cache

@@ -8,14 +8,14 @@ from flax.traverse_util import flatten_dict
 from modules import shapes
 from safetensors.numpy import save_file
 
+from mbnet_jax.backbones.pretrained import load_pretrained, torch_name
+from mbnet_jax.backbones.resnet import ResNet
 from mbnet_jax.data import load_dataset
-from mbnet_jax.models.pretrained import load_pretrained, torch_name
-from mbnet_jax.models.resnet import ResNet
-from mbnet_jax.sharding import make_mesh, replicated
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.devices.mesh import make_mesh, replicated
+from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.runs.run_folder import save_config
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.run_config import save_config
 from mbnet_jax.training.step import init_state, make_model
 
 

@@ -6,11 +6,11 @@ import pytest
 import tiny
 from PIL import Image
 
-from mbnet_jax import parsing
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.data.parsing_maps import LABEL_SETS, encode_parsing
-from mbnet_jax.data.preview import preview
 from mbnet_jax.files import write_whole
+from mbnet_jax.parsing import labels as parsing
+from mbnet_jax.parsing.maps import LABEL_SETS, encode_parsing
+from mbnet_jax.report.preview import preview
 
 # A canonical part -> a label of each set, such as a parser would give: one that is
 # not the set's first for that part where it has several.

@@ -4,7 +4,7 @@ import layouts
 import pytest
 
 from mbnet_jax.data import read_records
-from mbnet_jax.data.readers.common import list_images
+from mbnet_jax.data.datasets.reading import list_images
 
 
 def rows(folder, records):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mbnet_jax.files import check_writable, naming
-from mbnet_jax.training.run_config import (
+from mbnet_jax.runs.run_folder import (
     FILE,
     differences,
     differences_to_resume,

@@ -12,9 +12,9 @@ import tiny
 from photos import TAG, make_folder, write_photo
 from untrained import untrained, whole_network
 
-from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.search import digests
 from mbnet_jax.search.digests import digest_of
+from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
 from mbnet_jax.search.rows import Rows

@@ -10,8 +10,8 @@ import pytest
 from photos import TAG, make_folder, write_photo
 from PIL import Image
 
+from mbnet_jax.commands.search import main
 from mbnet_jax.search import page
-from mbnet_jax.search.__main__ import main
 from mbnet_jax.search.gallery import DIGESTS
 
 pytestmark = pytest.mark.usefixtures("one_block")

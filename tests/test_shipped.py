@@ -15,13 +15,15 @@ import safetensors.numpy
 from doc_blocks import ROOT
 from export_run import save_run
 
-from mbnet_jax import Embedder, trained
-from mbnet_jax.export import __main__ as export_command
-from mbnet_jax.export import check, stored
+from mbnet_jax import Embedder
+from mbnet_jax.commands import export as export_command
+from mbnet_jax.commands.search import main as search
+from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.export import check
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.retrieval import Labels, chance_level, retrieval_metrics
-from mbnet_jax.search.__main__ import main as search
-from mbnet_jax.sharding import make_mesh
+from mbnet_jax.runs import exported as stored
+from mbnet_jax.runs import load as trained
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
 

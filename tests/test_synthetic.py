@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.generate import DONE, plan
 from mbnet_jax.synthetic.render import render

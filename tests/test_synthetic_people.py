@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.body import BODY, load_body, skin
 from mbnet_jax.synthetic.dressing import dress, inflation

@@ -14,9 +14,9 @@ import tiny
 from processes import run_two
 
 from mbnet_jax.data import load_dataset
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.run import evaluate_run
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.training.checkpoints import Checkpoints
+from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.training.loop import train
 
 

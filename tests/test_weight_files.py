@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mbnet_jax.models.weight_files import read_weights
+from mbnet_jax.backbones.weight_files import read_weights
 
 WEIGHTS = {
     "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import synthetic
-from mbnet_jax import parsing as labels
-from mbnet_jax.models import resnet
+from mbnet_jax.backbones import resnet
+from mbnet_jax.parsing import labels as labels
 
 HEIGHT, WIDTH = 64, 32
 ONE_BLOCK = "one block"  # a backbone that compiles in a third of resnet10's time

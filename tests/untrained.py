@@ -6,8 +6,8 @@ import tiny
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.sharding import replicated
-from mbnet_jax.trained import Trained
+from mbnet_jax.devices.mesh import replicated
+from mbnet_jax.runs.load import Trained
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.step import init_state, make_model
 

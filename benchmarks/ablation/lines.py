@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.data.readers import read_records
 from mbnet_jax.files import write_whole
 
 LINES = "lines.jsonl"

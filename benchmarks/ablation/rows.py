@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.cli import read_config
+from mbnet_jax.commands.cli import read_config
 from mbnet_jax.models.mbnet import BRANCHES
 
 _KEYS = {"name", "title", "reference", "overrides", "from", "embedding"}

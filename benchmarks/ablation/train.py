@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.ablation.rows import Row
-from mbnet_jax.training import run_config
+from mbnet_jax.runs import run_folder as run_config
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
 LOG = "log.txt"

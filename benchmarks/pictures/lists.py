@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 from benchmarks.pictures.choice import Choice
 from benchmarks.pictures.networks import Compared, Network
 from benchmarks.pictures.sheet import MARGIN, encoded, font, heading, stacked
-from mbnet_jax.figures import (
+from mbnet_jax.report.lists import NEAREST, item_of, nearest_images, short_names
+from mbnet_jax.report.ranked_lists import (
     BACKGROUND,
     NEUTRAL,
     TEXT,
@@ -17,7 +18,6 @@ from mbnet_jax.figures import (
     draw_legend,
     shortened,
 )
-from mbnet_jax.report.lists import NEAREST, item_of, nearest_images, short_names
 
 # Pixels.
 IMAGE = (72, 144)  # width and height

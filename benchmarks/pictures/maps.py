@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks.pictures.choice import Place
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.preprocessing.views import normalise, views_of
 from mbnet_jax.report.branches import looks_of
 from mbnet_jax.report.lists import camera_of, short_names
-from mbnet_jax.trained import Trained
+from mbnet_jax.runs.load import Trained
+from mbnet_jax.views import normalise, views_of
 
 _GREY = 128  # under a map that has no image below it
 

@@ -8,14 +8,14 @@ from ml_collections import ConfigDict
 
 from benchmarks.ablation.lines import fingerprint
 from mbnet_jax.data import Split, load_dataset
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import ALL
 from mbnet_jax.evaluation.measure import Embedded, rank, sides
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol, usable_protocols
 from mbnet_jax.evaluation.run import embed_test
 from mbnet_jax.retrieval import RetrievalMetrics
-from mbnet_jax.sharding import make_mesh
-from mbnet_jax.trained import Trained, load_trained
-from mbnet_jax.training.run_config import FILE, is_of, load_saved
+from mbnet_jax.runs.load import Trained, load_trained
+from mbnet_jax.runs.run_folder import FILE, is_of, load_saved
 
 
 class Network(NamedTuple):

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures.sheet import MARGIN, font
-from mbnet_jax.data.loader import resize_image
-from mbnet_jax.figures import BACKGROUND, TEXT, shortened
+from mbnet_jax.images import resize_image
 from mbnet_jax.report import heat
+from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
 
 # Pixels.
 LEAST_WIDTH = 126  # of a column, for the text in it

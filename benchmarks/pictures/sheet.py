@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mbnet_jax.figures import BACKGROUND, TEXT
+from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT
 
 MARGIN, LINE, FONT_SIZE, TITLE_SIZE = 16, 18, 14, 20  # pixels
 MOST_BYTES = 250_000

@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
+from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.data.readers import read_records
 from mbnet_jax.data.splits import (
     Split,
     Validation,

@@ -9,7 +9,6 @@ import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import grain
 import jax
 import numpy as np
@@ -17,42 +16,16 @@ from jax.sharding import Mesh, Sharding
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.bad_images import BadImages
-from mbnet_jax.data.parsing_maps import check_label_set, decode_parsing
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
-from mbnet_jax.parsing import BACKGROUND
-from mbnet_jax.sharding import batch_sharding
+from mbnet_jax.devices.mesh import batch_sharding
+from mbnet_jax.images import decode_image, resize_image
+from mbnet_jax.parsing.labels import BACKGROUND
+from mbnet_jax.parsing.maps import check_label_set, decode_parsing
 
 Batch = dict[str, jax.Array]
 
 _READY = 2  # batches on the devices before they are asked for
-
-
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decodes an image file to RGB, uint8 [h, w, 3]; `name` is for the message.
-
-    Raises:
-      ValueError: for bytes that are no image.
-    """
-    pixels = np.frombuffer(data, np.uint8)
-    # OpenCV raises on no bytes at all, and returns None for others it cannot read.
-    image = cv2.imdecode(pixels, cv2.IMREAD_COLOR_RGB) if len(pixels) else None
-    if image is None:
-        raise ValueError(f"the image of {name} cannot be decoded; replace the file")
-    return image
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes to H, W: averaged over areas where it shrinks, else bilinear."""
-    height, width = size
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = image.shape[0] > height
-    return cv2.resize(
-        image,
-        (width, height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
 
 
 def decode(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.data.parsing_maps import MAKE_MAPS, check_maker
 from mbnet_jax.data.records import Record
+from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
 
 # The branches whose views are cut out by the parsing map.
 CUT_BY_MAP = ("clothing_unrelated", "mask")

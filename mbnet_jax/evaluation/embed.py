@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import Loader
+from mbnet_jax.devices.mesh import batch_sharding, replicated
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.balance import combine
 from mbnet_jax.models.heads import l2_normalize
-from mbnet_jax.preprocessing.views import normalise, views_of
-from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.views import normalise, views_of
 
 ALL = "all"  # the name of the branches' balanced combination
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
+from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.evaluation.embed import embed_split, make_embed
 from mbnet_jax.evaluation.measure import Embedded, Judged, Results, judge
 from mbnet_jax.evaluation.protocols import (
@@ -22,9 +23,8 @@ from mbnet_jax.evaluation.protocols import (
 from mbnet_jax.evaluation.table import PAPER, format_table
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.report import check_report, draw_lists, write_report
-from mbnet_jax.sharding import check_divisible
-from mbnet_jax.trained import Trained, load_trained
-from mbnet_jax.training.run_config import load_num_classes
+from mbnet_jax.runs.load import Trained, load_trained
+from mbnet_jax.runs.run_folder import load_num_classes
 
 
 def evaluate_run(

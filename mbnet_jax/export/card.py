@@ -9,7 +9,7 @@ from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
-from mbnet_jax.trained import Trained
+from mbnet_jax.runs.load import Trained
 
 FILE = "README.md"
 _METRICS = Path("eval", "metrics.json")  # of a run

@@ -9,8 +9,8 @@ from jax import export
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.export import onnx_file
 from mbnet_jax.export.programs import Program
-from mbnet_jax.parsing import NUM_LABELS
-from mbnet_jax.trained import Trained
+from mbnet_jax.parsing.labels import NUM_LABELS
+from mbnet_jax.runs.load import Trained
 
 # Of an entry of the embedding, whose length is 1. bfloat16 keeps 8 bits.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mbnet_jax.export.stored import is_exported
 from mbnet_jax.files import PART, check_writable
+from mbnet_jax.runs.exported import is_exported
 
 
 def check_out(out: Path) -> None:

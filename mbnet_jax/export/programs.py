@@ -9,7 +9,7 @@ import numpy as np
 from jax import export
 
 from mbnet_jax.evaluation.embed import ALL, embed_function, evaluated_branches
-from mbnet_jax.trained import Trained
+from mbnet_jax.runs.load import Trained
 
 
 class Program(NamedTuple):

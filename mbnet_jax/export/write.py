@@ -6,15 +6,16 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.evaluation.embed import evaluated_branches
-from mbnet_jax.export import card, onnx_file, stablehlo, stored
+from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, whole_folder
 from mbnet_jax.export.programs import Program, make_programs
 from mbnet_jax.files import write_whole
-from mbnet_jax.sharding import make_mesh, replicated
-from mbnet_jax.trained import Trained, load, load_trained
-from mbnet_jax.training.checkpoints import BEST
+from mbnet_jax.runs import exported as stored
+from mbnet_jax.runs.checkpoints import BEST
+from mbnet_jax.runs.load import Trained, load, load_trained
 
 _COMPARED = 2  # made-up images that a written program and the network embed
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.layers import l2_normalize
+from mbnet_jax.backbones.layers import l2_normalize
 
 
 class Balance(nn.Module):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mbnet_jax.models.layers import batch_norm, conv
+from mbnet_jax.backbones.layers import batch_norm, conv
 
 
 def position_codes(height: int, width: int, channels: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.layers import batch_norm, max_over, max_over_positions
+from mbnet_jax.backbones.layers import batch_norm, max_over, max_over_positions
 
 
 class FeatureAttention(nn.Module):

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.models.layers import (
+from mbnet_jax.backbones.layers import (
     batch_norm,
     known,
     l2_normalize,

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from mbnet_jax.backbones.resnet import ResNet
 from mbnet_jax.models.balance import Balance, combine
 from mbnet_jax.models.cfm import CrossFusion
 from mbnet_jax.models.fam import FeatureAttention
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.ktm import KnowledgeTransfer
-from mbnet_jax.models.resnet import ResNet
 
 BRANCHES = ("global", "clothing_unrelated", "mask")
 

@@ -14,7 +14,7 @@ from mbnet_jax.report import heat
 from mbnet_jax.report.images import Images
 from mbnet_jax.report.lists import camera_of, clothes_of
 from mbnet_jax.report.looks import Looks, looks
-from mbnet_jax.trained import Trained
+from mbnet_jax.runs.load import Trained
 
 # A map of `Looks`: what it is called, and what its values are.
 MAPS = {

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.measure import (
     CHANCE,
     Embedded,
@@ -26,7 +27,6 @@ from mbnet_jax.evaluation.table import (
 from mbnet_jax.report import curves, training
 from mbnet_jax.report.similarities import Separation, separation
 from mbnet_jax.retrieval import chance_level, similarity_histograms
-from mbnet_jax.sharding import make_mesh
 
 MOST_RANKS = 50  # of a CMC curve
 _CHANCE_RANKS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50)  # each takes a while

@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from mbnet_jax.data.loader import resize_image
-from mbnet_jax.pages import picture
+from mbnet_jax.images import resize_image
+from mbnet_jax.report.page import picture
 
 # Most characters of all images together; the page is to stay below 10 MB.
 BUDGET = 6_500_000

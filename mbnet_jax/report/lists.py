@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.data.records import UNKNOWN
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import main_embedding
 from mbnet_jax.evaluation.measure import Embedded, sides
 from mbnet_jax.evaluation.protocols import Protocol
-from mbnet_jax.figures import RankedItem, draw_ranked_lists
+from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 from mbnet_jax.retrieval import ranked_lists
-from mbnet_jax.sharding import make_mesh
 
 NEAREST = 10  # gallery images in a list
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.evaluation.embed import evaluated_part
 from mbnet_jax.models import MBNet
-from mbnet_jax.preprocessing.views import denormalise, normalise, views_of
+from mbnet_jax.views import denormalise, normalise, views_of
 
 # CFM's two directions: the backbone whose map each asks.
 _ASKED = {

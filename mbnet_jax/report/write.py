@@ -15,14 +15,14 @@ from mbnet_jax.evaluation.measure import Embedded, Judged
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.files import write_whole
-from mbnet_jax.pages import picture, render
 from mbnet_jax.report import content, heat
 from mbnet_jax.report.branches import look_at
 from mbnet_jax.report.cases import KINDS, groups_of, judging
 from mbnet_jax.report.images import Images
+from mbnet_jax.report.page import picture, render
 from mbnet_jax.report.queries import cards_of
-from mbnet_jax.trained import Trained
-from mbnet_jax.training.run_config import differences
+from mbnet_jax.runs.load import Trained
+from mbnet_jax.runs.run_folder import differences
 
 FILE = "report.html"
 _LIVE = set('"$`\\!')  # what a shell reads inside double quotes too

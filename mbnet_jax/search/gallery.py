@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.data.parsing_maps import map_path
-from mbnet_jax.embedding.embedder import Embedder
 from mbnet_jax.files import alone, check_writable, write_whole
+from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.search.digests import Digests
+from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.photos import Failures, Stamp, list_photos, stamp
 from mbnet_jax.search.rows import Rows
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.data.parsing_maps import map_path
-from mbnet_jax.embedding.embedder import Embedder
+from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.retrieval import top_k
 from mbnet_jax.search.digests import digest_of
+from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.photos import Failures
 

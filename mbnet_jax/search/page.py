@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from mbnet_jax.pages import picture, render
+from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.nearest import Query
 from mbnet_jax.search.photos import Failures

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from mbnet_jax.embedding.photographs import ENDINGS
+from mbnet_jax.search.photographs import ENDINGS
 
 Failures = list[tuple[str, str]]  # file or folder, and why it cannot be used
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import HAIR, SKIRT, load_body, skin
 from mbnet_jax.synthetic.dressing import Dressed
 from mbnet_jax.synthetic.identity import Identity

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from mbnet_jax import parsing
 from mbnet_jax.files import PART, write_whole
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
 

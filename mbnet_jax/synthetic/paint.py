@@ -6,7 +6,7 @@ and patterns are sharp whatever the mesh's triangles are.
 
 import numpy as np
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT
 from mbnet_jax.synthetic.dressing import BAG, KNOT, WAIST, hairline
 from mbnet_jax.synthetic.identity import Identity

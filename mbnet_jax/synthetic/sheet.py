@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.generate import DONE, generate, image_path, parsing_path, plan
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.yardsticks import read_options

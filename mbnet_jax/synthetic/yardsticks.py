@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mbnet_jax import parsing
+from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.retrieval import Labels, chance_level, retrieval_metrics
 from mbnet_jax.synthetic.generate import (
     DONE,

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from mbnet_jax.sharding import AXIS, check_divisible
+from mbnet_jax.devices.mesh import AXIS, check_divisible
 
 
 def check_micro_batches(config: ConfigDict, mesh: Mesh) -> None:

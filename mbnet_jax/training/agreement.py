@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.sharding import batch_sharding
+from mbnet_jax.devices.mesh import batch_sharding
 
 # In a batch: the wishes, bool [devices]. In the step's scalars: was there any, bool [].
 QUESTION = "question"

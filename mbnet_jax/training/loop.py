@@ -11,12 +11,13 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset, Validation
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
 from mbnet_jax.evaluation.measure import Embedded, rank, values_of
-from mbnet_jax.sharding import check_divisible
+from mbnet_jax.runs.checkpoints import Checkpoints
+from mbnet_jax.runs.run_folder import save_config
 from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
 from mbnet_jax.training.agreement import Agreement
-from mbnet_jax.training.checkpoints import Checkpoints
 from mbnet_jax.training.clothes import clothes_classes, count_clothes
 from mbnet_jax.training.interruption import (
     InterruptedTraining,
@@ -25,7 +26,6 @@ from mbnet_jax.training.interruption import (
 )
 from mbnet_jax.training.logs import Logs
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
-from mbnet_jax.training.run_config import save_config
 from mbnet_jax.training.start import begin
 from mbnet_jax.training.step import TrainState, make_model, make_train_step
 

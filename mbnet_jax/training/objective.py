@@ -6,8 +6,8 @@ from ml_collections import ConfigDict
 
 from mbnet_jax import losses
 from mbnet_jax.models import Outputs
-from mbnet_jax.preprocessing.views import Views
 from mbnet_jax.training.clothes import Clothes
+from mbnet_jax.views import Views
 
 
 def objective(

@@ -8,13 +8,13 @@ from clu import parameter_overview
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.backbones.pretrained import load_pretrained
 from mbnet_jax.data import Dataset
+from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import MBNet
-from mbnet_jax.models.pretrained import load_pretrained
-from mbnet_jax.sharding import replicated
-from mbnet_jax.training.checkpoints import NO_BEST, Checkpoints
-from mbnet_jax.training.run_config import differences_to_resume
+from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.runs.run_folder import differences_to_resume
 from mbnet_jax.training.step import TrainState, init_state
 
 

@@ -10,14 +10,15 @@ from flax import struct
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.models import MBNet, pretrained
-from mbnet_jax.preprocessing.augment import augment, example_keys
-from mbnet_jax.preprocessing.views import Views, normalise, views_of
-from mbnet_jax.sharding import batch_sharding, replicated
+from mbnet_jax.backbones import pretrained
+from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.models import MBNet
 from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.agreement import QUESTION
+from mbnet_jax.training.augment import augment, example_keys
 from mbnet_jax.training.clothes import ClothesClasses
 from mbnet_jax.training.objective import objective
+from mbnet_jax.views import Views, normalise, views_of
 
 DTYPES = ("float32", "bfloat16")
 

@@ -1,1 +1,0 @@
-"""How far a network leans on camera and background: `python -m benchmarks.leaning`."""

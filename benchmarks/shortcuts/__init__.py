@@ -1,0 +1,1 @@
+"""How far a network relies on camera and background: `-m benchmarks.shortcuts`."""

@@ -1,0 +1,1 @@
+"""Backbones: from an image to a map."""

@@ -1,1 +1,0 @@
-"""A trained network at work on photographs: embeddings of lists of them."""

@@ -1,0 +1,1 @@
+"""Parsing maps: which part of a person each pixel shows."""

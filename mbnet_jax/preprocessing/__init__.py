@@ -1,1 +1,0 @@
-"""From decoded images to the branches' views: on the device, inside the step."""

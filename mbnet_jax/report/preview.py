@@ -1,0 +1,154 @@
+"""A sheet that shows at a glance whether the parsing maps are read correctly.
+
+A row is an image of the training split: the image, the canonical parts of its map over
+it, and the views that the branches take. The legend gives the parts' colours and the
+share of the people each makes up: heads labelled as gloves, or legs that are missing,
+point to a wrong `data.parsing_labels`.
+"""
+
+import io
+import os
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image, ImageDraw, ImageFont
+
+from mbnet_jax.data.datasets import read_records
+from mbnet_jax.data.load import images_folder
+from mbnet_jax.data.loader import decode
+from mbnet_jax.files import write_whole
+from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
+from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
+from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
+from mbnet_jax.views import denormalise, normalise, views_of
+
+# Pixels.
+_MARGIN, _GAP, _LINE, _FONT = 16, 12, 18, 13
+_HEIGHT = 256  # of a picture
+_COLUMNS = ("image", "parts", "head over legs", "silhouette")
+_OPACITY = 0.6  # of the parts over the image
+
+
+def overlay(image: np.ndarray, parsing: np.ndarray) -> np.ndarray:
+    """Parts of `parsing` [..., H, W] in colours over `image` [..., H, W, 3], uint8."""
+    colours = np.array(PALETTE, np.uint8)[parsing]
+    mixed = (1 - _OPACITY) * image + _OPACITY * colours
+    return np.where(parsing[..., None] > 0, mixed.round(), image).astype(np.uint8)
+
+
+def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[list]:
+    """The rows of pictures, uint8 [h, w, 3]: one for each of `_COLUMNS`.
+
+    Args:
+      image: uint8 [n, H, W, 3].
+      parsing: uint8 [n, H, W], canonical labels.
+      views: `config.views`.
+    """
+    made = jax.jit(partial(views_of, **views))(normalise(image), parsing)
+    crops, silhouette = jax.device_get((made.crops, made.silhouette))
+    white = (silhouette * 255).round().astype(np.uint8).repeat(3, axis=-1)
+    columns = (image, overlay(image, parsing), denormalise(crops), white)
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def draw_sheet(rows: list[tuple[str, list]], shares: np.ndarray, title: str) -> bytes:
+    """Draws rows of (name, pictures) under a legend; returns a PNG file.
+
+    Args:
+      rows: the name of each image, and its pictures, uint8 [h, w, 3].
+      shares: [NUM_LABELS], how much of the people each part makes up; the legend's.
+      title: printed above.
+    """
+    fitted = [[_scaled(picture) for picture in drawn] for _, drawn in rows]
+    widths = [max(row[i].width for row in fitted) for i in range(len(_COLUMNS))]
+    font = ImageFont.load_default(size=_FONT)
+    legend = [
+        (PALETTE[part], f"{NAMES[part]} {100 * shares[part]:.0f} %")
+        for part in range(1, NUM_LABELS)
+    ]
+    legend_top = _MARGIN + _LINE + _GAP
+    top = legend_top + _LINE * len(legend) + _GAP
+    row_height = _HEIGHT + _LINE + _GAP
+    # Two images side by side.
+    pair = sum(widths) + _GAP * len(widths) + _GAP
+    sheet = Image.new(
+        "RGB",
+        (
+            2 * _MARGIN + 2 * pair,
+            top + _LINE + -(-len(rows) // 2) * row_height + _MARGIN,
+        ),
+        BACKGROUND,
+    )
+    draw = ImageDraw.Draw(sheet)
+    room = sheet.width - 2 * _MARGIN
+    draw.text((_MARGIN, _MARGIN), shortened(title, font, room), TEXT, font)
+    for number, (colour, text) in enumerate(legend):
+        y = legend_top + number * _LINE
+        draw.rectangle((_MARGIN, y, _MARGIN + 28, y + _LINE - 4), colour)
+        draw.text((_MARGIN + 36, y - 1), text, TEXT, font)
+    for number, ((name, _), row) in enumerate(zip(rows, fitted, strict=True)):
+        x = _MARGIN + number % 2 * pair
+        y = top + _LINE + number // 2 * row_height
+        draw.text((x, y + _HEIGHT), shortened(name, font, pair - _GAP), TEXT, font)
+        for column, picture, width in zip(_COLUMNS, row, widths, strict=True):
+            if number < 2:
+                draw.text((x, top), column, TEXT, font)
+            sheet.paste(picture, (x, y))
+            x += width + _GAP
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _scaled(picture: np.ndarray) -> Image.Image:
+    height, width = picture.shape[:2]
+    size = (max(round(width * _HEIGHT / height), 1), _HEIGHT)
+    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
+
+
+def preview(config: ConfigDict, out: Path, count: int) -> None:
+    """Writes the sheet of `count` training images of the config's dataset to `out`.
+
+    Raises:
+      ValueError: if `count` is not positive, or an image has no map or one that does
+        not fit `data.parsing_labels`.
+      FileNotFoundError: where the dataset or a folder for `out` is missing.
+    """
+    if count < 1:
+        raise ValueError(f"--images={count} must be at least 1")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"--out={out}: there is no folder {out.parent}")
+    data = config.data
+    folder = images_folder(data)
+    if data.parsing_dir:
+        check_maker(Path(data.parsing_dir), data.parsing_labels)
+    records = read_records(data.name, folder, data.parsing_dir or None)["train"]
+    places = np.linspace(0, len(records) - 1, min(count, len(records))).round()
+    chosen = [records[int(place)] for place in places]
+    names, images, maps = [], [], []
+    for record in chosen:
+        if record.parsing_path is None:
+            raise ValueError(
+                f"{record.path} has no parsing map: give --config.data.parsing_dir, or "
+                f"make maps:\n  {MAKE_MAPS}"
+            )
+        name = os.path.relpath(record.path, folder)
+        example = {
+            "name": name.encode(),
+            "image": record.path.read_bytes(),
+            "parsing": record.parsing_path.read_bytes(),
+        }
+        image, parsing = decode(example, (data.height, data.width), data.parsing_labels)
+        names.append(name)
+        images.append(image)
+        maps.append(parsing)
+    drawn = pictures(np.stack(images), np.stack(maps), config.views)
+    rows = list(zip(names, drawn, strict=True))
+    parts = np.bincount(np.ravel(maps), minlength=NUM_LABELS)
+    parts[0] = 0  # shares of the people, without background
+    title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
+    write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
+    print(f"wrote {out}")

@@ -1,0 +1,88 @@
+"""Random flip, crop and erasing of an image together with its parsing map.
+
+All functions take one example and a key of its own, and run on the device.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import random
+
+from mbnet_jax import boxes
+from mbnet_jax.parsing.labels import BACKGROUND
+
+_ENLARGED = 9 / 8
+_ERASED_AREA = (0.02, 0.4)  # of the image
+_ERASED_ASPECT = (0.3, 1 / 0.3)  # height to width
+
+Example = tuple[jax.Array, jax.Array]
+
+
+def example_keys(seed: int, step: jax.Array, batch_size: int) -> jax.Array:
+    """One key per row of the global batch: a function of seed, step and row."""
+    at_step = random.fold_in(random.key(seed), step)
+    return jax.vmap(random.fold_in, (None, 0))(at_step, jnp.arange(batch_size))
+
+
+def augment(
+    image: jax.Array,
+    parsing: jax.Array,
+    key: jax.Array,
+    *,
+    flip: float,
+    crop: float,
+    erase: float,
+) -> Example:
+    """Applies each change with its probability.
+
+    `image` is float32 [H, W, 3], normalised so that 0 is the mean colour;
+    `parsing` is uint8 [H, W]. Erased pixels become the mean colour and
+    background: what is hidden from the eye is hidden from the parser.
+    """
+    flip_key, crop_key, erase_key = random.split(key, 3)
+    image, parsing = _flip(image, parsing, random.bernoulli(flip_key, flip))
+    image, parsing = _crop(image, parsing, crop_key, crop)
+    return _erase(image, parsing, erase_key, erase)
+
+
+def _flip(image: jax.Array, parsing: jax.Array, do: jax.Array) -> Example:
+    return (
+        jnp.where(do, image[:, ::-1], image),
+        jnp.where(do, parsing[:, ::-1], parsing),
+    )
+
+
+def _crop(image, parsing, key, probability) -> Example:
+    do_key, place_key = random.split(key)
+    size = jnp.array(parsing.shape, jnp.float32)
+    # Cutting the original size out of the enlarged image is the same as
+    # enlarging a box of 8/9 of the size.
+    box_size = size / _ENLARGED
+    corner = random.uniform(place_key, (2,)) * (size - box_size)
+    box = jnp.concatenate([corner, corner + box_size])
+    do = random.bernoulli(do_key, probability)
+    return (
+        jnp.where(do, boxes.resample(image, box, parsing.shape), image),
+        jnp.where(do, boxes.resample_labels(parsing, box, parsing.shape), parsing),
+    )
+
+
+def _erase(image, parsing, key, probability) -> Example:
+    do_key, area_key, aspect_key, place_key = random.split(key, 4)
+    height, width = parsing.shape
+    low, high = jnp.log(jnp.array(_ERASED_ASPECT))
+    aspect = jnp.exp(random.uniform(aspect_key, minval=low, maxval=high))
+    area = random.uniform(area_key, minval=_ERASED_AREA[0], maxval=_ERASED_AREA[1])
+    pixels = area * height * width
+    extent = jnp.stack([jnp.sqrt(pixels * aspect), jnp.sqrt(pixels / aspect)])
+    size = jnp.array(parsing.shape, jnp.float32)
+    extent = jnp.minimum(extent, size)
+    corner = random.uniform(place_key, (2,)) * (size - extent)
+    rows, columns = jnp.arange(height), jnp.arange(width)
+    inside_y = (rows >= corner[0]) & (rows < corner[0] + extent[0])
+    inside_x = (columns >= corner[1]) & (columns < corner[1] + extent[1])
+    erased = inside_y[:, None] & inside_x[None, :]
+    erased &= random.bernoulli(do_key, probability)
+    return (
+        jnp.where(erased[..., None], 0.0, image),
+        jnp.where(erased, BACKGROUND, parsing).astype(parsing.dtype),
+    )
