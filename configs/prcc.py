@@ -19,6 +19,5 @@ def get_config() -> ConfigDict:
     c.name = "prcc"
     c.data.name = "prcc"
     c.data.validation = "own"
-    c.model.pretrained = "timm/resnet50.tv_in1k"
-    c.model.mask_pretrained = "timm/resnet18.tv_in1k"
+    base.start_from_imagenet(c)
     return c

@@ -18,6 +18,5 @@ def get_config() -> ConfigDict:
     c = base.get_config()
     c.name = "vc_clothes"
     c.data.name = "vc_clothes"
-    c.model.pretrained = "timm/resnet50.tv_in1k"
-    c.model.mask_pretrained = "timm/resnet18.tv_in1k"
+    base.start_from_imagenet(c)
     return c

@@ -1,7 +1,11 @@
-"""Image files: which there are, how they are decoded and resized."""
+"""Image files: how they are decoded, resized and normalised."""
 
 import cv2
 import numpy as np
+
+# ImageNet's mean and standard deviation of RGB in [0, 1].
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
