@@ -19,6 +19,9 @@ from mbnet_jax.backbones.layers import (
     max_over_positions,
 )
 
+# CFM's two cross attentions: the map whose tokens are the queries -> the module's name.
+DIRECTIONS = {"mask": "mask_asks", "unrelated": "unrelated_asks"}
+
 
 class KnowledgeTransfer(nn.Module):
     """KTM: a spatial gate on the global branch's map F.
@@ -153,9 +156,9 @@ class CrossFusion(nn.Module):
             )
         mask_tokens = self._tokens(mask, "tokens_mask")
         unrelated_tokens = self._tokens(unrelated, "tokens_unrelated")
-        mask_attends = CrossAttention(self.heads, self.dtype, name="mask_asks")
-        unrelated_attends = CrossAttention(
-            self.heads, self.dtype, name="unrelated_asks"
+        mask_attends, unrelated_attends = (
+            CrossAttention(self.heads, self.dtype, name=DIRECTIONS[queries])
+            for queries in ("mask", "unrelated")
         )
         fused_mask = mask_attends(mask_tokens, unrelated_tokens)
         fused_unrelated = unrelated_attends(unrelated_tokens, mask_tokens)
