@@ -99,6 +99,7 @@ def tested(small_data, tmp_path_factory):
     """A tested run of all modules, untrained, with a report: config, its folder."""
     import small_run
     import tiny
+
     from mbnet_jax.api import Run
 
     root, dataset = small_data
@@ -115,5 +116,6 @@ def tested(small_data, tmp_path_factory):
             '{"step": 1, "loss": 3.5, "learning_rate": 0.5, "bad_steps": 0}\n'
             '{"step": 2, "loss": 2.25, "learning_rate": 0.25, "bad_steps": 0}\n'
         )
-        Run(workdir, small_run.one_device()).evaluate(config, dataset=dataset)
+        mesh = small_run.one_device()
+        Run(workdir, mesh, dataset=dataset).evaluate(config)
     return config, workdir
