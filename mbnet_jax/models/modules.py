@@ -20,7 +20,7 @@ from mbnet_jax.backbones.layers import (
 )
 
 # CFM's two cross attentions: the map whose tokens are the queries -> the module's name.
-DIRECTIONS = {"mask": "mask_asks", "unrelated": "unrelated_asks"}
+DIRECTIONS = {"mask": "mask_to_unrelated", "unrelated": "unrelated_to_mask"}
 
 
 class KnowledgeTransfer(nn.Module):
