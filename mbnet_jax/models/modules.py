@@ -19,6 +19,9 @@ from mbnet_jax.backbones.layers import (
     max_over_positions,
 )
 
+# CFM's two cross attentions: whose tokens are the queries -> the name of the module.
+DIRECTIONS = {"mask": "mask_asks", "unrelated": "unrelated_asks"}
+
 
 class KnowledgeTransfer(nn.Module):
     """KTM: a spatial gate on the global branch's map F.
@@ -153,9 +156,9 @@ class CrossFusion(nn.Module):
             )
         mask_tokens = self._tokens(mask, "tokens_mask")
         unrelated_tokens = self._tokens(unrelated, "tokens_unrelated")
-        mask_attends = CrossAttention(self.heads, self.dtype, name="mask_asks")
+        mask_attends = CrossAttention(self.heads, self.dtype, name=DIRECTIONS["mask"])
         unrelated_attends = CrossAttention(
-            self.heads, self.dtype, name="unrelated_asks"
+            self.heads, self.dtype, name=DIRECTIONS["unrelated"]
         )
         fused_mask = mask_attends(mask_tokens, unrelated_tokens)
         fused_unrelated = unrelated_attends(unrelated_tokens, mask_tokens)
