@@ -10,7 +10,7 @@ docs/datasets.md, which has layout, counts and protocols).
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def get_config() -> ConfigDict:

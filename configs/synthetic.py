@@ -8,7 +8,7 @@ modules compare, nothing about real cameras.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def add_people(c: ConfigDict) -> None:

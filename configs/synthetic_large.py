@@ -8,7 +8,7 @@ an estimate of its time.
 
 from ml_collections import ConfigDict
 
-from configs import base, synthetic
+from mbnet_jax.configs import base, synthetic
 
 
 def get_config() -> ConfigDict:

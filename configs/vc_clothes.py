@@ -10,7 +10,7 @@ by a game's engine. MBNet's paper: Rank-1 87.2, mAP 84.0 under a change of cloth
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -17,8 +17,9 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.commands.cli import run
 from mbnet_jax.data.make_maps import make_maps
+from mbnet_jax.images import MEAN
+from mbnet_jax.images import STD as DEVIATION
 from mbnet_jax.parsing.segmenter import ParserOptions
-from mbnet_jax.views import DEVIATION, MEAN
 
 
 def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:

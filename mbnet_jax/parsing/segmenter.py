@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mbnet_jax.images import resize_image
+from mbnet_jax.images import MEAN, resize_image
+from mbnet_jax.images import STD as DEVIATION
 from mbnet_jax.parsing.maps import LABEL_SETS, check_label_set
-from mbnet_jax.views import DEVIATION, MEAN
 
 LAYOUTS = ("nchw", "nhwc")
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

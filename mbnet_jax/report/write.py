@@ -31,7 +31,6 @@ _LIVE = set('"$`\\!')  # characters that a shell expands inside double quotes
 
 
 def write_report(
-    path: Path,
     run: RunFolder,
     network: Network,
     protocols: Sequence[Protocol],
@@ -39,13 +38,12 @@ def write_report(
     embedded: Mapping[str, Embedded],
     notes: Sequence[str],
 ) -> None:
-    """Writes the report of an evaluation to `path`.
+    """Writes the report of an evaluation to `eval/report.html` in the run's folder.
 
     It is called by one process alone and waits for no other.
 
     Args:
-      path: of the HTML file.
-      run: the run's folder, for its training curves and saved config.
+      run: the run, for its training curves and saved config.
       network: the evaluated network, with the config of the evaluation.
       protocols: the evaluated protocols, in the order of the table.
       results: protocol name -> its result.
@@ -80,7 +78,7 @@ def write_report(
         notes=notes,
         cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
         similarities=[similarity_figures(p, embedded, seed) for p in protocols],
-        charts=training_figures(run.metrics_path),
+        charts=training_figures(run.log),
         kinds=[(kind, kind) for kind in KINDS],
         main_protocols=list(dict.fromkeys(main_protocol(g).title for g in groups)),
         protocols=[(p.name, p.title) for p in protocols],
@@ -91,7 +89,7 @@ def write_report(
         bar=picture(heat.scale_bar(), 16),
         images=images.encoded(),
     )
-    write_whole(path, page)
+    write_whole(run.eval / "report.html", page)
 
 
 def _provenance(
