@@ -46,7 +46,7 @@ def cmc(name: str, lines: Mapping[str, Points], chance: Points, label: str) -> s
       chance: the curve of a random ranking.
       label: describes the figure in words.
     """
-    with _figure(4.2, 3.1) as figure:
+    with _figure(4.2, 2.7) as figure:
         axes = figure.add_subplot()
         _plot(axes, {t: (x, np.multiply(y, 100)) for t, (x, y) in lines.items()})
         axes.plot(
@@ -55,7 +55,7 @@ def cmc(name: str, lines: Mapping[str, Points], chance: Points, label: str) -> s
         axes.set(xlabel="rank k", ylabel="matched by rank k, %", ylim=(0, 102))
         axes.set_xlim(left=1)
         axes.grid(alpha=0.25)
-        figure.legend(loc="outside lower center", ncols=3)
+        _legend_below(figure)
         return _markup(figure, name, label)
 
 
@@ -122,6 +122,17 @@ def over_steps(
         if len(lines) > 1:
             axes.legend(loc="best")
         return _markup(figure, name, label)
+
+
+def _legend_below(figure: Figure) -> None:
+    """Adds a legend below the axes, in up to 3 columns that fit; grows the figure."""
+    for columns in (3, 2, 1):
+        legend = figure.legend(loc="outside lower center", ncols=columns)
+        extent = legend.get_window_extent()
+        if columns == 1 or extent.width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + extent.height / figure.dpi)
 
 
 def _plot(axes, lines: Mapping[str, Points], **style) -> None:
