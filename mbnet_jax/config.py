@@ -1,8 +1,9 @@
 """Reads configs with overrides, and flattens them."""
 
 import difflib
+import keyword
+import re
 import runpy
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from ml_collections import ConfigDict, config_flags
 
 from mbnet_jax import configs
 
-# What a value that does not fit, a missing file or a faulty one raises.
-_ERRORS = (flags.Error, AttributeError, KeyError, OSError, TypeError)
+# What a value that does not fit, or a missing or faulty file raises.
+FLAG_ERRORS = (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError)
+_KEYWORD = re.compile(rf"\.({'|'.join(keyword.kwlist)})(?=\.|$)")
 
 
 def load_config(name: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
@@ -30,16 +32,28 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     file = configs.find(str(name))
     argv = ["", f"--config={file}", *(f"--config.{text}" for text in overrides)]
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values)
-    # The overridden fields are read from there, whatever is parsed.
-    kept, sys.argv = sys.argv, argv
+    parsed = parsable(argv)
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=parsed)
     try:
-        values(argv)
+        values(parsed)
         return values.config.copy_and_resolve_references()
-    except _ERRORS as error:
+    except FLAG_ERRORS as error:
         raise ValueError(cause(argv) or str(error)) from error
-    finally:
-        sys.argv = kept
+
+
+def parsable(argv: Sequence[str]) -> list[str]:
+    """Arguments that ml_collections can parse.
+
+    It takes `config.model.backbones.global.name` for Python, in which "global" is a
+    keyword, unless that is written `config.model.backbones["global"].name`.
+    """
+    found = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if name.lstrip("-").startswith("config."):
+            name = _KEYWORD.sub(r'["\1"]', name)
+        found.append(f"{name}{equals}{value}")
+    return found
 
 
 def flat(config: ConfigDict | dict, prefix: str = "") -> dict[str, Any]:

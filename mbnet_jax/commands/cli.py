@@ -9,7 +9,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from mbnet_jax import configs
-from mbnet_jax.config import cause
+from mbnet_jax.config import FLAG_ERRORS, cause, parsable
 from mbnet_jax.devices import cluster, compilation_cache
 from mbnet_jax.training.interruption import InterruptedTraining
 
@@ -65,10 +65,11 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
+        argv = _with_config_file(argv)
         # The flag reads the overridden fields from sys.argv, whatever is parsed.
-        sys.argv = argv = _with_config_file(argv)
-        return flags.FLAGS(argv)
-    except (flags.Error, AttributeError, KeyError, OSError, ValueError) as error:
+        sys.argv = parsable(argv)
+        return flags.FLAGS(sys.argv)
+    except FLAG_ERRORS as error:
         sys.exit(f"error: {cause(argv) or error}")
 
 

@@ -19,8 +19,8 @@ from mbnet_jax.backbones.layers import (
     max_over_positions,
 )
 
-# CFM's two cross attentions: whose tokens are the queries -> the name of the module.
-DIRECTIONS = {"mask": "mask_asks", "unrelated": "unrelated_asks"}
+# CFM's two cross attentions: the map whose tokens are the queries -> the module's name.
+DIRECTIONS = {"mask": "mask_to_unrelated", "unrelated": "unrelated_to_mask"}
 
 
 class KnowledgeTransfer(nn.Module):
@@ -156,9 +156,9 @@ class CrossFusion(nn.Module):
             )
         mask_tokens = self._tokens(mask, "tokens_mask")
         unrelated_tokens = self._tokens(unrelated, "tokens_unrelated")
-        mask_attends = CrossAttention(self.heads, self.dtype, name=DIRECTIONS["mask"])
-        unrelated_attends = CrossAttention(
-            self.heads, self.dtype, name=DIRECTIONS["unrelated"]
+        mask_attends, unrelated_attends = (
+            CrossAttention(self.heads, self.dtype, name=DIRECTIONS[queries])
+            for queries in ("mask", "unrelated")
         )
         fused_mask = mask_attends(mask_tokens, unrelated_tokens)
         fused_unrelated = unrelated_attends(unrelated_tokens, mask_tokens)
