@@ -25,9 +25,9 @@ INTRO = """\
 
 <!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
 
-Every field, with its default in [configs/base.py](../configs/base.py): the usual setting
-of published work. A config file lists [what it changes](#what-each-config-changes), and
-the command line overrides both:
+Every field, with its default in [configs/base.py](../configs/base.py): the usual
+setting of published work. A config file lists
+[what it changes](#what-each-config-changes), and the command line overrides both:
 
 ```sh
 python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
@@ -43,8 +43,9 @@ change when the run is resumed.
 NOTES = {
     BACKBONE: """\
 The backbone of each branch. On the command line the branch named `global` is written
-like the others: `--config.model.backbones.global.name=resnet18`. In a config file, where
-it is a keyword of Python, write `c.model.backbones["global"].name = "resnet18"`."""
+like the others: `--config.model.backbones.global.name=resnet18`. In a config file,
+where it is a keyword of Python, write
+`c.model.backbones["global"].name = "resnet18"`."""
 }
 CHANGES = """\
 ## What each config changes
