@@ -24,7 +24,7 @@ def main(config: ConfigDict, workdir: Path) -> None:
     check_writable(workdir, "give another --workdir, or make room")
     dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
-    protocols, notes = usable_protocols(config.data.name, dataset.test)
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     check_report(config, protocols, dataset.test)
     for note in notes:
         print(f"note: {note}")

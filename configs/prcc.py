@@ -18,7 +18,6 @@ def get_config() -> ConfigDict:
     c = base.get_config()
     c.name = "prcc"
     c.data.name = "prcc"
-    c.data.validation = "own"
     c.model.pretrained = "timm/resnet50.tv_in1k"
     c.model.mask_pretrained = "timm/resnet18.tv_in1k"
     return c

@@ -10,9 +10,9 @@ import pytest
 import tiny
 from modules import normal
 
-from mbnet_jax.data import Split
+from mbnet_jax.data import DATASETS, Split
 from mbnet_jax.evaluation.measure import Embedded, judge
-from mbnet_jax.evaluation.protocols import TEST, Protocol
+from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.losses import pool_area
 from mbnet_jax.models.cfm import CrossFusion, position_codes
 from mbnet_jax.report import check_report, curves, heat
@@ -41,7 +41,7 @@ def split(pid, name="x", **labels):
 DRAWN = Protocol("drawn", "query", "gallery", "general", draws=3)
 
 
-@pytest.mark.parametrize("protocol", [TEST["ltcc"][0], DRAWN])
+@pytest.mark.parametrize("protocol", [DATASETS["ltcc"].protocols[0], DRAWN])
 def test_cmc_is_that_of_the_metrics_at_every_rank(protocol, monkeypatch):
     rng = np.random.default_rng(0)
     gallery = split(np.repeat(np.arange(9), 3), camera=np.ones(27))
@@ -160,7 +160,7 @@ def test_queries_are_picked_by_precision_and_spread_over_persons():
     config.eval.report_queries = ("003.jpg",)
     query = split([7, 7, 7, 8, 8, 9, 9])
     precision = [0.9, 0.95, 0.8, 0.5, np.nan, 0.1, 0.2]
-    group = [TEST["ltcc"][0]]
+    group = [DATASETS["ltcc"].protocols[0]]
     cases = pick_cases(config, group, {"general": outcome(query, precision)})
     kinds = {
         kind: [c.row for c in cases if kind in c.kinds]
@@ -174,14 +174,14 @@ def test_queries_are_picked_by_precision_and_spread_over_persons():
 
 def test_protocols_of_the_same_queries_share_their_cases():
     names = {
-        name: [[p.name for p in group] for group in groups_of(protocols)]
-        for name, protocols in TEST.items()
+        name: [[p.name for p in group] for group in groups_of(spec.protocols)]
+        for name, spec in DATASETS.items()
     }
     assert [len(group) for group in names["ltcc"]] == [3]
     assert [len(group) for group in names["prcc"]] == [2, 2]
     assert [len(group) for group in names["vc_clothes"]] == [1, 1, 1]
-    for protocols in TEST.values():
-        assert not any(judging(group).draws for group in groups_of(protocols))
+    for spec in DATASETS.values():
+        assert not any(judging(group).draws for group in groups_of(spec.protocols))
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_what_cannot_be_shown_is_refused(changes, message):
     config.eval.report = True
     test = {"query_same": split([0, 1]), "query_changing": split([0], "y")}
     test["gallery"] = split([0, 1])
-    check_report(config, TEST["prcc"], test)
+    check_report(config, DATASETS["prcc"].protocols, test)
     config.eval.update(changes)
     with pytest.raises(ValueError, match=message):
-        check_report(config, TEST["prcc"], test)
+        check_report(config, DATASETS["prcc"].protocols, test)
     config.eval.report = False
-    check_report(config, TEST["prcc"], test)
+    check_report(config, DATASETS["prcc"].protocols, test)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embeddings
-from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, places
+from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, participants
 from mbnet_jax.retrieval import (
     Reranking,
     RetrievalMetrics,
@@ -55,8 +55,8 @@ def sides(
     Without draws that is one, the whole gallery. `seed` chooses what is drawn.
     """
     query, gallery = embedded[protocol.query], embedded[protocol.gallery]
-    query = query.subset(places(protocol, query.split))
-    gallery = gallery.subset(places(protocol, gallery.split))
+    query = query.subset(participants(protocol, query.split))
+    gallery = gallery.subset(participants(protocol, gallery.split))
     drawn = [
         gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
         for draw in range(protocol.draws)

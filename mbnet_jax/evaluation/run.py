@@ -45,7 +45,7 @@ def evaluate_run(
     check_writable(folder, "make room, or correct its permissions")
     trained = load_trained(workdir, mesh, which, config)
 
-    protocols, notes = usable_protocols(config.data.name, dataset.test)
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     check_report(config, protocols, dataset.test)
     embedded = embed_test(config, trained, dataset, protocols, mesh)
     judged = {

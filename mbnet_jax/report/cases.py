@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.measure import Judged
-from mbnet_jax.evaluation.protocols import Protocol, places
+from mbnet_jax.evaluation.protocols import Protocol, participants
 
 KINDS = ("chosen", "random", "best", "worst")
 # Queries of a kind, and those asked for. A page of PRCC, with two sets of queries, two
@@ -78,7 +78,7 @@ def check_report(
 
 
 def _taking_part(split: Split, protocol: Protocol) -> Split:
-    return split.subset(places(protocol, split))
+    return split.subset(participants(protocol, split))
 
 
 def _names(name: str, full: str) -> bool:
