@@ -8,6 +8,7 @@ import pytest
 import rerank_reference
 
 from mbnet_jax.data import DATASETS, Split
+from mbnet_jax.data.protocols import three_rules
 from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import (
     draw_gallery,

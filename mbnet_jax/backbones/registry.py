@@ -77,10 +77,8 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
     ImageNet's own constants are returned unchanged.
     """
     backbone = BACKBONES[name]
-    if x.shape[-1] != 3 or (backbone.mean, backbone.std) == (
-        IMAGENET_MEAN,
-        IMAGENET_STD,
-    ):
+    own = (backbone.mean, backbone.std)
+    if x.shape[-1] != 3 or own == (IMAGENET_MEAN, IMAGENET_STD):
         return x
-    mean, std = jnp.array(backbone.mean), jnp.array(backbone.std)
+    mean, std = map(jnp.array, own)
     return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std

@@ -6,17 +6,18 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.records import Record
-from mbnet_jax.models.branches import BRANCHES, needing_maps, ordered
+from mbnet_jax.models.branches import BRANCHES, needing_maps
 from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
 
 
 def _branches_in_need(branches: Sequence[str]) -> list[str]:
-    return [f"the branch {branch!r}" for branch in needing_maps(ordered(branches))]
+    known = [name for name in BRANCHES if name in branches]
+    return [f"the branch {name!r}" for name in needing_maps(known)]
 
 
 def _training_needs(config: ConfigDict) -> list[str]:
     branches = config.model.branches
-    gated = any(BRANCHES[branch].module == "ktm" for branch in branches)
+    gated = any(b.module == "ktm" for n, b in BRANCHES.items() if n in branches)
     needs = _branches_in_need(branches)
     if gated and config.model.ktm and config.loss.ktm_area:
         needs.append("KTM's area term")

@@ -22,13 +22,15 @@ from mbnet_jax.data.loader import decode
 from mbnet_jax.files import write_whole
 from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
 from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
+from mbnet_jax.report.attention import to_rgb
 from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
-from mbnet_jax.views import denormalise, normalise, views_of
+from mbnet_jax.views import VIEWS, make_views, normalise
 
 # Pixels.
 _MARGIN, _GAP, _LINE, _FONT = 16, 12, 18, 13
 _HEIGHT = 256  # of a picture
-_COLUMNS = ("image", "parts", "head over legs", "silhouette")
+_CUT = tuple(name for name in VIEWS if name != "image")  # by the parsing map
+_COLUMNS = ("image", "parts", *(VIEWS[name].title for name in _CUT))
 _OPACITY = 0.6  # of the parts over the image
 
 
@@ -58,10 +60,9 @@ def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[
     Returns:
       A list per image of pictures, uint8 [h, w, 3].
     """
-    made = jax.jit(partial(views_of, **views))(normalise(image), parsing)
-    crops, silhouette = jax.device_get((made.crops, made.silhouette))
-    white = (silhouette * 255).round().astype(np.uint8).repeat(3, axis=-1)
-    columns = (image, overlay(image, parsing), denormalise(crops), white)
+    make = jax.jit(partial(make_views, sizes=views, names=_CUT))
+    made = jax.device_get(make(normalise(image), parsing))
+    columns = (image, overlay(image, parsing), *(to_rgb(made[name]) for name in _CUT))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
