@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mbnet_jax.data import Split
-from mbnet_jax.retrieval.labels import matches_and_junk
+from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
 
 
 class Protocol(NamedTuple):
@@ -90,12 +90,6 @@ TEST = {
         ),
     ),
 }
-NEEDS = {
-    "any": frozenset(),
-    "general": frozenset({"camera"}),
-    "same_clothes": frozenset({"camera", "clothes"}),
-    "clothes_changing": frozenset({"camera", "clothes"}),
-}
 
 
 def usable_protocols(
@@ -109,7 +103,7 @@ def usable_protocols(
     known = frozenset.intersection(*(split.known for split in test.values()))
     usable, notes = [], []
     for protocol in TEST[name]:
-        lacking = sorted(NEEDS[protocol.rule] - known)
+        lacking = sorted(get_rule(protocol.rule).needs - known)
         if lacking:
             labels = " and no ".join(lacking)
             notes.append(f"{protocol.title} is left out: no {labels} labels")
