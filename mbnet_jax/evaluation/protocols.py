@@ -5,16 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mbnet_jax.data import Protocol, Split
-from mbnet_jax.retrieval.labels import matches_and_junk
-
-# Rule -> the labels that it compares.
-NEEDS = {
-    "any": frozenset(),
-    "general": frozenset({"camera"}),
-    "same_clothes": frozenset({"camera", "clothes"}),
-    "clothes_changing": frozenset({"camera", "clothes"}),
-}
-
+from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
 
 def usable_protocols(
     protocols: Sequence[Protocol], test: dict[str, Split]
@@ -35,7 +26,7 @@ def usable_protocols(
     known = frozenset.intersection(*(split.known for split in test.values()))
     usable, notes = [], []
     for protocol in protocols:
-        missing = sorted(NEEDS[protocol.rule] - known)
+        missing = sorted(get_rule(protocol.rule).needs - known)
         if missing:
             labels = " and no ".join(missing)
             notes.append(f"{protocol.title} is left out: no {labels} labels")
