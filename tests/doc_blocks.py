@@ -89,7 +89,7 @@ def python_calls(text: str) -> Iterator[list[str]]:
     call, before = None, ""
     for word in [*words, ";"]:
         if set(word) <= set(";&|<>()\n"):
-            if call is not None:
+            if call:
                 yield call
             call = None
         elif call is not None:

@@ -17,7 +17,7 @@ from mbnet_jax.files import write_whole
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
 
-SHIPPED = ("synthetic", "synthetic_large", "ltcc", "prcc", "vc_clothes", "manifest")
+SHIPPED = sorted({path.stem for path in (ROOT / "configs").glob("[!_]*.py")} - {"base"})
 # The fields of every branch have the same comments, in `base.backbone`.
 BACKBONE = "model.backbones.<branch>"
 INTRO = """\
@@ -25,20 +25,19 @@ INTRO = """\
 
 <!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
 
-Every field, with its default in [configs/base.py](../configs/base.py): the usual
-setting of published work. A config file lists
-[what it changes](#what-each-config-changes), and the command line overrides both:
+Every field, with its default from [configs/base.py](../configs/base.py), the field's
+usual setting. A config file states [what differs](#what-each-config-changes), and the
+command line overrides both:
 
 ```sh
 python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
 ```
 
-Quote a tuple, and end a single entry with a comma:
+Write a tuple in quotes, with a comma even after a single entry:
 `--config.model.branches="('global',)"`. Numbers keep their type: a float needs its
 point (`--config.loss.ktm_area=0.`). Unknown fields are rejected; the error suggests the
-closest matches. `config.json` in a run's folder holds the run's config;
-[the architecture page](architecture.md#when-something-happens) says which fields may
-change when the run is resumed.
+closest matches. A run's config is saved as `config.json` in its folder; some fields may
+change [when a run resumes](architecture.md#when-something-happens).
 """
 NOTES = {
     BACKBONE: """\
