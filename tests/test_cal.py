@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from mbnet_jax.training.objective import objective
 from modules import normal
 
 from mbnet_jax import losses
@@ -14,7 +15,6 @@ from mbnet_jax.models import MBNet, Outputs
 from mbnet_jax.models.heads import ClothesClassifier
 from mbnet_jax.runs.run_folder import differences_to_resume, load_num_clothes
 from mbnet_jax.training.clothes import ClothesClasses, clothes_classes, count_clothes
-from mbnet_jax.training.objective import objective
 
 # Three people: clothes 0 and 1; 2; 3, 4 and 5.
 PERSON = np.array([0, 0, 1, 2, 2, 2], np.int32)

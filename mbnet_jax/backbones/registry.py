@@ -75,8 +75,11 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
 
     Views of one channel, which are not normalised, and views of backbones with
     ImageNet's own constants are returned unchanged.
+
+    Raises:
+      ValueError: if the backbone is unknown.
     """
-    backbone = BACKBONES[name]
+    backbone = known("backbone", name, BACKBONES)
     if x.shape[-1] != 3 or (backbone.mean, backbone.std) == (MEAN, STD):
         return x
     mean, std = jnp.array(backbone.mean), jnp.array(backbone.std)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from mbnet_jax.training.objective import objective
 from modules import normal
 
 from mbnet_jax.models import Outputs
-from mbnet_jax.training.objective import objective
 from mbnet_jax.views import Views
 
 BRANCHES = ("global", "clothing_unrelated", "mask")
