@@ -23,8 +23,14 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import check_divisible, make_mesh
-from mbnet_jax.evaluation.embed import ALL, Embeddings, embed_split, make_embed
-from mbnet_jax.evaluation.measure import Embedded, rank
+from mbnet_jax.evaluation.embed import (
+    ALL,
+    Embedded,
+    Embeddings,
+    embed_split,
+    make_embed,
+)
+from mbnet_jax.evaluation.results import rank
 from mbnet_jax.runs.load import load_trained
 from mbnet_jax.runs.run_folder import load_saved
 
@@ -79,9 +85,8 @@ def judge_run(
             f"{run} has no people for validation with known cameras and clothes; "
             "train it with data.validation=held_out"
         )
-    config.eval.branches = ()
     made = embed_split(
-        make_embed(config, network.model, mesh),
+        make_embed(config, network.model, mesh, branches=()),
         network.variables,
         validation.images,
         Loader(config.data, mesh),

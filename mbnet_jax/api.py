@@ -23,7 +23,7 @@ from mbnet_jax.evaluation.results import (
     metrics_content,
     queries_csv,
 )
-from mbnet_jax.evaluation.table import PAPER, format_table
+from mbnet_jax.evaluation.table import format_table, paper_notes
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoints import BEST
@@ -92,12 +92,7 @@ class Run(RunFolder):
         embedded = embed_test(config, network, dataset, protocols, mesh)
         outcomes = evaluate_protocols(config, embedded, protocols)
         results = {name: outcome.values for name, outcome in outcomes.items()}
-        if any(p.paper for p in protocols):
-            notes = [
-                *notes,
-                f"{PAPER}: as printed there; which of these protocols it used is "
-                "inferred",
-            ]
+        notes = [*notes, *paper_notes(protocols)]
         print(f"\n{config.name}, step {network.step}, test split, per cent\n")
         print(format_table(results, protocols))
         for number, note in enumerate(notes):

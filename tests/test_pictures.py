@@ -117,7 +117,7 @@ def test_folders_and_data_that_do_not_fit_are_refused(runs, tmp_path, monkeypatc
     # The data has moved: the run's own root is not read, and --data-root is.
     roots = []
     monkeypatch.setattr(networks, "fingerprint", lambda c: roots.append(c.data.root))
-    monkeypatch.setattr(networks, "_network", lambda *_: 1 / 0)
+    monkeypatch.setattr(networks, "_evaluate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         called(monkeypatch, command, *given, runs[1], "--data-root", tmp_path / "moved")
     assert roots == [str(tmp_path / "moved")] * 2

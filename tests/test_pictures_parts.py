@@ -177,7 +177,7 @@ def test_the_outline_encloses_the_area():
     area[16:32, 8:24] = 1
     view, cells = np.full((64, 32, 3), 128, np.uint8), np.arange(8.0).reshape(4, 2)
     picture = panels.overlaid(view, cells, area, (0, 7), 256)
-    plain = heat.over(view, cells, 0, 7, 256)
+    plain = heat.overlay(view, cells, 0, 7, 256)
     changed = (picture != plain).any(-1)
     rows, columns = np.nonzero(changed)
     edges = rows.min(), rows.max(), columns.min(), columns.max()
@@ -198,8 +198,8 @@ def test_the_summary_tells_places_from_images():
     )
     begin = "A map in these images: 0.10 to 0.50, mean on the left "
     end = "of a cell over the images {}, between the cells' means {}."
-    assert same.startswith(begin + "0.10, on the rest 0.50; deviation")
-    assert changing.startswith(begin + "0.30, on the rest 0.30; deviation")
+    assert same.startswith(begin + "0.10, on the rest 0.50; std")
+    assert changing.startswith(begin + "0.30, on the rest 0.30; std")
     assert same.endswith(end.format("0.000", "0.200"))
     assert changing.endswith(end.format("0.200", "0.000"))
 
@@ -215,11 +215,11 @@ def shown(**without):
         return Map(title, "unit", values, view, area, "person")
 
     captions = [("file.jpg", "outfit 1, camera 1")] * 3
-    others = [made(title) for title in ("FAM", "asks", "back")]
+    others = [made(title) for title in ("FAM", "to crops", "to mask")]
     return Shown([2, 1], captions, view, view, made("gate"), others)
 
 
-def test_what_a_network_lacks_is_left_out_and_named(monkeypatch):
+def test_missing_modules_are_left_out_and_named(monkeypatch):
     said = []
     real = people.heading
     monkeypatch.setattr(
@@ -227,11 +227,11 @@ def test_what_a_network_lacks_is_left_out_and_named(monkeypatch):
     )
     sizes = [
         Image.open(io.BytesIO(people.draw_attention(shown(titles=titles), ["x"]))).size
-        for titles in ((), ("FAM",), ("asks", "back"))
+        for titles in ((), ("FAM",), ("to crops", "to mask"))
     ]
     # A column less for each of two people, and two.
     step = panels.LEAST_WIDTH + panels.GAP
     assert [sizes[0][0] - width for width, _ in sizes] == [0, 2 * step, 4 * step]
     assert not any("does not have" in note for note in said[0])
     assert "The network does not have: FAM." in said[1]
-    assert "The network does not have: asks, back." in said[2]
+    assert "The network does not have: to crops, to mask." in said[2]

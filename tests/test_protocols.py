@@ -1,4 +1,4 @@
-"""Protocols: who takes part, what is drawn, what is left out, how it is printed."""
+"""Protocols: who takes part, what is drawn or left out, and the printed table."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import pytest
 import rerank_reference
 
 from mbnet_jax.data import Split
-from mbnet_jax.evaluation.measure import Embedded, judge, values_of
+from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import (
     TEST,
     draw_gallery,
@@ -16,7 +16,7 @@ from mbnet_jax.evaluation.protocols import (
     places,
     usable_protocols,
 )
-from mbnet_jax.evaluation.run import _queries_csv
+from mbnet_jax.evaluation.results import evaluate_protocol, queries_csv, values_of
 from mbnet_jax.evaluation.table import PAPER, WIDTH, format_table
 from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
 
@@ -61,13 +61,13 @@ def test_cameras_restrict_queries_and_gallery():
     }
     protocol = TEST["vc_clothes"][2]
     assert places(protocol, test["query"]).tolist() == [0, 1]
-    judged = judge(embedded, protocol, RANKS, seed=0)
+    result = evaluate_protocol(embedded, protocol, RANKS, seed=0)
     # For each query one match, which is the nearer, and one other person.
-    assert [m.first_match_rank.tolist() for m in judged.per_draw] == [[1, 1]]
-    assert len(judged.query) == 2
-    assert judged.values["all"]["mAP"] == 1
-    assert judged.values["chance"]["rank1"] == 0.5
-    everyone = judge(embedded, TEST["vc_clothes"][0], RANKS, seed=0)
+    assert [m.first_match_rank.tolist() for m in result.per_draw] == [[1, 1]]
+    assert len(result.query) == 2
+    assert result.values["all"]["mAP"] == 1
+    assert result.values["chance"]["rank1"] == 0.5
+    everyone = evaluate_protocol(embedded, TEST["vc_clothes"][0], RANKS, seed=0)
     assert everyone.per_draw[0].first_match_rank.tolist() == [2, 1, 2]
     assert everyone.per_draw[0].average_precision[0] == pytest.approx(
         (1 / 2 + 2 / 3) / 2
@@ -99,24 +99,24 @@ def two_shots():
     }
 
 
-def test_single_shot_is_the_mean_and_deviation_over_draws(two_shots):
+def test_single_shot_is_the_mean_and_std_over_draws(two_shots):
     protocol = TEST["prcc"][3]
-    judged = judge(two_shots, protocol, RANKS, seed=0)
+    result = evaluate_protocol(two_shots, protocol, RANKS, seed=0)
     hits = []
     for draw in range(10):
         kept = draw_gallery(two_shots["gallery"].split.pid, 0, draw)
         hits.append(0 in kept)  # the near one was drawn: rank 1, else rank 2
     assert 0 < sum(hits) < 10
     share = np.mean(hits)
-    values = judged.values["all"]
+    values = result.values["all"]
     assert values["rank1"] == pytest.approx(share)
     assert values["mAP"] == pytest.approx(share + (1 - share) / 2)
-    assert values["rank1_deviation"] == pytest.approx(np.sqrt(share * (1 - share)))
-    assert judged.values["chance"]["rank1"] == 0.5
-    assert judged.values["chance"]["rank1_deviation"] == 0
-    multi = judge(two_shots, TEST["prcc"][2], RANKS, seed=0)
+    assert values["rank1_std"] == pytest.approx(np.sqrt(share * (1 - share)))
+    assert result.values["chance"]["rank1"] == 0.5
+    assert result.values["chance"]["rank1_std"] == 0
+    multi = evaluate_protocol(two_shots, TEST["prcc"][2], RANKS, seed=0)
     assert multi.values["all"]["mAP"] == pytest.approx((1 + 2 / 3) / 2)
-    assert "mAP_deviation" not in multi.values["all"]
+    assert "mAP_std" not in multi.values["all"]
 
 
 def test_re_ranked_values_are_of_each_drawn_gallery():
@@ -136,8 +136,8 @@ def test_re_ranked_values_are_of_each_drawn_gallery():
         for name, of, camera in (("query_changing", people, 2), ("gallery", pid, 0))
     }
     for protocol in TEST["prcc"][2:]:
-        judged = judge(embedded, protocol, RANKS, seed=0, reranked=True)
-        assert list(judged.values) == ["all", "all_reranked", "chance"]
+        result = evaluate_protocol(embedded, protocol, RANKS, seed=0, reranked=True)
+        assert list(result.values) == ["all", "all_reranked", "chance"]
         hits = []
         for draw in range(max(protocol.draws, 1)):
             kept = draw_gallery(pid, 0, draw) if protocol.draws else np.arange(24)
@@ -147,21 +147,23 @@ def test_re_ranked_values_are_of_each_drawn_gallery():
                 k1=min(20, 8 + len(kept) - 1),  # of few images, all the others
             )
             hits.append(np.mean(pid[kept][np.argmin(distance, axis=1)] == people))
-        values = judged.values["all_reranked"]
+        values = result.values["all_reranked"]
         assert values["rank1"] == pytest.approx(np.mean(hits))
-        assert values.get("rank1_deviation", 0) == pytest.approx(np.std(hits))
+        assert values.get("rank1_std", 0) == pytest.approx(np.std(hits))
         # What stands for the run, as in queries.csv, is not re-ranked.
-        plain = [metrics.cmc[1] for metrics in judged.per_draw]
-        assert judged.values["all"]["rank1"] == pytest.approx(np.mean(plain))
-        assert judged.values["all"]["rank1"] != values["rank1"]
+        plain = [metrics.cmc[1] for metrics in result.per_draw]
+        assert result.values["all"]["rank1"] == pytest.approx(np.mean(plain))
+        assert result.values["all"]["rank1"] != values["rank1"]
 
 
 def test_queries_csv_has_every_query_of_every_draw(two_shots):
     two_shots["query_changing"] = Embedded(
         split([1, 8], [2, 2], [5, 7], "q"), angles([0, 0])
     )
-    judged = {p.name: judge(two_shots, p, RANKS, seed=0) for p in TEST["prcc"][2:]}
-    rows = list(csv.DictReader(io.StringIO(_queries_csv(judged))))
+    results = {
+        p.name: evaluate_protocol(two_shots, p, RANKS, seed=0) for p in TEST["prcc"][2:]
+    }
+    rows = list(csv.DictReader(io.StringIO(queries_csv(results))))
     assert len(rows) == 2 + 10 * 2
     assert rows[0] == {
         "protocol": "clothes_changing_multi_shot",
@@ -222,7 +224,7 @@ def test_the_rule_any_throws_nothing_out():
 
 def fake_results(name: str) -> dict:
     row = {"rank1": 0.5, "rank5": 0.61, "rank10": 0.7, "mAP": 0.25, "mINP": np.nan}
-    drawn = row | {f"{key}_deviation": 0.012 for key in row}
+    drawn = row | {f"{key}_std": 0.012 for key in row}
     return {
         p.name: dict.fromkeys(("global", "chance"), drawn if p.draws else row)
         for p in TEST[name]

@@ -18,9 +18,9 @@ from benchmarks.shortcuts.measure import AS_IT_IS, measure
 from mbnet_jax.data import Split, read_records
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_split
-from mbnet_jax.evaluation.measure import Embedded, judge
+from mbnet_jax.evaluation.embed import Embedded, embed_split
 from mbnet_jax.evaluation.protocols import TEST
+from mbnet_jax.evaluation.results import evaluate_protocol
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.runs.load import Trained
 
@@ -133,7 +133,8 @@ def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
         for name, split in small_data[1].test.items()
     }
     for protocol in images.protocols:
-        tested = judge(embedded, protocol, ranks=(1,), seed=0).values["global"]["mAP"]
+        result = evaluate_protocol(embedded, protocol, ranks=(1,), seed=0)
+        tested = result.values["global"]["mAP"]
         for table in ("camera", "background"):
             value = found[table]["global", protocol.title][AS_IT_IS]
             assert value == pytest.approx(tested, abs=1e-6)

@@ -93,9 +93,9 @@ def made_once(make: Callable) -> Callable:
     """`make`, which returns what it returned first: what was compiled is kept."""
     made = []
 
-    def remembered(*args):
+    def remembered(*args, **kwargs):
         if not made:
-            made.append(make(*args))
+            made.append(make(*args, **kwargs))
         return made[0]
 
     return remembered

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from benchmarks.pictures.choice import choose, images_of, people
 from benchmarks.pictures.lists import draw_choice
-from benchmarks.pictures.maps import look
+from benchmarks.pictures.maps import compute_maps
 from benchmarks.pictures.networks import compare
 from benchmarks.pictures.people import draw_attention, draw_gate
 from mbnet_jax.files import check_writable, write_whole
@@ -79,7 +79,7 @@ def pictures(
     )
     chosen = people(pid[right.rows].tolist(), compared.splits)
     images = [images_of(person, compared.splits) for person in chosen]
-    shown = look(first.trained, [places for places, _ in images])
+    shown = compute_maps(first.network, [places for places, _ in images])
     notes = [
         "People: those of the queries in right.jpg, then those of the lowest numbers; "
         "of each outfit one image, from the camera that shows most of the outfits."

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures.choice import Choice
-from benchmarks.pictures.networks import Compared, Network
+from benchmarks.pictures.networks import Compared, Evaluated
 from benchmarks.pictures.sheet import MARGIN, encoded, font, heading, stacked
 from mbnet_jax.report.lists import NEAREST, item_of, nearest_images, short_names
 from mbnet_jax.report.ranked_lists import (
@@ -39,7 +39,7 @@ _LEFT_OUT = {
 
 
 class Ranked(NamedTuple):
-    """A list: what is said above it, and the nearest images first."""
+    """A list: the words above it, and its images, the nearest first."""
 
     words: str
     items: list[RankedItem]
@@ -78,7 +78,7 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
     return picture
 
 
-def _words(network: Network, row: int) -> str:
+def _words(network: Evaluated, row: int) -> str:
     metrics = network.metrics
     return (
         f"{network.title}: average precision "
@@ -91,7 +91,7 @@ def of_queries(
     compared: Compared, choice: Choice
 ) -> list[tuple[RankedItem, list[Ranked]]]:
     """The chosen queries, each with the whole network's list, then the baseline's."""
-    config = compared.whole.trained.config
+    config = compared.whole.network.config
     query, gallery = compared.splits
     names = short_names(query), short_names(gallery)
     found = [
@@ -124,7 +124,11 @@ def of_queries(
 
 
 def draw_choice(
-    compared: Compared, choice: Choice, other: Choice, better: Network, worse: Network
+    compared: Compared,
+    choice: Choice,
+    other: Choice,
+    better: Evaluated,
+    worse: Evaluated,
 ) -> bytes:
     """The JPEG of the queries that `better` gets right and `worse` wrong.
 

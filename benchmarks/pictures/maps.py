@@ -1,4 +1,4 @@
-"""The modules' maps of some people's images, and what they are compared with."""
+"""The attention maps of some people's images, and the areas they are compared with."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,21 +10,22 @@ import numpy as np
 
 from benchmarks.pictures.choice import Place
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.report.branches import looks_of
+from mbnet_jax.models import BRANCHES
+from mbnet_jax.report.attention import attention_maps
 from mbnet_jax.report.lists import camera_of, short_names
-from mbnet_jax.runs.load import Trained
-from mbnet_jax.views import normalise, views_of
+from mbnet_jax.runs.network import Network
+from mbnet_jax.views import make_targets, make_views, normalise
 
-_GREY = 128  # under a map that has no image below it
+_GREY = 128  # below a map that is not drawn over an image
 
 
 class Map(NamedTuple):
-    """A module's map of n images.
+    """A module's attention map of n images.
 
-    title: over its panels; meaning: of its values.
-    values: float32 [n, h, w]; None where the network has no such module.
-    view: uint8 [n, H, W, 3], what it lies over.
-    area: float32 [n, H, W], what the outline encloses; inside: that in a word.
+    title: above its panels; meaning: of its values.
+    values: float32 [n, h, w]; None if the network does not have the module.
+    view: uint8 [n, H, W, 3], which it is drawn over.
+    area: float32 [n, H, W], which the outline encloses; inside: its name.
     """
 
     title: str
@@ -36,7 +37,7 @@ class Map(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The images that all maps are of, in the order of people and outfits.
+    """Images in the order of people and outfits, and their attention maps.
 
     counts: images of each person.
     captions: two lines each.
@@ -53,20 +54,24 @@ class Shown(NamedTuple):
     others: list[Map]
 
 
-def look(trained: Trained, people: Sequence[Sequence[Place]]) -> Shown:
+def compute_maps(network: Network, people: Sequence[Sequence[Place]]) -> Shown:
     """Runs the network on the people's images."""
-    config = trained.config
+    config = network.config
     places = [place for of in people for place in of]
     examples = [load_example(*place, config.data) for place in places]
     image, parsing = (
         np.stack([example[part] for example in examples])
         for part in ("image", "parsing")
     )
-    seen = looks_of(config, trained, image, parsing)
-    views = jax.jit(partial(views_of, **config.views))(normalise(image), parsing)
-    area, person, body = jax.device_get(
-        (views.area, views.foreground, views.silhouette[..., 0])
+    computed = attention_maps(network, image, parsing)
+    views = jax.jit(partial(make_views, sizes=config.views, names=("silhouette",)))(
+        normalise(image), parsing
     )
+    targets = jax.jit(partial(make_targets, sizes=config.views))(parsing)
+    area, person, body = jax.device_get(
+        (targets.area, targets.foreground, views["silhouette"][..., 0])
+    )
+    crops = computed.views["crops"]
     grey = np.full((*body.shape, 3), _GREY, np.uint8)
     names = {id(split): short_names(split) for split, _ in places}
     captions = [
@@ -74,19 +79,23 @@ def look(trained: Trained, people: Sequence[Sequence[Place]]) -> Shown:
         for of in people
         for number, (split, index) in enumerate(of, start=1)
     ]
-    possible, share = "0 to 1 are possible", "times an even share"
-    others = [
-        ("FAM's attention", possible, seen.attention, seen.crops, person),
-        ("silhouette asks", share, seen.asked, seen.crops, person),
-        ("crops ask", share, seen.asked_back, grey, body),
-    ]
+    gate, fam, cfm = (
+        BRANCHES[branch].attention
+        for branch in ("global", "clothing_unrelated", "mask")
+    )
+    maps = computed.maps
+    attention, fusion = maps.get("clothing_unrelated"), maps.get("mask")
     return Shown(
         [len(of) for of in people],
         captions,
         image,
-        seen.crops,
-        Map("KTM's gate", possible, seen.gate, image, area, "area"),
-        [Map(*of, "person") for of in others],
+        crops,
+        Map(gate.title, gate.unit, maps.get("global"), image, area, "area"),
+        [
+            Map(fam.title, fam.unit, attention, crops, person, "person"),
+            Map("mask to crops", cfm.unit, fusion, crops, person, "person"),
+            Map("crops to mask", cfm.unit, computed.reverse, grey, body, "person"),
+        ],
     )
 
 

@@ -9,27 +9,26 @@ from ml_collections import ConfigDict
 from benchmarks.ablation.lines import fingerprint
 from mbnet_jax.data import Split, load_dataset
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import ALL
-from mbnet_jax.evaluation.measure import Embedded, rank, sides
+from mbnet_jax.evaluation.embed import ALL, Embedded, embed_test
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol, usable_protocols
-from mbnet_jax.evaluation.run import embed_test
+from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RetrievalMetrics
-from mbnet_jax.runs.load import Trained, load_trained
-from mbnet_jax.runs.run_folder import FILE, is_of, load_saved
+from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.run_folder import FILE, RunFolder, digest_labels
 
 
-class Network(NamedTuple):
-    """A trained network and what it makes of the test split.
+class Evaluated(NamedTuple):
+    """A trained network, evaluated on the test split.
 
-    title: as it is printed.
-    trained: it; its config has the data's root of today.
-    embedding: the name of the one that it is judged by.
+    title: as printed.
+    network: its config has the data's current root.
+    embedding: the name of the evaluated embedding.
     query, gallery: with their embeddings.
     metrics: of every query.
     """
 
     title: str
-    trained: Trained
+    network: Network
     embedding: str
     query: Embedded
     gallery: Embedded
@@ -39,8 +38,8 @@ class Network(NamedTuple):
 class Compared(NamedTuple):
     """Both networks under one protocol."""
 
-    whole: Network
-    baseline: Network
+    whole: Evaluated
+    baseline: Evaluated
     protocol: Protocol
 
     @property
@@ -50,22 +49,26 @@ class Compared(NamedTuple):
 
 
 def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
-    """Reads both runs, and tests them under the clothes-changing rule.
+    """Reads both runs, and evaluates them under the clothes-changing rule.
 
     Args:
       whole: the folder of a run with KTM and the clothing-unrelated branch.
       baseline: that of one with the global branch.
-      data_root: where the data is now; None: where the runs' configs say.
+      data_root: in place of the root in the runs' configs.
 
     Raises:
       FileNotFoundError: if images are missing.
       ValueError: if a folder holds no run or one that does not fit, the runs are of
         different data, or no clothes are known.
     """
-    configs = {
-        "--whole": _config(whole, "--whole", data_root),
-        "--baseline": _config(baseline, "--baseline", data_root),
+    runs = {
+        "--whole": _run(whole, "--whole"),
+        "--baseline": _run(baseline, "--baseline"),
     }
+    configs = {flag: run.config for flag, run in runs.items()}
+    if data_root is not None:
+        for config in configs.values():
+            config.data.root = str(data_root)
     _check_parts(configs["--whole"], f"--whole={whole}")
     if "global" not in configs["--baseline"].model.branches:
         raise ValueError(f"--baseline={baseline} has no global branch; give a run with")
@@ -78,35 +81,32 @@ def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
             f"{digests['--whole']}, --baseline={baseline} of {digests['--baseline']}"
         )
     mesh = make_mesh()
-    networks = [
-        _network(folder, flag, configs[flag], title, embedding, mesh)
-        for folder, flag, title, embedding in (
-            (whole, "--whole", "whole network", ALL),
-            (baseline, "--baseline", "baseline", "global"),
+    evaluated = [
+        _evaluate(runs[flag], flag, title, embedding, mesh)
+        for flag, title, embedding in (
+            ("--whole", "whole network", ALL),
+            ("--baseline", "baseline", "global"),
         )
     ]
-    protocol = networks[0][1]
-    return Compared(networks[0][0], networks[1][0], protocol)
+    protocol = evaluated[0][1]
+    return Compared(evaluated[0][0], evaluated[1][0], protocol)
 
 
-def _config(folder: Path, flag: str, data_root: Path | None) -> ConfigDict:
+def _run(folder: Path, flag: str) -> RunFolder:
     if not (folder / FILE).is_file():
         raise ValueError(
             f"{flag}={folder} holds no run (no {FILE}); give the folder of one"
         )
-    config = load_saved(folder)
-    if data_root is not None:
-        config.data.root = str(data_root)
-    return config
+    return RunFolder(folder)
 
 
 def _check_parts(config: ConfigDict, given: str) -> None:
-    """Refuses a network without what there are pictures of."""
+    """Rejects a network that does not have the parts to draw."""
     model = config.model
-    lacking = [b for b in ("global", "clothing_unrelated") if b not in model.branches]
-    if lacking:
+    missing = [b for b in ("global", "clothing_unrelated") if b not in model.branches]
+    if missing:
         raise ValueError(
-            f"{given} has no branch {' or '.join(lacking)}; give a run with both"
+            f"{given} has no branch {' or '.join(missing)}; give a run with both"
         )
     if not model.ktm:
         raise ValueError(f"{given} has model.ktm=False; give a run with KTM")
@@ -118,31 +118,27 @@ def _fuses(config: ConfigDict) -> bool:
     return config.model.cfm and "mask" in config.model.branches
 
 
-def _network(
-    folder: Path,
-    flag: str,
-    config: ConfigDict,
-    title: str,
-    embedding: str,
-    mesh: Mesh,
-) -> tuple[Network, Protocol]:
+def _evaluate(
+    run: RunFolder, flag: str, title: str, embedding: str, mesh: Mesh
+) -> tuple[Evaluated, Protocol]:
+    config = run.config
     dataset = load_dataset(config, training=False)
-    if not is_of(dataset, folder):
+    if run.labels != digest_labels(dataset):
         raise ValueError(
             f"the images in {config.data.root}, or their labels, are not those that "
-            f"the run {flag}={folder} began with; give their --data-root"
+            f"the run {flag}={run.path} started with; give their --data-root"
         )
     protocols, _ = usable_protocols(config.data.name, dataset.test)
     protocol = drawn_protocol(protocols)
     if not protocol.name.startswith("clothes_changing"):
         raise ValueError(
-            f"the test split of {config.data.name} does not tell clothes, or no "
-            "cameras: there is no change of clothes to show"
+            f"the test split of {config.data.name} has no labels of clothes or of "
+            "cameras, so there is no change of clothes to show"
         )
-    # Of one shape on every device.
+    # The same number of images on every device.
     config.eval.batch_size += -config.eval.batch_size % mesh.size
-    trained = load_trained(folder, mesh, config=config)
-    embedded = embed_test(config, trained, dataset, [protocol], mesh)
-    query, (gallery,) = sides(embedded, protocol, config.eval.draw_seed)
+    network = run.load(mesh)
+    embedded = embed_test(config, network, dataset, [protocol], mesh)
+    query, (gallery,) = query_and_galleries(embedded, protocol, config.eval.draw_seed)
     metrics = rank(query, gallery, embedding, protocol.rule, config.eval.ranks)
-    return Network(title, trained, embedding, query, gallery, metrics), protocol
+    return Evaluated(title, network, embedding, query, gallery, metrics), protocol

@@ -1,4 +1,4 @@
-"""The pictures of the modules' maps over the same people in all their outfits."""
+"""Draws the attention maps over the same people in all their outfits."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,9 @@ def draw_gate(shown: Shown, notes: Sequence[str]) -> bytes:
     target = shares_of(gate.area, gate.values.shape[1:])
     inside, outside = map(np.nanmean, inside_outside(target, gate.area))
     notes = [
-        "Beside each image the gate over it. Outlined: the clothing-unrelated area of "
-        "the parsing map (head, arms, legs, shoes), on which the gate learns to lie "
-        "without seeing it; below, the gate's mean on it and on the rest.",
+        "Each image, and the gate over it. Outlined: the clothing-unrelated area of "
+        "the parsing map (head, arms, legs, shoes), which the gate learns to predict "
+        "from the image alone; below, the gate's mean on it and on the rest.",
         *notes,
         f"{summary(gate)} The gate's target, the area's share of each cell, has "
         f"{inside:.2f} and {outside:.2f}.",
@@ -33,32 +33,32 @@ def draw_gate(shown: Shown, notes: Sequence[str]) -> bytes:
 
 def draw_attention(shown: Shown, notes: Sequence[str]) -> bytes:
     """The JPEG of FAM's attention, and of CFM's in both directions."""
-    there = [m for m in shown.others if m.values is not None]
-    lacking = [m.title for m in shown.others if m.values is None]
+    available = [m for m in shown.others if m.values is not None]
+    missing = [m.title for m in shown.others if m.values is None]
     notes = [
         "The clothing-unrelated view (head over legs); FAM's spatial attention on it; "
-        "CFM's attention both ways: how much the silhouette's cells ask each cell of "
-        "that view (silhouette asks), and how much its cells ask each cell of the "
-        "silhouette (crops ask), means over heads and asking cells. Outlined: the "
-        "person; below, the mean on the person and on the rest.",
+        "CFM's attention in both directions: how much the cells of the silhouette "
+        "attend to each cell of that view (mask to crops), and how much its cells "
+        "attend to each cell of the silhouette (crops to mask); means over heads and "
+        "queries. Outlined: the person; below, the mean on the person and on the rest.",
         *notes,
-        *map(summary, there),
+        *map(summary, available),
     ]
-    if lacking:
-        notes.append(f"The network does not have: {', '.join(lacking)}.")
+    if missing:
+        notes.append(f"The network does not have: {', '.join(missing)}.")
     title = "Attention of FAM and CFM"
     return _draw(
-        shown, ("head over legs", shown.crops), there, title, notes, *_ATTENTION
+        shown, ("head over legs", shown.crops), available, title, notes, *_ATTENTION
     )
 
 
 def summary(of: Map) -> str:
-    """A map's range and means, and whether it follows the image or the place."""
+    """Returns a map's range and means, and its std over images and over cells."""
     inside, outside = map(np.nanmean, inside_outside(of.values, of.area))
     title = of.title[0].upper() + of.title[1:]
     return (
         f"{title} in these images: {of.values.min():.2f} to {of.values.max():.2f}, "
-        f"mean on the {of.inside} {inside:.2f}, on the rest {outside:.2f}; deviation "
+        f"mean on the {of.inside} {inside:.2f}, on the rest {outside:.2f}; std "
         f"of a cell over the images {of.values.std(0).mean():.3f}, between the cells' "
         f"means {of.values.mean(0).std():.3f}."
     )
@@ -75,7 +75,7 @@ def _draw(
 ) -> bytes:
     views = zip(first[1], shown.captions, strict=True)
     columns = [[Panel(scaled(view, height), lines) for view, lines in views]]
-    limits = [heat.range_of(of.values) for of in maps]
+    limits = [heat.value_range(of.values) for of in maps]
     for of, (low, high) in zip(maps, limits, strict=True):
         columns.append(_panels(of, (low, high), height))
     rows = list(zip(*columns, strict=True))

@@ -4,7 +4,7 @@ python -m benchmarks.shortcuts RUN [RUN ...] [--data-root FOLDER] [--seed 0]
 
 RUN is the folder of a run, whose best checkpoint is tested on the test images of its
 dataset. Runs of one config but for the seed are averaged. Tables in Markdown go to
-standard output; benchmarks/README.md says what their columns mean.
+standard output; README.md beside this file says what their columns mean.
 """
 
 import argparse

@@ -11,8 +11,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset, Split, read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.evaluation.embed import ALL, Embeddings
-from mbnet_jax.evaluation.measure import Embedded
+from mbnet_jax.evaluation.embed import ALL, Embedded, Embeddings
 from mbnet_jax.evaluation.protocols import Protocol, usable_protocols
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.parsing.maps import MAKE_MAPS

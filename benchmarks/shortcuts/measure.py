@@ -22,8 +22,8 @@ from benchmarks.shortcuts.camera import (
 )
 from benchmarks.shortcuts.images import Images, Read, embed_images
 from mbnet_jax.evaluation.embed import Embeddings
-from mbnet_jax.evaluation.measure import rank, sides
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RankedLists, ranked_lists
 from mbnet_jax.runs.load import Trained
 
@@ -157,7 +157,9 @@ def _ranked(
     rule: str = "any",
 ) -> tuple[RankedLists, ...]:
     """The whole gallery ranked by embedding `name`, and the labels of both sides."""
-    query, (gallery,) = sides(images.embedded(embeddings), protocol, seed=0)
+    query, (gallery,) = query_and_galleries(
+        images.embedded(embeddings), protocol, seed=0
+    )
     labels = query.split.labels, gallery.split.labels
     lists = ranked_lists(
         query.embeddings[name],
@@ -173,5 +175,7 @@ def _ranked(
 def _mean_precision(
     images: Images, embeddings: Embeddings, protocol: Protocol, name: str
 ) -> float:
-    query, (gallery,) = sides(images.embedded(embeddings), protocol, seed=0)
+    query, (gallery,) = query_and_galleries(
+        images.embedded(embeddings), protocol, seed=0
+    )
     return rank(query, gallery, name, protocol.rule, ranks=(1,)).mAP

@@ -47,9 +47,14 @@ class ProtocolResult:
     metrics: dict[str, list[RetrievalMetrics]]
 
     @property
+    def embeddings(self) -> list[str]:
+        """The names of the embeddings, without their re-ranked rankings."""
+        return [name for name in self.metrics if not is_reranked(name)]
+
+    @property
     def per_draw(self) -> list[RetrievalMetrics]:
         """The metrics of the main embedding, not re-ranked; one entry per draw."""
-        return [m for name, m in self.metrics.items() if not is_reranked(name)][-1]
+        return self.metrics[self.embeddings[-1]]
 
 
 def is_reranked(name: str) -> bool:
