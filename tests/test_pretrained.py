@@ -131,10 +131,12 @@ def test_weights_that_do_not_fit_are_listed():
 
 
 def test_another_depth_is_named():
-    message = re.escape("they are of resnet34, it is resnet18")
+    message = re.escape("they are resnet34's, not resnet18's")
     with pytest.raises(ValueError, match=rf"{message}\n.* 80 not in the network: .*"):
         convert(generated("resnet34"), variables_of("resnet18"))
-    with pytest.raises(ValueError, match="of another kind, it is resnet18"):
+    with pytest.raises(
+        ValueError, match="are another kind of network's, not resnet18's"
+    ):
         convert({"blocks.0.weight": np.zeros(3)}, variables_of("resnet18"))
 
 
