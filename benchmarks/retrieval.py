@@ -2,9 +2,9 @@
 
 python -m benchmarks.retrieval [--cases ltcc market ...] [--repeats 7]
 
-Each case runs in a process of its own, so that its peak of memory is its own, on
-random features and on labels with as many people and cameras as the dataset has.
-Times are medians, taken in turns with those that they are compared with.
+Each case runs in its own process, which gives its peak memory. Features are random;
+labels have as many people and cameras as the dataset. Times are medians; runs that are
+compared with each other alternate.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from mbnet_jax.retrieval import Labels, rerank, retrieval_metrics, top_k
 
 
 class Case(NamedTuple):
-    """Sizes of a benchmark; people's images are unequally many."""
+    """Sizes of a benchmark; people have different numbers of images."""
 
     queries: int
     gallery: int
@@ -35,7 +35,7 @@ class Case(NamedTuple):
     cameras: int
     rule: str = "general"
     mapped: bool = False  # the gallery is a memory-mapped file
-    compared: bool = True  # with the bare product, and an evaluation that sorts
+    compared: bool = True  # with the bare product and with a sorting evaluation
     reranked: bool = False
 
 
@@ -48,7 +48,7 @@ CASES = {
     "msmt17": Case(11659, 82161, 2048, 3060, 15, compared=False),
     "million": Case(1000, 1_000_000, 512, 50_000, 6, mapped=True, compared=False),
 }
-DENSE, WIDTH = (500, 3000), 2048  # a size that the dense original can hold
+DENSE, WIDTH = (500, 3000), 2048  # what the dense original can hold in memory
 HEADER = (
     "| case | queries x gallery x width | NumPy: metrics | product | ratio "
     "| JAX: metrics | product | ratio | product, argsort | compile | memory |"
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def row(name: str, found: dict) -> str:
-    """A line of the table."""
+    """Formats a row of the table."""
 
     def seconds(key: str) -> str:
         return f"{found[key]:.2f} s" if key in found else "-"
@@ -108,7 +108,7 @@ def row(name: str, found: dict) -> str:
 
 
 def measure(case: Case, repeats: int) -> dict[str, float]:
-    """Seconds by what took them, and bytes of memory."""
+    """Measures a case: the seconds of each function, and the bytes of memory."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         query = rng.standard_normal((case.queries, case.width), dtype=np.float32)
@@ -117,7 +117,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
         evaluate = functools.partial(
             run_case, case, query, labels[0], gallery, labels[1]
         )
-        jax.devices()  # the runtime's own memory is not the method's
+        jax.devices()  # so that the runtime's own memory is not counted
         before = forget_peak()
         compiling = compile_times()
         evaluate()
@@ -126,7 +126,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
         if case.compared:
             competitors |= rivals(case, query, labels[0], gallery, labels[1])
         times = {name: [] for name in competitors}
-        # One run tells enough of what takes minutes.
+        # A single run is enough for what takes minutes.
         for _ in range(repeats if case.compared else 1):
             for name, function in competitors.items():
                 times[name].append(timed(function))
@@ -135,7 +135,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
 
 
 def compile_times() -> list[float]:
-    """Seconds, of tracing too, to which the process adds with every compilation."""
+    """Returns a list that grows by the seconds of every tracing and compilation."""
     times = []
 
     def listen(event: str, seconds: float, **_) -> None:
@@ -147,15 +147,19 @@ def compile_times() -> list[float]:
 
 
 def run_case(case: Case, query, query_labels, gallery, gallery_labels) -> None:
-    """What is measured."""
-    made = rerank(query, gallery) if case.reranked else None
+    """Evaluates the case; this is what is measured."""
     retrieval_metrics(
-        query, query_labels, gallery, gallery_labels, rule=case.rule, reranking=made
+        query,
+        query_labels,
+        gallery,
+        gallery_labels,
+        rule=case.rule,
+        reranking=rerank(query, gallery) if case.reranked else None,
     )
 
 
 def features(rng: np.random.Generator, case: Case, folder: Path) -> np.ndarray:
-    """Random gallery features; in a file, if the case says so."""
+    """Draws random gallery features, in a memory-mapped file if the case is mapped."""
     shape = (case.gallery, case.width)
     if not case.mapped:
         return rng.standard_normal(shape, dtype=np.float32)
@@ -170,7 +174,7 @@ def features(rng: np.random.Generator, case: Case, folder: Path) -> np.ndarray:
 
 
 def labels_of(rng: np.random.Generator, case: Case) -> tuple[Labels, Labels]:
-    """Labels of queries and gallery, in random order."""
+    """Draws labels of queries and gallery, in random order."""
     weights = rng.lognormal(sigma=0.5, size=case.people)
 
     def draw(size: int) -> Labels:
@@ -184,7 +188,7 @@ def labels_of(rng: np.random.Generator, case: Case) -> tuple[Labels, Labels]:
 def rivals(
     case: Case, query, query_labels, gallery, gallery_labels
 ) -> dict[str, Callable]:
-    """The bare float32 products, and what they are compared with."""
+    """Returns the functions that the metrics are compared with."""
     dot = jax.jit(
         lambda a, b: lax.dot_general(
             a, b, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST
@@ -206,7 +210,7 @@ def rivals(
 
 
 def sort_and_evaluate(query, query_labels, gallery, gallery_labels) -> float:
-    """The usual evaluation, vectorised: the whole matrix, sorted; mAP, general rule."""
+    """Evaluates as is usual, vectorised: sorts the full matrix; mAP, general rule."""
     order = np.argsort(-(query @ gallery.T), axis=1)
     person, camera = gallery_labels.pid[order], gallery_labels.camera[order]
     same = person == query_labels.pid[:, None]
@@ -215,13 +219,13 @@ def sort_and_evaluate(query, query_labels, gallery, gallery_labels) -> float:
     for match, kept in zip(same & ~junk, ~junk, strict=True):
         hits = match[kept]
         if hits.any():
-            place = np.flatnonzero(hits) + 1
-            precisions.append(np.mean(np.arange(1, len(place) + 1) / place))
+            ranks = np.flatnonzero(hits) + 1
+            precisions.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
     return float(np.mean(precisions))
 
 
 def bfloat16_error() -> float:
-    """The greatest error of a similarity among each query's nearest 100."""
+    """Returns the greatest error of a similarity among each query's nearest 100."""
     rng = np.random.default_rng(0)
     query, gallery = (
         rng.standard_normal((rows, 2048), dtype=np.float32) for rows in (500, 5000)
@@ -232,9 +236,9 @@ def bfloat16_error() -> float:
 
 
 def reranking_times() -> tuple[float, float, float]:
-    """Seconds of the sparse and of the dense algorithm, and their greatest difference.
+    """Returns the seconds of the sparse and the dense algorithm, and their difference.
 
-    The features are of as many clusters as a dataset would have people.
+    Features have as many clusters as a dataset would have people.
     """
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
     import rerank_reference
@@ -248,8 +252,7 @@ def reranking_times() -> tuple[float, float, float]:
     )
 
     def sparse() -> tuple[np.ndarray, np.ndarray]:
-        made = rerank(query, gallery)
-        return top_k(query, gallery, 100, reranking=made)
+        return top_k(query, gallery, 100, reranking=rerank(query, gallery))
 
     values, indices = sparse()
     start = time.perf_counter()
@@ -263,7 +266,7 @@ def reranking_times() -> tuple[float, float, float]:
 
 
 def timed(function: Callable) -> float:
-    """Seconds of one call."""
+    """Returns the seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

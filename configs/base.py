@@ -40,9 +40,10 @@ def get_config() -> ConfigDict:
     c.data.parsing_labels = "canonical"  # of the maps, or "lip", "atr", "pascal"
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192  # likewise
-    # What chooses the best model: "held_out" training identities, the dataset's
-    # "own" validation split, or "none": train on all, the last checkpoint is best.
-    c.data.validation = "held_out"
+    # What selects the best checkpoint: "held_out" training identities, the dataset's
+    # "own" validation split, or "none": train on all images, keep the last checkpoint.
+    # "default": whichever of these is usual for the dataset.
+    c.data.validation = "default"
     c.data.validation_fraction = 0.1  # of training identities, if held out
     c.data.threads = 8  # of the host, to read and decode images
     c.data.prefetch = 4  # batches that are ready before they are asked for

@@ -18,6 +18,5 @@ def get_config() -> ConfigDict:
     c = base.get_config()
     c.name = "prcc"
     c.data.name = "prcc"
-    c.data.validation = "own"
     base.start_from_imagenet(c)
     return c

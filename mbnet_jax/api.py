@@ -86,7 +86,7 @@ class Run(RunFolder):
         dataset = self._dataset
         check_writable(self.eval, "make room, or correct its permissions")
         network = self.load(mesh, which)._replace(config=config)
-        protocols, notes = usable_protocols(config.data.name, dataset.test)
+        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
         check_report(config, protocols, dataset.test)
 
         embedded = embed_test(config, network, dataset, protocols, mesh)
@@ -138,7 +138,7 @@ def train(
     check_writable(workdir, "give another --workdir, or make room")
     dataset = first_process_first(lambda: load_dataset(config))
     # Before hours of training rather than after.
-    protocols, notes = usable_protocols(config.data.name, dataset.test)
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     check_report(config, protocols, dataset.test)
     for note in notes:
         print(f"note: {note}")

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mbnet_jax.images import MEAN, STD
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing import labels
 from mbnet_jax.parsing.labels import BACKGROUND, CLOTHING_UNRELATED
 
@@ -51,12 +51,12 @@ class Targets(NamedTuple):
 def normalise(image: jax.Array) -> jax.Array:
     """Scales uint8 RGB [..., 3] to float32 of mean about 0 and std about 1."""
     scaled = image.astype(jnp.float32) / 255
-    return (scaled - jnp.array(MEAN)) / jnp.array(STD)
+    return (scaled - jnp.array(IMAGENET_MEAN)) / jnp.array(IMAGENET_STD)
 
 
 def denormalise(image: np.ndarray) -> np.ndarray:
     """Inverts `normalise`, to uint8 RGB [..., 3] for display."""
-    scaled = np.asarray(image) * STD + MEAN
+    scaled = np.asarray(image) * IMAGENET_STD + IMAGENET_MEAN
     return (scaled * 255).round().clip(0, 255).astype(np.uint8)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def squared_distances(query, gallery, metric):
-    """[N, N] over queries and gallery together, from differences."""
+    """[N, N] over queries and gallery together, computed from differences."""
     rows = np.concatenate([query, gallery]).astype(np.float64)
     if metric == "cosine":
         rows = rows / np.sqrt((rows * rows).sum(axis=1, keepdims=True))
@@ -12,10 +12,11 @@ def squared_distances(query, gallery, metric):
 
 
 def smallest_gap(distances, cuts=None):
-    """Between neighbours in a ranking: all, or those that a list's end parts.
+    """The smallest gap between consecutive distances of a ranking.
 
-    In units of the greatest distance. Where it is not far above float32's rounding,
-    another order is as right, and all that follows from it.
+    It is relative to the greatest distance. `cuts` are lengths of lists; with them only
+    the gaps at the ends of these lists count. If the gap is not far above the rounding
+    of float32, another order is equally right, and so are results that follow from it.
     """
     ascending = np.sort(distances, axis=1)
     gaps = np.diff(ascending, axis=1) / ascending[:, -1:]
@@ -29,7 +30,7 @@ def rerank(query, gallery, k1=20, k2=6, lambda_value=0.3, metric="cosine"):
 
 
 def rerank_distances(raw, num_queries, k1=20, k2=6, lambda_value=0.3):
-    """The same from squared distances [N, N]."""
+    """Final distances [Q, G] from squared distances [N, N]."""
     num_images = len(raw)
     distance = raw / raw.max(axis=1, keepdims=True)
     ranked_by = distance.copy()
@@ -46,9 +47,9 @@ def rerank_distances(raw, num_queries, k1=20, k2=6, lambda_value=0.3):
         own = reciprocal(image, k1)
         joined = own
         for candidate in own:
-            its = reciprocal(candidate, half)
-            if len(np.intersect1d(its, own)) > 2 / 3 * len(its):
-                joined = np.append(joined, its)
+            candidates = reciprocal(candidate, half)
+            if len(np.intersect1d(candidates, own)) > 2 / 3 * len(candidates):
+                joined = np.append(joined, candidates)
         joined = np.unique(joined)
         weight = np.exp(-distance[image, joined])
         weights[image, joined] = weight / weight.sum()

@@ -1,6 +1,6 @@
-"""Plain NumPy ranking by stable argsort, one query at a time, as ground truth.
+"""A plain NumPy ranking by stable argsort, one query at a time, as ground truth.
 
-Also the features and labels that the tests are run on.
+Also the features and labels that the tests use.
 """
 
 import numpy as np
@@ -25,10 +25,10 @@ def random_labels(rng, size, people=6):
 def random_features(rng, kind, size, width=16):
     if kind == "random":
         return rng.standard_normal((size, width)).astype(np.float32)
-    if kind == "duplicated":  # inexact products, yet equal rows must tie
+    if kind == "duplicated":  # products are inexact, yet equal rows must tie
         few = np.random.default_rng(5).standard_normal((5, width))
         return few.astype(np.float32)[rng.integers(0, 5, size)]
-    # Four entries of 1 or -1: products are exact, and most of them tie.
+    # Four entries of 1 or -1: products are exact, and most tie.
     features = np.zeros((size, width), np.float32)
     for row in features:
         row[rng.choice(width, 4, replace=False)] = rng.choice([-1, 1], 4)
@@ -41,12 +41,12 @@ def similarities(query, gallery):
     gallery = gallery.astype(np.float64)
     query = query / np.sqrt((query * query).sum(axis=1, keepdims=True))
     gallery = gallery / np.sqrt((gallery * gallery).sum(axis=1, keepdims=True))
-    # Not a matrix product: its additions depend on the place in the matrix.
+    # Not a matrix product, whose order of additions depends on the position.
     return np.stack([(row * gallery).sum(axis=1) for row in query])
 
 
 def keep_and_match(q, query_labels, gallery_labels, rule):
-    """For query q: which gallery items stay, and which are true matches."""
+    """For query q: bool [num_gallery], which items are kept, and which are matches."""
     person = gallery_labels.pid == query_labels.pid[q]
     camera = gallery_labels.camera == query_labels.camera[q]
     clothes = gallery_labels.clothes == query_labels.clothes[q]
@@ -58,6 +58,8 @@ def keep_and_match(q, query_labels, gallery_labels, rule):
         return ~(person & (camera | ~clothes)), person & ~camera & clothes
     if rule == "any":
         return np.ones_like(person), person
+    if rule == "same_view":  # not in RULES: the tests add it
+        return ~(person & camera & clothes), person & ~(camera & clothes)
     raise AssertionError(rule)
 
 
@@ -79,10 +81,10 @@ def metrics(similarity, query_labels, gallery_labels, rule, ranks):
         _, hit = ranking(q, similarity, query_labels, gallery_labels, rule)
         if not hit.any():
             continue
-        places = np.flatnonzero(hit) + 1
-        ap[q] = np.mean([hit[:place].mean() for place in places])
-        inp[q] = hit.sum() / places[-1]
-        first[q] = places[0]
+        hit_ranks = np.flatnonzero(hit) + 1
+        ap[q] = np.mean([hit[:rank].mean() for rank in hit_ranks])
+        inp[q] = hit.sum() / hit_ranks[-1]
+        first[q] = hit_ranks[0]
     valid = first > 0
     if not valid.any():
         return np.nan, np.nan, dict.fromkeys(ranks, np.nan), ap, first

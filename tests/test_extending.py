@@ -5,7 +5,6 @@ import inspect
 import flax.linen as nn
 import jax
 import pytest
-import small_run
 import tiny
 
 import mbnet_jax

@@ -9,9 +9,9 @@ import pytest
 import tiny
 from modules import normal
 
-from mbnet_jax.data import Split
+from mbnet_jax.data import DATASETS, Split
+from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.evaluation.embed import Embedded
-from mbnet_jax.evaluation.protocols import TEST, Protocol
 from mbnet_jax.evaluation.results import evaluate_protocol
 from mbnet_jax.report import check_report, curves
 from mbnet_jax.report.cases import groups_of, main_protocol, pick_cases
@@ -38,7 +38,7 @@ def split(pid, name="x", **labels):
 DRAWN = Protocol("drawn", "query", "gallery", "general", draws=3)
 
 
-@pytest.mark.parametrize("protocol", [TEST["ltcc"][0], DRAWN])
+@pytest.mark.parametrize("protocol", [DATASETS["ltcc"].protocols[0], DRAWN])
 def test_cmc_equals_the_metrics_at_every_rank(protocol, monkeypatch):
     rng = np.random.default_rng(0)
     gallery = split(np.repeat(np.arange(9), 3), camera=np.ones(27))
@@ -100,7 +100,7 @@ def test_queries_are_picked_by_precision_and_spread_over_persons():
     config.eval.report_queries = ("003.jpg",)
     query = split([7, 7, 7, 8, 8, 9, 9])
     precision = [0.9, 0.95, 0.8, 0.5, np.nan, 0.1, 0.2]
-    group = [TEST["ltcc"][0]]
+    group = [DATASETS["ltcc"].protocols[0]]
     cases = pick_cases(config, group, {"general": fake_result(query, precision)})
     kinds = {
         kind: [c.row for c in cases if kind in c.kinds]
@@ -114,14 +114,14 @@ def test_queries_are_picked_by_precision_and_spread_over_persons():
 
 def test_protocols_of_the_same_queries_share_their_cases():
     names = {
-        name: [[p.name for p in group] for group in groups_of(protocols)]
-        for name, protocols in TEST.items()
+        name: [[p.name for p in group] for group in groups_of(spec.protocols)]
+        for name, spec in DATASETS.items()
     }
     assert [len(group) for group in names["ltcc"]] == [3]
     assert [len(group) for group in names["prcc"]] == [2, 2]
     assert [len(group) for group in names["vc_clothes"]] == [1, 1, 1]
-    for protocols in TEST.values():
-        assert not any(main_protocol(group).draws for group in groups_of(protocols))
+    for spec in DATASETS.values():
+        assert not any(main_protocol(g).draws for g in groups_of(spec.protocols))
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_settings_that_do_not_fit_are_rejected(changes, message):
     config.eval.report = True
     test = {"query_same": split([0, 1]), "query_changing": split([0], "y")}
     test["gallery"] = split([0, 1])
-    check_report(config, TEST["prcc"], test)
+    check_report(config, DATASETS["prcc"].protocols, test)
     config.eval.update(changes)
     with pytest.raises(ValueError, match=message):
-        check_report(config, TEST["prcc"], test)
+        check_report(config, DATASETS["prcc"].protocols, test)
     config.eval.report = False
-    check_report(config, TEST["prcc"], test)
+    check_report(config, DATASETS["prcc"].protocols, test)

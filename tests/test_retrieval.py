@@ -1,4 +1,4 @@
-"""Metrics against matrices made by hand, and against a plain NumPy ranking."""
+"""Metrics against handmade matrices, and against a plain NumPy ranking."""
 
 import math
 
@@ -37,7 +37,7 @@ BY_HAND = [
     (2, 2, 5),
     (1, 2, 1),
     (1, 2, 2),
-    (3, 1, 1),  # another person in the query's camera and clothes stays
+    (3, 1, 1),  # another person in the query's camera and clothes is kept
     (1, 3, 1),
     (1, 1, 2),  # junk under every rule
 ]
@@ -51,7 +51,7 @@ def test_rules_by_hand(rule, hit_ranks):
     order = np.random.default_rng(0).permutation(len(BY_HAND))
     gallery = angles(np.arange(10, 80, 10))[order]
     gallery_labels = Labels(*np.array(BY_HAND)[order].T)
-    # The second query's person is not in the gallery: it is dropped.
+    # The second query's person is not in the gallery: the query is dropped.
     query_labels = Labels(np.array([1, 9]), np.array([1, 1]), np.array([1, 1]))
     found = retrieval_metrics(
         angles([0, 5]), query_labels, gallery, gallery_labels, rule=rule, ranks=(1, 2)
@@ -66,7 +66,7 @@ def test_rules_by_hand(rule, hit_ranks):
 
 
 @pytest.mark.parametrize("match_at", range(4))
-def test_ties_are_resolved_by_gallery_order(match_at):
+def test_ties_are_broken_by_gallery_order(match_at):
     gallery = np.repeat(angles([30]), 4, axis=0)
     gallery_labels = Labels(
         pid=np.where(np.arange(4) == match_at, 1, 2),
@@ -85,7 +85,7 @@ def test_ties_are_resolved_by_gallery_order(match_at):
     kind=st.sampled_from(["random", "tied", "duplicated"]),
     num_query=st.integers(1, 20),
     num_gallery=st.integers(1, 200),
-    people=st.sampled_from([1, 6, 40]),  # from all matches to mostly none
+    people=st.sampled_from([1, 6, 40]),  # from only matches to mostly none
     rule=st.sampled_from(sorted(retrieval.RULES)),
     gallery_block=st.sampled_from([64, 128]),
 )
@@ -117,8 +117,8 @@ def test_block_boundaries(num_query, num_gallery):
     )
 
 
-def test_duplicates_tie_wherever_they_stand():
-    """Blocks as large as real ones, products that are not exact."""
+def test_duplicates_tie_at_any_position():
+    """Blocks are as large as real ones, and products inexact."""
     rng = np.random.default_rng(3)
     assert_equal_to_reference(
         random_features(rng, "random", 300, width=321),
@@ -129,12 +129,12 @@ def test_duplicates_tie_wherever_they_stand():
     )
 
 
-def test_length_of_rows_does_not_matter():
+def test_the_length_of_rows_does_not_matter():
     rng = np.random.default_rng(1)
     query, gallery = (random_features(rng, "random", n) for n in (20, 90))
     query_labels, gallery_labels = random_labels(rng, 20), random_labels(rng, 90)
     plain = retrieval_metrics(query, query_labels, gallery, gallery_labels)
-    # Powers of two change no digit; the greatest are near the allowed limit.
+    # Powers of two change no digit; the largest are near the allowed limit.
     scaled = retrieval_metrics(
         query * np.exp2(rng.integers(-45, 55, (20, 1))),
         query_labels,
@@ -167,7 +167,7 @@ GOOD = {
     [
         ({"gallery": np.array([[1, 0], [0, 0], [0, 1.0]])}, "gallery row 1 .*zeros"),
         ({"query": np.array([[1, 0], [np.nan, 1]])}, "query row 1 .*nan"),
-        # Query 0 has no true match, and still its features are checked.
+        # Query 0 has no true match; its features are checked all the same.
         ({"query": np.array([[0, 0], [1, 1]])}, "query row 0 .*zeros"),
         ({"gallery": np.array([[np.inf, 0], [1, 0], [0, 1]])}, "gallery row 0 .*inf"),
         ({"gallery": np.ones((3, 5))}, "differ in width: 2 and 5"),
@@ -190,6 +190,6 @@ GOOD = {
         ({"dtype": "float16"}, "dtype 'float16' is unknown; choose from"),
     ],
 )
-def test_bad_input_is_named(change, message):
+def test_bad_input_is_rejected(change, message):
     with pytest.raises(ValueError, match=message):
         retrieval_metrics(**{**GOOD, **change})

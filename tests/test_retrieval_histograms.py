@@ -1,4 +1,4 @@
-"""Histograms of similarity, against every pair at once."""
+"""Histograms of similarities against all pairs at once."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from mbnet_jax.retrieval.histograms import BINS
 
 
 def counted(values):
-    """float64 values to counts [BINS], with the last bin closed."""
+    """Counts float64 values by bin, int64 [BINS]; the last bin is closed."""
     bins = np.minimum(np.floor((values + 1) * (BINS / 2)).astype(int), BINS - 1)
     return np.bincount(bins, minlength=BINS)
 
@@ -23,11 +23,12 @@ def counted(values):
 @pytest.mark.parametrize("rule", RULES)
 def test_each_pair_that_the_rule_keeps_is_counted_once(rule):
     rng = np.random.default_rng(0)
-    # More than one block each way, and neither full. Products are exact.
+    # More than one block of queries and of gallery, the last not full; products are
+    # exact.
     sizes = 600, 2500
     query, gallery = (random_features(rng, "signs", size) for size in sizes)
     query_labels, gallery_labels = (random_labels(rng, size, 300) for size in sizes)
-    query_labels.pid[7] = 300  # whom the gallery does not show
+    query_labels.pid[7] = 300  # not in the gallery
     found = similarity_histograms(
         query, query_labels, gallery, gallery_labels, rule=rule
     )
@@ -43,7 +44,7 @@ def test_each_pair_that_the_rule_keeps_is_counted_once(rule):
     np.testing.assert_array_equal(found.false, counted(np.concatenate(false)))
 
 
-def test_no_true_match_leaves_nothing_to_count():
+def test_without_a_true_match_nothing_is_counted():
     rng = np.random.default_rng(0)
     rows, labels = random_features(rng, "random", 5), random_labels(rng, 5)
     found = similarity_histograms(
@@ -53,7 +54,7 @@ def test_no_true_match_leaves_nothing_to_count():
     assert np.isnan(separation(found).auc)
 
 
-def test_separation_is_what_comparing_every_two_pairs_gives():
+def test_separation_equals_a_comparison_of_all_pairs():
     rng = np.random.default_rng(0)
     true = rng.normal(0.4, 0.2, 300).clip(-1, 1)
     false = rng.normal(0.1, 0.1, 400).clip(-1, 1)
@@ -69,7 +70,7 @@ def test_separation_is_what_comparing_every_two_pairs_gives():
     assert of.eer == pytest.approx((missed + let_in) / 2, abs=0.005)
 
 
-def test_separation_at_its_ends():
+def test_separation_at_its_extremes():
     near, far = (counted(np.array([value])) for value in (0.9, -0.9))
     assert separation(Histograms(near, far)).auc == 1
     assert separation(Histograms(far, near)).auc == 0

@@ -1,17 +1,17 @@
-"""top_k and ranked lists against a plain NumPy ranking."""
+"""The nearest items and ranked lists against a plain NumPy ranking."""
 
 import numpy as np
 import pytest
 import retrieval_reference as reference
 from retrieval_reference import angles, random_features, random_labels
 
-from mbnet_jax.retrieval import RULES, ranked_lists, sizes, top_k
+from mbnet_jax.retrieval import RULES, blocks, ranked_lists, top_k
 
 
 @pytest.mark.parametrize("kind", ["random", "tied", "duplicated"])
 @pytest.mark.parametrize("k", [1, 10, 70])
 def test_top_k(kind, k, monkeypatch):
-    monkeypatch.setattr(sizes, "GALLERY_ROWS", 64)
+    monkeypatch.setattr(blocks, "GALLERY_ROWS", 64)
     rng = np.random.default_rng(k)
     query, gallery = (random_features(rng, kind, n) for n in (9, 140))
     similarities, indices = top_k(query, gallery, k)

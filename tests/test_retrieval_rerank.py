@@ -1,4 +1,4 @@
-"""Re-ranking against the dense original, and within memory for sparse rows alone."""
+"""Re-ranking against the dense original, and its memory."""
 
 import tracemalloc
 
@@ -11,19 +11,18 @@ from retrieval_reference import random_features, random_labels
 
 from mbnet_jax.retrieval import (
     k_reciprocal,
-    neighbours,
     rerank,
     reranking,
     retrieval_metrics,
     top_k,
 )
 
-# Numbers of images that several of these share compile once.
+# Shared by several tests, so that they compile once.
 QUERIES, GALLERY, WIDTH = 40, 160, 16
 
 
 def clustered(rng, size, people):
-    """Features in as many clusters; without any if that is 0."""
+    """Features in `people` clusters; 0: without clusters."""
     if not people:
         return random_features(rng, "random", size, WIDTH)
     centre = np.random.default_rng(people).standard_normal((people, WIDTH))
@@ -32,7 +31,7 @@ def clustered(rng, size, people):
 
 
 def features(seed, people, k1=20, k2=6, metric="cosine", **_):
-    """Queries and gallery whose lists of neighbours do not depend on rounding."""
+    """Queries and gallery whose neighbour lists do not depend on rounding."""
     rng = np.random.default_rng(seed)
     cuts = (k1 + 1, round(k1 / 2) + 1, k2)
     while True:
@@ -43,7 +42,7 @@ def features(seed, people, k1=20, k2=6, metric="cosine", **_):
 
 
 def assert_equal_to_the_original(found, query, gallery, metric="cosine", **options):
-    """Compares all distances, made up as the documentation defines them."""
+    """Compares all distances, computed as `Reranking` defines them."""
     overlap = found.overlap(np.arange(len(query))).toarray()
     plain = reference.squared_distances(query, gallery, metric)
     plain = plain[: len(query), len(query) :] / found.farthest[:, None]
@@ -59,7 +58,7 @@ def assert_equal_to_the_original(found, query, gallery, metric="cosine", **optio
         (0, 20, 6, 0.3),
         (12, 20, 6, 0.3),
         (40, 20, 6, 0.3),
-        (12, 7, 1, 0.0),  # half of k1 is rounded to even: 4, and 2 of 5
+        (12, 7, 1, 0.0),  # half of k1 is rounded to even: 7 gives 4, 5 gives 2
         (12, 5, 8, 0.8),
         (12, 1, 2, 0.5),
     ],
@@ -73,9 +72,9 @@ def test_equal_to_the_dense_original(seed, people, k1, k2, lambda_value, metric)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_ties_and_copies(metric):
-    # There are only 16 such features, so an image has more copies than neighbours;
-    # products are exact, and nearly all distances tie.
+def test_ties_and_duplicates(metric):
+    # Only 16 such features exist, so an image has more duplicates than neighbours.
+    # Products are exact, and nearly all distances tie.
     rng = np.random.default_rng(3)
     query, gallery = (random_features(rng, "tied", n, 4) for n in (QUERIES, GALLERY))
     query, gallery = (np.pad(rows, ((0, 0), (0, 12))) for rows in (query, gallery))
@@ -92,7 +91,7 @@ def test_few_images(queries, items, k1, k2):
     assert_equal_to_the_original(found, query, gallery, k1=k1, k2=k2)
 
 
-def test_images_that_are_all_the_same():
+def test_identical_images():
     query, gallery = (np.ones((n, WIDTH), np.float32) for n in (QUERIES, GALLERY))
     found = rerank(query, gallery, k1=5, metric="euclidean")
     assert (found.farthest == 1).all()
@@ -100,13 +99,13 @@ def test_images_that_are_all_the_same():
     assert (overlap > 0).all() and (overlap <= 1 + 1e-6).all()
 
 
-def test_the_size_of_chunks_changes_nothing(monkeypatch):
+def test_chunk_sizes_do_not_change_the_result(monkeypatch):
     query, gallery = features(4, 12)
     some = np.arange(QUERIES)[::-2]
     whole = rerank(query, gallery).overlap(some).toarray()
     monkeypatch.setattr(k_reciprocal, "_IMAGES", 7)
     monkeypatch.setattr(reranking, "_TERMS", 10_000)
-    monkeypatch.setattr(neighbours, "_PAIRS", 9)
+    monkeypatch.setattr(k_reciprocal, "_PAIRS", 9)
     cut = rerank(query, gallery).overlap(some).toarray()
     np.testing.assert_allclose(cut, whole, rtol=0, atol=1e-6)
 
@@ -120,13 +119,13 @@ def test_features_on_devices():
     assert_equal_to_the_original(found, query, gallery)
 
 
-def test_metrics_of_re_ranked_lists():
+def test_metrics_of_re_ranked_distances():
     rng = np.random.default_rng(6)
     while True:
         query, gallery = (clustered(rng, size, 12) for size in (8, 60))
         every = reference.squared_distances(query, gallery, "cosine")
         expected = reference.rerank(query, gallery)
-        # The metrics depend on the order of all items.
+        # Metrics depend on the order of all items.
         if (
             reference.smallest_gap(expected)
             > 1e-6
@@ -147,7 +146,7 @@ def test_metrics_of_re_ranked_lists():
     assert (metrics(None).average_precision != found.average_precision).all()
 
 
-def test_the_original_distance_alone_leaves_the_ranking():
+def test_the_original_distance_alone_keeps_the_ranking():
     query, gallery = features(7, 12)
     plain = rerank(query, gallery, lambda_value=1)
     similarities, _ = top_k(query, gallery, GALLERY)
@@ -165,25 +164,25 @@ def test_the_original_distance_alone_leaves_the_ranking():
     )
 
 
-def test_a_re_ranking_of_other_features_is_refused():
+def test_a_re_ranking_of_other_features_is_rejected():
     query, gallery = features(7, 12)
-    made = rerank(query, gallery)
-    with pytest.raises(ValueError, match=r"reranking is of .* make it of the same"):
-        top_k(query, gallery[1:], 3, reranking=made)
+    reranked = rerank(query, gallery)
+    message = "is for 40 queries and 160 gallery items, but there are 40 and 159; "
+    with pytest.raises(ValueError, match=message):
+        top_k(query, gallery[1:], 3, reranking=reranked)
 
 
-def test_memory_is_far_below_an_entry_for_each_pair_of_images():
+def test_memory_is_below_one_byte_per_pair_of_images():
     rng = np.random.default_rng(8)
     query, gallery = (clustered(rng, size, 300) for size in (1000, 5000))
     tracemalloc.start()
     try:
-        made = rerank(query, gallery)
-        overlap = made.overlap(np.arange(0, 1000, 2))
+        overlap = rerank(query, gallery).overlap(np.arange(0, 1000, 2))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert overlap.nnz > 10 * overlap.shape[0]
-    assert peak < 6000**2  # one byte a pair
+    assert peak < 6000**2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +209,7 @@ def test_options_out_of_range(options, message):
         rerank(query, gallery, **{"k1": 5, "k2": 3, **options})
 
 
-def test_features_that_are_no_features():
+def test_invalid_features_are_rejected():
     query, gallery = features(0, 12)
     with pytest.raises(ValueError, match="gallery must be"):
         rerank(query, gallery[:0])

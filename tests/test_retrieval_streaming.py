@@ -1,4 +1,4 @@
-"""Where features are kept, how many devices share them, and what a call holds."""
+"""Features in files and on devices, numbers of devices, and the memory of a call."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from retrieval_reference import random_features, random_labels
 
 from mbnet_jax.retrieval import counting, metrics, retrieval_metrics, top_k
-from mbnet_jax.retrieval.sizes import gallery_rows
+from mbnet_jax.retrieval.blocks import gallery_rows
 
 NUM_QUERIES, NUM_GALLERY, WIDTH = 70, 1000, 24
 
@@ -70,7 +70,7 @@ def test_one_device_is_exact(data, on_one_device):
 
 
 @pytest.mark.parametrize("size", [63, 64, 65, 511, 512, 513])
-def test_sizes_around_the_blocks_of_eight_devices(data, size):
+def test_gallery_sizes_around_the_blocks_of_eight_devices(data, size):
     query, query_labels, gallery, gallery_labels = data
     gallery_labels = type(gallery_labels)(*(field[:size] for field in gallery_labels))
     part = query, query_labels, gallery[:size], gallery_labels
@@ -108,14 +108,14 @@ def test_sharded_arrays_stay_where_they_are(data, on_one_device, monkeypatch):
             if 0 <= rows.ctypes.data - pointer < shard.data.nbytes:
                 assert device == shard.device
 
-    # Rows over half of the devices, each of them on two; and only one device.
-    halves = Mesh(np.array(jax.devices()).reshape(4, 2), ("x", "y"))
-    in_halves = put(gallery, NamedSharding(halves, PartitionSpec("x")))
-    assert_same(evaluate(data, in_halves, mesh=mesh_of(8)), on_one_device)
+    # Four parts, each on two devices; and all rows on one device.
+    pairs = Mesh(np.array(jax.devices()).reshape(4, 2), ("x", "y"))
+    on_pairs = put(gallery, NamedSharding(pairs, PartitionSpec("x")))
+    assert_same(evaluate(data, on_pairs, mesh=mesh_of(8)), on_one_device)
     assert_same(evaluate(data, put(gallery, jax.devices()[3])), on_one_device)
 
 
-def test_arrays_split_by_width_are_refused(data):
+def test_arrays_split_by_width_are_rejected(data):
     by_width = NamedSharding(mesh_of(8), PartitionSpec(None, "x"))
     with pytest.raises(ValueError, match="gallery is split along its width"):
         evaluate(data, jax.device_put(data[2], by_width))
@@ -126,14 +126,16 @@ def test_memory_mapped_gallery(data, on_one_device, tmp_path):
     for mode in ("r", "r+", "c"):
         mapped = np.load(tmp_path / "gallery.npy", mmap_mode=mode)
         assert_same(evaluate(data, mapped), on_one_device)
-    # What was written to a private mapping is not in the file, and must be kept.
+    # The file does not have what is written to a private mapping, which must be kept.
     mapped[0] = 0
     with pytest.raises(ValueError, match=r"gallery row 0 .*zeros"):
         evaluate(data, mapped)
     assert (mapped[0] == 0).all()
 
 
-def test_products_that_are_not_kept_are_made_again(data, on_one_device, monkeypatch):
+def test_products_that_are_not_kept_are_computed_again(
+    data, on_one_device, monkeypatch
+):
     monkeypatch.setattr(metrics, "KEPT_BYTES", 3 * 4 * 64 * 64)
     assert_same(evaluate(data, mesh=mesh_of(1)), on_one_device)
 
@@ -174,9 +176,9 @@ def test_bfloat16_is_less_exact(data):
 
 
 def recorded(monkeypatch, data, **options) -> tuple[list[str], list[int]]:
-    """The compiled programs' texts of a call, and bytes that were alive in it."""
+    """Returns the texts of a call's compiled programs, and bytes of live arrays."""
     texts, live = [], []
-    made = counting.programs
+    original = counting.programs
 
     def programs(*args):
         def record(function):
@@ -189,7 +191,7 @@ def recorded(monkeypatch, data, **options) -> tuple[list[str], list[int]]:
 
             return call
 
-        return counting.Programs(*map(record, made(*args)))
+        return counting.Programs(*map(record, original(*args)))
 
     monkeypatch.setattr(counting, "programs", programs)
     evaluate(data, **options)
@@ -197,7 +199,7 @@ def recorded(monkeypatch, data, **options) -> tuple[list[str], list[int]]:
 
 
 def test_holds_and_sorts_no_full_matrix(monkeypatch):
-    """No buffer of a compiled program, and no live array, is query x gallery."""
+    """Neither a buffer of a compiled program nor a live array is query x gallery."""
     monkeypatch.setattr(metrics, "KEPT_BYTES", 4 * 128 * 1024)
     rng = np.random.default_rng(0)
     num_query, num_gallery = 500, 4500
@@ -220,7 +222,7 @@ def test_holds_and_sorts_no_full_matrix(monkeypatch):
 
 
 def test_products_are_in_full_precision(monkeypatch, data):
-    """On GPU and TPU the default product of float32 is not float32."""
+    """The default precision of float32 products on GPU and TPU is lower."""
     texts, _ = recorded(monkeypatch, data, mesh=mesh_of(1))
     products = [text for text in texts if "dot_general" in text]
     assert products
@@ -229,7 +231,7 @@ def test_products_are_in_full_precision(monkeypatch, data):
         assert "precision = [HIGHEST, HIGHEST]" in line
 
 
-def test_sizes_within_a_block_are_compiled_once(data):
+def test_sizes_that_round_to_the_same_blocks_are_compiled_once(data):
     def compiled():
         return [
             program._cache_size() for program in counting.programs(mesh_of(1), "cosine")
@@ -252,7 +254,7 @@ def test_sizes_within_a_block_are_compiled_once(data):
 
 
 def test_the_two_ways_of_counting_agree():
-    """Only one of them is compiled for the backend at hand."""
+    """A backend compiles only one of them."""
     rng = np.random.default_rng(4)
     key = jnp.asarray(rng.integers(-9, 9, (128, 96)), jnp.int32)
     column = jnp.asarray(rng.integers(-96, 192, (128, 16)), jnp.int32)
@@ -268,12 +270,12 @@ def test_the_two_ways_of_counting_agree():
     np.testing.assert_array_equal(plain, ahead.sum(axis=2))
 
 
-def test_blocks_of_few_sizes_are_filled():
-    """Past one block, an eighth of the largest and of a block per gallery is lost."""
+def test_blocks_have_few_sizes_and_little_padding():
+    """Beyond one block, each block has less than an eighth of the largest to spare."""
     sizes = set()
     for num_gallery in range(1025, 30_000, 7):
         rows = gallery_rows(num_gallery, 4096, None)
         sizes.add(rows)
         blocks = math.ceil(num_gallery / rows)
         assert rows <= 1024 and blocks * (rows - 128) < num_gallery
-    assert len(sizes) == 4  # from more than half of 1,024 rows on
+    assert len(sizes) == 4  # those above half of 1,024 rows

@@ -15,11 +15,10 @@ from in_process import called
 from benchmarks.shortcuts import __main__ as leaning
 from benchmarks.shortcuts.images import Images, images_of
 from benchmarks.shortcuts.measure import AS_IT_IS, measure
-from mbnet_jax.data import Split, read_records
+from mbnet_jax.data import DATASETS, Split, read_records
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import Embedded, embed_split
-from mbnet_jax.evaluation.protocols import TEST
 from mbnet_jax.evaluation.results import evaluate_protocol
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.runs.load import Trained
@@ -44,7 +43,9 @@ def coloured(monkeypatch):
     labels = (np.int32(values) for values in LABELS)
     split = Split(*labels, ("",) * count, np.arange(count), None)
     splits = {"gallery": split, "query": split}
-    images = Images(tiny.tiny_config("data").data, splits, TEST["synthetic"], [])
+    images = Images(
+        tiny.tiny_config("data").data, splits, DATASETS["synthetic"].protocols, []
+    )
     labels = images.labels
     people = unit(np.random.default_rng(0).normal(size=(PEOPLE, 3)))
 
@@ -180,7 +181,7 @@ def test_what_cannot_be_measured_ends_in_one_line(
     )
     message = called(monkeypatch, leaning, runs[0], *root)
     assert "16 of 16 test images have no parsing map" in message
-    assert "mbnet_jax.commands.parse" in message
+    assert "mbnet-parse" in message
 
 
 def test_without_camera_labels_there_is_nothing_to_measure(small_data):

@@ -16,25 +16,25 @@ from mbnet_jax.files import write_whole
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
 
-SHIPPED = ("synthetic", "synthetic_large", "ltcc", "prcc", "vc_clothes", "manifest")
+SHIPPED = sorted({path.stem for path in (ROOT / "configs").glob("[!_]*.py")} - {"base"})
 INTRO = """\
 # Config fields
 
 <!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
 
-Every field that there is, with its default from [configs/base.py](../configs/base.py),
-the field's usual setting. A config file says [what differs](#what-each-config-changes),
-and the command line has the last word:
+Every field, with its default from [configs/base.py](../configs/base.py), the field's
+usual setting. A config file states [what differs](#what-each-config-changes), and the
+command line overrides both:
 
 ```sh
 python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
 ```
 
-A tuple is written in quotes, with a comma even after a single entry:
-`--config.model.branches="('global',)"`. Numbers keep their kind: a float needs its
-point (`--config.loss.ktm_area=0.`). A name that is no field is refused, with the
-nearest that exist. A run's config is in `config.json` in its folder; what may differ
-when the run goes on is [told elsewhere](architecture.md#when-something-happens).
+Write a tuple in quotes, with a comma even after a single entry:
+`--config.model.branches="('global',)"`. Numbers keep their type: a float needs its
+point (`--config.loss.ktm_area=0.`). Unknown fields are rejected; the error suggests the
+closest matches. A run's config is saved as `config.json` in its folder; some fields may
+change [when a run resumes](architecture.md#when-something-happens).
 """
 CHANGES = """\
 ## What each config changes

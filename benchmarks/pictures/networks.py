@@ -128,7 +128,7 @@ def _evaluate(
             f"the images in {config.data.root}, or their labels, are not those that "
             f"the run {flag}={run.path} started with; give their --data-root"
         )
-    protocols, _ = usable_protocols(config.data.name, dataset.test)
+    protocols, _ = usable_protocols(dataset.protocols, dataset.test)
     protocol = drawn_protocol(protocols)
     if not protocol.name.startswith("clothes_changing"):
         raise ValueError(

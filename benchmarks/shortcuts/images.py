@@ -86,7 +86,7 @@ def images_of(config: ConfigDict, dataset: Dataset) -> Images:
       ValueError: if the dataset does not tell cameras, or an image has no map.
     """
     data = config.data
-    protocols, notes = usable_protocols(data.name, dataset.test)
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     if protocols[0].rule == "any":
         raise ValueError(
             f"the dataset {data.name} does not tell which camera took an image; give "

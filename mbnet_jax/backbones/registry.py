@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mbnet_jax.backbones.layers import known
-from mbnet_jax.images import MEAN, STD
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Features(NamedTuple):
@@ -46,8 +46,8 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
 
 # The values of `config.model.backbones.<branch>.name`.
@@ -80,7 +80,8 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
       ValueError: if the backbone is unknown.
     """
     backbone = known("backbone", name, BACKBONES)
-    if x.shape[-1] != 3 or (backbone.mean, backbone.std) == (MEAN, STD):
+    own = (backbone.mean, backbone.std)
+    if x.shape[-1] != 3 or own == (IMAGENET_MEAN, IMAGENET_STD):
         return x
-    mean, std = jnp.array(backbone.mean), jnp.array(backbone.std)
-    return (x * jnp.array(STD) + jnp.array(MEAN) - mean) / std
+    mean, std = map(jnp.array, own)
+    return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std

@@ -110,7 +110,8 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"reading {path} needs PyTorch (pip install torch). Or convert it where "
             "PyTorch is installed, and give the .npz file:\n  python -c "
-            f"\"import numpy, torch; w = torch.load('{path.name}', map_location='cpu', weights_only=True); "
+            f"\"import numpy, torch; w = torch.load('{path.name}', "
+            "map_location='cpu', weights_only=True); "
             f"numpy.savez('{path.stem}.npz', **{{k: v.detach().numpy() for k, v in "
             'w.items()})"'
         ) from error

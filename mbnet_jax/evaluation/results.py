@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embedded
-from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, places
+from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, participants
 from mbnet_jax.retrieval import (
     Reranking,
     RetrievalMetrics,
@@ -126,8 +126,8 @@ def query_and_galleries(
     Without draws, the only entry is the whole gallery. `seed` decides what is drawn.
     """
     query, gallery = embedded[protocol.query], embedded[protocol.gallery]
-    query = query.subset(places(protocol, query.split))
-    gallery = gallery.subset(places(protocol, gallery.split))
+    query = query.subset(participants(protocol, query.split))
+    gallery = gallery.subset(participants(protocol, gallery.split))
     drawn = [
         gallery.subset(draw_gallery(gallery.split.pid, seed, draw))
         for draw in range(protocol.draws)

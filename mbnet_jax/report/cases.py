@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
-from mbnet_jax.evaluation.protocols import Protocol, places
+from mbnet_jax.evaluation.protocols import Protocol, participants
 from mbnet_jax.evaluation.results import ProtocolResult
 
 KINDS = ("chosen", "random", "best", "worst")
@@ -82,7 +82,7 @@ def check_report(
 
 
 def _taking_part(split: Split, protocol: Protocol) -> Split:
-    return split.subset(places(protocol, split))
+    return split.subset(participants(protocol, split))
 
 
 def _names(name: str, path: str) -> bool:

@@ -1,9 +1,9 @@
-"""Image retrieval: exact ranking metrics, ranked lists, the k nearest, re-ranking."""
+"""Image retrieval: exact metrics, ranked lists, nearest items, re-ranking, chance."""
 
 from mbnet_jax.retrieval.chance import chance_level
 from mbnet_jax.retrieval.histograms import Histograms, similarity_histograms
 from mbnet_jax.retrieval.k_reciprocal import rerank
-from mbnet_jax.retrieval.labels import RULES, Labels
+from mbnet_jax.retrieval.labels import RULES, Labels, Rule
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
 from mbnet_jax.retrieval.reranking import Reranking
@@ -15,6 +15,7 @@ __all__ = [
     "RankedLists",
     "Reranking",
     "RetrievalMetrics",
+    "Rule",
     "chance_level",
     "ranked_lists",
     "rerank",

@@ -1,67 +1,108 @@
-"""Blocks of features on the devices of a mesh, all of one shape.
+"""Streams features through the devices of a mesh, in blocks of one shape.
 
-A block of queries is on every device; each device has a gallery block of its own.
-The shape of a product decides the order in which it is added up, hence its last
-bit. Were shapes to differ within a call, or from one number of devices to another,
-an image would not tie with its own duplicate, and counts would differ.
+Every device has the whole block of queries, and a gallery block of its own.
+
+The shape of a product decides the order of its additions, hence its last bit. If
+shapes differed within a call, or between numbers of devices, an image might not tie
+with its own duplicate, and counts would differ.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mbnet_jax.retrieval.features import (
     Features,
     Piece,
+    aligned,
     blocks_of,
     check_norms,
     copy_rows,
     file_mapping,
+    is_aligned,
     pieces_of,
     take_rows,
 )
-from mbnet_jax.retrieval.placing import SHARDED, WHOLE, aligned, is_aligned, put
-from mbnet_jax.retrieval.sizes import gallery_rows, query_rows
+from mbnet_jax.retrieval.similarity import GalleryBlock, QueryBlock, norms
 
-# Gallery blocks of up to this many bytes stay on each accelerator. In a CPU's memory
-# a copy of what is there already would gain nothing.
+AXIS = "devices"
+# Split along the first axis, one part per device; or whole on every device.
+SHARDED, WHOLE = PartitionSpec(AXIS), PartitionSpec()
+
+# The largest blocks: rows of queries, rows and bytes of the gallery (of which there are
+# two buffers). Smaller blocks would be started too often.
+QUERY_ROWS, GALLERY_ROWS, GALLERY_BYTES = 512, 2048, 16 << 20
+MIN_ROWS = 64
+
+# Gallery blocks of up to this many bytes in all stay on each accelerator. On a CPU,
+# which has the gallery in its memory anyway, copies would gain nothing.
 RESIDENT_BYTES = 2 << 30
 
 
-class QueryBlock(NamedTuple):
-    """B queries on every device."""
+def all_devices(mesh: Mesh | None) -> Mesh:
+    """Returns a one-dimensional mesh of the devices of `mesh`; None: of all devices."""
+    devices = jax.devices() if mesh is None else mesh.devices.reshape(-1)
+    return Mesh(np.array(devices), (AXIS,))
 
-    rows_BxD: jax.Array
-    norm_B: jax.Array  # float32, L2
+
+def put(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
+    """Puts an array that every process has on the devices of the mesh."""
+    sharding = NamedSharding(mesh, spec)
+    return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
 
-class GalleryBlock(NamedTuple):
-    """G gallery rows on each of n devices, from gallery index `start` on.
+def filled(mesh: Mesh, shape: tuple[int, ...], value, dtype) -> jax.Array:
+    """Returns `value` in shape [n, *shape], one part on each of n devices."""
+    part = np.full((1, *shape), value, dtype)
+    sharding = NamedSharding(mesh, SHARDED)
+    return jax.make_array_from_callback((mesh.size, *shape), sharding, lambda _: part)
 
-    Of these, indices `fresh` to `stop` are the block's own; the others belong to
-    another block, or are padding.
+
+def sharded(mesh: Mesh, function: Callable, in_specs: tuple) -> Callable:
+    """Compiles a function that each device runs on its part; results are SHARDED."""
+    return jax.jit(
+        jax.shard_map(
+            function, mesh=mesh, in_specs=in_specs, out_specs=SHARDED, check_vma=False
+        )
+    )
+
+
+def power_of_two(number: int, least: int = 1) -> int:
+    """Returns the smallest power of two that is at least `number` and `least`.
+
+    Rounded to such sizes, arrays have few shapes, and programs are compiled rarely.
     """
+    return max(least, 1 << (max(number, 1) - 1).bit_length())
 
-    rows_nGxD: jax.Array
-    norm_nG: jax.Array  # float32, L2
-    own_nx3: jax.Array  # int32: start, fresh, stop
 
-    @property
-    def start_n(self) -> jax.Array:
-        """Gallery index of the first row."""
-        return self.own_nx3[:, 0]
+def query_rows(num_queries: int, max_rows: int | None) -> int:
+    """Returns the rows of a query block."""
+    return min(power_of_two(num_queries, 8), power_of_two(max_rows or QUERY_ROWS, 8))
+
+
+def gallery_rows(num_gallery: int, width: int, max_rows: int | None) -> int:
+    """Returns the rows of a gallery block, for any number of devices."""
+    if max_rows is None:
+        fitting = GALLERY_BYTES // (4 * width)
+        max_rows = min(GALLERY_ROWS, 1 << max(fitting.bit_length() - 1, 0))
+    max_rows = power_of_two(max_rows, MIN_ROWS)
+    if num_gallery <= max_rows:
+        return power_of_two(num_gallery, MIN_ROWS)
+    # Blocks of similar size: the last should not repeat half of the one before.
+    even = -(-num_gallery // -(-num_gallery // max_rows))
+    step = max(max_rows // 8, MIN_ROWS)
+    return -(-even // step) * step
 
 
 class Gallery:
     """A gallery in steps: in each, every device of the mesh has one block.
 
     Attributes:
-      own: for each step, int [n, 3]: first, fresh and stop index of each device's
-        block; (0, 0, 0) for a device that has none left.
+      bounds: for each step, int [n, 3]: first, fresh and stop index of each device's
+        block, see `GalleryBlock`; (0, 0, 0) for a device without a block.
       block_rows: G.
       width: D.
       mesh, metric: as given.
@@ -73,37 +114,42 @@ class Gallery:
         mesh: Mesh,
         metric: str,
         dtype: jnp.dtype,
-        most_rows: int | None = None,
+        max_rows: int | None = None,
     ):
-        """Takes checked features; `dtype` is that of the products' factors."""
-        self.block_rows = gallery_rows(*features.shape, most_rows)
+        """Takes checked features, and the `dtype` in which they are multiplied."""
+        self.block_rows = gallery_rows(*features.shape, max_rows)
         self.width = features.shape[1]
         self.mesh, self.metric, self._dtype = mesh, metric, dtype
-        self._placed = self._deal(features)
-        self.own = [
-            np.array([own for _, own in lanes], np.int32) for lanes in self._placed
+        self._blocks = self._assign(features)
+        self.bounds = [
+            np.array([bounds for _, bounds in lanes], np.int32)
+            for lanes in self._blocks
         ]
         self._checked: set[int] = set()
-        self._known: dict[int, tuple[jax.Array, ...]] = {}  # all but the rows
-        per_device = len(self._placed) * self.block_rows * self.width
-        stays = not _on_cpu(mesh) and per_device * dtype.itemsize <= RESIDENT_BYTES
-        self._resident: dict[int, GalleryBlock] | None = {} if stays else None
-        # Rows are copied to these, by lane and turn. Memory taken anew for each block
-        # would cost more than the copying.
+        self._known: dict[int, tuple[jax.Array, ...]] = {}  # norms and bounds
+        on_cpu = mesh.devices[0].platform == "cpu"
+        per_device = len(self._blocks) * self.block_rows * self.width
+        resident = not on_cpu and per_device * dtype.itemsize <= RESIDENT_BYTES
+        self._resident: dict[int, GalleryBlock] | None = {} if resident else None
+        # Rows are copied to these, by lane and turn. Allocating memory for each block
+        # would cost more than the copies.
         self._buffers: dict[tuple[int, int], np.ndarray] = {}
-        self._turn, self._under_way = 0, None
+        self._turn, self._running = 0, None
 
-    def _deal(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
-        """Gives blocks to devices, step by step; rows on a device remain there."""
+    def _assign(self, features: Features) -> list[list[tuple[Piece | None, tuple]]]:
+        """Assigns blocks to steps and lanes; a lane is the index of a device.
+
+        Rows on a device of the mesh stay there.
+        """
         lanes = {device: [] for device in self.mesh.devices}
         pieces = pieces_of(features)
         stops = [piece.start for piece in pieces[1:]] + [len(features)]
         for piece, stop in zip(pieces, stops, strict=True):
-            for own in blocks_of(piece, stop, self.block_rows):
+            for bounds in blocks_of(piece, stop, self.block_rows):
                 lane = lanes.get(piece.device) if len(pieces) > 1 else None
                 if lane is None:
                     lane = min(lanes.values(), key=len)
-                lane.append((piece, own))
+                lane.append((piece, bounds))
         steps = max(map(len, lanes.values()))
         nothing = (None, (0, 0, 0))
         return [
@@ -112,39 +158,40 @@ class Gallery:
         ]
 
     def load(self, step: int) -> GalleryBlock:
-        """The blocks of a step, on their devices.
+        """Returns the blocks of a step, on their devices.
 
-        `follow` is to get what is made of them, before the next are loaded.
+        Pass what is computed from them to `throttle` before loading the next.
         """
         if self._resident is not None and step in self._resident:
             return self._resident[step]
         sharding = NamedSharding(self.mesh, SHARDED)
         rows = jax.make_array_from_single_device_arrays(
-            (len(self._placed[step]) * self.block_rows, self.width),
+            (len(self._blocks[step]) * self.block_rows, self.width),
             sharding,
             [
-                self._read(lane, *self._placed[step][lane])
+                self._read(lane, *self._blocks[step][lane])
                 for lane, device in enumerate(self.mesh.devices)
                 if device.process_index == jax.process_index()
             ],
         )
         if step not in self._known:
-            self._known[step] = norms(rows), put(self.own[step], self.mesh, SHARDED)
+            bounds = put(self.bounds[step], self.mesh, SHARDED)
+            self._known[step] = norms(rows), bounds
         block = GalleryBlock(_cast(rows, self._dtype), *self._known[step])
         if self._resident is not None:
             self._resident[step] = block
         return block
 
-    def _read(self, lane: int, piece: Piece | None, own: tuple) -> jax.Array:
-        """One block [G, D] on its device, padded with zeros, in float32."""
-        first, _, stop = own
+    def _read(self, lane: int, piece: Piece | None, bounds: tuple) -> jax.Array:
+        """Returns one block [G, D] on its device, float32, padded with zeros."""
+        first, _, stop = bounds
         size = self.block_rows
         if piece is None:
             rows = np.zeros((0, self.width), np.float32)
         elif piece.data is None:
             raise ValueError(
-                "the mesh lacks the devices of another process that hold a part of "
-                "the gallery; give a mesh of all devices"
+                "part of the gallery is on devices of another process that are not in "
+                "the mesh; give a mesh of all devices"
             )
         else:
             rows = piece.rows(first, min(first + size, stop))
@@ -158,42 +205,37 @@ class Gallery:
             rows = into
         return jax.device_put(rows, self.mesh.devices[lane], may_alias=True)
 
-    def follow(self, result: jax.Array) -> None:
-        """Takes what was made of the last block, and waits for that of the one before.
+    def throttle(self, result: jax.Array) -> None:
+        """Waits for the result before `result`, which is of the step loaded last.
 
-        So the host is one step ahead of the devices, and not more: each step that is
-        under way holds a gallery block.
+        The host then runs at most one step ahead of the devices. Each running step
+        holds a gallery block.
         """
-        if self._under_way is not None:
-            self._under_way.block_until_ready()
-        self._under_way = result
+        if self._running is not None:
+            self._running.block_until_ready()
+        self._running = result
         self._turn = 1 - self._turn
 
     def check(self) -> None:
-        """Refuses rows that cannot be compared, among those of the steps loaded.
+        """Rejects rows that cannot be compared, among those of the steps loaded.
 
         Raises:
-          ValueError: with the row's number.
+          ValueError: with the row's index.
         """
         for step in self._known.keys() - self._checked:
             norm_nG = self._known[step][0]
             for shard in norm_nG.addressable_shards:
                 lane = (shard.index[0].start or 0) // self.block_rows
-                first, _, stop = self.own[step][lane]
+                first, _, stop = self.bounds[step][lane]
                 norm = np.asarray(shard.data)[: stop - first]
-                numbers = range(first, stop)
-                check_norms("gallery", norm, numbers, self.metric)
+                check_norms("gallery", norm, range(first, stop), self.metric)
             self._checked.add(step)
 
     def check_all(self) -> None:
-        """Loads every step and checks it."""
-        for step in range(len(self.own)):
+        """Loads and checks every step."""
+        for step in range(len(self.bounds)):
             self.load(step)
             self.check()
-
-
-def _on_cpu(mesh: Mesh) -> bool:
-    return mesh.devices[0].platform == "cpu"
 
 
 def query_blocks(
@@ -202,28 +244,21 @@ def query_blocks(
     mesh: Mesh,
     metric: str,
     dtype: jnp.dtype,
-    most_rows: int | None = None,
+    max_rows: int | None = None,
 ) -> Iterator[tuple[np.ndarray, QueryBlock]]:
-    """Yields (numbers of the queries, their block), in the order given.
+    """Yields (indices of the queries, their block), in the given order.
 
     Raises:
       ValueError: a row cannot be compared.
     """
-    size = query_rows(len(order), most_rows)
+    size = query_rows(len(order), max_rows)
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         rows_BxD = put(take_rows(query, chosen, size), mesh, WHOLE)
         norm_B = norms(rows_BxD)
-        norm = np.asarray(norm_B)[: len(chosen)]
-        check_norms("query", norm, chosen, metric)
+        check_norms("query", np.asarray(norm_B)[: len(chosen)], chosen, metric)
         yield chosen, QueryBlock(_cast(rows_BxD, dtype), norm_B)
 
 
 def _cast(rows: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return rows if rows.dtype == dtype else rows.astype(dtype)
-
-
-@jax.jit
-def norms(rows_BxD: jax.Array) -> jax.Array:
-    """Their L2 norms, float32 [B]."""
-    return jnp.sqrt(jnp.sum(rows_BxD * rows_BxD, axis=1))

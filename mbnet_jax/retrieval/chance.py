@@ -1,80 +1,83 @@
-"""What ranking at random would score: exact expectations, no sampling.
+"""The scores of a random ranking: exact expectations, without sampling.
 
-For a query with R true matches among N kept gallery items, every order of the
-items being equally likely.
+They are for a query with R true matches among N kept gallery items, all orders of
+the items being equally likely.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from scipy.special import digamma
+from scipy.stats import hypergeom
 
-from mbnet_jax.retrieval.labels import RULES, Labels
-
-
-def _counts(query: Labels, gallery: Labels, rule: str) -> np.ndarray:
-    """Rows (R, N), int [queries with a match, 2]."""
-    junk_of = RULES[rule]
-    rows = []
-    for pid, camera, clothes in zip(*query, strict=True):
-        same = gallery.pid == pid
-        junk = same & junk_of(gallery.camera == camera, gallery.clothes == clothes)
-        rows.append((same.sum() - junk.sum(), len(same) - junk.sum()))
-    counts = np.array(rows)
-    return counts[counts[:, 0] > 0]
-
-
-def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    return log_factorial[n] - log_factorial[k] - log_factorial[n - k]
-
-
-def _average_precision(matches: int, kept: int) -> float:
-    """Bestgen, "Exact expected average precision of the random baseline" (2015)."""
-    harmonic = np.sum(1 / np.arange(1, kept + 1))
-    if kept == 1:
-        return 1.0
-    rest = (matches - 1) / (kept - 1) * (kept - harmonic)
-    return float((rest + harmonic) / kept)
-
-
-def _inverse_negative_penalty(matches: int, kept: int) -> float:
-    """E[R / last], where C(last - 1, R - 1) of C(N, R) placings end at `last`."""
-    last = np.arange(matches, kept + 1)
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, kept + 1)))])
-    log_ways = (
-        log_factorial[last - 1]
-        - log_factorial[matches - 1]
-        - log_factorial[last - matches]
-    )
-    chance = np.exp(log_ways - _log_choose(kept, matches))
-    return float(np.sum(matches / last * chance))
-
-
-def _hit(matches: int, kept: int, rank: int) -> float:
-    """Chance of a match among the first `rank`: one less that all miss."""
-    misses = kept - matches
-    if rank > misses:
-        return 1.0
-    return float(1 - np.exp(_log_choose(misses, rank) - _log_choose(kept, rank)))
+from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
 
 
 def chance_level(
-    query: Labels, gallery: Labels, rule: str, ranks: tuple[int, ...]
+    query: Labels, gallery: Labels, rule: str, ranks: Sequence[int]
 ) -> dict[str, float]:
-    """Expected `mAP`, `mINP` and `rank<k>` of a random ranking, each in 0..1.
+    """Computes the expected `mAP`, `mINP` and `rank<k>` of a random ranking.
 
-    NaN where no query has a true match.
+    Args:
+      query: integer labels of the queries.
+      gallery: integer labels of the gallery.
+      rule: a key of `RULES`.
+      ranks: the k of the CMC, each at least 1.
+
+    Returns:
+      The means over the queries that have a true match, in 0..1; NaN if none has.
+
+    Raises:
+      ValueError: the rule is unknown, or labels are not integer arrays [n].
     """
-    different, times = np.unique(
-        _counts(query, gallery, rule).reshape(-1, 2), axis=0, return_counts=True
+    query = check_labels("query", query, len(query.pid))
+    gallery = check_labels("gallery", gallery, len(gallery.pid))
+    match, junk = matches_and_junk(query, gallery, rule)
+    counts = np.stack([match.counts, len(gallery.pid) - junk.counts])
+    # Queries with the same counts have the same expectation.
+    (matches, kept), times = np.unique(
+        counts[:, match.counts > 0], axis=1, return_counts=True
     )
-    if not len(different):
-        return dict.fromkeys([*(f"rank{k}" for k in ranks), "mAP", "mINP"], np.nan)
 
-    def mean(measure, *args) -> float:
-        values = [measure(int(r), int(n), *args) for r, n in different]
-        return float(np.average(values, weights=times))
+    def mean(measure: Callable, *args) -> float:
+        if not len(times):
+            return np.nan
+        return float(np.average(measure(matches, kept, *args), weights=times))
 
     return {
         **{f"rank{k}": mean(_hit, k) for k in ranks},
         "mAP": mean(_average_precision),
         "mINP": mean(_inverse_negative_penalty),
     }
+
+
+def _hit(matches: np.ndarray, kept: np.ndarray, rank: int) -> np.ndarray:
+    """The probability of at least one match among the first `rank`."""
+    return hypergeom.sf(0, kept, matches, np.minimum(rank, kept))
+
+
+def _average_precision(matches: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Bestgen, "Exact expected average precision of the random baseline" (2015)."""
+    harmonic = digamma(kept + 1) + np.euler_gamma  # 1 + 1/2 + ... + 1/kept
+    others = (matches - 1) / np.maximum(kept - 1, 1)
+    return (others * (kept - harmonic) + harmonic) / kept
+
+
+def _inverse_negative_penalty(matches: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """E[R / last]: the last match has rank N with probability R / N.
+
+    Rank `last - 1` is (last - R) / (last - 1) times as probable as rank `last`.
+    """
+    return np.array(
+        [
+            _expected_ratio(int(r), np.arange(n, r - 1, -1))
+            for r, n in zip(matches, kept, strict=True)
+        ]
+    )
+
+
+def _expected_ratio(r: int, last: np.ndarray) -> float:
+    """E[r / last] for the possible ranks `last`, descending from N to r."""
+    ratio = (last[:-1] - r) / (last[:-1] - 1)
+    probability = r / last[0] * np.cumprod(np.concatenate([[1.0], ratio]))
+    return float(np.sum(r / last * probability))

@@ -1,4 +1,4 @@
-"""How similar true and false pairs are: histograms over query x gallery, by blocks."""
+"""Histograms of the similarities of true and of false pairs, block by block."""
 
 import functools
 from typing import NamedTuple
@@ -8,20 +8,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from mbnet_jax.retrieval import blocks
-from mbnet_jax.retrieval.blocks import Gallery
+from mbnet_jax.retrieval.blocks import (
+    SHARDED,
+    WHOLE,
+    Gallery,
+    all_devices,
+    put,
+    query_blocks,
+    sharded,
+)
 from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
-from mbnet_jax.retrieval.placing import SHARDED, WHOLE, all_devices, put, sharded
 from mbnet_jax.retrieval.similarity import block_values
 
 BINS = 2000  # of equal width, from -1 to 1
 
 
 class Histograms(NamedTuple):
-    """How many pairs have a cosine similarity in each bin, int64 [BINS].
+    """Number of pairs with a cosine similarity in each bin, int64 [BINS].
 
-    Bin i is from -1 + 2 i / BINS on; the last holds 1 too.
+    Bin i starts at -1 + 2 i / BINS; the last bin includes 1.
     """
 
     true: np.ndarray
@@ -39,10 +45,10 @@ def similarity_histograms(
 ) -> Histograms:
     """Counts the pairs that the rule keeps, by cosine similarity.
 
-    A true pair is a query and one of its true matches, a false one a query and an
-    image of another person. Queries without a true match are left out, as they are
-    of the metrics. Arguments and errors are those of `retrieval_metrics`. One block
-    of similarities is held at a time.
+    A true pair is a query and one of its true matches, a false pair a query and an
+    image of another person. Queries without a true match are left out, as from the
+    metrics. Arguments and errors are as in `retrieval_metrics`. One block of
+    similarities is held at a time.
     """
     query, gallery = check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
@@ -50,57 +56,51 @@ def similarity_histograms(
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
     mesh = all_devices(mesh)
     dtype = jnp.dtype("float32")
-    steps = Gallery(gallery, mesh, "cosine", dtype)
-    counts = _program(mesh)
+    blocks = Gallery(gallery, mesh, "cosine", dtype)
+    count = _program(mesh)
     total = np.zeros((3, BINS), np.int64)
     order = np.flatnonzero(match.counts)
-    for chosen, block in blocks.query_blocks(query, order, mesh, "cosine", dtype):
+    for chosen, block in query_blocks(query, order, mesh, "cosine", dtype):
         size = len(block.rows_BxD)
-        rows = put(np.arange(size) < len(chosen), mesh, WHOLE)
-        listed = [
-            put(_rows(x.indices, chosen, size), mesh, WHOLE) for x in (match, junk)
-        ]
-        for step in range(len(steps.own)):
-            counted = counts(block, steps.load(step), rows, *listed)
-            steps.follow(counted)
-            total += np.asarray(_sum(mesh)(counted))
-        steps.check()
-    # What a rule throws out is counted with the rest, and taken off in the end.
-    kept, matches, thrown_out = total
-    return Histograms(matches, kept - matches - thrown_out)
-
-
-def _rows(indices: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
-    """The lists of the queries `chosen`, then lists of -1: int32 [size, width]."""
-    rows = np.full((size, indices.shape[1]), -1, np.int32)
-    rows[: len(chosen)] = indices[chosen]
-    return rows
+        is_query, matches, thrown_out = (
+            put(x, mesh, WHOLE)
+            for x in (
+                np.arange(size) < len(chosen),
+                match.rows(chosen, size),
+                junk.rows(chosen, size),
+            )
+        )
+        for step in range(len(blocks.bounds)):
+            counts = count(block, blocks.load(step), is_query, matches, thrown_out)
+            blocks.throttle(counts)
+            total += np.asarray(_sum(mesh)(counts))
+        blocks.check()
+    # Junk is counted with the other pairs, and subtracted here.
+    every, true, thrown_out = total
+    return Histograms(true, every - true - thrown_out)
 
 
 @functools.lru_cache
 def _sum(mesh: Mesh):
-    """Compiles what adds up the parts of all devices, for every one."""
+    """Compiles the sum of all devices' parts, whole on every device."""
     return jax.jit(lambda x: x.sum(0), out_shardings=NamedSharding(mesh, WHOLE))
 
 
 @functools.lru_cache
 def _program(mesh: Mesh):
-    """Compiles (query, gallery, real rows, matches, junk) -> counts [n, 3, BINS]."""
+    """Compiles (query, gallery, is_query, matches, junk) -> counts [n, 3, BINS]."""
 
-    def counts(query, gallery, real_B, match_BxM, junk_BxJ):
+    def count(query, gallery, is_query_B, match_BxM, junk_BxJ):
         value_BxG = block_values(query, gallery, None, None, "cosine")
-        size = value_BxG.shape[1]
         bin_BxG = jnp.floor((value_BxG + 1) * (BINS / 2)).clip(0, BINS - 1).astype(int)
-        own_BxG = (value_BxG > -jnp.inf) & real_B[:, None]
-        bin_BxG = jnp.where(own_BxG, bin_BxG, BINS)  # one more bin for what is none
+        own_BxG = (value_BxG > -jnp.inf) & is_query_B[:, None]
+        bin_BxG = jnp.where(own_BxG, bin_BxG, BINS)  # one more bin, for padding
 
         def histogram(bins):
             return jnp.bincount(bins.reshape(-1), length=BINS + 1)[:BINS]
 
         def listed(index_BxL):
-            # A negative column would count from the end: all outside go past the end.
-            column_BxL = index_BxL - gallery.start_n
-            column_BxL = jnp.where(column_BxL < 0, size, column_BxL)
+            column_BxL = gallery.columns(index_BxL)
             row_Bx1 = jnp.arange(len(bin_BxG))[:, None]
             return histogram(
                 bin_BxG.at[row_Bx1, column_BxL].get(mode="fill", fill_value=BINS)
@@ -109,4 +109,4 @@ def _program(mesh: Mesh):
         found = histogram(bin_BxG), listed(match_BxM), listed(junk_BxJ)
         return jnp.stack(found)[None]
 
-    return sharded(mesh, counts, (WHOLE, SHARDED, WHOLE, WHOLE, WHOLE))
+    return sharded(mesh, count, (WHOLE, SHARDED, WHOLE, WHOLE, WHOLE))

@@ -1,8 +1,8 @@
-"""Who is a true match of a query, and who is thrown out of its gallery.
+"""Labels, and the rules that decide which gallery images are scored for a query.
 
-Every rule of person re-identification agrees on other persons: they stay in
-the gallery and are wrong. Rules differ only in which images of the query's own
-person are junk (thrown out); the rest of that person are the true matches.
+All rules agree on images of other people: they stay in the gallery, and are wrong.
+Rules differ in which images of the query's own person are junk, i.e. removed from
+that query's gallery. The person's remaining images are the true matches.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mbnet_jax.retrieval.blocks import power_of_two
+
 
 class Labels(NamedTuple):
     """Labels of n images: three integer arrays [n].
 
-    `clothes` needs to tell outfits apart only within one person.
+    `clothes` only needs to distinguish the outfits of one person.
     """
 
     pid: np.ndarray
@@ -22,33 +24,75 @@ class Labels(NamedTuple):
     clothes: np.ndarray
 
 
-# rule -> junk(same_camera, same_clothes) among images of the query's person.
-RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "general": lambda same_camera, same_clothes: same_camera,
-    "same_clothes": lambda same_camera, same_clothes: same_camera | ~same_clothes,
-    "clothes_changing": lambda same_camera, same_clothes: same_camera | same_clothes,
-    # For images of unknown cameras: nothing is thrown out.
-    "any": lambda same_camera, same_clothes: np.zeros_like(same_camera),
+class Rule(NamedTuple):
+    """Defines the junk among the gallery images of a query's own person.
+
+    Attributes:
+      junk: a function (same_camera, same_clothes) of two bool arrays [n], one entry
+        per pair of a query and a gallery image of the same person. Returns a bool
+        array [n], True where the gallery image is junk.
+      needs: the labels that `junk` compares: a subset of {"camera", "clothes"}.
+        Protocols with this rule are skipped for datasets without these labels.
+    """
+
+    junk: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    needs: frozenset[str]
+
+
+# By name. Add an entry to evaluate under a rule of your own.
+RULES: dict[str, Rule] = {
+    "general": Rule(
+        junk=lambda same_camera, same_clothes: same_camera,
+        needs=frozenset({"camera"}),
+    ),
+    "same_clothes": Rule(
+        junk=lambda same_camera, same_clothes: same_camera | ~same_clothes,
+        needs=frozenset({"camera", "clothes"}),
+    ),
+    "clothes_changing": Rule(
+        junk=lambda same_camera, same_clothes: same_camera | same_clothes,
+        needs=frozenset({"camera", "clothes"}),
+    ),
+    # For images without camera labels: nothing is junk.
+    "any": Rule(
+        junk=lambda same_camera, same_clothes: np.zeros_like(same_camera),
+        needs=frozenset(),
+    ),
 }
 
 
+def get_rule(name: str) -> Rule:
+    """Returns `RULES[name]`.
+
+    Raises:
+      ValueError: the rule is unknown; the message lists the known ones.
+    """
+    if name not in RULES:
+        raise ValueError(f"rule {name!r} is unknown; choose from {sorted(RULES)}")
+    return RULES[name]
+
+
 class Lists(NamedTuple):
-    """Gallery indices per query, ascending, padded with -1 on the right."""
+    """One list of gallery indices per query, ascending, padded with -1 on the right."""
 
     indices: np.ndarray  # int32 [num_queries, width]; width 8, 16, 32...
     counts: np.ndarray  # int64 [num_queries]
 
+    def rows(self, queries: np.ndarray, size: int) -> np.ndarray:
+        """The lists of `queries`, then empty lists: int32 [size, width]."""
+        padding = ((0, size - len(queries)), (0, 0))
+        return np.pad(self.indices[queries], padding, constant_values=-1)
+
 
 def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, Lists]:
-    """The gallery indices of every query's true matches, and of its junk.
+    """Returns the gallery indices of each query's true matches, and of its junk.
 
-    The work is in proportion to the pairs of one person, not to all pairs.
+    Time and memory are proportional to the pairs of one person, not to all pairs.
 
     Raises:
-      ValueError: the rule is unknown.
+      ValueError: the rule is unknown, or its `junk` returns no bool array [n].
     """
-    if rule not in RULES:
-        raise ValueError(f"rule {rule!r} is unknown; choose from {sorted(RULES)}")
+    is_junk = get_rule(rule).junk
     by_person = np.argsort(gallery.pid, kind="stable")
     sorted_pid = gallery.pid[by_person]
     first = np.searchsorted(sorted_pid, query.pid, side="left")
@@ -60,10 +104,17 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     within = np.arange(len(pair_query)) - start_of_query[pair_query]
     pair_gallery = by_person[first[pair_query] + within]
 
-    junk = RULES[rule](
-        query.camera[pair_query] == gallery.camera[pair_gallery],
-        query.clothes[pair_query] == gallery.clothes[pair_gallery],
+    junk = np.asarray(
+        is_junk(
+            query.camera[pair_query] == gallery.camera[pair_gallery],
+            query.clothes[pair_query] == gallery.clothes[pair_gallery],
+        )
     )
+    if junk.shape != pair_query.shape or junk.dtype != bool:
+        raise ValueError(
+            f"junk of rule {rule!r} must return a bool array {list(pair_query.shape)}, "
+            f"got {junk.dtype} {list(junk.shape)}"
+        )
     num_queries = len(query.pid)
     return (
         _lists(pair_query[~junk], pair_gallery[~junk], num_queries),
@@ -72,7 +123,12 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
 
 
 def check_labels(name: str, labels: Labels, num_rows: int) -> Labels:
-    """The labels as NumPy arrays, one integer for each of `num_rows` features.
+    """Returns the labels as NumPy arrays.
+
+    Args:
+      name: what error messages call them.
+      labels: three sequences of integers.
+      num_rows: the number of feature rows that they belong to.
 
     Raises:
       ValueError: a field is not a one-dimensional integer array of that length.
@@ -94,11 +150,11 @@ def check_labels(name: str, labels: Labels, num_rows: int) -> Labels:
 
 
 def _lists(row: np.ndarray, value: np.ndarray, num_rows: int) -> Lists:
-    """Groups `value` by its ascending `row` into padded rows."""
+    """Groups `value` by its ascending `row` into padded lists."""
     counts = np.bincount(row, minlength=num_rows)
-    longest = max(int(counts.max()), 8)
     # Powers of two: few widths, hence few compilations.
-    indices = np.full((num_rows, 1 << (longest - 1).bit_length()), -1, np.int32)
+    width = power_of_two(int(counts.max()), 8)
+    indices = np.full((num_rows, width), -1, np.int32)
     start_of_row = np.cumsum(counts) - counts
     indices[row, np.arange(len(row)) - start_of_row[row]] = value
     return Lists(indices, counts)

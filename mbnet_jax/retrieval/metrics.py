@@ -1,9 +1,9 @@
 """mAP, mINP and CMC without sorting: a rank is a count.
 
-For each block of queries, two passes over the gallery: the first reads out the
-values of the true matches, and need only look at the blocks that hold some; the
-second counts what is nearer. Products of the first are kept for the second while
-they fit into a fixed budget, so that most are taken once.
+Each block of queries meets the gallery twice. The first pass reads the values of the
+true matches and of the junk, in the gallery blocks that hold any. The second counts
+the items that are nearer. Products of the first pass are kept for the second within a
+fixed budget, so that most are computed once.
 """
 
 import dataclasses
@@ -12,34 +12,38 @@ from collections.abc import Sequence
 import numpy as np
 from jax.sharding import Mesh
 
-from mbnet_jax.retrieval import blocks, counting
-from mbnet_jax.retrieval.blocks import Gallery, QueryBlock
-from mbnet_jax.retrieval.entries import EntryTable
-from mbnet_jax.retrieval.features import Features, check_metric, check_pair
+from mbnet_jax.retrieval import counting
+from mbnet_jax.retrieval.blocks import (
+    WHOLE,
+    Gallery,
+    all_devices,
+    filled,
+    put,
+    query_blocks,
+)
+from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
-from mbnet_jax.retrieval.placing import WHOLE, all_devices, filled, put
-from mbnet_jax.retrieval.reranking import Reranking
-from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
-from mbnet_jax.retrieval.similarity import check_dtype
+from mbnet_jax.retrieval.reranking import Reranking, Rescaling, check_reranking
+from mbnet_jax.retrieval.similarity import QueryBlock, check_dtype, check_metric
 
-# On each device, for keys of the first pass.
+# Maximum on each device for products of the first pass, kept as keys.
 KEPT_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class RetrievalMetrics:
-    """Means over the queries that have a true match; NaN where none has.
+    """Means over the queries that have a true match; NaN if none has.
 
     Attributes:
       mAP: mean average precision, in 0..1. Average precision is the mean of
-        the precision at each hit (not interpolated).
+        the precisions at each hit (not interpolated).
       mINP: mean inverse negative penalty, in 0..1: true matches / rank of the
         last one (Ye et al., "Deep learning for person re-identification: a
         survey and outlook", TPAMI 2022).
       cmc: k -> share of queries, in 0..1, with a true match among the first k.
-      num_queries: queries that have a true match.
-      average_precision: float64 [num_queries_given], NaN where dropped.
-      first_match_rank: int64 [num_queries_given], from 1; 0 where dropped.
+      num_queries: number of queries that have a true match.
+      average_precision: float64 [all queries], NaN without a true match.
+      first_match_rank: int64 [all queries], from 1; 0 without a true match.
     """
 
     mAP: float
@@ -64,31 +68,31 @@ def retrieval_metrics(
     reranking: Reranking | None = None,
     block_rows: tuple[int | None, int | None] = (None, None),
 ) -> RetrievalMetrics:
-    """Ranks the gallery for every query, and judges the order.
+    """Ranks the gallery for every query, and scores the ranking.
 
     Args:
-      query: features [num_queries, D]: NumPy (also memory-mapped), or a jax.Array,
-        on any devices but whole in each process. Computed in float32.
+      query: features [num_queries, D]: NumPy (also memory-mapped) or a jax.Array, on
+        any devices, but whole in each process. Converted to float32.
       query_labels: integer labels of the queries.
-      gallery: features [num_gallery, D], like the queries; a jax.Array may be split
-        by rows over devices, and its rows stay where they are.
+      gallery: features [num_gallery, D], NumPy or a jax.Array. The latter may be
+        split by rows over devices; rows on devices of the mesh stay there.
       gallery_labels: integer labels of the gallery.
-      rule: a key of `RULES`: what is a match, and what is thrown out.
+      rule: a key of `RULES`; it defines true matches and junk.
       ranks: the k of the CMC, each at least 1.
       metric: "cosine" or "euclidean".
-      dtype: of the products' factors: "float32", multiplied in full precision on
-        every backend, or "bfloat16", faster and less exact on GPU and TPU. Sums
-        are float32.
-      mesh: its devices share the gallery; all there are unless given.
-      reranking: what `rerank` made of the same features.
-      block_rows: most queries and most gallery rows of one product, each rounded up
-        to a power of two; by the width if None. Memory beside the features: on each
-        device about `KEPT_BYTES` and a few blocks, on an accelerator also up to
-        `blocks.RESIDENT_BYTES` of the gallery; and a few dozen bytes a gallery row.
+      dtype: "float32" multiplies features in full precision on every backend,
+        "bfloat16" faster and less exactly on GPU and TPU. Sums are float32.
+      mesh: its devices share the gallery; None: all devices.
+      reranking: the result of `rerank` for the same features.
+      block_rows: the most queries and the most gallery rows of one product, rounded
+        up to powers of two; None: chosen by the width. Memory beside the features:
+        on each device about `KEPT_BYTES` and a few blocks, on an accelerator also up
+        to `blocks.RESIDENT_BYTES` of the gallery; a few dozen bytes per gallery row.
 
     Raises:
-      ValueError: features or labels do not fit, are empty or not finite; a row is
-        all zeros, by cosine; the rule, metric or dtype is unknown; a rank is below 1.
+      ValueError: features or labels are empty, not finite or do not fit together; a
+        row is all zeros under cosine; the rule, metric or dtype is unknown; a rank
+        is below 1.
     """
     query, gallery = check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
@@ -102,25 +106,25 @@ def retrieval_metrics(
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
-    # Queries of like numbers of matches share a block, and within it a group; those
-    # without any are checked, and not ranked.
+    # Queries with similar numbers of matches share a block, and a group within it.
+    # Those without a match are checked, but not ranked.
     order = np.argsort(-match.counts, kind="stable")
     ranked, dropped = np.split(order, [np.sum(match.counts > 0)])
     in_blocks = (mesh, metric, dtype, block_rows[0])
-    blocks_of_gallery = Gallery(gallery, mesh, metric, dtype, block_rows[1])
-    for _ in blocks.query_blocks(query, dropped, *in_blocks):
+    blocks = Gallery(gallery, mesh, metric, dtype, block_rows[1])
+    for _ in query_blocks(query, dropped, *in_blocks):
         pass
     if not len(ranked):
-        blocks_of_gallery.check_all()
-    ranking = _Ranking(blocks_of_gallery, match, junk, reranking)
+        blocks.check_all()
+    counter = _RankCounter(blocks, match, junk, reranking)
     rank_NxM = np.zeros(match.indices.shape, np.int32)
-    for chosen, block in blocks.query_blocks(query, ranked, *in_blocks):
-        rank_NxM[chosen] = ranking.ranks(chosen, block)
+    for chosen, block in query_blocks(query, ranked, *in_blocks):
+        rank_NxM[chosen] = counter.ranks(chosen, block)
     return _summary(rank_NxM, match.counts, ranks)
 
 
-class _Ranking:
-    """Ranks true matches, one block of queries after another."""
+class _RankCounter:
+    """Ranks true matches, one block of queries at a time."""
 
     def __init__(
         self,
@@ -131,19 +135,19 @@ class _Ranking:
     ):
         self._gallery = gallery
         self._match, self._junk, self._reranking = match, junk, reranking
-        self._run = counting.programs(gallery.mesh, gallery.metric)
-        self._capacity = 0  # grows only, so that few sizes are compiled
+        self._programs = counting.programs(gallery.mesh, gallery.metric)
+        self._capacity = 0  # never shrinks, so that few sizes are compiled
 
     def ranks(self, chosen: np.ndarray, query: QueryBlock) -> np.ndarray:
-        """Rank of each match of the queries `chosen`, int32 [len(chosen), M]."""
-        gallery, run, size = self._gallery, self._run, len(query.rows_BxD)
-        match_BxM = _pad(self._match.indices[chosen], size)
-        junk_BxJ = _pad(self._junk.indices[chosen], size)
-        bounds = counting.group_sizes(self._match.counts[chosen], size)
-        match, junk, most = (
-            put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, bounds)
+        """Returns the rank of each match of the queries, int32 [len(chosen), M]."""
+        gallery, run, size = self._gallery, self._programs, len(query.rows_BxD)
+        match_BxM = self._match.rows(chosen, size)
+        junk_BxJ = self._junk.rows(chosen, size)
+        group_max = counting.group_maxima(self._match.counts[chosen], size)
+        match, junk, group_max = (
+            put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, group_max)
         )
-        table = EntryTable(np.hstack([match_BxM, junk_BxJ]), gallery.own)
+        table = counting.EntryTable(np.hstack([match_BxM, junk_BxJ]), gallery.bounds)
         self._capacity = max(self._capacity, table.capacity())
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
@@ -151,41 +155,36 @@ class _Ranking:
         shape = size, gallery.block_rows
         rescaling = Rescaling(self._reranking, chosen, shape, gallery.mesh)
         kept = {}
-        for step, own in enumerate(gallery.own):
-            if not table.asked(step):
+        for step, bounds in enumerate(gallery.bounds):
+            if table.is_empty(step):
                 continue
             block = gallery.load(step)
-            entries = table.of(step, gallery.mesh, self._capacity)
+            entries = table.entries(step, gallery.mesh, self._capacity)
             keys, found, count = run.product_and_find(
-                query, block, *rescaling.of(own), entries, found, count
+                query, block, *rescaling.scale_and_offset(bounds), entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
                 kept[step] = keys, block._replace(rows_nGxD=None)
-            gallery.follow(found)
+            gallery.throttle(found)
         found = run.merge(found)
-        for step, own in enumerate(gallery.own):
+        for step, bounds in enumerate(gallery.bounds):
             if step in kept:
-                count = run.count(*kept.pop(step), found, match, most, count)
+                count = run.count(*kept.pop(step), found, match, group_max, count)
             else:
                 block = gallery.load(step)
-                rescaled = rescaling.of(own)
+                rescaled = rescaling.scale_and_offset(bounds)
                 count = run.product_and_count(
-                    query, block, *rescaled, found, match, most, count
+                    query, block, *rescaled, found, match, group_max, count
                 )
-            gallery.follow(count)
+            gallery.throttle(count)
         gallery.check()
-        most_junk = int(self._junk.counts[chosen].max())
-        ranks = run.ranks(count, found, match, junk, most_junk)
+        max_junk = int(self._junk.counts[chosen].max())
+        ranks = run.ranks(count, found, match, junk, max_junk)
         return np.asarray(ranks)[: len(chosen)]
 
 
-def _pad(indices: np.ndarray, size: int) -> np.ndarray:
-    """Index rows [n, width] followed by rows of -1, up to [size, width]."""
-    return np.pad(indices, ((0, size - len(indices)), (0, 0)), constant_values=-1)
-
-
 def _summary(rank_NxM, num_matches, ranks) -> RetrievalMetrics:
-    """The metrics, from the rank of every true match."""
+    """Computes the metrics from the rank of every true match."""
     slot = np.arange(rank_NxM.shape[1])
     empty_NxM = slot >= num_matches[:, None]
     rank_NxM = np.where(empty_NxM, np.iinfo(np.int32).max, rank_NxM)

@@ -1,4 +1,4 @@
-"""The nearest gallery items of each query, exact, block by block."""
+"""Finds the nearest gallery items of each query: exactly, block by block."""
 
 import functools
 from typing import NamedTuple
@@ -9,41 +9,40 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
-from mbnet_jax.retrieval import blocks
-from mbnet_jax.retrieval.blocks import Gallery
-from mbnet_jax.retrieval.features import Features, check_metric, check_pair
-from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
-from mbnet_jax.retrieval.placing import (
+from mbnet_jax.retrieval.blocks import (
     SHARDED,
     WHOLE,
+    Gallery,
     all_devices,
     filled,
     put,
+    query_blocks,
     sharded,
 )
-from mbnet_jax.retrieval.reranking import Reranking
-from mbnet_jax.retrieval.rescaling import Rescaling, check_reranking
-from mbnet_jax.retrieval.similarity import block_values, check_dtype
+from mbnet_jax.retrieval.features import Features, check_pair
+from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
+from mbnet_jax.retrieval.reranking import Reranking, Rescaling, check_reranking
+from mbnet_jax.retrieval.similarity import block_values, check_dtype, check_metric
 
 
 class RankedLists(NamedTuple):
     """The nearest kept gallery items of each query, nearest first.
 
-    A query with fewer than k kept items has index -1, similarity -inf and
-    correct False in the rest of its row.
+    If a query has fewer than k kept items, the rest of its row has index -1,
+    similarity -inf and correct False.
     """
 
     indices: np.ndarray  # int32 [num_queries, k]
-    similarities: np.ndarray  # float32 [num_queries, k], as `top_k` has them
+    similarities: np.ndarray  # float32 [num_queries, k], as from `top_k`
     correct: np.ndarray  # bool [num_queries, k]
 
 
 class Nearest(NamedTuple):
-    """The nearest gallery items of each query; values as in `similarity`."""
+    """The nearest gallery items of each query; values as defined in similarity.py."""
 
     values: np.ndarray  # float32 [num_queries, k], descending
     indices: np.ndarray  # int32 [num_queries, k]
-    lowest: np.ndarray  # float32 [num_queries], of all kept gallery items
+    lowest: np.ndarray  # float32 [num_queries], over all kept gallery items
 
 
 def top_k(
@@ -56,23 +55,23 @@ def top_k(
     mesh: Mesh | None = None,
     reranking: Reranking | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest gallery rows of each query.
+    """Finds the k nearest gallery rows of each query.
 
     Args:
       query: features [num_queries, D].
       gallery: features [num_gallery, D].
-      k: at least 1, at most num_gallery.
+      k: from 1 to num_gallery.
       metric, dtype, mesh, reranking: as in `retrieval_metrics`.
 
     Returns:
       Similarities float32 [num_queries, k], descending, and gallery indices
-      int32 [num_queries, k]; equal similarities are in gallery order. A similarity
-      is the cosine, or minus the Euclidean distance, or, re-ranked, minus the
+      int32 [num_queries, k]. Equal similarities are in gallery order. A similarity
+      is the cosine, or the negated Euclidean distance; with re-ranking, the negated
       re-ranked distance.
 
     Raises:
-      ValueError: features do not fit, are empty or cannot be compared; k is out
-        of range.
+      ValueError: features are empty, cannot be compared or do not fit together; k is
+        out of range; the metric or dtype is unknown.
     """
     values, indices, _ = nearest(
         query, gallery, k, metric=metric, dtype=dtype, mesh=mesh, reranking=reranking
@@ -93,9 +92,9 @@ def ranked_lists(
     mesh: Mesh | None = None,
     reranking: Reranking | None = None,
 ) -> RankedLists:
-    """The k nearest gallery items of each query that the rule keeps.
+    """Finds the k nearest gallery items of each query among those that the rule keeps.
 
-    Arguments and errors are those of `retrieval_metrics` and `top_k`.
+    Arguments and errors are as in `retrieval_metrics` and `top_k`.
     """
     query, gallery = check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
@@ -108,12 +107,12 @@ def ranked_lists(
         metric=metric,
         dtype=dtype,
         mesh=mesh,
-        junk=junk.indices,
+        junk=junk,
         reranking=reranking,
     )
     similarities = _similarities(values, metric, reranking)
     indices = np.where(np.isneginf(similarities), -1, indices)
-    # Of the query's person only true matches are left.
+    # The only images of the query's person that are kept are true matches.
     correct = gallery_labels.pid[indices] == query_labels.pid[:, None]
     return RankedLists(indices, similarities, correct & (indices >= 0))
 
@@ -132,13 +131,12 @@ def nearest(
     metric: str = "cosine",
     dtype: str = "float32",
     mesh: Mesh | None = None,
-    junk: np.ndarray | None = None,
+    junk: Lists | None = None,
     reranking: Reranking | None = None,
 ) -> Nearest:
-    """`top_k` with the values that items are ranked by, and the lowest of them.
+    """Like `top_k`, but returns the values that rank the items, and the lowest value.
 
-    `junk`, int32 [num_queries, J], are gallery indices that come last, at -inf; -1
-    stands for none.
+    `junk` has the gallery items of each query that are not kept: their value is -inf.
     """
     query, gallery = check_pair(query, gallery)
     if not 1 <= k <= len(gallery):
@@ -147,29 +145,30 @@ def nearest(
     check_reranking(reranking, query, gallery)
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
-    steps = Gallery(gallery, mesh, metric, dtype)
-    better = _program(mesh, metric)
+    blocks = Gallery(gallery, mesh, metric, dtype)
+    update = _program(mesh, metric)
     parts = []
-    every = np.arange(len(query))
-    for chosen, block in blocks.query_blocks(query, every, mesh, metric, dtype):
+    everyone = np.arange(len(query))
+    for chosen, block in query_blocks(query, everyone, mesh, metric, dtype):
         size = len(block.rows_BxD)
-        junk_BxJ = np.full((size, 1 if junk is None else junk.shape[1]), -1, np.int32)
-        if junk is not None:
-            junk_BxJ[: len(chosen)] = junk[chosen]
+        if junk is None:
+            junk_BxJ = np.full((size, 1), -1, np.int32)
+        else:
+            junk_BxJ = junk.rows(chosen, size)
         junk_BxJ = put(junk_BxJ, mesh, WHOLE)
         best = _nothing(mesh, size, k)
-        shape = size, steps.block_rows
-        rescaling = Rescaling(reranking, chosen, shape, mesh)
-        for step, own in enumerate(steps.own):
-            best = better(block, steps.load(step), *rescaling.of(own), junk_BxJ, best)
-            steps.follow(best.lowest)
-        steps.check()
+        rescaling = Rescaling(reranking, chosen, (size, blocks.block_rows), mesh)
+        for step, bounds in enumerate(blocks.bounds):
+            rescaled = rescaling.scale_and_offset(bounds)
+            best = update(block, blocks.load(step), *rescaled, junk_BxJ, best)
+            blocks.throttle(best.lowest)
+        blocks.check()
         parts.append(_merged(best, len(chosen), k, mesh))
     return Nearest(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _nothing(mesh: Mesh, size: int, k: int) -> Nearest:
-    """What each of n devices starts with: [n, B, k], and lowest [n, B]."""
+    """The initial state of n devices: values and indices [n, B, k], lowest [n, B]."""
     return Nearest(
         filled(mesh, (size, k), -np.inf, np.float32),
         filled(mesh, (size, k), np.iinfo(np.int32).max, np.int32),
@@ -181,13 +180,10 @@ def _nothing(mesh: Mesh, size: int, k: int) -> Nearest:
 def _program(mesh: Mesh, metric: str):
     """Compiles (query, gallery, scale, offset, junk, best so far) -> best."""
 
-    def better(query, gallery, scale, offset, junk_BxJ, best):
+    def update(query, gallery, scale, offset, junk_BxJ, best):
         value_BxG = block_values(query, gallery, scale, offset, metric)
         own_BxG = value_BxG > -jnp.inf
-        # A negative column would count from the end: all outside go past the end.
-        size = value_BxG.shape[1]
-        column_BxJ = junk_BxJ - gallery.start_n
-        column_BxJ = jnp.where(column_BxJ < 0, size, column_BxJ)
+        column_BxJ = gallery.columns(junk_BxJ)
         row_Bx1 = jnp.arange(len(value_BxG))[:, None]
         value_BxG = value_BxG.at[row_Bx1, column_BxJ].set(-jnp.inf, mode="drop")
         kept_BxG = own_BxG & (value_BxG > -jnp.inf)
@@ -195,26 +191,26 @@ def _program(mesh: Mesh, metric: str):
 
         values_BxK, indices_BxK, lowest_so_far = (part[0] for part in best)
         k = values_BxK.shape[1]
-        # Of equal values top_k takes the first: those so far precede in the gallery.
-        value, column = lax.top_k(value_BxG, min(k, size))
+        # Of equal values top_k takes the first: the best so far have lower indices.
+        value, column = lax.top_k(value_BxG, min(k, value_BxG.shape[1]))
         value = jnp.concatenate([values_BxK, value], axis=1)
-        index = jnp.concatenate([indices_BxK, column + gallery.start_n], axis=1)
-        value, place = lax.top_k(value, k)
-        index = jnp.take_along_axis(index, place, axis=1)
+        index = jnp.concatenate([indices_BxK, column + gallery.first_n], axis=1)
+        value, position = lax.top_k(value, k)
+        index = jnp.take_along_axis(index, position, axis=1)
         lowest_B = jnp.minimum(lowest_so_far, lowest_B)
         return Nearest(value[None], index[None], lowest_B[None])
 
-    return sharded(mesh, better, (WHOLE, SHARDED, WHOLE, SHARDED, WHOLE, SHARDED))
+    return sharded(mesh, update, (WHOLE, SHARDED, WHOLE, SHARDED, WHOLE, SHARDED))
 
 
 @functools.lru_cache
 def _gather(mesh: Mesh):
-    """Compiles what brings the parts of all devices to every one."""
+    """Compiles the copy of all devices' parts to every device."""
     return jax.jit(lambda parts: parts, out_shardings=NamedSharding(mesh, WHOLE))
 
 
 def _merged(best: Nearest, rows: int, k: int, mesh: Mesh) -> Nearest:
-    """The best of all devices, for the block's first `rows` queries."""
+    """Merges the lists of all devices, for the block's first `rows` queries."""
     values, indices, lowest = map(np.asarray, _gather(mesh)(best))
     values = np.hstack(values)[:rows]
     indices = np.hstack(indices)[:rows]

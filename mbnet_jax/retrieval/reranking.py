@@ -1,28 +1,33 @@
-"""Re-ranked distances, of which only those that are not plain are worked out."""
+"""Re-ranked distances, held sparsely, and as block products apply them."""
 
 import dataclasses
 from collections.abc import Iterator
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 from scipy import sparse
+
+from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, put
+from mbnet_jax.retrieval.features import Features
 
 _TERMS = 2**18  # of sums of minima that are held at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Reranking:
-    """Re-ranked distances of Q queries to G gallery items; N images in all.
+    """Re-ranked distances of Q queries to G gallery items; N = Q + G images.
 
     The distance of query q and gallery item g is
     (1 - lambda_value) * (1 - overlap[q, g]) + lambda_value * d(q, g) / farthest[q]
-    where d is the squared Euclidean distance (cosine: of unit rows, 2 - 2 cos), and
-    the overlap is 1 - Jaccard distance, 0 for most pairs.
+    where d is the squared Euclidean distance (for cosine, of the normalised rows:
+    2 - 2 cos), and the overlap is 1 - Jaccard distance, which is 0 for most pairs.
 
     Attributes:
       lambda_value: the weight of the original distance, in 0..1.
       farthest: float32 [Q], greatest d of the query to any image of query and
         gallery; 1 where that is 0.
-      weights: float32 sparse [Q, N], each query's on the images around it.
+      weights: float32 sparse [Q, N], each query's weights on the images around it.
       having: float32 sparse [N, G], the gallery items' weights on each image.
     """
 
@@ -32,10 +37,11 @@ class Reranking:
     having: sparse.csr_array
 
     def overlap(self, queries: np.ndarray) -> sparse.csr_array:
-        """The overlaps of some queries, int [n], sparse float32 [n, G].
+        """Computes the overlaps of some queries, int [n]: sparse float32 [n, G].
 
-        m / (2 - m), m being the sum of the minima of two images' weights. Memory: 8
-        bytes for each query and gallery item that have an image in common.
+        The overlap is m / (2 - m), m being the sum of the minima of two images'
+        weights. Memory: 8 bytes per pair of a query and a gallery item that have
+        weight on a common image.
         """
         start_l, count_l = self.having.indptr[:-1], np.diff(self.having.indptr)
         parts = []
@@ -64,3 +70,58 @@ def _runs(query: sparse.csr_array, count_l: np.ndarray) -> Iterator[sparse.csr_a
         stop = max(int(within), start + 1)
         yield query[start:stop]
         start = stop
+
+
+def check_reranking(
+    reranking: Reranking | None, query: Features, gallery: Features
+) -> None:
+    """Raises a ValueError if the re-ranking was computed from other features."""
+    if reranking is None:
+        return
+    queries, items = len(reranking.farthest), reranking.having.shape[1]
+    if (queries, items) != (len(query), len(gallery)):
+        raise ValueError(
+            f"reranking is for {queries} queries and {items} gallery items, but there "
+            f"are {len(query)} and {len(gallery)}; compute it from the same features"
+        )
+
+
+class Rescaling:
+    """Turns the values of one block of queries into negated re-ranked distances.
+
+    They are -(squared distance * scale) + offset. Without a re-ranking, scale and
+    offset are None.
+    """
+
+    def __init__(
+        self,
+        reranking: Reranking | None,
+        chosen: np.ndarray,
+        shape: tuple[int, int],
+        mesh: Mesh,
+    ):
+        """Takes the block's query indices, and the shape [B, G] of its products."""
+        self._reranking, self._shape, self._mesh = reranking, shape, mesh
+        if reranking is None:
+            return
+        self._overlap = reranking.overlap(chosen).tocsc()
+        scale_B = np.zeros(shape[0], np.float32)
+        scale_B[: len(chosen)] = reranking.lambda_value / reranking.farthest[chosen]
+        self._scale_B = put(scale_B, mesh, WHOLE)
+
+    def scale_and_offset(
+        self, bounds_nx3: np.ndarray
+    ) -> tuple[jax.Array | None, jax.Array | None]:
+        """Returns the scale float32 [B] and offset float32 [n, B, G] of one step.
+
+        Args:
+          bounds_nx3: first, fresh and stop index of each device's gallery block.
+        """
+        if self._reranking is None:
+            return None, None
+        overlap_nxBxG = np.zeros((len(bounds_nx3), *self._shape), np.float32)
+        for lane, (first, _, stop) in enumerate(bounds_nx3):
+            part = self._overlap[:, first:stop]
+            overlap_nxBxG[lane, : part.shape[0], : part.shape[1]] = part.toarray()
+        offset_nxBxG = (1 - self._reranking.lambda_value) * (overlap_nxBxG - 1)
+        return self._scale_B, put(offset_nxBxG, self._mesh, SHARDED)
