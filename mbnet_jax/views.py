@@ -71,7 +71,8 @@ def make_views(
     Args:
       image: float32 [B, H, W, 3], normalised.
       parsing: uint8 [B, H, W], canonical labels; None if only `image` is wanted.
-      sizes: `config.views`, view -> height, width. `image` keeps its own size.
+      sizes: `config.views`, view -> height, width; the height of `crops` is even.
+        `image` keeps its own size.
       names: the views to make, of `VIEWS`; all unless given.
     """
     chosen = VIEWS if names is None else tuple(names)

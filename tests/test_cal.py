@@ -1,4 +1,4 @@
-"""CAL's losses: their values, whom they train and when, and what they refuse."""
+"""CAL's losses: values, what they train and when, and invalid settings."""
 
 import dataclasses
 
@@ -10,11 +10,10 @@ import tiny
 from modules import normal
 
 from mbnet_jax import losses
-from mbnet_jax.models import MBNet, Outputs
+from mbnet_jax.models import BRANCHES, MBNet, Outputs
 from mbnet_jax.models.heads import ClothesClassifier
-from mbnet_jax.runs.run_folder import differences_to_resume, load_num_clothes
-from mbnet_jax.training.clothes import ClothesClasses, clothes_classes, count_clothes
-from mbnet_jax.training.objective import objective
+from mbnet_jax.runs.run_folder import RunFolder, num_clothes
+from mbnet_jax.training.clothes import ClothesClasses, clothes_classes
 
 # Three people: clothes 0 and 1; 2; 3, 4 and 5.
 PERSON = np.array([0, 0, 1, 2, 2, 2], np.int32)
@@ -24,7 +23,7 @@ T, EPSILON = 0.25, 0.1
 
 
 def adversarial_by_loops(cosines, worn, person, temperature, epsilon):
-    """Gu et al.'s definition, one image and one class after the other."""
+    """The definition of Gu et al., image by image and class by class."""
     terms = []
     for row, own in zip(cosines, worn, strict=True):
         e = np.exp(row / temperature)
@@ -57,7 +56,7 @@ def test_the_classification_loss_matches_numpy():
 
 
 def test_a_person_alone_gives_a_loss_and_gradient_of_zero():
-    # There is nobody to tell the clothes from.
+    # There are no clothes of other people to distinguish.
     value, gradient = jax.value_and_grad(losses.clothes_adversarial)(
         normal(2, 3), np.array([0, 2]), np.ones((2, 3), bool), T, EPSILON
     )
@@ -74,7 +73,7 @@ def parts():
     return module, params, jnp.asarray(x)
 
 
-def test_the_classifier_gives_cosines(parts):
+def test_the_classifier_returns_cosines(parts):
     module, params, x = parts
     kernel = np.asarray(params["kernel"])
     expected = x @ (kernel / np.linalg.norm(kernel, axis=0))
@@ -83,7 +82,7 @@ def test_the_classifier_gives_cosines(parts):
 
 
 def terms(parts, step):
-    """The objective of CAL's two terms alone as a function of weights and images."""
+    """The sum of CAL's two terms, as a function of weights and embeddings."""
     module, _, _ = parts
     config = tiny.tiny_config("data").loss
     config.update(identity=0.0, triplet=0.0, cal=0.5, cal_temperature=T)
@@ -99,7 +98,7 @@ def terms(parts, step):
             clothes=cosines,
             adversarial=adversarial,
         )
-        return objective(outputs, None, PID, config, clothes)
+        return losses.total(outputs, None, PID, config, clothes)
 
     return loss_of
 
@@ -108,7 +107,7 @@ def gradients(parts, step):
     return jax.grad(terms(parts, step), argnums=(0, 1), has_aux=True)(*parts[1:])
 
 
-def test_each_loss_trains_its_own_side_and_the_second_from_its_start(parts):
+def test_each_loss_trains_one_side_and_the_adversarial_one_from_its_start(parts):
     _, params, x = parts
     (before_weights, before_x), scalars = gradients(parts, 6)
     (after_weights, after_x), _ = gradients(parts, 7)
@@ -129,25 +128,26 @@ def test_each_loss_trains_its_own_side_and_the_second_from_its_start(parts):
     assert not np.any(before_x)
     np.testing.assert_allclose(after_x, jax.grad(adversarial)(x), atol=1e-6)
     assert np.abs(after_x).max() > 0.01
-    # It is logged before it counts, and without its weight.
+    # It is logged before it counts, and unweighted.
     np.testing.assert_allclose(scalars["cal"], 2 * adversarial(x), rtol=1e-5)
     np.testing.assert_allclose(
         scalars["loss"], classification(params["kernel"]), rtol=1e-5
     )
 
 
-def test_the_start_is_no_other_program(parts):
+def test_the_start_needs_no_second_compilation(parts):
     run = jax.jit(lambda step: terms(parts, step)(*parts[1:])[0])
     early, late = run(jnp.int32(6)), run(jnp.int32(7))
     assert late > early
     assert run._cache_size() == 1
 
 
-def test_the_classifier_is_there_only_when_asked_for():
-    views = {"global": jnp.zeros((2, 32, 16, 3))}
+def test_the_classifier_exists_only_with_clothes():
+    views = {"image": jnp.zeros((2, 32, 16, 3))}
+    backbones = {"global": {"name": "resnet10"}}
 
     def init(num_clothes):
-        model = MBNet(5, num_clothes, branches=("global",), backbone="resnet10")
+        model = MBNet(5, backbones, num_clothes, branches=("global",))
         return lambda key: model.init(key, views, train=False)["params"]
 
     without, with_it = (jax.eval_shape(init(n), jax.random.key(0)) for n in (0, 6))
@@ -162,13 +162,13 @@ def test_classes_are_outfits_of_people(small_data):
     root, dataset = small_data
     config = tiny.tiny_config(root)
     assert clothes_classes(config, dataset.train, 6) is None
-    assert count_clothes(config, dataset.train) == 0
+    assert num_clothes(config, dataset.train) == 0
     config.loss.update(cal=1.0, cal_start_epoch=3)
     found = clothes_classes(config, dataset.train, 6)
     assert found.start == 18
     # Two outfits for each of six people.
     np.testing.assert_array_equal(np.bincount(found.person), [2] * 6)
-    assert count_clothes(config, dataset.train) == 12
+    assert num_clothes(config, dataset.train) == 12
     np.testing.assert_array_equal(
         found.person[dataset.train.clothes], dataset.train.pid
     )
@@ -177,14 +177,18 @@ def test_classes_are_outfits_of_people(small_data):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"model.branches": ("mask",)}, "global branch, which model.branches"),
-        ({"loss.cal": -1.0}, "loss.cal=-1.0 has no sense"),
-        ({"loss.cal_epsilon": 1.5}, "loss.cal_epsilon=1.5"),
-        ({"loss.cal_temperature": 0.0}, "loss.cal_temperature=0.0"),
-        ({"loss.cal_start_epoch": -1}, "loss.cal_start_epoch=-1"),
+        (
+            {"model.branches": ("mask",)},
+            r"loss\.cal=1\.0 trains the branch global, which is not in "
+            r"model\.branches=\('mask',\); add it, or set loss\.cal=0",
+        ),
+        ({"loss.cal": -1.0}, r"loss\.cal=-1\.0 is invalid: .* must not be negative"),
+        ({"loss.cal_epsilon": 1.5}, r"loss\.cal_epsilon=1\.5 is invalid"),
+        ({"loss.cal_temperature": 0.0}, r"loss\.cal_temperature=0\.0 is invalid"),
+        ({"loss.cal_start_epoch": -1}, r"loss\.cal_start_epoch=-1 is invalid"),
     ],
 )
-def test_what_makes_no_sense_is_refused(small_data, changes, named):
+def test_invalid_settings_are_rejected(small_data, changes, named):
     root, dataset = small_data
     config = tiny.tiny_config(root)
     config.update_from_flattened_dict({"loss.cal": 1.0} | changes)
@@ -192,22 +196,29 @@ def test_what_makes_no_sense_is_refused(small_data, changes, named):
         clothes_classes(config, dataset.train, 6)
 
 
-def test_unknown_clothes_are_refused(small_data):
+def test_missing_clothes_labels_are_rejected(small_data):
     root, dataset = small_data
     config = tiny.tiny_config(root)
     config.loss.cal = 1.0
     train = dataclasses.replace(
         dataset.train, clothes=np.full_like(dataset.train.clothes, -1)
     )
-    with pytest.raises(ValueError, match="without clothes labels"):
+    message = r"needs clothes labels, and synthetic has training images without them"
+    with pytest.raises(ValueError, match=message):
         clothes_classes(config, train, 6)
 
 
-def test_a_run_goes_on_only_with_or_without_it_as_it_began(small, whole):
+def test_a_run_does_not_resume_with_cal_switched(small, whole):
     config, dataset, _ = small
     workdir, _ = whole
-    assert load_num_clothes(workdir) == 0
-    assert differences_to_resume(config, dataset, workdir) == []
+    run = RunFolder(workdir)
+    assert run.num_clothes == 0
+    assert run.check_resume(config, dataset) == []
     config.loss.cal = 1.0
     with pytest.raises(ValueError, match=r"loss\.cal=1\.0 switches"):
-        differences_to_resume(config, dataset, workdir)
+        run.check_resume(config, dataset)
+
+
+def test_one_branch_has_the_clothes_classifier():
+    # Its module, and the outputs, have one name.
+    assert [name for name, b in BRANCHES.items() if b.adversarial] == ["global"]

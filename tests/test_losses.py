@@ -1,4 +1,4 @@
-"""The losses against plain NumPy, at their limits, and their gradients."""
+"""The losses: values against NumPy, limits, and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_cross_entropy_matches_numpy(smoothing):
 
 
 def triplet_by_loops(features, pid, margin):
-    """Hermans et al.'s definition, one anchor after the other."""
+    """The definition of Hermans et al., anchor by anchor."""
     terms = []
     for a in range(len(pid)):
         distance = [np.linalg.norm(features[a] - f) for f in features]
@@ -50,8 +50,8 @@ def triplet_by_loops(features, pid, margin):
     [
         [0, 0, 0, 1, 1, 1, 2, 2],
         [0, 0, 0, 0, 0, 1, 2, 3],  # 1, 2 and 3 have no positive
-        [0, 1, 2, 3, 4, 5, 6, 7],  # nobody has one
-        [4, 4, 4, 4, 4, 4, 4, 4],  # nobody has a negative
+        [0, 1, 2, 3, 4, 5, 6, 7],  # no anchor has one
+        [4, 4, 4, 4, 4, 4, 4, 4],  # no anchor has a negative
     ],
 )
 def test_triplet_matches_loops(pid, margin):
@@ -62,16 +62,16 @@ def test_triplet_matches_loops(pid, margin):
 
 
 def test_triplet_gradient_is_finite_for_equal_features():
-    # The square root has no finite gradient at the distance of equal images.
+    # The gradient of the square root is infinite at zero, the distance of equals.
     features = jnp.ones((4, 3)).at[2:].add(1.0)
     gradient = jax.grad(losses.batch_hard_triplet)(features, jnp.array([0, 0, 1, 1]))
     assert np.isfinite(gradient).all()
-    # Persons are pushed apart: the gradient of the first points to the second.
+    # Persons are pushed apart: the first person's gradient points to the second.
     assert (gradient[0] > 0).all() and (gradient[2] < 0).all()
 
 
-def test_triplet_is_accurate_for_near_images_far_from_the_origin():
-    # Inner products alone lose these distances in float32.
+def test_triplet_is_accurate_for_close_features_far_from_the_origin():
+    # In float32, inner products cannot resolve these distances.
     features = np.array([[1000, 0], [1000, 0.25], [1000, 8], [1000, 8.5]])
     pid = np.array([0, 0, 1, 1])
     actual = losses.batch_hard_triplet(features, pid)
@@ -90,7 +90,7 @@ def test_distillation_matches_numpy_and_is_zero_for_equal_logits():
     np.testing.assert_allclose(equal, 0, atol=1e-5)
 
 
-def test_distillation_teaches_the_student_alone():
+def test_distillation_trains_only_the_student():
     student, teacher = rng.standard_normal((2, 4, 6)).astype(np.float32)
     to_student, to_teacher = jax.grad(losses.distillation, (0, 1))(
         student, teacher, 3.0
@@ -110,13 +110,13 @@ def test_gate_area_matches_numpy_on_pooled_area():
     np.testing.assert_allclose(losses.gate_area(logits, area), expected, rtol=1e-5)
 
 
-def test_gate_area_is_finite_for_a_sure_gate():
+def test_gate_area_is_finite_for_a_saturated_gate():
     logits = jnp.array([1e4, -1e4]).reshape(1, 2, 1, 1)
     area = jnp.array([[[0.0], [1.0]]])
     np.testing.assert_allclose(losses.gate_area(logits, area), 1e4)
 
 
-def test_background_constraint_counts_the_background_alone():
+def test_background_constraint_counts_only_the_background():
     foreground = np.zeros((1, 4, 2))
     foreground[:, :2] = 1
     on_person = np.array([[0.9, 0.7], [0, 0]]).reshape(1, 2, 2, 1)
@@ -126,14 +126,14 @@ def test_background_constraint_counts_the_background_alone():
     np.testing.assert_allclose(
         losses.background_constraint(attention, foreground), 0.6 / 2.2, rtol=1e-6
     )
-    # Half of the third position becomes person: it counts by half.
+    # Half of the third position becomes person, so it counts half.
     foreground[:, 2, 0] = 1
     np.testing.assert_allclose(
         losses.background_constraint(attention, foreground),
         (0.5 * 0.2 + 0.4) / 2.2,
         rtol=1e-6,
     )
-    # Every image counts alike, however much attention it gets.
+    # Every image has the same weight, whatever the sum of its attention.
     np.testing.assert_allclose(
         losses.background_constraint(
             np.concatenate([attention, on_person / 9]), np.repeat(foreground, 2, axis=0)
@@ -143,7 +143,7 @@ def test_background_constraint_counts_the_background_alone():
     )
 
 
-def test_background_constraint_gains_nothing_by_less_attention_everywhere():
+def test_background_constraint_is_invariant_to_the_scale_of_attention():
     rng = np.random.default_rng(0)
     attention = jnp.asarray(rng.random((2, 4, 2, 1)), jnp.float32)
     foreground = jnp.asarray(rng.random((2, 8, 4)) > 0.5, jnp.float32)
@@ -155,7 +155,8 @@ def test_background_constraint_gains_nothing_by_less_attention_everywhere():
     np.testing.assert_allclose(jax.grad(at)(1.0), 0, atol=1e-6)
     gradient = jax.grad(losses.background_constraint)(attention, foreground)
     background = 1 - losses.pool_area(foreground, (4, 2))
-    # Attention is drawn from where there is more background than under all of it.
+    # The gradient lowers attention where the share of background is above the
+    # constraint, the attention's mean share, and raises it elsewhere.
     for image in range(2):
         more = background[image] > losses.background_constraint(
             attention[image : image + 1], foreground[image : image + 1]
@@ -173,7 +174,7 @@ def test_background_constraint_without_attention_or_background_is_zero():
         assert not gradient.any()  # and no nan
 
 
-def test_area_that_does_not_divide_is_refused():
+def test_an_area_that_does_not_divide_is_rejected():
     with pytest.raises(ValueError, match=r"5x4 pixels .* map of 2x2"):
         losses.pool_area(jnp.zeros((1, 5, 4)), (2, 2))
 

@@ -1,5 +1,6 @@
-"""Runs that start with weights from files, and go on from their own."""
+"""Runs that start with weights from files, and resume from their own."""
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -8,21 +9,22 @@ from flax.traverse_util import flatten_dict
 from modules import shapes
 from safetensors.numpy import save_file
 
-from mbnet_jax.backbones.pretrained import load_pretrained, torch_name
-from mbnet_jax.backbones.resnet import ResNet
+from mbnet_jax.backbones import BACKBONES, Backbone, Features, pretrained
+from mbnet_jax.backbones.pretrained import load_pretrained
+from mbnet_jax.backbones.resnet import DEPTHS, ResNet, torch_name
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh, replicated
+from mbnet_jax.models.mbnet import backbone_module
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
-from mbnet_jax.runs.run_folder import save_config
+from mbnet_jax.runs.network import abstract_variables, make_model
+from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training.loop import train
-from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.step import init_state, make_model
 
 
 def write_weights(path, depth, seed):
     """Writes random weights under PyTorch's names. Returns them as our variables."""
     x = np.zeros((1, 64, 32, 3), np.float32)
-    _, variables = shapes(ResNet(depth), x, train=False)
+    _, variables = shapes(ResNet(*DEPTHS[depth]), x, train=False)
     rng = np.random.default_rng(seed)
     variables = jax.tree.map(
         lambda v: rng.uniform(0.01, 0.02, v.shape).astype(np.float32), variables
@@ -48,35 +50,30 @@ def files(tmp_path_factory):
     return [str(path) for path in paths], weights
 
 
-def standard(config, branches):
-    """The config with stems and widths of the standard network, and little else."""
+def standard(branches, root="data"):
+    """A config whose backbones are standard networks, and without modules."""
+    config = tiny.tiny_config(root)
+    tiny.set_backbones(config, width=64, stem="imagenet")
     config.model.update(
-        branches=branches,
-        width=64,
-        mask_width=64,
-        stem="imagenet",
-        mask_stem="imagenet",
-        ktm=False,
-        fam=False,
-        cfm=False,
-        balance=False,
+        branches=branches, ktm=False, fam=False, cfm=False, balance=False
     )
     return config
 
 
-def abstract_variables(config):
-    model = make_model(config.model, 4)
-    optimizer = make_optimizer(config.train, 1)
-    return jax.eval_shape(lambda: init_state(config, model, optimizer)).variables
+def load(config):
+    """What a new run of the config starts with."""
+    modules = {branch: backbone_module(branch) for branch in config.model.branches}
+    variables = abstract_variables(config, make_model(config.model, 4))
+    return load_pretrained(config.model.backbones, modules, variables)
 
 
-def test_a_new_run_starts_with_the_weights_and_goes_on_with_its_own(
+def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     files, tmp_path, capsys
 ):
     (path, _), (weights, _) = files
-    config = standard(tiny.tiny_config(tmp_path / "data"), ("global",))
-    config.model.pretrained = path
-    config.train.epochs = 0  # the state that training would begin with
+    config = standard(("global",), tmp_path / "data")
+    config.model.backbones["global"].weights = path
+    config.train.epochs = 0  # returns the state that training would begin with
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:2])
     run = tmp_path / "run"
@@ -91,79 +88,174 @@ def test_a_new_run_starts_with_the_weights_and_goes_on_with_its_own(
 
     state = state.replace(params=jax.tree.map(lambda p: p + 1, state.params))
     with Checkpoints(run) as checkpoints:
-        checkpoints.save(state, NO_BEST | {"evaluated": 0})
-    save_config(config, dataset, run)
-    # A file that is no longer there does not matter to a run that goes on.
-    config.model.pretrained = "gone.npz"
+        checkpoints.save(0, state.parts(), NO_BEST | {"evaluated": 0})
+    RunFolder.create(run, config, dataset)
+    # A resumed run does not need the file.
+    config.model.backbones["global"].weights = "gone.npz"
     resumed = train(config, dataset, run, mesh)
     jax.tree.map(np.testing.assert_array_equal, resumed, state)
-    assert f"model.pretrained: {path} -> gone.npz (no effect" in capsys.readouterr().out
+    line = f"model.backbones.global.weights: {path} -> gone.npz (no effect"
+    assert line in capsys.readouterr().out
 
 
-def test_each_branch_takes_the_weights_of_its_kind(files):
+def test_each_branch_starts_with_its_own_weights(files):
     (colour, mask), weights = files
-    branches = ("clothing_unrelated", "global", "mask")
-    config = standard(tiny.tiny_config("data"), branches)
-    variables = abstract_variables(config)
+    config = standard(("clothing_unrelated", "global", "mask"))
+    backbones = config.model.backbones
 
     def last(loaded, branch):
         tree = loaded.variables["params"][f"{branch}_backbone"]
         return tree["layer4_0"]["conv2"]["kernel"]
 
-    config.model.pretrained, config.model.mask_pretrained = colour, mask
-    loaded = load_pretrained(config.model, variables)
+    for branch in ("global", "clothing_unrelated"):
+        backbones[branch].weights = colour
+    backbones.mask.weights = mask
+    loaded = load(config)
     for branch, which in (("global", 0), ("clothing_unrelated", 0), ("mask", 1)):
         np.testing.assert_array_equal(
             last(loaded, branch),
             weights[which]["params"]["layer4_0"]["conv2"]["kernel"],
         )
     assert loaded.variables["batch_stats"].keys() == loaded.sources.keys()
-    config.model.pretrained = ""
-    assert list(load_pretrained(config.model, variables).sources) == ["mask_backbone"]
-    config.model.mask_pretrained = ""
-    assert not load_pretrained(config.model, variables).sources
+    assert loaded.sources == {
+        "global_backbone": colour,
+        "clothing_unrelated_backbone": colour,
+        "mask_backbone": mask,
+    }
+    for branch in ("global", "clothing_unrelated"):
+        backbones[branch].weights = ""
+    assert list(load(config).sources) == ["mask_backbone"]
+    backbones.mask.weights = ""
+    assert not load(config).sources
 
 
-def test_a_branch_that_is_off_loads_nothing(files):
-    config = standard(tiny.tiny_config("data"), ("mask",))
-    config.model.pretrained = "gone.npz"
-    assert not load_pretrained(config.model, abstract_variables(config)).sources
+def test_branches_of_one_file_read_it_once(files, monkeypatch):
+    (colour, _), _ = files
+    config = standard(("global", "clothing_unrelated"))
+    tiny.set_backbones(config, weights=colour)
+    read, sources = pretrained.read_weights, []
+
+    def recording(source):
+        sources.append(source)
+        return read(source)
+
+    monkeypatch.setattr(pretrained, "read_weights", recording)
+    assert len(load(config).sources) == 2
+    assert sources == [colour]
+
+
+def test_a_branch_that_is_off_loads_nothing():
+    config = standard(("mask",))
+    config.model.backbones["global"].weights = "gone.npz"
+    assert not load(config).sources
 
 
 @pytest.mark.parametrize(
-    ("fields", "error", "message"),
+    ("branch", "fields", "error", "message"),
     [
         (
-            {"pretrained": "gone.npz"},
+            "global",
+            {"weights": "gone.npz"},
             FileNotFoundError,
-            r"model\.pretrained='gone\.npz': there is no file gone\.npz",
+            r"model\.backbones\.global\.weights='gone\.npz': no such file: gone\.npz",
         ),
         (
-            {"mask_pretrained": "timm/x", "mask_stem": "small", "mask_width": 16},
+            "mask",
+            {"weights": "timm/x", "stem": "small", "width": 16},
             ValueError,
-            r"model\.mask_pretrained='timm/x': .* set model\.mask_width=64 and "
-            r"model\.mask_stem='imagenet', instead of 16 and 'small'",
+            r"model\.backbones\.mask\.weights='timm/x': .* set width=64 and "
+            r"stem='imagenet' instead of 16 and 'small'",
         ),
         (
-            {"pretrained": "timm/x", "width": 32},
+            "global",
+            {"weights": "timm/x", "width": 32},
             ValueError,
-            r"model\.pretrained='timm/x': .* set model\.width=64 and "
-            r"model\.stem='imagenet', instead of 32 and 'imagenet'",
+            r"model\.backbones\.global\.weights='timm/x': .* set width=64 and "
+            r"stem='imagenet' instead of 32 and 'imagenet'",
         ),
     ],
 )
-def test_a_refusal_names_the_field_and_the_remedy(fields, error, message):
-    config = standard(tiny.tiny_config("data"), ("global", "mask"))
-    variables = abstract_variables(config)
-    config.model.update(fields)
+def test_an_error_names_the_field_and_the_remedy(branch, fields, error, message):
+    config = standard(("global", "mask"))
+    config.model.backbones[branch].update(fields)
     with pytest.raises(error, match=message):
-        load_pretrained(config.model, variables)
+        load(config)
+
+
+def test_another_network_is_rejected_before_the_file_is_read():
+    config = standard(("global",))
+    config.model.backbones["global"].update(weights="gone.npz", stem="patch")
+    with pytest.raises(ValueError, match="public weights fit the standard network"):
+        load(config)
+
+
+def test_the_last_stride_is_free():
+    # It changes no parameter: 1 is usual in re-identification.
+    for stride in (1, 2):
+        config = standard(("global",))
+        config.model.backbones["global"].update(weights="gone.npz", last_stride=stride)
+        with pytest.raises(FileNotFoundError):
+            load(config)
 
 
 def test_weights_of_another_depth_name_the_field(files):
     (colour, _), _ = files
-    config = standard(tiny.tiny_config("data"), ("global", "mask"))
-    config.model.update(mask_backbone="resnet18", mask_pretrained=colour)
-    message = r"mask_pretrained=.*: they are of resnet10, it is resnet18\n  40 missing"
+    config = standard(("global", "mask"))
+    config.model.backbones.mask.update(name="resnet18", weights=colour)
+    message = (
+        r"model\.backbones\.mask\.weights=.*: they are resnet10's, not resnet18's"
+        r"\n  40 missing"
+    )
     with pytest.raises(ValueError, match=message):
-        load_pretrained(config.model, abstract_variables(config))
+        load(config)
+
+
+# Backbones of other families
+
+
+class Linear(nn.Module):
+    """A backbone without batch statistics."""
+
+    dtype: type
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return Features(nn.Dense(4, use_bias=False, name="linear")(x))
+
+
+def linear_config(monkeypatch, **fields):
+    """A config of the global branch with `Linear`, starting from `weights.npz`."""
+    monkeypatch.setitem(BACKBONES, "linear", Backbone(make=Linear, **fields))
+    config = standard(("global",))
+    config.model.backbones["global"].update(name="linear", weights="weights.npz")
+    return config
+
+
+def test_a_backbone_without_public_weights_rejects_a_source(monkeypatch):
+    config = linear_config(monkeypatch)
+    message = (
+        r"model\.backbones\.global\.weights='weights\.npz': the backbone linear reads "
+        r"no public weights; set weights=''"
+    )
+    with pytest.raises(ValueError, match=message):
+        load(config)
+    config.model.backbones["global"].weights = ""
+    assert not load(config).sources
+
+
+def test_a_backbone_converts_its_weights_by_itself(tmp_path, monkeypatch):
+    kernel = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.savez(tmp_path / "weights.npz", **{"fc.weight": kernel.T})
+    monkeypatch.chdir(tmp_path)
+
+    def convert(weights, variables):
+        (wanted,) = jax.tree.leaves(variables)
+        converted = weights["fc.weight"].T
+        assert wanted.shape == converted.shape
+        return {"params": {"linear": {"kernel": converted}}}
+
+    loaded = load(linear_config(monkeypatch, convert=convert))
+    found = loaded.variables["params"]["global_backbone"]["linear"]["kernel"]
+    np.testing.assert_array_equal(found, kernel)
+    assert not loaded.variables["batch_stats"]
+    assert loaded.sources == {"global_backbone": "weights.npz"}

@@ -1,7 +1,7 @@
 """torchvision's residual networks up to the last map, in plain PyTorch.
 
-Names and arithmetic are torchvision's (torchvision/models/resnet.py), so that its
-weights load as they are. Run as a program, it writes the maps that tests compare with.
+Names and arithmetic are torchvision's (torchvision/models/resnet.py), so its weights
+load unchanged. Run as a program, it writes the maps that tests compare with.
 """
 
 import numpy as np
@@ -62,10 +62,10 @@ class Twin(nn.Module):
 
 
 def twin_map(depth: str, last_stride: int) -> np.ndarray:
-    """What the twin, in eval mode, makes of the made-up weights: [1, h, w, d]."""
-    weights = {k: torch.from_numpy(v) for k, v in reference.made_up(depth).items()}
+    """The twin's map with the generated weights, in eval mode, [1, h, w, d]."""
+    weights = {k: torch.from_numpy(v) for k, v in reference.generate(depth).items()}
     net = Twin(depth, last_stride).eval()
-    net.load_state_dict(weights)  # strict: the names are torchvision's, all of them
+    net.load_state_dict(weights)  # strict: all names are torchvision's
     with torch.inference_mode():
         x = torch.from_numpy(reference.image()).permute(0, 3, 1, 2)
         return net(x).permute(0, 2, 3, 1).contiguous().numpy()
@@ -75,4 +75,4 @@ if __name__ == "__main__":
     maps = {f"{d}_stride{s}": twin_map(d, s) for d, s in reference.CASES}
     np.savez_compressed(reference.MAPS, **maps)
     for name, value in maps.items():
-        print(name, value.shape, f"mean {value.mean():.3f} deviation {value.std():.3f}")
+        print(name, value.shape, f"mean {value.mean():.3f} std {value.std():.3f}")

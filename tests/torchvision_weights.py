@@ -1,7 +1,7 @@
-"""torchvision's residual networks without PyTorch: names, shapes, made-up weights.
+"""torchvision's residual networks without PyTorch: names, shapes, random weights.
 
-`tests/data/resnet_maps.npz` holds what torchvision's networks make of these weights and
-this image. It was written by `python tests/torchvision_twin.py`, which needs PyTorch.
+`tests/data/resnet_maps.npz` holds the maps of torchvision's networks with these weights
+for this image. `python tests/torchvision_twin.py`, which needs PyTorch, wrote it.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 MAPS = Path(__file__).parent / "data" / "resnet_maps.npz"
-# name: (blocks of each stage, channels out of a block for each channel within)
+# name: (blocks of each stage, ratio of the channels after a block to those within)
 DEPTHS = {
     "resnet18": ((2, 2, 2, 2), 1),
     "resnet34": ((3, 4, 6, 3), 1),
@@ -20,7 +20,7 @@ CASES = [("resnet18", 2), ("resnet18", 1), ("resnet34", 2), ("resnet50", 2)]
 
 
 def shapes(depth: str) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every entry of the state dict, in its order."""
+    """Name -> shape of every entry of the state dict, in order."""
     blocks, expansion = DEPTHS[depth]
     found = {}
 
@@ -55,10 +55,10 @@ def shapes(depth: str) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def made_up(depth: str) -> dict[str, np.ndarray]:
-    """Weights that keep the maps' deviation near 0.5; the same on every machine.
+def generate(depth: str) -> dict[str, np.ndarray]:
+    """Weights with which maps have a std near 0.5, the same on every machine.
 
-    NumPy promises that `RandomState` never changes.
+    NumPy guarantees that the numbers of `RandomState` never change.
     """
     rng = np.random.RandomState(0)
     weights = {}
@@ -67,7 +67,7 @@ def made_up(depth: str) -> dict[str, np.ndarray]:
             weights[name] = np.array(7)
             continue
         unit = rng.random_sample(shape) * 2 - 1
-        if len(shape) == 4:  # He's deviation
+        if len(shape) == 4:  # He's std
             value = unit * np.sqrt(6 / np.prod(shape[1:]))
         elif name.endswith("running_var"):
             value = 1 + unit / 2

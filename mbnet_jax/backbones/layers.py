@@ -1,4 +1,4 @@
-"""Small functions that several modules share."""
+"""Layers and functions that backbones and modules share. Maps are [B, h, w, c]."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ def known(kind: str, name: str, table) -> Any:
     """Returns `table[name]`.
 
     Raises:
-      ValueError: listing the known names, if `name` is none of them.
+      ValueError: if `name` is unknown, listing the known names.
     """
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
@@ -22,15 +22,15 @@ def known(kind: str, name: str, table) -> Any:
 
 
 class Pointwise(nn.Module):
-    """A 1x1 convolution without bias: on a CPU a matrix product, elsewhere XLA's own.
+    """A 1x1 convolution without bias; on a CPU, a matrix product.
 
-    XLA's CPU backend computes a convolution's kernel gradient from transposed copies
-    of both operands. A product needs none, and is faster in each direction
-    (benchmarks/README.md).
+    XLA's CPU backend computes the kernel gradient of a convolution from transposed
+    copies of both operands. A product needs no copies, and is faster both forward and
+    backward (benchmarks/README.md). Other devices use XLA's convolution.
 
     Attributes:
       channels: of the output.
-      stride: each way.
+      stride: along height and width.
       dtype: of the computation; the parameter `kernel` [1, 1, c, channels] is float32.
     """
 
@@ -62,7 +62,19 @@ class Pointwise(nn.Module):
 def conv(
     channels: int, kernel: int, stride: int = 1, *, padding: int, dtype, name: str
 ) -> nn.Module:
-    """A convolution without bias and with symmetric padding, NHWC."""
+    """A convolution without bias, [B, h, w, c] to [B, h', w', channels].
+
+    The padding is the same on both sides, as in torchvision; XLA's "SAME" is not, where
+    the stride is above 1. Weights are initialised as in He et al. (ICCV 2015).
+
+    Args:
+      channels: of the output.
+      kernel: height and width of the kernel.
+      stride: along height and width.
+      padding: zeros added at each edge; a 1x1 convolution has none.
+      dtype: of the computation; the parameter `kernel` is float32.
+      name: of the module.
+    """
     if kernel == 1:
         return Pointwise(channels, stride, dtype=dtype, name=name)
     return nn.Conv(
@@ -78,10 +90,10 @@ def conv(
 
 
 def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.BatchNorm:
-    """Batch normalisation with torchvision's constants.
+    """Batch normalisation over all axes but the last, with torchvision's constants.
 
-    Statistics are over the global batch: under jit they need no axis name, however
-    the batch is sharded. They are computed and stored in float32.
+    Under jit the statistics are those of the global batch, however it is sharded: no
+    axis name is needed. They are computed and stored in float32.
     """
     return nn.BatchNorm(
         use_running_average=not train,
@@ -94,11 +106,12 @@ def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.Ba
 
 
 def max_pool(x: jax.Array) -> jax.Array:
-    """3x3 maximum pooling with stride 2 and padding 1 of a map [B, h, w, c].
+    """3x3 max pooling with stride 2 and padding 1 of a map [B, h, w, c].
 
-    On a CPU it takes maxima of shifted maps: XLA's CPU backend computes the gradient of
-    a reduce-window with one thread, which takes four times as long. There equal entries
-    share the gradient; on other devices the first takes it.
+    On a CPU it is computed from maxima of shifted maps, where equal entries share the
+    gradient. XLA's CPU backend computes the gradient of a reduce-window on one thread,
+    which takes four times as long. On other devices the first of equal entries gets
+    the gradient.
     """
 
     def shifted(x):
@@ -120,11 +133,11 @@ def l2_normalize(x: jax.Array) -> jax.Array:
 
 
 def max_over(x: jax.Array, axis: int) -> jax.Array:
-    """The maximum over an axis; the gradient goes to the first of equals.
+    """The maximum over an axis; the first of equal entries gets the gradient.
 
-    The gradient of `jnp.max` divides by the number of entries equal to the maximum.
-    If XLA recomputes x for it, with another rounding, that number can be 0 and the
-    gradient nan (seen on a CPU at a low optimisation level). A position that is chosen
+    The gradient of `jnp.max` divides by the number of entries equal to the maximum. If
+    XLA recomputes x for it with a different rounding, that number can be 0 and the
+    gradient nan (observed on a CPU at a low optimisation level). Choosing the position
     once avoids this.
     """
     position = jax.nn.one_hot(x.argmax(axis), x.shape[axis], axis=axis, dtype=bool)

@@ -75,8 +75,11 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
 
     Views of one channel, which are not normalised, and views of backbones with
     ImageNet's own constants are returned unchanged.
+
+    Raises:
+      ValueError: if the backbone is unknown.
     """
-    backbone = BACKBONES[name]
+    backbone = known("backbone", name, BACKBONES)
     own = (backbone.mean, backbone.std)
     if x.shape[-1] != 3 or own == (IMAGENET_MEAN, IMAGENET_STD):
         return x

@@ -170,8 +170,8 @@ _LEAVES = {
     ("batch_stats", "var"): "running_var",
 }
 _STEM = "conv1.weight"
-# The classifier, and a counter of PyTorch's: known, and not wanted.
-_NOT_WANTED = re.compile(r"fc\..*|.*\.num_batches_tracked")
+# Ignored: the classifier, and a counter of PyTorch's.
+_IGNORED = re.compile(r"fc\..*|.*\.num_batches_tracked")
 _SHOWN = 6  # names of each kind in an error
 
 
@@ -206,7 +206,7 @@ def convert(
       variables: "params" and "batch_stats" of a `ResNet`, of which shapes are used.
 
     Returns:
-      The like of `variables`, float32 NumPy arrays.
+      The same structure as `variables`, float32 NumPy arrays.
 
     Raises:
       ValueError: listing the names that are missing, those that the network does not
@@ -217,7 +217,7 @@ def convert(
         for path, value in traverse_util.flatten_dict(dict(variables)).items()
     }
     names = {path: torch_name(path) for path in shapes}
-    given = {name for name in weights if not _NOT_WANTED.fullmatch(name)}
+    given = {name for name in weights if not _IGNORED.fullmatch(name)}
     problems = {
         "missing": sorted(set(names.values()) - given),
         "not in the network": sorted(given - set(names.values())),
@@ -251,7 +251,8 @@ def _message(
 ) -> str:
     lines = ["the weights do not fit the network"]
     if theirs != ours:
-        lines[0] += f": they are of {theirs or 'another kind'}, it is {ours}"
+        theirs, ours = theirs or "another kind of network", ours or "this network"
+        lines[0] += f": they are {theirs}'s, not {ours}'s"
     for kind, found in problems.items():
         if found:
             more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -260,7 +261,7 @@ def _message(
 
 
 def _depth_of(names: Iterable[str]) -> str | None:
-    """Which of `DEPTHS` has the blocks that the names are of."""
+    """The name in `DEPTHS` of the network with these weights; None if unknown."""
     names = set(names)
     found = {m.groups() for n in names if (m := re.match(r"layer(\d)\.(\d+)\.", n))}
     blocks = tuple(sum(stage == str(i) for stage, _ in found) for i in range(1, 5))

@@ -7,23 +7,28 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-HUB_FILE = "model.safetensors"  # what timm's repositories on the hub name it
+HUB_FILE = "model.safetensors"  # the name in timm's repositories on the hub
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def read_weights(source: str) -> dict[str, np.ndarray]:
-    """Reads a file's arrays by their names.
+    """Reads the arrays of a file.
 
     Args:
       source: path of a `.safetensors`, `.npz` or `.pth` file (the last needs
         PyTorch), or a Hugging Face hub id such as "timm/resnet50.tv_in1k" (needs
-        huggingface_hub), whose `model.safetensors` is downloaded into the hub's
-        cache, once.
+        huggingface_hub), whose `model.safetensors` is downloaded once, into the
+        hub's cache.
+
+    Returns:
+      Name in the file -> array, of the shape and dtype in the file; floats of a
+      `.pth` file are float32.
 
     Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: if the source is of no known kind, cannot be downloaded or read,
-        or a package that it needs is not installed; with what to do.
+      FileNotFoundError: if no such file exists.
+      ValueError: if the kind of the source is unknown, it cannot be downloaded or
+        read, or a package that it needs is not installed. The message says what to
+        do.
     """
     path = Path(source)
     if path.suffix not in _READERS and not path.is_file():
@@ -34,17 +39,17 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
             )
         path = download(source, HUB_FILE)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"no such file: {path}")
     if path.suffix not in _READERS:
         raise ValueError(
-            f"{path} ends in {path.suffix!r}; weights are read from "
+            f"{path} ends in {path.suffix!r}; files of weights end in "
             + ", ".join(_READERS)
         )
     return _READERS[path.suffix](path)
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what an error says, or its class where it says nothing."""
+    """The first line of an error's message, or its class if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -56,10 +61,11 @@ def is_hub_id(source: str) -> bool:
 def download(hub_id: str, file: str, instead: str = "file") -> Path:
     """Downloads a file of a Hugging Face repository into the hub's cache, once.
 
-    `instead` is what may be given in place of the id: a "file" or a "folder".
+    `instead` names what the user may give in place of the id: "file" or "folder".
 
     Raises:
-      ValueError: if it cannot be had, with what to do instead.
+      ValueError: if the download fails, or huggingface_hub is not installed. The
+        message names the alternative.
     """
     try:
         from huggingface_hub import hf_hub_download
@@ -70,7 +76,7 @@ def download(hub_id: str, file: str, instead: str = "file") -> Path:
         ) from error
     try:
         return Path(hf_hub_download(hub_id, file))
-    except Exception as error:  # its errors have no base class of their own
+    except Exception as error:  # its errors have no common base class
         raise ValueError(
             f"cannot download {file} of {hub_id!r} from the Hugging Face hub: "
             f"{_reason(error)} Without network, give the path of a {instead} that was "
@@ -82,7 +88,9 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {_reason(error)}") from error
+        raise ValueError(
+            f"{path} is not a safetensors file: {_reason(error)}"
+        ) from error
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -91,7 +99,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             return dict(arrays)
     except Exception as error:  # zipfile's and zlib's have no common base class
         raise ValueError(
-            f"{path} is no npz file of plain arrays: {_reason(error)}"
+            f"{path} is not an npz file of plain arrays: {_reason(error)}"
         ) from error
 
 
@@ -101,16 +109,20 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise ValueError(
             f"reading {path} needs PyTorch (pip install torch). Or convert it where "
-            'PyTorch is, and give the .npz file:\n  python -c "import numpy, torch; w '
-            f"= torch.load('{path.name}', map_location='cpu', weights_only=True); "
+            "PyTorch is installed, and give the .npz file:\n  python -c "
+            f"\"import numpy, torch; w = torch.load('{path.name}', "
+            "map_location='cpu', weights_only=True); "
             f"numpy.savez('{path.stem}.npz', **{{k: v.detach().numpy() for k, v in "
             'w.items()})"'
         ) from error
-    problem = f"{path} is no file of weights alone, torch.save(net.state_dict(), FILE)"
+    problem = (
+        f"{path} does not hold weights alone, as torch.save(net.state_dict(), FILE) "
+        "writes them"
+    )
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle's, zipfile's, PyTorch's own
-        # Not PyTorch's words: they advise to run the code in the file.
+        # PyTorch's own message advises running the code in the file.
         raise ValueError(f"{problem}: {type(error).__name__}") from error
     if not isinstance(weights, dict):
         raise ValueError(f"{problem}: it holds a {type(weights).__name__}")
@@ -118,7 +130,8 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
         if not isinstance(value, torch.Tensor):
             raise ValueError(f"{problem}: {name!r} is a {type(value).__name__}")
     return {
-        # NumPy has no bfloat16; torchvision's oldest files hold parameters.
+        # NumPy has no bfloat16. torchvision's oldest files hold parameters, which
+        # have gradients.
         name: (v.float() if v.is_floating_point() else v).detach().numpy()
         for name, v in weights.items()
     }

@@ -1,4 +1,4 @@
-"""From a map to a feature, an embedding and identity logits."""
+"""Heads: from a map to a feature, an embedding and identity logits."""
 
 import flax.linen as nn
 import jax
@@ -13,14 +13,17 @@ from mbnet_jax.backbones.layers import (
 
 
 class GeM(nn.Module):
-    """Generalised mean over positions (Radenovic et al., TPAMI 2019), p learned.
+    """Generalised mean over positions (Radenovic et al., TPAMI 2019).
 
-    p = 1 is the average, p to infinity the maximum; it starts at 3.
+      (mean of x^p over positions)^(1/p)
+
+    p = 1 is the average; as p grows, the mean approaches the maximum. p is learned and
+    starts at 3.
     """
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps a float32 map [B, h, w, c], not negative, to [B, c]."""
+        """Maps a non-negative map, float32 [B, h, w, c], to [B, c]."""
         p = self.param("p", nn.initializers.constant(3.0), (1,), jnp.float32)
         return (jnp.maximum(x, 1e-6) ** p).mean((1, 2)) ** (1 / p)
 
@@ -29,8 +32,9 @@ def _max_avg(x: jax.Array) -> jax.Array:
     return jnp.concatenate([max_over_positions(x), x.mean((1, 2))], axis=-1)
 
 
-# name: a function that makes the pooling, [B, h, w, c] to [B, c] or [B, 2 c].
-# "max_avg" stacks the maximum and the average, as in CAL (Gu et al., CVPR 2022).
+# The values of `config.model.pooling`: name -> a function that builds the pooling,
+# which maps [B, h, w, c] to [B, c], or [B, 2 c] for "max_avg": it concatenates the
+# maximum and the average, as CAL does (Gu et al., CVPR 2022).
 POOLINGS = {
     "max_avg": lambda: _max_avg,
     "gem": lambda: GeM(name="gem"),
@@ -39,23 +43,29 @@ POOLINGS = {
 
 
 class ClothesClassifier(nn.Module):
-    """Cosines of an embedding with the classes of clothes (CAL, Gu et al., CVPR 2022).
+    """CAL's clothes classifier (Gu et al., CVPR 2022): cosines with its weights.
 
-    One set of weights, read twice, so that two losses that pull in opposite directions
-    can be summed: each has the gradient of one side alone.
+    The classifier learns to recognise clothes, while the embedding learns to hide them.
+    Both losses can be summed, because each is given cosines that pass gradients to one
+    side only.
 
     Attributes:
-      num_clothes: classes of clothes in the training set.
+      num_clothes: classes of clothes in the training set; each is one outfit of one
+        person.
     """
 
     num_clothes: int
 
     @nn.compact
     def __call__(self, embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Maps float32 [B, d] of length 1 to cosines [B, num_clothes], twice.
+        """Maps embeddings to their cosines with each class of clothes, twice.
 
-        Gradients of the first pass to the weights alone, of the second to the
-        embedding alone.
+        Args:
+          embedding: float32 [B, d], each of length 1.
+
+        Returns:
+          Two float32 arrays [B, num_clothes] of equal values. The first passes
+          gradients only to the weights, the second only to the embedding.
         """
         kernel = self.param(
             "kernel",
@@ -71,9 +81,13 @@ class ClothesClassifier(nn.Module):
 class IdentityHead(nn.Module):
     """Pooling, BNNeck and classifier (Luo et al., "Bag of Tricks", CVPRW 2019).
 
-    The feature before the neck serves the triplet loss; after it, scaled to length
-    1, it is the embedding for retrieval, and the classifier reads it unscaled. The
-    neck has no shift and the classifier no bias. Everything here is float32.
+      feature = pooling(map)
+      neck = batch norm(feature), without shift
+      embedding = neck / |neck|
+      logits = neck W, without bias
+
+    The triplet loss takes the feature, the cross-entropy the logits, and retrieval the
+    embedding. The computation is float32.
 
     Attributes:
       num_classes: identities in the training set.
@@ -87,10 +101,19 @@ class IdentityHead(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Maps [B, h, w, c] to feature [B, d], embedding [B, d], logits [B, classes].
+        """Maps a map to a feature, an embedding and logits.
+
+        Args:
+          x: [B, h, w, c], of any float dtype.
+          train: whether the neck uses the batch's statistics (and updates the running
+            ones, in the collection "batch_stats").
+
+        Returns:
+          feature [B, d], embedding [B, d] and logits [B, num_classes], float32; d is
+          2 c for the pooling "max_avg", else c.
 
         Raises:
-          ValueError: if the pooling is not a known one.
+          ValueError: if the pooling is unknown.
         """
         pool = known("pooling", self.pooling, POOLINGS)()
         feature = pool(x.astype(jnp.float32))

@@ -1,4 +1,4 @@
-"""The objective: which terms there are, their weights, whom they train."""
+"""The total loss: its terms, their weights, and which branches they train."""
 
 import jax
 import jax.numpy as jnp
@@ -7,16 +7,13 @@ import pytest
 import tiny
 from modules import normal
 
+from mbnet_jax import losses
 from mbnet_jax.models import Outputs
-from mbnet_jax.training.objective import objective
-from mbnet_jax.views import Views
+from mbnet_jax.views import Targets
 
 BRANCHES = ("global", "clothing_unrelated", "mask")
 PID = jnp.array([0, 0, 1, 1])
-VIEWS = Views(
-    image=None,
-    crops=None,
-    silhouette=None,
+TARGETS = Targets(
     area=(normal(4, 8, 8) > 0).astype(np.float32),
     foreground=(normal(4, 8, 8) > 0).astype(np.float32),
 )
@@ -50,7 +47,7 @@ def config(**weights):
 
 
 def terms_of(found: Outputs, **weights) -> dict:
-    loss, scalars = objective(found, VIEWS, PID, config(**weights))
+    loss, scalars = losses.total(found, TARGETS, PID, config(**weights))
     terms = {
         name: float(value)
         for name, value in scalars.items()
@@ -74,7 +71,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_a_weight_of_zero_leaves_out_its_term_alone(name):
+def test_a_weight_of_zero_leaves_out_only_its_term(name):
     found = outputs()
     everything, rest = terms_of(found), terms_of(found, **{name: 0.0})
     gone = {term for term in everything if term.split("/")[0] == name}
@@ -94,33 +91,33 @@ def test_a_module_that_is_off_has_no_terms(change, gone):
     assert set(terms_of(outputs())) - set(terms_of(outputs(**change))) == gone
 
 
-def test_without_a_teacher_the_gate_learns_from_the_area_alone():
+def test_without_a_teacher_the_gate_learns_only_from_the_area():
     alone = terms_of(outputs(("global",), balance=None, attention=None))
     assert set(alone) == {"identity/global", "triplet/global", "ktm_area"}
 
 
-def test_distillation_moves_the_student_and_not_the_teacher():
+def test_distillation_trains_the_student_and_not_the_teacher():
     found = outputs()
 
     def loss_of(logits):
         weights = dict.fromkeys(WEIGHTS, 0.0) | {"ktm_distill": 1.0}
         changed = found.replace(logits=logits)
-        return objective(changed, VIEWS, PID, config(**weights))[0]
+        return losses.total(changed, TARGETS, PID, config(**weights))[0]
 
     grads = jax.grad(loss_of)(found.logits)
     assert np.abs(grads["global"]).max() > 0
     assert not grads["clothing_unrelated"].any() and not grads["mask"].any()
 
 
-def test_accuracy_counts_right_answers():
-    right_3_of_4 = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
-    logits = dict.fromkeys(BRANCHES, right_3_of_4)
-    _, scalars = objective(outputs(logits=logits), VIEWS, PID, config())
+def test_accuracy_is_the_share_of_correct_predictions():
+    correct_3_of_4 = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
+    logits = dict.fromkeys(BRANCHES, correct_3_of_4)
+    _, scalars = losses.total(outputs(logits=logits), TARGETS, PID, config())
     assert scalars["accuracy/global"] == 0.75
 
 
 def test_margin_zero_means_the_soft_margin():
-    # Equal features: hinge with a margin gives the margin, the soft one log 2.
+    # With equal features the hinge is the margin, and the soft margin is log 2.
     features = dict.fromkeys(BRANCHES, np.ones((4, 6), np.float32))
     found = outputs(features=features)
     assert terms_of(found, margin=0.3)["triplet/global"] == pytest.approx(0.3)

@@ -1,4 +1,4 @@
-"""The whole network: what each switch changes, and what each loss trains."""
+"""The whole network: what each switch changes, and which modules each loss trains."""
 
 import functools
 
@@ -11,35 +11,33 @@ from mbnet_jax import losses
 from mbnet_jax.models import BRANCHES, MBNet
 
 rng = np.random.default_rng(0)
+NAMES = tuple(BRANCHES)
 SMALL = {
     "num_classes": 5,
-    "backbone": "resnet10",
-    "width": 4,
-    "stem": "patch",
-    "mask_backbone": "resnet10",
-    "mask_width": 4,
-    "mask_stem": "patch",
+    "backbones": {
+        branch: {"name": "resnet10", "width": 4, "stem": "patch"} for branch in NAMES
+    },
     "fusion_width": 8,
     "fusion_heads": 2,
 }
 PID = jnp.array([0, 0, 1, 1, 2, 2])
 VIEWS = {
-    "global": jnp.asarray(rng.standard_normal((6, 64, 32, 3)), jnp.float32),
-    "clothing_unrelated": jnp.asarray(rng.standard_normal((6, 64, 64, 3)), jnp.float32),
+    "image": jnp.asarray(rng.standard_normal((6, 64, 32, 3)), jnp.float32),
+    "crops": jnp.asarray(rng.standard_normal((6, 64, 64, 3)), jnp.float32),
     "silhouette": jnp.asarray(rng.random((6, 32, 32, 1)) > 0.5, jnp.float32),
 }
 MODULES = ("knowledge_transfer", "feature_attention", "cross_fusion", "balance_weights")
 
 
 def compiled(function, *args):
-    """Compiles without XLA's optimisations: the tests' time is compilation."""
+    """Compiles without XLA's optimisations: compilation takes most of the time."""
     options = {"xla_backend_optimization_level": 0}
     return jax.jit(function).lower(*args).compile(compiler_options=options)
 
 
 @functools.cache
 def initial():
-    """Random variables of the small MBNet; drawn by NumPy, which compiles nothing."""
+    """Random variables of the small MBNet, drawn by NumPy: nothing is compiled."""
 
     def draw(path, leaf):
         if "var" in jax.tree_util.keystr(path):
@@ -53,9 +51,8 @@ def initial():
 def forward(**options):
     """Outputs in training mode, and the updated statistics, from `initial`.
 
-    A variant takes the variables that it shares with the whole network; those
-    whose shape depends on other parts (the balance, a head without fusion) are
-    zero in it.
+    A variant shares its variables with the whole network. Those whose shape depends
+    on other parts (the balance, a head without fusion) are zero.
     """
     whole = dict(jax.tree.leaves_with_path(initial()))
 
@@ -88,20 +85,19 @@ def test_outputs():
     assert out.balance.shape == (6, 3)
     np.testing.assert_allclose(out.balance.mean(1), 1, rtol=1e-5)
     assert 0 <= out.gate.min() < out.gate.max() <= 1
-    vectors = [*out.embeddings.values(), out.combined]
-    for vector in vectors:
+    for vector in (*out.embeddings.values(), out.combined):
         np.testing.assert_allclose(np.linalg.norm(vector, axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("off", "kept"),
     [
-        ({"branches": ("global", "clothing_unrelated")}, BRANCHES[:2]),
-        ({"branches": ("clothing_unrelated", "mask")}, BRANCHES[1:]),
+        ({"branches": ("global", "clothing_unrelated")}, NAMES[:2]),
+        ({"branches": ("clothing_unrelated", "mask")}, NAMES[1:]),
         ({"branches": ("mask", "global")}, ("global",)),
-        ({"ktm": False, "balance": False}, BRANCHES[1:]),
+        ({"ktm": False, "balance": False}, NAMES[1:]),
         ({"fam": False, "cfm": False}, ("global",)),
-        ({"cfm": False}, BRANCHES[:2]),
+        ({"cfm": False}, NAMES[:2]),
     ],
     ids=str,
 )
@@ -122,7 +118,7 @@ def test_switching_off_leaves_the_others_outputs_bit_equal(off, kept):
 
 
 def test_switching_off_leaves_the_others_initial_parameters_bit_equal():
-    # What is initialised first must not draw from what comes later.
+    # The random numbers of a module must not depend on the modules before it.
     def kernels(branches, key):
         model = MBNet(**{**SMALL, "branches": branches})
         backbone = model.init(key, VIEWS, train=False)["params"]["mask_backbone"]
@@ -131,7 +127,7 @@ def test_switching_off_leaves_the_others_initial_parameters_bit_equal():
     key = jax.random.key(0)
     alone, whole = (
         compiled(functools.partial(kernels, branches), key)(key)
-        for branches in (("mask",), BRANCHES)
+        for branches in (("mask",), NAMES)
     )
     jax.tree.map(np.testing.assert_array_equal, alone, whole)
 
@@ -152,7 +148,7 @@ def test_switching_off_leaves_the_others_initial_parameters_bit_equal():
     ],
     ids=str,
 )
-def test_what_is_off_has_no_parameters(options, modules):
+def test_parts_that_are_off_have_no_parameters(options, modules):
     params = variable_shapes(**options)["params"]
     branches = options.get("branches", BRANCHES)
     parts = {f"{b}_{part}" for b in branches for part in ("backbone", "head")}
@@ -165,7 +161,7 @@ def test_a_single_branch_is_its_own_combination():
     np.testing.assert_allclose(out.combined, out.embeddings["mask"], rtol=1e-5)
 
 
-# Loss: the modules that its gradient reaches, and no other.
+# The modules that the gradient of each loss reaches.
 TRAINED_BY = {
     "distillation": {"global_backbone", "knowledge_transfer", "global_head"},
     "gate_area": {"global_backbone", "knowledge_transfer"},
@@ -181,13 +177,13 @@ TRAINED_BY = {
 }
 
 
-def test_each_loss_trains_its_modules_alone():
+def test_each_loss_trains_only_its_modules():
     model = MBNet(**SMALL)
     variables = initial()
     area = jnp.asarray(rng.random((6, 64, 32)) > 0.5, jnp.float32)
     foreground = jnp.asarray(rng.random((6, 64, 64)) > 0.5, jnp.float32)
 
-    # Of a backbone the last block stands for all: the rest would be compiled only.
+    # The last block stands for its backbone: fewer gradients compile faster.
     params = variables["params"]
     probed = {
         name: {"layer4_0": part["layer4_0"]} if "backbone" in name else part
@@ -226,7 +222,7 @@ def test_bfloat16_is_near_float32_with_float32_results():
     variables = variable_shapes(dtype="bfloat16")
     for tree in (variables, out_16, stats_16):
         assert {x.dtype for x in jax.tree.leaves(tree)} == {jnp.dtype("float32")}
-    for branch in BRANCHES:
+    for branch in NAMES:
         near = out_16.features[branch]
         exact = out.features[branch]
         assert (near != exact).any()  # the field is not ignored
@@ -241,14 +237,26 @@ def test_bfloat16_is_near_float32_with_float32_results():
         ({"branches": ()}, VIEWS, "name one or more of"),
         (
             {},
-            {"global": VIEWS["global"]},
-            r"'clothing_unrelated' needs the view .* there are \['global'\]",
+            {"image": VIEWS["image"]},
+            r"'clothing_unrelated' needs the view 'crops'.* given are \['image'\]",
         ),
         ({"branches": ("mask",)}, {"mask": 0}, "needs the view 'silhouette'"),
-        ({"mask_backbone": "vgg"}, VIEWS, "unknown backbone 'vgg'"),
+        (
+            {"backbones": {"mask": SMALL["backbones"]["mask"]}},
+            VIEWS,
+            r"'global' has no backbone: add config\.model\.backbones\.global",
+        ),
+        *(
+            (
+                {"backbones": SMALL["backbones"] | {branch: {"name": "vgg"}}},
+                VIEWS,
+                "unknown backbone 'vgg'; known: resnet10, resnet18",
+            )
+            for branch in ("global", "mask")
+        ),
     ],
 )
-def test_bad_input_is_refused_by_name(options, views, message):
+def test_bad_input_is_rejected_by_name(options, views, message):
     model = MBNet(**{**SMALL, **options})
     with pytest.raises(ValueError, match=message):
         jax.eval_shape(

@@ -1,4 +1,4 @@
-"""The parts of MBNet: shapes, parameter counts and mathematics."""
+"""MBNet's modules (KTM, FAM, CFM, the balance): their mathematics and dtypes."""
 
 import functools
 
@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from modules import normal, shapes
 
-from mbnet_jax.backbones.resnet import ResNet
-from mbnet_jax.models.balance import Balance, combine
-from mbnet_jax.models.cfm import CrossAttention, CrossFusion, position_codes
-from mbnet_jax.models.fam import FeatureAttention
-from mbnet_jax.models.heads import POOLINGS, GeM, IdentityHead
-from mbnet_jax.models.ktm import KnowledgeTransfer
+from mbnet_jax.backbones import make_backbone
+from mbnet_jax.models.modules import (
+    DIRECTIONS,
+    Balance,
+    CrossAttention,
+    CrossFusion,
+    FeatureAttention,
+    KnowledgeTransfer,
+    combine,
+    position_codes,
+)
 
 
 def randomize(tree):
@@ -31,7 +36,7 @@ def test_gate_scales_the_map():
     out, logits = module.apply(params, x)
     gate = 1 / (1 + np.exp(-np.asarray(logits)))
     assert logits.shape == (2, 4, 2, 1)
-    assert gate.std() > 0.1  # it differs from place to place
+    assert gate.std() > 0.1  # it differs between positions
     np.testing.assert_allclose(out, x * (1 + gate), rtol=1e-5)
 
 
@@ -78,8 +83,8 @@ def test_fam_matches_numpy():
     )
 
 
-def test_fam_attention_stays_off_the_ends_of_the_sigmoid():
-    # Features as they are after some training, far from what weights start with.
+def test_fam_attention_does_not_saturate():
+    # After some training, features are much larger than with initial weights.
     x = 50 * normal(4, 5, 3, 16)
     module = FeatureAttention()
     variables = module.init(jax.random.key(0), x, train=False)
@@ -95,20 +100,20 @@ def test_fam_attention_stays_off_the_ends_of_the_sigmoid():
 
 def test_position_codes_agree_between_grids():
     fine, coarse = position_codes(9, 3, 16), position_codes(3, 1, 16)
-    # The centre of cell (1, 0) of the coarse grid is that of (4, 1) of the fine one.
+    # Cell (1, 0) of the coarse grid has the same centre as (4, 1) of the fine one.
     np.testing.assert_allclose(fine[4 * 3 + 1], coarse[1], atol=1e-6)
     distances = np.linalg.norm(fine[:, None] - fine[None], axis=-1)
-    assert distances[~np.eye(27, dtype=bool)].min() > 0.5  # each cell has its own
+    assert distances[~np.eye(27, dtype=bool)].min() > 0.5  # codes are distinct
 
 
-def test_cross_attention_ignores_the_order_of_what_it_asks():
+def test_cross_attention_ignores_the_order_of_keys_and_values():
     x, y = normal(2, 5, 8), normal(2, 7, 8)
     module = CrossAttention(heads=2)
     params = randomize(module.init(jax.random.key(0), x, y))
     out = module.apply(params, x, y)
     order = np.random.default_rng(0).permutation(7)
     np.testing.assert_allclose(module.apply(params, x, y[:, order]), out, atol=1e-4)
-    # The answers follow the order of the questions.
+    # The outputs follow the order of the queries.
     order = np.random.default_rng(1).permutation(5)
     np.testing.assert_allclose(
         module.apply(params, x[:, order], y), out[:, order], atol=1e-4
@@ -122,8 +127,8 @@ def test_cross_attention_to_equal_tokens_matches_numpy():
     params = randomize(module.init(jax.random.key(0), x, y))
     p = params["params"]["attention"]
     value = np.einsum("c,chd->hd", y[0, 0], p["value"]["kernel"]) + p["value"]["bias"]
-    answer = np.einsum("hd,hdc->c", value, p["out"]["kernel"]) + p["out"]["bias"]
-    z = x[0] + answer
+    attended = np.einsum("hd,hdc->c", value, p["out"]["kernel"]) + p["out"]["bias"]
+    z = x[0] + attended
     z = (z - z.mean(-1, keepdims=True)) / z.std(-1, keepdims=True)
     norm = params["params"]["norm"]
     expected = z * norm["scale"] + norm["bias"]
@@ -140,22 +145,23 @@ def test_fusion_is_symmetric_up_to_its_parameters():
     variables = module.init(jax.random.key(0), mask, unrelated, train=False)
     params = randomize(variables["params"])
     stats = variables["batch_stats"]
+    mask_attends, unrelated_attends = DIRECTIONS["mask"], DIRECTIONS["unrelated"]
     exchanged = {
         **params,
         "tokens_mask": params["tokens_unrelated"],
         "tokens_unrelated": params["tokens_mask"],
-        "mask_asks": params["unrelated_asks"],
-        "unrelated_asks": params["mask_asks"],
+        mask_attends: params[unrelated_attends],
+        unrelated_attends: params[mask_attends],
         "project": {"kernel": jnp.roll(params["project"]["kernel"], 8, axis=2)},
     }
     out = apply({"params": params, "batch_stats": stats}, mask, unrelated)
     back = apply({"params": exchanged, "batch_stats": stats}, unrelated, mask)
     np.testing.assert_allclose(out, back, atol=1e-4)
     same = apply({"params": params, "batch_stats": stats}, unrelated, mask)
-    assert np.abs(out - same).max() > 0.1  # the directions do differ
+    assert np.abs(out - same).max() > 0.1  # the directions differ
 
 
-def test_fused_map_has_the_masks_grid():
+def test_the_fused_map_has_the_grid_of_the_mask_map():
     module = CrossFusion(width=8, heads=2)
     out, _ = shapes(module, normal(2, 4, 2, 6), normal(2, 6, 3, 10), train=False)
     assert out.shape == (2, 4, 2, 8)
@@ -169,51 +175,7 @@ def test_fusion_refuses_widths_that_do_not_divide(width, heads):
         )
 
 
-# Heads and balance
-
-
-def test_poolings_match_numpy():
-    x = np.abs(normal(2, 4, 3, 5))
-    top, mean = x.max((1, 2)), x.mean((1, 2))
-    np.testing.assert_allclose(POOLINGS["avg"]()(x), mean, rtol=1e-6)
-    np.testing.assert_allclose(
-        POOLINGS["max_avg"]()(x), np.concatenate([top, mean], axis=1), rtol=1e-6
-    )
-
-
-@pytest.mark.parametrize("p", [1.0, 3.0, 60.0])
-def test_gem_is_the_generalised_mean(p):
-    x = np.abs(normal(2, 4, 3, 5)) + 0.1
-    pooled = GeM().apply({"params": {"p": jnp.array([p])}}, x)
-    expected = (x.astype(np.float64) ** p).mean((1, 2)) ** (1 / p)
-    np.testing.assert_allclose(pooled, expected, rtol=1e-4)
-    assert (pooled >= x.mean((1, 2)) * 0.999).all() and (pooled <= x.max((1, 2))).all()
-
-
-@pytest.mark.parametrize(("pooling", "size"), [("max_avg", 10), ("gem", 5), ("avg", 5)])
-def test_head_normalises_the_feature_for_classifier_and_retrieval(pooling, size):
-    x = np.abs(normal(6, 4, 3, 5))
-    head = IdentityHead(num_classes=7, pooling=pooling)
-    variables = head.init(jax.random.key(0), x, train=True)
-    (feature, embedding, logits), _ = head.apply(
-        variables, x, train=True, mutable=["batch_stats"]
-    )
-    kernel = variables["params"]["classifier"]["kernel"]
-    assert set(variables["params"]["classifier"]) == {"kernel"}
-    assert set(variables["params"]["bnneck"]) == {"scale"}
-    assert feature.shape == (6, size) and kernel.shape == (size, 7)
-
-    neck = (feature - feature.mean(0)) / np.sqrt(feature.var(0) + 1e-5)
-    np.testing.assert_allclose(
-        embedding, neck / np.linalg.norm(neck, axis=1, keepdims=True), atol=1e-4
-    )
-    np.testing.assert_allclose(logits, neck @ kernel, atol=1e-5)
-
-
-def test_head_refuses_an_unknown_pooling():
-    head = IdentityHead(num_classes=7, pooling="sum")
-    with pytest.raises(ValueError, match="'sum'; known: max_avg, gem, avg"):
-        shapes(head, normal(1, 2, 2, 4), train=False)
+# Balance
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.5, 0.9])
@@ -223,7 +185,7 @@ def test_balance_starts_equal_and_keeps_its_mean_and_floor(floor):
     params = balance.init(jax.random.key(0), embeddings)
     equal = balance.apply(params, embeddings)
     np.testing.assert_allclose(equal, np.ones((5, 3)), rtol=1e-6)
-    # Large parameters take the softmax to its ends, and the weights to theirs.
+    # Large parameters saturate the softmax: weights reach their least and largest.
     extreme = jax.tree.map(lambda x: 100 * x, randomize(params))
     weights = balance.apply(extreme, embeddings)
     np.testing.assert_allclose(weights.mean(1), 1, rtol=1e-5)
@@ -236,7 +198,7 @@ def test_balance_refuses_a_floor_above_the_mean():
         Balance(1.5).init(jax.random.key(0), [normal(5, 3), normal(5, 2)])
 
 
-def test_combined_cosine_is_the_weighted_sum_of_cosines():
+def test_the_combined_cosine_is_the_weighted_sum_of_cosines():
     embeddings = [
         e / np.linalg.norm(e, axis=1, keepdims=True)
         for e in (normal(5, 3), normal(5, 2))
@@ -255,7 +217,7 @@ def test_combined_cosine_is_the_weighted_sum_of_cosines():
     )
 
 
-def test_combined_passes_gradient_to_the_weights_alone():
+def test_combine_passes_gradients_to_the_weights_alone():
     def first(embedding, weights):
         return combine([embedding, embedding[:, ::-1]], weights)[:, 0].sum()
 
@@ -273,10 +235,12 @@ def test_bfloat16_computes_maps_and_keeps_attentions_in_float32():
         (out, attention), variables = shapes(module, x, **options)
         assert (out.dtype, attention.dtype) == (jnp.bfloat16, jnp.float32)
         assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    fields = {"name": "resnet10", "width": 8}
+    backbone = make_backbone(fields, dtype=jnp.bfloat16, name="backbone")
     for module, inputs in (
-        (ResNet("resnet10", width=8, dtype=jnp.bfloat16), (jnp.ones((1, 64, 32, 3)),)),
+        (backbone, (jnp.ones((1, 64, 32, 3)),)),
         (CrossFusion(8, 2, dtype=jnp.bfloat16), (x, x)),
     ):
         out, variables = shapes(module, *inputs, train=False)
-        assert out.dtype == jnp.bfloat16
+        assert {y.dtype for y in jax.tree.leaves(out)} == {jnp.dtype("bfloat16")}
         assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
