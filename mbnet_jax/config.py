@@ -77,11 +77,13 @@ def cause(argv: Sequence[str]) -> str | None:
     if "config" not in names:
         return None
     last = len(names) - 1 - names[::-1].index("config")  # which counts
-    file = arguments[last][2] or argv[last + 1]
-    if not Path(file).is_file():
-        return f"there is no config file {file}"
+    name = arguments[last][2] or "".join(argv[last + 1 : last + 2])
+    try:
+        file = configs.find(name)
+    except ValueError as error:
+        return str(error)
     # The flag has no value yet: it failed while it read the overrides.
-    fields = flat(runpy.run_path(file)["get_config"]())
+    fields = flat(runpy.run_path(str(file))["get_config"]())
     sections = {
         field.rsplit(".", depth)[0] for field in fields for depth in range(1, 5)
     }

@@ -72,7 +72,7 @@ def small_data(tmp_path_factory):
 
 @pytest.fixture
 def small(small_data, monkeypatch):
-    """Config, dataset and mesh of a small run, as `loop.train` takes them."""
+    """Config, dataset and mesh of a small run."""
     import small_run
 
     root, dataset = small_data
@@ -82,7 +82,7 @@ def small(small_data, monkeypatch):
 
 @pytest.fixture(scope="session")
 def whole(small_data, tmp_path_factory):
-    """A small run that nothing happens to: its folder and its final state."""
+    """A small run that is never stopped: its folder and its final state."""
     import small_run
 
     root, dataset = small_data
@@ -91,12 +91,12 @@ def whole(small_data, tmp_path_factory):
         small_run.install(patch)
         config = small_run.small_config(root)
         mesh = small_run.one_device()
-        return workdir, small_run.loop.train(config, dataset, workdir, mesh)
+        return workdir, small_run.train(config, dataset, workdir, mesh)
 
 
 @pytest.fixture(scope="session")
 def tested(small_data, tmp_path_factory):
-    """A tested run of all modules, untrained, with a report: config, its folder."""
+    """An untrained run of all modules, evaluated, with a report: config, folder."""
     import small_run
     import tiny
 

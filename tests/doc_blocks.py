@@ -1,4 +1,4 @@
-"""Fenced blocks of the documentation, and the commands that are in them."""
+"""Fenced blocks of the documentation, and the commands in them."""
 
 import re
 import shlex
@@ -27,7 +27,8 @@ _START = re.compile(r"[;&|<>()\n]*|[A-Z_]+=.*")  # what a command may follow
 class Block(NamedTuple):
     """A fenced block.
 
-    page: its file, relative to the root; line: of its first line, from 1.
+    page: its file, relative to the root.
+    line: the number of its first line, from 1.
     kind: the info string, "" for output, layouts and formulas.
     not_run: why the test does not run it; "" if it does.
     """
@@ -40,7 +41,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of a page, in its order."""
+    """Returns the fenced blocks of a page, in its order."""
     found, start, before = [], None, ""
     lines = (ROOT / page).read_text().splitlines()
     for number, line in enumerate(lines, start=1):
@@ -62,10 +63,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def steps(block: Block) -> list[tuple[int, str]]:
-    """What of a block of shell is run at once: line number and text.
+    """Returns what of a block of shell is run at once: line numbers and texts.
 
-    That is each command if all are calls of python or of the installed commands, and
-    the whole block otherwise.
+    These are the single commands, if all call python or an installed command, or else
+    the whole block.
     """
     found, number = [], block.line
     for text in re.split(r"(?<!\\)\n", block.text):
@@ -78,7 +79,7 @@ def steps(block: Block) -> list[tuple[int, str]]:
 
 
 def python_calls(text: str) -> Iterator[list[str]]:
-    """The arguments of each call of python in shell commands, quoted ones too.
+    """Yields the arguments of each call of python in shell commands, quoted ones too.
 
     `mbnet-NAME` counts as `python -m mbnet_jax.commands.NAME`.
     """
@@ -88,7 +89,7 @@ def python_calls(text: str) -> Iterator[list[str]]:
     call, before = None, ""
     for word in [*words, ";"]:
         if set(word) <= set(";&|<>()\n"):
-            if call is not None:
+            if call:
                 yield call
             call = None
         elif call is not None:
@@ -103,6 +104,6 @@ def python_calls(text: str) -> Iterator[list[str]]:
 
 
 def inline_code(page: str) -> list[str]:
-    """What stands between backticks in a page's text, as one line each."""
+    """Returns what is between backticks in a page's text, as one line each."""
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.S | re.M)
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]

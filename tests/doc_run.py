@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ import tiny
 from doc_blocks import ROOT, Block
 
 from configs import base, synthetic
-from tools.config_reference import flat
+from mbnet_jax.config import flat
 
 LIMIT = 240  # seconds
-# Where the run in runs/synthetic is not as `tiny` has it: it has the checkpoint that
-# the pages name. The compiled step depends on none of these, nor on numbers of steps.
+# What differs from `tiny` in runs/synthetic, which has the checkpoint that the pages
+# name. The compiled step depends on none of these, nor on numbers of steps.
 TRAINED = ("train.steps_per_epoch=301", "train.checkpoint_every=300")
 SAME_STEP = {
     "train.schedule": "step",
@@ -46,7 +47,9 @@ def make_copy(folder: Path) -> Path:
         elif entry.is_file():
             shutil.copy(entry, folder)
     small = flat(tiny.tiny_config(Path("data"))) | SAME_STEP
-    small |= dict.fromkeys(("model.backbone", "model.mask_backbone"), tiny.ONE_BLOCK)
+    names = [key for key in small if key.startswith("model.backbones.")]
+    names = [key for key in names if key.endswith(".name")]
+    small |= dict.fromkeys(names, tiny.ONE_BLOCK)
     for module in (base, synthetic):
         known = flat(module.get_config())
         # Height and width of the synthetic images follow from data's.
@@ -54,23 +57,33 @@ def make_copy(folder: Path) -> Path:
         shrink(folder, module, {k: small[k] for k in known if k not in follow})
     with (folder / "mbnet_jax/backbones/resnet.py").open("a") as source:
         source.write(f"\n\nDEPTHS[{tiny.ONE_BLOCK!r}] = ((1, 0, 0, 0), False)\n")
-    python = folder / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    for module in (folder / "mbnet_jax" / "commands").glob("[!_]*.py"):
-        command = python.with_name(f"mbnet-{module.stem}")
-        call = f"from mbnet_jax.commands.{module.stem} import main; main()"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{call}" "$@"\n')
-        command.chmod(python.stat().st_mode)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    write_script(folder, "python")
+    for name, module in installed_commands().items():
+        write_script(folder, name, f"-m {module}")
     overrides = " ".join(f"--config.{override}" for override in TRAINED)
     run(folder, f"python train.py --config configs/synthetic.py {overrides}", "tiny")
     return folder
 
 
+def installed_commands() -> dict[str, str]:
+    """Returns the module of each command that is installed with the package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {
+        name: entry.removesuffix(":main") for name, entry in project["scripts"].items()
+    }
+
+
+def write_script(folder: Path, name: str, arguments: str = "") -> None:
+    """Writes a script in the copy's environment that calls python with arguments."""
+    script = folder / ".venv" / "bin" / name
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+
 def shrink(folder: Path, module, values: dict) -> None:
-    """Lets a config of the copy have other values; what it is named stays."""
-    values = {key: value for key, value in values.items() if not key.endswith("name")}
+    """Lets a config of the copy have other values, but for what identifies it."""
+    values = {k: v for k, v in values.items() if k not in ("name", "data.name")}
     with (folder / "configs" / Path(module.__file__).name).open("a") as source:
         source.write(
             "\n\n_full = get_config\n\n\ndef get_config():\n    c = _full()\n"
@@ -115,7 +128,7 @@ class Session:
         )
 
     def run(self, block: Block) -> None:
-        # The lines before it are empty: errors then tell the page's line.
+        # After as many empty lines, an error has the page's line.
         text = "\n" * (block.line - 1) + block.text
         print(json.dumps([block.page, text]), file=self._process.stdin, flush=True)
         output = []

@@ -1,4 +1,4 @@
-"""Gradient accumulation against each micro-batch's own gradient, by hand."""
+"""Gradient accumulation against the gradients of its micro-batches, by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +7,13 @@ import optax
 import pytest
 import tiny
 
+from mbnet_jax import losses
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh
+from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.accumulation import order_on_devices
 from mbnet_jax.training.augment import augment, example_keys
-from mbnet_jax.training.objective import objective
-from mbnet_jax.training.step import init_state, make_model, make_train_step
-from mbnet_jax.views import normalise, views_of
+from mbnet_jax.training.step import compiled, init_state, make_train_step
+from mbnet_jax.views import make_targets, make_views, normalise
 
 ROWS, MICRO_BATCHES = 16, 2
 
@@ -31,7 +32,7 @@ def test_every_device_has_its_share_of_every_micro_batch(n, devices):
 def setup(tmp_path_factory):
     config = tiny.global_branch_config(tmp_path_factory.mktemp("data"))
     config.model.ktm = False
-    config.model.backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.train.update(batch_size=ROWS, accumulate=MICRO_BATCHES)
     config.augment.update(flip=0.5, crop=0.5, erase=0.5)
     rng = np.random.default_rng(0)
@@ -46,7 +47,7 @@ def setup(tmp_path_factory):
 
 
 def by_hand(config, model, state, batch):
-    """Gradient of the sampler's rows in micro-batches, statistics, loss."""
+    """The mean gradient of the micro-batches; batch statistics; each one's loss."""
     keys = example_keys(config.seed + 1, state.step, ROWS)
 
     @jax.jit
@@ -54,28 +55,29 @@ def by_hand(config, model, state, batch):
         image, parsing = jax.vmap(lambda *row: augment(*row, **config.augment))(
             normalise(rows["image"]), rows["parsing"], keys
         )
-        views = views_of(image, parsing, **config.views)
+        views = make_views(image, parsing, config.views, ["image"])
+        targets = make_targets(parsing, config.views)
 
         def loss_of(params):
             outputs, updates = model.apply(
                 {"params": params, "batch_stats": batch_stats},
-                views.inputs(),
+                views,
                 train=True,
                 mutable=["batch_stats"],
             )
-            loss, _ = objective(outputs, views, rows["pid"], config.loss)
+            loss, _ = losses.total(outputs, targets, rows["pid"], config.loss)
             return loss, updates["batch_stats"]
 
         return jax.value_and_grad(loss_of, has_aux=True)(state.params)
 
-    batch_stats, grads, losses = state.batch_stats, [], []
+    batch_stats, grads, loss_values = state.batch_stats, [], []
     for rows in np.split(np.arange(ROWS), MICRO_BATCHES):
         part = {name: values[rows] for name, values in batch.items()}
         (loss, batch_stats), grad = one(batch_stats, part, keys[rows])
         grads.append(grad)
-        losses.append(loss)
+        loss_values.append(loss)
     mean = jax.tree.map(lambda *x: sum(x) / MICRO_BATCHES, *grads)
-    return mean, batch_stats, losses
+    return mean, batch_stats, loss_values
 
 
 def test_the_step_takes_the_mean_of_the_micro_batches_gradients(setup):
@@ -86,8 +88,8 @@ def test_the_step_takes_the_mean_of_the_micro_batches_gradients(setup):
     state = jax.jit(
         lambda: init_state(config, model, optimizer), compiler_options=quickly
     )()
-    expected, batch_stats, losses = by_hand(config, model, state, batch)
-    assert abs(losses[0] - losses[1]) > 0.01
+    expected, batch_stats, loss_values = by_hand(config, model, state, batch)
+    assert abs(loss_values[0] - loss_values[1]) > 0.01
 
     order = order_on_devices(ROWS, MICRO_BATCHES, mesh.size)
     placed = {
@@ -95,7 +97,8 @@ def test_the_step_takes_the_mean_of_the_micro_batches_gradients(setup):
         for name, values in batch.items()
     }
     before = jax.tree.map(np.asarray, state)
-    after, scalars = make_train_step(config, model, optimizer, mesh)(state, placed)
+    step = make_train_step(config, model, optimizer, mesh)
+    after, scalars = compiled(step, mesh)(state, placed)
     found = jax.tree.map(lambda b, a: b - np.asarray(a), before.params, after.params)
     jax.tree.map(
         lambda f, e: np.testing.assert_allclose(f, e, rtol=2e-3, atol=2e-5),
@@ -108,4 +111,6 @@ def test_the_step_takes_the_mean_of_the_micro_batches_gradients(setup):
         after.batch_stats,
         batch_stats,
     )
-    np.testing.assert_allclose(scalars["loss"], np.mean(losses), rtol=1e-5)
+    np.testing.assert_allclose(scalars["loss"], np.mean(loss_values), rtol=1e-5)
+    norm = np.sqrt(sum(np.square(x).sum() for x in jax.tree.leaves(expected)))
+    np.testing.assert_allclose(scalars["gradient_norm"], norm, rtol=1e-4)

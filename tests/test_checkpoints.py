@@ -1,7 +1,10 @@
-"""Checkpoints on disk: asynchronous, atomic, damaged, and without room."""
+"""Checkpoints on disk: asynchronous, atomic, damaged, in parts, on a full disk."""
 
+import functools
 import json
 import resource
+import shutil
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +21,9 @@ ONE = make_mesh(jax.devices()[:1])
 def new_state(mesh=ONE, size=30_000):
     zero = np.int32(0)
     weights = np.random.default_rng(0).standard_normal(size).astype(np.float32)
-    state = TrainState(zero, zero, zero, {"w": weights}, {"mean": weights + 1}, ())
+    state = TrainState(
+        zero, zero, zero, {"w": weights}, {"mean": weights + 1}, {"momentum": -weights}
+    )
     return jax.device_put(state, replicated(mesh))
 
 
@@ -44,11 +49,11 @@ def progress(best, score=0.5):
 
 
 def write(workdir, bests, keep=2):
-    """Saves steps 1, 2, ...; `bests[i]` is the best at step i + 1."""
+    """Saves steps 1, 2, ...; `bests[i]` is the best step by step i + 1."""
     made = states(len(bests))
     with Checkpoints(workdir, keep) as checkpoints:
         for state, best in zip(made[1:], bests, strict=True):
-            checkpoints.save(state, progress(best))
+            checkpoints.save(int(state.step), state.parts(), progress(best))
     return made
 
 
@@ -61,14 +66,29 @@ def on_disk(workdir):
 
 
 def read(workdir, which, create=False):
+    """The state of a checkpoint, and the progress saved with it."""
+    abstract = jax.eval_shape(new_state).parts()
     with Checkpoints(workdir, create=create) as checkpoints:
         if which == "resume":
-            return checkpoints.resume(jax.eval_shape(new_state), ONE)
-        return checkpoints.restore(which, jax.eval_shape(new_state), ONE)
+            restored = checkpoints.resume(abstract, ONE)
+        else:
+            restored = checkpoints.restore(which, abstract, ONE)
+    state = TrainState.of_parts(restored.parts)
+    assert restored.step == int(state.step)
+    return state, restored.progress
+
+
+def read_weights(workdir, which):
+    """The weights of a checkpoint, read without its other part."""
+    abstract = {"weights": jax.eval_shape(new_state).variables}
+    with Checkpoints(workdir, create=False) as checkpoints:
+        restored = checkpoints.restore(which, abstract, ONE)
+    assert restored.parts.keys() == {"weights"}
+    return restored.parts["weights"]
 
 
 @pytest.mark.parametrize("devices", [1, 8])
-def test_a_checkpoint_is_what_was_saved_though_the_next_steps_took_its_memory(
+def test_a_checkpoint_is_what_was_saved_though_later_steps_reused_its_memory(
     tmp_path, devices
 ):
     mesh = make_mesh(jax.devices()[:devices])
@@ -76,17 +96,17 @@ def test_a_checkpoint_is_what_was_saved_though_the_next_steps_took_its_memory(
     state = step(new_state(mesh, size=2_000_000))
     expected = jax.tree.map(lambda x: np.array(x, copy=True), state)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, progress(1))
+        checkpoints.save(1, state.parts(), progress(1))
         for _ in range(10):
             state = step(state)
         jax.block_until_ready(state)
     assert not np.array_equal(state.params["w"], expected.params["w"])
-    abstract = jax.eval_shape(lambda: state)
+    abstract = jax.eval_shape(lambda: state).parts()
     with Checkpoints(tmp_path, create=False) as checkpoints:
         for which in (1, "best"):
-            found, _ = checkpoints.restore(which, abstract, mesh)
-            assert_equal(expected, found)
-            assert found.params["w"].sharding == replicated(mesh)
+            parts = checkpoints.restore(which, abstract, mesh).parts
+            assert_equal(expected, TrainState.of_parts(parts))
+            assert parts["weights"]["params"]["w"].sharding == replicated(mesh)
 
 
 def test_the_last_n_and_the_best_are_kept(tmp_path):
@@ -100,27 +120,28 @@ def test_the_last_n_and_the_best_are_kept(tmp_path):
         read(tmp_path, 3)
 
 
-def test_a_best_that_a_kill_left_out_is_made_up_for(tmp_path):
+def test_a_best_that_a_kill_prevented_is_saved_on_resuming(tmp_path):
     made = write(tmp_path, [0, 2])
     (tmp_path / "best" / "2").rename(tmp_path / "gone")
     state, saved = read(tmp_path, "resume", create=True)
     with Checkpoints(tmp_path, keep=2) as checkpoints:
-        checkpoints.save(state, saved)
+        checkpoints.save(2, state.parts(), saved)
     assert_equal(made[2], read(tmp_path, "best")[0])
 
 
-def data_file(folder):
-    """The largest file: the arrays' data."""
-    return max(folder.glob("state/ocdbt.process_0/d/*"), key=lambda p: p.stat().st_size)
+def data_file(folder, part="weights"):
+    """The largest file of a part: the arrays' data."""
+    files = folder.glob(f"{part}/ocdbt.process_0/d/*")
+    return max(files, key=lambda path: path.stat().st_size)
 
 
-def cut_off(folder):
-    path = data_file(folder)
+def cut_off(folder, part="weights"):
+    path = data_file(folder, part)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def turn_a_byte(folder):
-    path = data_file(folder)
+def change_a_byte(folder, part="weights"):
+    path = data_file(folder, part)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x55
     path.write_bytes(data)
@@ -133,19 +154,38 @@ def change_progress(folder):
     path.write_text(json.dumps(content))
 
 
-DAMAGE = {
+def exchange_checksums(folder):
+    """Gives each part the other's checksum; the content's own checksum is right."""
+    path = folder / "progress" / "metadata"
+    content = json.loads(path.read_text())
+    sums = content["checksums"]
+    sums["weights"], sums["training"] = sums["training"], sums["weights"]
+    del content["checksum"]
+    content["checksum"] = zlib.crc32(json.dumps(content, sort_keys=True).encode())
+    path.write_text(json.dumps(content))
+
+
+# Of one part of a checkpoint.
+PART_DAMAGE = {
     "cut off": cut_off,
-    "a byte turned": turn_a_byte,
+    "a byte changed": change_a_byte,
+    "no data": lambda folder, part: data_file(folder, part).unlink(),
+    "no manifest": lambda folder, part: (folder / part / "manifest.ocdbt").unlink(),
+    "missing": lambda folder, part: shutil.rmtree(folder / part),
+}
+DAMAGE = {
     "another progress": change_progress,
-    "no data": lambda folder: data_file(folder).unlink(),
-    "no manifest": lambda folder: (folder / "state" / "manifest.ocdbt").unlink(),
+    "exchanged checksums": exchange_checksums,
     "empty progress": lambda f: (f / "progress" / "metadata").write_text(""),
-    "no state": lambda folder: (folder / "state").rename(folder.parent.parent / "x"),
+} | {
+    f"{part}: {name}": functools.partial(damage, part=part)
+    for part in ("weights", "training")
+    for name, damage in PART_DAMAGE.items()
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_of_a_damaged_newest_the_one_before_is_used_and_said_to_be(
+def test_if_the_newest_is_damaged_the_one_before_is_used_and_reported(
     tmp_path, capfd, damage
 ):
     made = write(tmp_path, [1, 1])
@@ -155,16 +195,28 @@ def test_of_a_damaged_newest_the_one_before_is_used_and_said_to_be(
     assert saved == progress(1)
     output = capfd.readouterr()
     assert f"{tmp_path}/checkpoints/2 is damaged (" in output.out
-    assert f"it is now {tmp_path}/set_aside/checkpoints_2" in output.out
+    assert f"; moved to {tmp_path}/set_aside/checkpoints_2\n" in output.out
     assert output.out.count("\n") == 1 and "Traceback" not in output.err
     assert on_disk(tmp_path)["set_aside"] == ["checkpoints_2"]
-    # Made again, it is saved again.
+    # The step is repeated, and saved again.
     with Checkpoints(tmp_path, keep=2) as checkpoints:
-        checkpoints.save(made[2], progress(1))
+        checkpoints.save(2, made[2].parts(), progress(1))
     assert_equal(made[2], read(tmp_path, "resume")[0])
 
 
-def test_the_best_serves_where_no_newer_one_is_left(tmp_path):
+@pytest.mark.parametrize("damage", PART_DAMAGE)
+def test_weights_are_read_though_the_rest_is_damaged(tmp_path, capfd, damage):
+    made = write(tmp_path, [0, 2, 2])
+    for folder in ("best/2", "checkpoints/2", "checkpoints/3"):
+        PART_DAMAGE[damage](tmp_path / folder, "training")
+    assert_equal(made[2].variables, read_weights(tmp_path, "best"))
+    assert_equal(made[3].variables, read_weights(tmp_path, 3))
+    assert not capfd.readouterr().out  # no warning
+    with pytest.raises(ValueError, match="can be read:\n  best/2 is damaged"):
+        read(tmp_path, "best")
+
+
+def test_resuming_uses_the_best_if_no_newer_checkpoint_is_readable(tmp_path):
     made = write(tmp_path, [0, 2, 2, 2])
     for step in "34":
         cut_off(tmp_path / "checkpoints" / step)
@@ -178,12 +230,12 @@ def test_the_best_serves_where_no_newer_one_is_left(tmp_path):
 
 
 def test_a_best_past_the_step_resumed_from_is_set_aside_and_forgotten(tmp_path, capfd):
-    made = write(tmp_path, [1, 2])  # the best of step 1 is gone by now
+    made = write(tmp_path, [1, 2])  # the best of step 1 is deleted by now
     for folder in ("checkpoints", "best"):
         cut_off(tmp_path / folder / "2")
     state, saved = read(tmp_path, "resume", create=True)
     assert_equal(made[1], state)
-    assert saved == progress(1)  # and is made up for from this state
+    assert saved == progress(1)  # its best will be saved from this state
     assert on_disk(tmp_path)["set_aside"] == ["best_2", "checkpoints_2"]
 
     made = write(tmp_path / "later", [1, 1, 3])
@@ -194,7 +246,7 @@ def test_a_best_past_the_step_resumed_from_is_set_aside_and_forgotten(tmp_path, 
     assert saved == NO_BEST
 
 
-def test_in_place_of_a_damaged_best_another_is_tested_and_said_to_be(tmp_path, capfd):
+def test_if_the_best_is_damaged_another_is_evaluated_and_reported(tmp_path, capfd):
     made = write(tmp_path, [0, 2, 2])
     cut_off(tmp_path / "best" / "2")
     assert_equal(made[2], read(tmp_path, "best")[0])
@@ -204,7 +256,7 @@ def test_in_place_of_a_damaged_best_another_is_tested_and_said_to_be(tmp_path, c
     cut_off(tmp_path / "checkpoints" / "2")
     assert_equal(made[3], read(tmp_path, "best")[0])
     assert capfd.readouterr().out.endswith("; using checkpoints/3\n")
-    # Who asks for a step gets that or nothing.
+    # A step that is named is read, or nothing.
     with pytest.raises(ValueError, match=r"be read:\n  checkpoints/2 is damaged \("):
         read(tmp_path, 2)
     assert "set_aside" not in on_disk(tmp_path)
@@ -220,7 +272,7 @@ def test_if_all_are_damaged_nothing_is_touched(tmp_path):
     assert on_disk(tmp_path) == before
 
 
-def test_without_room_the_complete_checkpoint_stays(tmp_path):
+def test_on_a_full_disk_the_complete_checkpoint_stays(tmp_path):
     made = write(tmp_path, [1], keep=1)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     message = rf"not be written in {tmp_path}/checkpoints \(.*File too large.*make room"
@@ -230,10 +282,12 @@ def test_without_room_the_complete_checkpoint_stays(tmp_path):
             Checkpoints(tmp_path) as checkpoints,
         ):
             resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
-            checkpoints.save(made[0].replace(step=jnp.int32(7)), progress(1))
+            seventh = made[0].replace(step=jnp.int32(7))
+            checkpoints.save(7, seventh.parts(), progress(1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert_equal(made[1], read(tmp_path, "resume")[0])
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(made[0].replace(step=jnp.int32(8)), progress(1))
+        eighth = made[0].replace(step=jnp.int32(8))
+        checkpoints.save(8, eighth.parts(), progress(1))
     assert on_disk(tmp_path) == {"checkpoints": ["8"], "best": ["1"]}

@@ -1,4 +1,8 @@
-"""Every field of a config is read, and a run reads no field that is not there."""
+"""Every field of a config is read; configs are loaded by name with overrides."""
+
+import inspect
+import re
+import shutil
 
 import jax
 import numpy as np
@@ -6,19 +10,20 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
-from configs import synthetic_large
-from mbnet_jax.data import load_dataset
+import mbnet_jax
+from configs import prcc, synthetic_large
+from mbnet_jax.backbones import BACKBONES
+from mbnet_jax.config import flat
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.run import evaluate_run
+from mbnet_jax.models import MBNet
+from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.synthetic import SyntheticOptions
 from mbnet_jax.synthetic.generate import plan
-from mbnet_jax.training.loop import train
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
-from mbnet_jax.training.step import init_state, make_model
 
 
 def fields(config: ConfigDict, prefix: str = "") -> dict[tuple[int, str], str]:
-    """(the part that holds it, its key) -> full name, of every field."""
+    """(the id of its section, its key) -> full name, of every field."""
     found = {}
     for key, value in config.items():
         if isinstance(value, ConfigDict):
@@ -28,25 +33,82 @@ def fields(config: ConfigDict, prefix: str = "") -> dict[tuple[int, str], str]:
     return found
 
 
+def read_by_the_network() -> set[str]:
+    """The fields that `MBNet` and its backbones use; they are given as plain dicts."""
+    used = re.findall(r"\bself\.(\w+)", inspect.getsource(MBNet))
+    taken = {"name"}.union(*(backbone.fields for backbone in BACKBONES.values()))
+    return {f"model.{field}" for field in used} | {
+        f"model.backbones.{branch}.{field}"
+        for branch in tiny.synthetic.get_config().model.backbones
+        for field in taken
+    }
+
+
 def test_a_run_reads_every_field(tmp_path, monkeypatch):
     config = tiny.tiny_config(tmp_path / "data")
-    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.eval.report = True
     config.loss.cal = 1.0  # its fields are read only then
     tiny.know_one_block(monkeypatch)
-    unread = fields(config)
-    read = ConfigDict.__getitem__
+    unread, copying = fields(config), []
+    read, copy = ConfigDict.__getitem__, ConfigDict.to_dict
 
     def recording(self, key):
-        unread.pop((id(self), key), None)
+        if not copying:
+            unread.pop((id(self), key), None)
         return read(self, key)
 
+    def to_dict(self, *args, **kwargs):  # copies every field, whatever it is for
+        copying.append(self)
+        try:
+            return copy(self, *args, **kwargs)
+        finally:
+            copying.pop()
+
     monkeypatch.setattr(ConfigDict, "__getitem__", recording)
-    dataset = load_dataset(config)
+    monkeypatch.setattr(ConfigDict, "to_dict", to_dict)
     mesh = make_mesh(jax.devices()[:1])
-    train(config, dataset, tmp_path / "run", mesh)
-    evaluate_run(config, dataset, tmp_path / "run", mesh, "best")
-    assert not unread.values()
+    mbnet_jax.train(config, tmp_path / "run", mesh=mesh).evaluate(config)
+    assert not {*unread.values()} - read_by_the_network()
+
+
+def test_a_config_is_loaded_by_name_or_file_with_overrides(tmp_path):
+    assert flat(mbnet_jax.load_config("prcc")) == flat(prcc.get_config())
+    file = shutil.copy(tiny.synthetic.__file__, tmp_path / "mine.py")
+    for source in ("synthetic", file):
+        overrides = [
+            "train.epochs=3",
+            "model.branches=('global',)",
+            "model.backbones.global.width=8",
+            "model.backbones.mask.name=resnet18",
+            "data.height=96",
+            "train.epochs=4",
+        ]
+        before = flat(tiny.synthetic.get_config())
+        found = flat(mbnet_jax.load_config(source, overrides))
+        assert {field for field in found if found[field] != before[field]} == {
+            *(override.partition("=")[0] for override in overrides),
+            "data.synthetic.height",  # follows data.height
+        }
+        assert found["train.epochs"] == 4 and found["model.branches"] == ("global",)
+        assert found["model.backbones.global.width"] == 8
+        assert found["data.synthetic.height"] == 96
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("sythetic", "seed=1", "no config file sythetic; give a file, or one of ltcc,"),
+        ("base", "seed=1", "there is no config file base"),
+        ("synthetic", "train.epoch=1", "unknown key .*; nearest known: .*train.epochs"),
+        ("synthetic", "model.backbones.global.wdth=1", r"known: .*\.global\.width"),
+        ("synthetic", "train.epochs=many", "train.epochs"),
+        ("synthetic", "model.backbones.global.width=x", "global.*width"),
+    ],
+)
+def test_a_config_that_cannot_be_loaded_is_refused(name, override, message):
+    with pytest.raises(ValueError, match=message):
+        mbnet_jax.load_config(name, [override])
 
 
 @pytest.mark.parametrize("schedule", ["step", "cosine"])
@@ -82,8 +144,8 @@ def test_weight_decay_is_on_kernels_alone():
     config = tiny.tiny_config("data")
     config.train.update(weight_decay=0.1, warmup_epochs=0.0)
     model = make_model(config.model, num_classes=2)
-    optimizer = make_optimizer(config.train, steps_per_epoch=5)
-    shapes = jax.eval_shape(lambda: init_state(config, model, optimizer)).params
+    optimizer = make_optimizer(config.train, make_schedule(config.train, 5))
+    shapes = abstract_variables(config, model)["params"]
     params = jax.tree.map(lambda x: np.ones(x.shape, x.dtype), shapes)
     zeros = jax.tree.map(np.zeros_like, params)
     updates, _ = optimizer.update(zeros, optimizer.init(params), params)
@@ -93,7 +155,7 @@ def test_weight_decay_is_on_kernels_alone():
     assert changed == {"yes": {"kernel"}, "no": {"bias", "scale"}}
 
 
-def test_the_large_dataset_is_made_at_the_size_it_is_read_at():
+def test_the_large_dataset_is_generated_at_the_size_that_is_read():
     config = synthetic_large.get_config()
     config.data.width = 160
     config = config.copy_and_resolve_references()

@@ -1,27 +1,23 @@
-"""What the documentation says exists, and its commands and Python run.
+"""What the documentation names exists, and its commands and Python run.
 
-They run as they stand, page by page, in a copy of the project whose configs are tiny,
+They run as they are, page by page, in a copy of the project whose configs are tiny,
 with a run in `runs/synthetic`. A line `<!-- not run: REASON -->` before a block
-excepts it; its commands must exist all the same.
+exempts it, but its commands must exist.
 """
 
 import contextlib
 import difflib
 import re
 import subprocess
-import sys
-import unittest.mock
 from pathlib import Path
 
 import doc_blocks
 import doc_run
 import pytest
-from absl import flags
 from doc_blocks import PAGES, ROOT
-from ml_collections import config_flags
 
 from configs import synthetic
-from tools.config_reference import flat
+from mbnet_jax.config import flat, load_config
 
 KINDS = ("", "sh", "python", "csv")
 FILES = (".py", ".json", ".jsonl", ".png", ".csv", ".html", ".safetensors", ".onnx")
@@ -39,15 +35,16 @@ def test_blocks_say_what_they_are(page):
         assert block.kind in KINDS, f"{where}: unknown info string {block.kind!r}"
         if not block.kind:
             command = re.search(
-                r"^\s*(\$|!|%|\S*python3?|pip|cd|export|srun|gcloud|git) .*",
+                r"^\s*(\$|!|%|\S*python3?|(\S*/)?mbnet-\w+|pip|cd|export|srun|gcloud|git)"
+                r" .*",
                 block.text,
                 re.M,
             )
-            assert not command, f"{where}: {command[0]!r} stands in no block of sh"
+            assert not command, f"{where}: {command[0]!r} is in no block of sh"
 
 
 def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
-    """The flags that a script or module defines, and the arguments behind it."""
+    """Returns the flags that a script or module defines, and its arguments."""
     if argv[0] == "-m":
         path, rest = ROOT / argv[1].replace(".", "/"), argv[2:]
         files = [*path.glob("*.py")] if path.is_dir() else [path.with_suffix(".py")]
@@ -66,34 +63,35 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
 
 
 def check_call(argv: list[str]) -> None:
-    """That script or module, flags, config and its fields exist and parse."""
+    """Checks that script or module, flags, config and its fields exist and parse.
+
+    Raises:
+      AssertionError: if a script, a module or a flag does not exist.
+      ValueError: if a config or a field does not, or a value has another type.
+    """
     if argv[0] == "-c":
         compile(argv[1], "-c", "exec")
         return
     if argv[0] == "--version" or (argv[:1] == ["-m"] and argv[1] in NOT_OURS):
         return
     known, rest = defined_flags(argv)
-    # A config that comes with the project may be given by its name.
-    named = re.compile(r"(--config[\0=])(\w+)(?=\0|$)")
-    rest = named.sub(r"\1configs/\2.py", "\0".join(rest)).split("\0")
-    overrides = []
-    for number, word in enumerate(rest):
-        name = word.removeprefix("--").partition("=")[0]
+    config, overrides = None, []
+    words = iter(rest)
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
         if name == "config" or name.startswith("config."):
-            overrides.append(word)
-            if "=" not in word:
-                overrides.append(rest[number + 1])
+            assert "config" in known, f"no --{name}"
+            value = value if equals else next(words)
+            if name == "config":
+                config = value
+            else:
+                overrides.append(f"{name.removeprefix('config.')}={value}")
         elif word.startswith("--"):
             near = difflib.get_close_matches(name, known)
             positive = name.removeprefix("no").removeprefix("-")
             assert {name, positive} & known, f"no --{name}; {near}"
-    if overrides:
-        values = flags.FlagValues()
-        config_flags.DEFINE_config_file("config", flag_values=values)
-        # Which fields there are to override is taken from sys.argv.
-        with unittest.mock.patch.object(sys, "argv", ["", *overrides]):
-            values(sys.argv)
-        values.config.copy_and_resolve_references()
+    if config or overrides:
+        load_config(config, overrides)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -114,7 +112,7 @@ def test_commands_exist(page, monkeypatch):
         for argv in doc_blocks.python_calls(block.text):
             try:
                 check_call(argv)
-            except (AssertionError, flags.Error, AttributeError, OSError) as error:
+            except (AssertionError, ValueError) as error:
                 pytest.fail(f"{where}: python {' '.join(argv)}\n{error}", False)
     for code in doc_blocks.inline_code(page):
         for argv in doc_blocks.python_calls(code):
@@ -124,16 +122,20 @@ def test_commands_exist(page, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_fields_exist(page):
     for code in doc_blocks.inline_code(page):
-        named = re.fullmatch(r"(?:--)?(?:config\.)?([a-z_]+\.[a-z_.]+)(=.*)?", code)
+        # `<branch>` stands for any of them; "global" is a keyword in a config file.
+        code = code.replace("<branch>", "global").replace('["global"]', ".global")
+        named = re.fullmatch(
+            r"(?:--)?(?:c\.|config\.)?([a-z_]+\.[a-z_.]+)( ?=.*)?", code
+        )
         if named and named[1].partition(".")[0] in SECTIONS:
             name = named[1]
             if not name.endswith(FILES):
                 known = name in FIELDS or any(f.startswith(f"{name}.") for f in FIELDS)
-                assert known, f"{page}: there is no field {name}"
+                assert known, f"{page}: no such field: {name}"
 
 
 def anchors(page: Path) -> set[str]:
-    """What a page's headings are linked by, as GitHub makes it of them."""
+    """Returns the anchors of a page's headings, as GitHub derives them."""
     headings = re.findall(r"^#+ (.*)", page.read_text(), re.M)
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -148,7 +150,7 @@ def test_links_lead_somewhere(page):
             continue
         file, _, anchor = target.partition("#")
         path = (ROOT / page).parent / file if file else ROOT / page
-        assert path.exists(), f"{page} links to {target}, which is not there"
+        assert path.exists(), f"{page} links to {target}, which does not exist"
         if anchor:
             assert anchor in anchors(path), f"{page} links to {target}: no heading"
 
@@ -164,7 +166,7 @@ def copy(tmp_path_factory):
     return doc_run.make_copy(tmp_path_factory.mktemp("docs") / "mbnet-jax")
 
 
-done_already = set()  # commands that another page has, too
+done_already = set()  # commands of earlier pages, which are not repeated
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -187,10 +189,10 @@ def test_commands_and_python_run(page, copy):
                         doc_run.run(copy, text, f"{page}:{line}")
 
 
-def test_a_failing_block_is_told_with_its_place(tmp_path):
+def test_a_failing_block_is_reported_with_page_and_line(tmp_path):
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    told = r"docs/x.md:7: false\nended with 1"
-    with pytest.raises(pytest.fail.Exception, match=told):
+    message = r"docs/x.md:7: false\nended with 1"
+    with pytest.raises(pytest.fail.Exception, match=message):
         doc_run.run(tmp_path, "false", "docs/x.md:7")
     session = doc_run.Session(tmp_path)
     session.run(doc_blocks.Block("docs/x.md", 3, "python", "a = 1", ""))
@@ -203,19 +205,52 @@ def test_a_failing_block_is_told_with_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        ("trian.py --config configs/prcc.py", AssertionError),
-        ("-m mbnet_jax.data.prview", AssertionError),
-        ("eval.py --config configs/prcc.py --chekpoint=6", AssertionError),
-        ("train.py --config configs/prc.py --config.seed=1", OSError),
-        ("train.py --config configs/prcc.py --config.data.rot=/data", AttributeError),
-        ("train.py --config configs/prcc.py --config.seed=many", flags.Error),
+        ("python trian.py --config configs/prcc.py", "there is no .*trian.py"),
+        ("python -m mbnet_jax.data.prview", "there is no .*prview.py"),
+        ("mbnet-trian --config prcc", "there is no .*trian.py"),
+        ("python eval.py --config configs/prcc.py --chekpoint=6", "no --chekpoint"),
+        ("mbnet-eval --config prcc --chekpoint=6", "no --chekpoint"),
+        (".venv/bin/mbnet-search --galery photos", "no --galery"),
+        ("mbnet-search --config prcc", "no --config"),
+        (
+            "python train.py --config configs/prc.py --config.seed=1",
+            "no config file configs/prc.py",
+        ),
+        ("mbnet-train --config prc --config.seed=1", "no config file prc;"),
+        (
+            "python train.py --config configs/prcc.py --config.data.rot=/data",
+            "unknown key config.data.rot;",
+        ),
+        (
+            "mbnet-train --config prcc --config.model.backbones.global.wdth=8",
+            "unknown key config.model.backbones.global.wdth;",
+        ),
+        ("mbnet-train --config prcc --config.seed=many", "seed=many: invalid"),
+        ("mbnet-train --config prcc --config.seed many", "seed=many: invalid"),
     ],
 )
 def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):
     monkeypatch.chdir(ROOT)
-    check_call(["train.py", "--config", "configs/prcc.py", "--config.seed=1"])
-    with pytest.raises(error):
-        check_call(call.split())
+    for good in (
+        "python train.py --config configs/prcc.py --config.seed=1",
+        "mbnet-train --config prcc --config.seed=1 --workdir runs/x",
+        ".venv/bin/mbnet-train --config=prcc --config.model.backbones.global.width=8",
+        "mbnet-eval --config prcc --checkpoint=6",
+        "mbnet-search --gallery photos --query a.jpg",
+    ):
+        [argv] = doc_blocks.python_calls(good)
+        check_call(argv)
+    [argv] = doc_blocks.python_calls(call)
+    with pytest.raises((AssertionError, ValueError), match=error):
+        check_call(argv)
+
+
+def test_installed_commands_are_the_modules_of_the_same_names():
+    files = (ROOT / "mbnet_jax" / "commands").glob("[a-z]*.py")
+    names = {file.stem for file in files} - {"cli"}
+    assert doc_run.installed_commands() == {
+        f"mbnet-{name}": f"mbnet_jax.commands.{name}" for name in names
+    }
 
 
 def test_calls_of_python_are_found():

@@ -1,4 +1,4 @@
-"""Training that a signal, bad images or a damaged checkpoint meet, and that goes on."""
+"""Training that signals, bad images or a damaged checkpoint stop, and that resumes."""
 
 import json
 import os
@@ -6,11 +6,12 @@ import shutil
 import signal
 
 import pytest
+import small_run
 from small_run import assert_same
 
 from mbnet_jax.data import loader as loading
 from mbnet_jax.runs.checkpoints import Checkpoints
-from mbnet_jax.training import loop
+from mbnet_jax.training import loop, validate
 from mbnet_jax.training.interruption import InterruptedTraining, Interruption
 from mbnet_jax.training.logs import Logs
 
@@ -18,6 +19,7 @@ STEPS = 12
 
 
 def assert_like(whole, workdir, state):
+    """The run ended as `whole` did: state, metrics, and which checkpoint is best."""
     assert_same(whole[1], state)
     lines, best = (
         [(run / "metrics.jsonl").read_text() for run in (workdir, whole[0])],
@@ -28,7 +30,7 @@ def assert_like(whole, workdir, state):
 
 
 def signal_at(monkeypatch, owner, name, call, number):
-    """Sends the signal to this process at the start of the `call`-th call."""
+    """Sends a signal to this process at the start of the `call`-th call."""
     calls, original = [], getattr(owner, name)
 
     def with_signal(*args, **kwargs):
@@ -48,30 +50,30 @@ def signal_at(monkeypatch, owner, name, call, number):
         ("saving", 1, signal.SIGINT, 130, 5),  # of step 4
     ],
 )
-def test_a_signal_lets_the_step_end_and_the_run_go_on(
+def test_after_a_signal_the_step_is_finished_and_the_run_can_be_resumed(
     small, whole, tmp_path, monkeypatch, capfd, moment, call, number, code, stopped
 ):
     config, dataset, mesh = small
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
-    places = {
+    functions = {
         "step": (Logs, "add"),
-        "evaluation": (loop, "embed_split"),
+        "evaluation": (validate, "embed_split"),
         "saving": (Checkpoints, "save"),
     }
     with monkeypatch.context() as patch:
-        signal_at(patch, *places[moment], call, number)
+        signal_at(patch, *functions[moment], call, number)
         with pytest.raises(InterruptedTraining) as stop:
-            loop.train(config, dataset, tmp_path, mesh)
+            small_run.train(config, dataset, tmp_path, mesh)
     assert stop.value.exit_code == code
     assert str(stop.value) == (
         f"stopped at step {stopped} of {STEPS}, saved in {tmp_path}; the same command "
-        "goes on from there"
+        "resumes from there"
     )
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
     output = capfd.readouterr()
     assert f"{signal.Signals(number).name}: finishing this step" in output.err
-    state = loop.train(config, dataset, tmp_path, mesh)
-    assert f"going on from step {stopped} in" in capfd.readouterr().out
+    state = small_run.train(config, dataset, tmp_path, mesh)
+    assert f"resuming from step {stopped} in" in capfd.readouterr().out
     assert_like(whole, tmp_path, state)
 
 
@@ -84,22 +86,22 @@ def test_a_signal_before_the_first_steps_end_acts_as_usual():
         os.kill(os.getpid(), signal.SIGTERM)  # a scheduler may repeat itself
         assert interruption.requested()
         os.kill(os.getpid(), signal.SIGINT)
-        # Whoever repeats this one wants it to end now.
+        # A second Ctrl-C exits at once.
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_a_run_goes_on_from_before_a_damaged_checkpoint(small, whole, tmp_path, capsys):
+def test_a_run_resumes_from_before_a_damaged_checkpoint(small, whole, tmp_path, capsys):
     config, dataset, mesh = small
     workdir = tmp_path / "run"
     shutil.copytree(whole[0], workdir)
     for folder in (f"checkpoints/{STEPS}", f"best/{STEPS}"):
         if (workdir / folder).is_dir():
             (workdir / folder / "progress" / "metadata").write_text("")
-    state = loop.train(config, dataset, workdir, mesh)
+    state = small_run.train(config, dataset, workdir, mesh)
     output = capsys.readouterr().out
     assert f"checkpoints/{STEPS} is damaged (" in output
-    assert f"going on from step {8} in" in output
+    assert f"resuming from step {8} in" in output
     assert_like(whole, workdir, state)
 
 
@@ -115,16 +117,16 @@ def test_a_run_with_too_many_bad_images_saves_and_stops(small, tmp_path, monkeyp
         return decode(example, *args)
 
     # Not in validation, which needs every image.
-    monkeypatch.setattr(loop, "_validate", lambda *_: {"mAP": 0.0})
+    monkeypatch.setattr(loop, "make_validate", lambda *_: lambda _: {"mAP": 0.0})
     monkeypatch.setattr(loading, "decode", decode_few)
     message = r"than data\.max_bad_images=2 are bad:(\n  the image of .*){3,}\nReplace"
     with pytest.raises(ValueError, match=message):
-        loop.train(config, dataset, tmp_path, mesh)
+        small_run.train(config, dataset, tmp_path, mesh)
     (stopped,) = (tmp_path / "checkpoints").iterdir()  # nothing is lost
     assert 0 < int(stopped.name) < STEPS
 
 
-def test_lines_of_a_step_that_is_made_again_are_dropped(tmp_path):
+def test_lines_of_steps_that_will_be_repeated_are_dropped(tmp_path):
     lines = [
         {"step": 1, "loss": 1.0},
         {"step": 2, "loss": 1.0},

@@ -15,7 +15,7 @@ import pytest
 import small_run
 from small_run import assert_same
 
-SECONDS = 120  # that a process may take to begin
+SECONDS = 120  # that a process may take until it trains
 
 
 def long_config(root, kills):
@@ -30,7 +30,7 @@ def leaves(state):
 
 
 def train(root, kills, workdir):
-    """A process's training; if it comes to an end, the state goes to final.npz."""
+    """Trains, in a process of its own; writes the final state to final.npz."""
     with open(os.devnull, "w") as sys.stdout, pytest.MonkeyPatch.context() as patch:
         from mbnet_jax.data import load_dataset
 
@@ -38,12 +38,12 @@ def train(root, kills, workdir):
         small_run.install(patch)
         config = long_config(root, kills)
         mesh = small_run.one_device()
-        state = small_run.loop.train(config, load_dataset(config), workdir, mesh)
+        state = small_run.train(config, load_dataset(config), workdir, mesh)
         np.savez(workdir / "final.npz", *leaves(state))
 
 
 def begin(*args):
-    # The server has imported all; its fork has only to trace.
+    # The server has imported everything; its fork only has to trace.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["small_run", "mbnet_jax.data"])
     process = context.Process(target=train, args=args)
@@ -63,12 +63,12 @@ def count_lines(workdir):
 def wait_until(condition, process):
     deadline = time.monotonic() + SECONDS
     while process.is_alive() and not condition():
-        assert time.monotonic() < deadline, "the process does not get on"
+        assert time.monotonic() < deadline, "the process makes no progress"
         time.sleep(0.001)
 
 
 def kill(workdir, number, rng, args):
-    """Starts training and kills it: in turn in its start, a save, a step, a save."""
+    """Starts training and kills it: in turn at its start, in a save, a step, a save."""
     before = count_lines(workdir)
     process = begin(*args)
     if number % 4:
@@ -87,7 +87,7 @@ def test_killed_at_random_moments_a_run_ends_bit_equal(small, tmp_path, pytestco
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for workdir in (whole, killed):
         workdir.mkdir()
-    state = small_run.loop.train(long_config(root, kills), dataset, whole, mesh)
+    state = small_run.train(long_config(root, kills), dataset, whole, mesh)
 
     rng = np.random.default_rng(0)
     args = (root, kills, killed)

@@ -1,4 +1,4 @@
-"""Training as a whole, on a tiny dataset: the same on any devices, resumable."""
+"""Training as a whole, on a tiny dataset: resumable, and the same on any devices."""
 
 import json
 import re
@@ -13,9 +13,9 @@ import pytest
 import tiny
 from processes import run_two
 
+from mbnet_jax.api import Run
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.training.loop import train
 
@@ -48,7 +48,7 @@ def on_one_device(setup, tmp_path_factory):
     config = config_for(
         setup[0], epochs=2, steps_per_epoch=5, checkpoint_every=3, keep=3
     )
-    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     workdir = tmp_path_factory.mktemp("one")
     with pytest.MonkeyPatch.context() as patch:
         tiny.know_one_block(patch)
@@ -58,21 +58,21 @@ def on_one_device(setup, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def on_eight_devices(setup, tmp_path_factory):
-    """A run of the global branch: config, dataset, folder, state, test results."""
+    """A run of the global branch: config, dataset, folder, state, results."""
     config = tiny.global_branch_config(setup[0].data.root)
     dataset, workdir = load_dataset(config), tmp_path_factory.mktemp("eight")
     state = train(config, dataset, workdir, make_mesh())
-    results = evaluate_run(config, dataset, workdir, make_mesh(), "best")
+    results = Run(workdir, make_mesh(), dataset=dataset).evaluate(config)
     assert int(state.step) == len(losses(workdir)) == 8 and len(scores(workdir)) == 1
     return config, dataset, workdir, state, results
 
 
-# Of an mAP: images at all but equal distances may swap their ranks.
+# Of an mAP: images at almost equal distances may swap their ranks.
 SWAPPED = 0.01
 
 
 def assert_alike(workdir, other):
-    """The same curve and scores, but for the order of sums."""
+    """Compares losses and scores, up to the order of sums."""
     np.testing.assert_allclose(losses(workdir), losses(other), rtol=1e-4)
     assert losses(workdir) != losses(other)
     assert scores(workdir) == pytest.approx(scores(other), abs=SWAPPED)
@@ -88,7 +88,7 @@ def up_to(step, whole, workdir):
     assert str(step) in {folder.name for folder in (workdir / "checkpoints").iterdir()}
 
 
-def test_a_run_learns_and_tells_of_each_step(on_one_device):
+def test_a_run_learns_and_logs_each_step(on_one_device):
     _, _, workdir, state = on_one_device
     assert int(state.step) == len(losses(workdir)) == 10 and len(scores(workdir)) == 2
     assert losses(workdir)[-1] < losses(workdir)[0]
@@ -101,7 +101,7 @@ def test_eight_devices_train_like_one(on_one_device, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "count"), [(2, 1), (4, 4), (6, 2)])
-def test_a_run_goes_on_on_another_number_of_devices(
+def test_a_run_resumes_on_another_number_of_devices(
     on_eight_devices, tmp_path, step, count
 ):
     config, dataset, whole, _, _ = on_eight_devices
@@ -110,7 +110,7 @@ def test_a_run_goes_on_on_another_number_of_devices(
     assert_alike(tmp_path / "run", whole)
 
 
-def test_a_run_of_one_device_goes_on_on_eight(on_one_device, tmp_path):
+def test_a_run_of_one_device_resumes_on_eight(on_one_device, tmp_path):
     config, dataset, whole, _ = on_one_device
     up_to(6, whole, tmp_path / "run")
     train(config, dataset, tmp_path / "run", make_mesh())
@@ -121,9 +121,11 @@ def test_a_run_of_one_device_goes_on_on_eight(on_one_device, tmp_path):
 def test_any_number_of_devices_restores_the_same_bits(on_eight_devices, count):
     _, _, whole, final, _ = on_eight_devices
     mesh = make_mesh(jax.devices()[:count])
-    restored, _ = Checkpoints(whole, create=False).restore(8, final, mesh)
-    assert restored.step.sharding.device_set == set(mesh.devices.flat)
-    jax.tree.map(np.testing.assert_array_equal, final, restored)
+    with Checkpoints(whole, create=False) as checkpoints:
+        restored = checkpoints.restore(8, final.parts(), mesh).parts
+    for leaf in jax.tree.leaves(restored):
+        assert leaf.sharding.device_set == set(mesh.devices.flat)
+    jax.tree.map(np.testing.assert_array_equal, final.parts(), restored)
 
 
 def test_two_processes_train_like_one_though_one_is_preempted(
@@ -136,7 +138,7 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     data.mkdir()
     (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
     config.data.root = str(data)
-    config.eval.report = True  # by one of them, while the other ends
+    config.eval.report = True  # one of them writes it, while the other ends
     command = tiny.command("train.py", config, workdir)
 
     def preempt_the_second(processes):
@@ -152,11 +154,11 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     assert stopped[0] == stopped[1]
 
     found = run_two(command, slurm=False, devices=2)  # by flags this time
-    assert f"going on from step {stopped[0]} in" in found[0].stdout
+    assert f"resuming from step {stopped[0]} in" in found[0].stdout
     for process in found:
         assert process.returncode == 0, process.stderr
     assert "joining 2 processes" in found[1].stderr
-    # Only process 0 tells of the run.
+    # Only process 0 prints.
     assert "clothes-changing" in found[0].stdout and "64/64" in found[0].stderr
     assert "wrote" not in found[1].stdout and "image/s" not in found[1].stderr
     assert "</html>" in (workdir / "eval" / "report.html").read_text()
@@ -184,8 +186,8 @@ def test_a_resumed_run_ends_bit_equal_to_one_never_stopped(on_one_device, tmp_pa
 def test_another_architecture_is_refused_with_the_difference(on_one_device):
     config, dataset, workdir, _ = on_one_device
     other = config.copy_and_resolve_references()
-    other.model.width = 8
-    with pytest.raises(ValueError, match=r"model\.width: 4 -> 8"):
+    other.model.backbones["global"].width = 8
+    with pytest.raises(ValueError, match=r"model\.backbones\.global\.width: 4 -> 8"):
         train(other, dataset, workdir, make_mesh(jax.devices()[:1]))
 
 

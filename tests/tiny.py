@@ -53,7 +53,7 @@ def set_backbones(c: ConfigDict, **fields) -> None:
 
 
 def global_branch_config(root: Path) -> ConfigDict:
-    """The tiny config with the global branch alone, which is soon compiled."""
+    """The tiny config with the global branch alone, which compiles fast."""
     c = tiny_config(root)
     c.model.branches = ("global",)
     c.train.epochs = c.eval.every_epochs = 4
@@ -90,7 +90,7 @@ def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[
 
 
 def made_once(make: Callable) -> Callable:
-    """`make`, which returns what it returned first: what was compiled is kept."""
+    """`make`, which returns its first result again: what was compiled is kept."""
     made = []
 
     def remembered(*args, **kwargs):

@@ -21,13 +21,15 @@ from mbnet_jax.files import naming, write_whole
 
 _VALIDATION = "validation/"
 _COUNTS = ("bad_steps", "bad_in_a_row")
+_AFTER_TERMS = ("loss", "gradient_norm")
+_BATCH_STATS = "batch_stats"
 
 
 class _Window(NamedTuple):
     """What is gathered on the device between two lines of metrics.
 
     averages: of each scalar, over the good steps.
-    not_finite: of each scalar, whether it was not finite in a bad step.
+    not_finite: of each scalar, whether it was the first that was not finite in a step.
     streak: the longest run of bad steps, and `streak_end`, the step it reached.
     bad_steps: of the whole run.
     """
@@ -56,8 +58,8 @@ def _merge(window: _Window, step: jax.Array, scalars: dict[str, jax.Array]) -> _
             for name, average in window.averages.items()
         },
         not_finite={
-            name: found | ~(good | jnp.isfinite(scalars[name]))
-            for name, found in window.not_finite.items()
+            name: window.not_finite[name] | found
+            for name, found in _origins(good, scalars).items()
         },
         streak=jnp.where(longer, in_a_row, window.streak),
         streak_end=jnp.where(longer, step, window.streak_end),
@@ -65,11 +67,26 @@ def _merge(window: _Window, step: jax.Array, scalars: dict[str, jax.Array]) -> _
     )
 
 
+def _origins(good: jax.Array, scalars: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """For each scalar, whether it is the first of a bad step that is not finite.
+
+    The loss follows from its terms, and the gradient from the loss. If all are finite,
+    the step was bad for its batch statistics.
+    """
+    terms = sorted(scalars.keys() - {*_COUNTS, *_AFTER_TERMS})
+    origins = {name: ~good & ~jnp.isfinite(scalars[name]) for name in terms}
+    unexplained = ~good & ~jnp.any(jnp.stack([*origins.values(), good]))
+    for name in _AFTER_TERMS:
+        origins[name] = unexplained & ~jnp.isfinite(scalars[name])
+        unexplained &= ~origins[name]
+    return origins | {_BATCH_STATS: unexplained}
+
+
 def _empty(scalars: dict[str, jax.Array]) -> _Window:
     names = sorted(scalars.keys() - _COUNTS)
     return _Window(
         {name: metrics.Average.empty() for name in names},
-        {name: np.bool_(False) for name in names},
+        dict.fromkeys((*names, _BATCH_STATS), np.bool_(False)),
         *[np.int32(0)] * 3,
     )
 
@@ -168,11 +185,11 @@ class Logs:
         }
         values["learning_rate"] = float(self._schedule(step - 1 - bad_steps))
         values["bad_steps"] = bad_steps
-        terms = _blamed(window.not_finite)
+        terms = tuple(name for name, found in window.not_finite.items() if found)
         self.streak = Streak(int(window.streak), int(window.streak_end), terms)
         shown = {"step": step, "loss": values.get("loss", float("nan"))}
         self._bar.set_postfix(shown | ({"bad": bad_steps} if bad_steps else {}))
-        if window.streak:
+        if window.streak and self._writes:
             self._bar.write(
                 f"warning: up to step {step}, {bad_steps} steps were skipped; not "
                 f"finite: {', '.join(terms)}",
@@ -215,13 +232,6 @@ class Logs:
                 with naming(self._path):
                     self._file.close()
                     self._events.close()
-
-
-def _blamed(not_finite: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """The terms that were not finite; the loss, their sum, only if no term was."""
-    names = [name for name, found in not_finite.items() if found]
-    sums = ("loss", "gradient_norm")
-    return tuple(n for n in names if n not in sums) or tuple(names)
 
 
 def _stays(line: str, step: int, evaluated: int) -> bool:

@@ -182,8 +182,8 @@ class Session:
         names = [self._dataset.train.names[image] for image in images]
         newest = self._checkpoints.newest_step()
         raise FloatingPointError(
-            f"{', '.join(streak.terms)} not finite in train.max_bad_steps={limit} "
-            f"steps in a row, up to step {step}; none of them changed the network. "
+            f"train.max_bad_steps={limit} steps in a row, up to step {step}, were not "
+            f"finite ({', '.join(streak.terms)}); none of them changed the network. "
             f"That step's images: {', '.join(names)}. Lower train.learning_rate or "
             "look at the images and start again: the run resumes from "
             + (f"its checkpoint of step {newest}" if newest else "the beginning")
