@@ -6,6 +6,8 @@ import numpy as np
 # ImageNet's mean and standard deviation of RGB in [0, 1].
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+# What the names of image files end in, in lower case.
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
