@@ -25,13 +25,12 @@ from PIL import Image
 
 from benchmarks.devices import forget_peak, peak_memory, run_alone
 from mbnet_jax.files import write_whole
-from mbnet_jax.search.digests import Digests
+from mbnet_jax.search.cache import Digests, Rows
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import DIGESTS, model_folder, open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 from mbnet_jax.search.page import draw_page
-from mbnet_jax.search.photos import list_photos
-from mbnet_jax.search.rows import Rows
+from mbnet_jax.search.photographs import list_photographs
 
 BRANCHES = ("global",)
 PARTS = ("queries", "folder, cache", "nearest", "page")
@@ -147,7 +146,7 @@ def fill_cache(embedder: Embedder, photos: Path, cache: Path) -> None:
     """Keeps random rows for the photographs, as if they had been embedded."""
     cache.mkdir()
     digests = Digests(cache / DIGESTS, threads=8)
-    keys = list(digests.of(photos, list_photos(photos)[0])[0].values())
+    keys = list(digests.of(photos, list_photographs(photos)[0])[0].values())
     digests.close()
     width = embedder.width(BRANCHES)
     rows = Rows(model_folder(cache, embedder, BRANCHES), width, key_bytes=len(keys[0]))

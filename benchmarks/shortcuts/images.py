@@ -1,22 +1,22 @@
 """All test images of a dataset in one row, read and embedded by their place in it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset, Split, read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import load_example
+from mbnet_jax.evaluation.batches import embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, Embedded, Embeddings
 from mbnet_jax.evaluation.protocols import Protocol, usable_protocols
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.parsing.maps import MAKE_MAPS
 from mbnet_jax.retrieval import Labels
-from mbnet_jax.search.stream import stream
 
 Read = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
@@ -114,19 +114,14 @@ def embed_images(
     """
     data, devices = config.data, jax.device_count()
     size = -(-config.eval.batch_size // devices) * devices
-    shape = (size, data.height, data.width)
-    made = program.eval_shape(
-        variables,
-        jax.ShapeDtypeStruct((*shape, 3), np.uint8),
-        jax.ShapeDtypeStruct(shape, np.uint8),
+    batches = embed_batches(
+        functools.partial(program, variables),
+        read_batches(read, count, (size, data.height, data.width), data.threads),
+        count,
     )
-    names = [name for name in (*BRANCHES, ALL) if name in made]
-
-    def joined(image: np.ndarray, parsing: np.ndarray) -> jax.Array:
-        done = program(variables, image, parsing)
-        return jnp.concatenate([done[name] for name in names], axis=1)
-
-    batches = stream(read, joined, count, shape, data.threads)
-    rows = np.concatenate([rows for _, rows in batches])
-    ends = np.cumsum([made[name].shape[1] for name in names])[:-1]
-    return dict(zip(names, np.split(rows, ends, axis=1), strict=True))
+    rows = [embeddings for _, embeddings in batches]
+    return {
+        name: np.concatenate([part[name] for part in rows])
+        for name in (*BRANCHES, ALL)
+        if name in rows[0]
+    }
