@@ -7,7 +7,7 @@ import jinja2
 from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES
-from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.data import DATASETS, Protocol
 from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
@@ -51,6 +51,7 @@ def model_card(
     return _TEMPLATES.get_template("card.md").render(
         config=config,
         network=network,
+        generated=_is_generated(config),
         backbones=[_backbone(config, branch) for branch in network.model.branches],
         programs=programs,
         without_maps=[
@@ -73,6 +74,12 @@ def model_card(
         width=config.data.width,
         results=results_table(run / _METRICS, network.step),
     )
+
+
+def _is_generated(config: ConfigDict) -> bool:
+    """Whether the people that the network was trained on are synthetic."""
+    spec = DATASETS.get(config.data.name)
+    return spec is not None and spec.make_folder is not None
 
 
 def _backbone(config: ConfigDict, branch: str) -> str:
