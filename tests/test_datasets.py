@@ -8,9 +8,9 @@ import jax
 import layouts
 import pytest
 import tiny
-from mbnet_jax.evaluation.run import evaluate_run
 
 from configs import ltcc, manifest, prcc, vc_clothes
+from mbnet_jax.api import Run
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.training.loop import train
@@ -41,7 +41,7 @@ def run(config, workdir, which="best"):
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:1])
     train(config, dataset, workdir, mesh)
-    return evaluate_run(config, dataset, workdir, mesh, which)
+    return Run(workdir, mesh, dataset=dataset).evaluate(config, which=which)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -75,7 +75,7 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
         assert list(values) == [*rows, "chance"]
         for row in rows:
             assert 0 < values[row]["mAP"] <= 1
-            assert ("mAP_deviation" in values[row]) == ("single" in protocol)
+            assert ("mAP_std" in values[row]) == ("single" in protocol)
     assert ("global branch, re-ranked" in printed) == config.eval.rerank
     paper = {"ltcc": "44.6", "prcc": "58.3", "vc_clothes": "87.2"}.get(name)
     assert ("MBNet, the paper's" in printed) == (paper is not None)
@@ -118,7 +118,5 @@ def test_without_validation_all_are_trained_on_and_the_last_is_best(tmp_path, ca
     assert "general is left out: no camera labels" in printed
     assert list(results) == ["any"]
     assert [p.name for p in (tmp_path / "run" / "best").iterdir()] == ["2"]
-    again = evaluate_run(
-        config, load_dataset(config), tmp_path / "run", make_mesh(jax.devices()[:1]), 2
-    )
+    again = Run(tmp_path / "run", make_mesh(jax.devices()[:1])).evaluate(which=2)
     assert again == results

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import small_run
 import tiny
-from mbnet_jax.evaluation.run import evaluate_run
 
+from mbnet_jax.api import Run
 from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.devices.mesh import make_mesh
@@ -101,7 +101,7 @@ def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:1])
     train(config, dataset, tmp_path, mesh)
-    results = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    results = Run(tmp_path, mesh, dataset=dataset).evaluate(config)
     assert list(results["general"]) == ["global", "chance"]
 
 
@@ -113,10 +113,10 @@ def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:1])
     small_run.save_untrained(config, dataset, tmp_path)
-    whole = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    whole = Run(tmp_path, mesh, dataset=dataset).evaluate(config)
     config.eval.branches = ("global",)
     without_maps(monkeypatch)
-    results = evaluate_run(config, dataset, tmp_path, mesh, "best")
+    results = Run(tmp_path, mesh, dataset=dataset).evaluate(config)
     assert results == {
         protocol: {name: values[name] for name in ("global", "chance")}
         for protocol, values in whole.items()

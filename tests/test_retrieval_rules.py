@@ -5,8 +5,8 @@ import pytest
 import retrieval_reference as reference
 from retrieval_reference import random_features, random_labels
 
-from mbnet_jax.data import Split
-from mbnet_jax.evaluation.protocols import TEST, Protocol, usable_protocols
+from mbnet_jax.data import Protocol, Split
+from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.retrieval import (
     RULES,
     Labels,
@@ -85,14 +85,13 @@ def test_histograms_and_chance_under_a_new_rule(rule, data):
 
 
 @pytest.mark.parametrize("missing", [None, "camera", "clothes"])
-def test_protocols_of_a_new_rule_need_its_labels(rule, missing, monkeypatch):
+def test_protocols_of_a_new_rule_need_its_labels(rule, missing):
     protocol = Protocol("same_view", "query", "gallery", rule)
-    monkeypatch.setitem(TEST, "manifest", (protocol,))
     labels = {"pid": [1, 2], "camera": [0, 1], "clothes": [0, 0]}
     if missing:
         labels[missing] = [-1, -1]
     query = Split(*map(np.array, labels.values()), ("a", "b"), np.arange(2), None)
-    usable, notes = usable_protocols("manifest", {"query": query, "gallery": query})
+    usable, notes = usable_protocols((protocol,), {"query": query, "gallery": query})
     if missing:
         assert [p.rule for p in usable] == ["any"]
         assert notes[0] == f"same-view is left out: no {missing} labels"
@@ -101,7 +100,7 @@ def test_protocols_of_a_new_rule_need_its_labels(rule, missing, monkeypatch):
         assert notes[0].startswith("same-view: 2 of 2 queries have no true match")
 
 
-def test_an_unknown_rule_is_rejected_everywhere(rule, data, monkeypatch):
+def test_an_unknown_rule_is_rejected_everywhere(rule, data):
     _, query_labels, _, gallery_labels = data
     known = r"rule 'strict' is unknown; choose from \['any', .*'general', 'same_"
     for function in (retrieval_metrics, ranked_lists, similarity_histograms):
@@ -110,10 +109,9 @@ def test_an_unknown_rule_is_rejected_everywhere(rule, data, monkeypatch):
     with pytest.raises(ValueError, match=known + ".*'same_view'"):
         chance_level(query_labels, gallery_labels, "strict", (1,))
     protocol = Protocol("strict", "query", "gallery", "strict")
-    monkeypatch.setitem(TEST, "manifest", (protocol,))
     split = Split(*query_labels, ("x",) * QUERIES, np.arange(QUERIES), None)
     with pytest.raises(ValueError, match=known):
-        usable_protocols("manifest", {"query": split, "gallery": split})
+        usable_protocols((protocol,), {"query": split, "gallery": split})
 
 
 @pytest.mark.parametrize(

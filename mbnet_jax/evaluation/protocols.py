@@ -7,6 +7,7 @@ import numpy as np
 from mbnet_jax.data import Protocol, Split
 from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
 
+
 def usable_protocols(
     protocols: Sequence[Protocol], test: dict[str, Split]
 ) -> tuple[tuple[Protocol, ...], list[str]]:

@@ -62,7 +62,11 @@ def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[
     """
     make = jax.jit(partial(make_views, sizes=views, names=_CUT))
     made = jax.device_get(make(normalise(image), parsing))
-    columns = (image, overlay(image, parsing), *(to_rgb(name, made[name]) for name in _CUT))
+    columns = (
+        image,
+        overlay(image, parsing),
+        *(to_rgb(name, made[name]) for name in _CUT),
+    )
     return [list(row) for row in zip(*columns, strict=True)]
 
 
