@@ -11,6 +11,7 @@ from configs import (
     synthetic_large,
     vc_clothes,
 )
+from mbnet_jax.config import flat
 from tools import config_reference
 
 
@@ -22,10 +23,10 @@ def test_the_page_is_what_the_generator_makes():
 
 def test_every_field_is_named_with_its_default():
     page = config_reference.PAGE.read_text()
-    fields = config_reference.flat(base.get_config())
+    fields = flat(base.get_config())
     fields |= {
         field: value
-        for field, value in config_reference.flat(synthetic.get_config()).items()
+        for field, value in flat(synthetic.get_config()).items()
         if field not in fields
     }
     for field, value in fields.items():
@@ -50,10 +51,10 @@ def test_what_a_config_changes_is_in_its_column(module):
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         if cells[column]:
             shown[cells[0].strip("`")] = cells[column].strip("`")
-    before = config_reference.flat(base.get_config())
+    before = flat(base.get_config())
     changed = {
         field: repr(value).replace("'", '"')
-        for field, value in config_reference.flat(module.get_config()).items()
+        for field, value in flat(module.get_config()).items()
         if field in before and value != before[field]
     }
     assert shown == changed

@@ -9,8 +9,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
+from mbnet_jax.config import flat
 from mbnet_jax.files import write_whole
 
 ROOT = Path(__file__).parent.parent
@@ -66,15 +65,6 @@ def comments(source: str) -> dict[str, str]:
                 field = ast.unparse(target)
                 if field.startswith("c."):
                     found[field[2:]] = " ".join(filter(None, said))
-    return found
-
-
-def flat(config: ConfigDict, prefix: str = "") -> dict:
-    """Full name -> value of every field."""
-    found = {}
-    for key, value in config.items():
-        inner = isinstance(value, ConfigDict)
-        found |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
     return found
 
 
