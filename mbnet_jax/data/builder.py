@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.records import Record, Records
-from mbnet_jax.files import alone
+from mbnet_jax.files import locked
 
 
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
@@ -108,7 +108,7 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
       ValueError: listing all images that cannot be decoded.
     """
     folder = data_dir / fingerprint(records, root)
-    with alone(folder):
+    with locked(folder):
         builder = ReIdBuilder(
             records, root, data_dir=folder, file_format="array_record"
         )

@@ -14,7 +14,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 from tqdm import tqdm
 
-from mbnet_jax.files import naming, write_whole
+from mbnet_jax.files import filename_in_errors, write_whole
 
 Averages = dict[str, metrics.Average]
 _VALIDATION = "validation/"
@@ -67,7 +67,7 @@ class Logs:
                 lines = self._path.read_text().splitlines(keepends=True)
                 kept = [line for line in lines if _stays(line, step, evaluated)]
                 write_whole(self._path, "".join(kept))
-            with naming(workdir):
+            with filename_in_errors(workdir):
                 self._open(workdir, step)
         self._bar = tqdm(
             total=total * batch_size,
@@ -137,7 +137,7 @@ class Logs:
     def _write_line(self, step: int, values: dict[str, float]) -> None:
         if not self._writes:
             return
-        with naming(self._path):
+        with filename_in_errors(self._path):
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -155,7 +155,7 @@ class Logs:
         finally:
             self._bar.close()
             if self._writes:
-                with naming(self._path):
+                with filename_in_errors(self._path):
                     self._file.close()
                     self._events.close()
 
