@@ -1,4 +1,4 @@
-"""Two trained networks on the same test split, each with its ranking of it."""
+"""Two trained networks, evaluated on the same test split."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from mbnet_jax.runs.load import Trained, load_trained
 from mbnet_jax.runs.run_folder import FILE, is_of, load_saved
 
 
-class Network(NamedTuple):
-    """A trained network and what it makes of the test split.
+class Evaluated(NamedTuple):
+    """A trained network and its results on the test split.
 
-    title: as it is printed.
-    trained: it; its config has the data's root of today.
-    embedding: the name of the one that it is judged by.
-    query, gallery: with their embeddings.
-    metrics: of every query.
+    title: its name in texts.
+    trained: the network; its config has the current root of the data.
+    embedding: name of the embedding that is evaluated.
+    query, gallery: the images with their embeddings.
+    metrics: the results, also of every query.
     """
 
     title: str
@@ -36,31 +36,31 @@ class Network(NamedTuple):
     metrics: RetrievalMetrics
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """Both networks under one protocol."""
 
-    whole: Network
-    baseline: Network
+    whole: Evaluated
+    baseline: Evaluated
     protocol: Protocol
 
     @property
     def splits(self) -> tuple[Split, Split]:
-        """The images of both sides."""
+        """The splits of queries and gallery."""
         return self.whole.query.split, self.whole.gallery.split
 
 
-def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
-    """Reads both runs, and tests them under the clothes-changing rule.
+def compare(whole: Path, baseline: Path, data_root: Path | None) -> Comparison:
+    """Loads both runs, and evaluates them under the clothes-changing rule.
 
     Args:
-      whole: the folder of a run with KTM and the clothing-unrelated branch.
-      baseline: that of one with the global branch.
-      data_root: where the data is now; None: where the runs' configs say.
+      whole: folder of a run with KTM and the clothing-unrelated branch.
+      baseline: folder of a run with the global branch.
+      data_root: current root of the data; None for the runs' own.
 
     Raises:
       FileNotFoundError: if images are missing.
-      ValueError: if a folder holds no run or one that does not fit, the runs are of
-        different data, or no clothes are known.
+      ValueError: if a folder holds no suitable run, the runs are on different data, or
+        the data has no clothes labels.
     """
     configs = {
         "--whole": _config(whole, "--whole", data_root),
@@ -68,25 +68,27 @@ def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
     }
     _check_parts(configs["--whole"], f"--whole={whole}")
     if "global" not in configs["--baseline"].model.branches:
-        raise ValueError(f"--baseline={baseline} has no global branch; give a run with")
+        raise ValueError(
+            f"--baseline={baseline} has no global branch; give a run with it"
+        )
     configs["--whole"].eval.branches = ()
     configs["--baseline"].eval.branches = ("global",)
     digests = {flag: fingerprint(config) for flag, config in configs.items()}
     if len(set(digests.values())) > 1:
         raise ValueError(
-            f"the two runs are of different data: --whole={whole} of "
-            f"{digests['--whole']}, --baseline={baseline} of {digests['--baseline']}"
+            f"the two runs are on different data: --whole={whole} on "
+            f"{digests['--whole']}, --baseline={baseline} on {digests['--baseline']}"
         )
     mesh = make_mesh()
-    networks = [
-        _network(folder, flag, configs[flag], title, embedding, mesh)
+    results = [
+        _evaluate(folder, flag, configs[flag], title, embedding, mesh)
         for folder, flag, title, embedding in (
             (whole, "--whole", "whole network", ALL),
             (baseline, "--baseline", "baseline", "global"),
         )
     ]
-    protocol = networks[0][1]
-    return Compared(networks[0][0], networks[1][0], protocol)
+    (first, protocol), (second, _) = results
+    return Comparison(first, second, protocol)
 
 
 def _config(folder: Path, flag: str, data_root: Path | None) -> ConfigDict:
@@ -101,48 +103,44 @@ def _config(folder: Path, flag: str, data_root: Path | None) -> ConfigDict:
 
 
 def _check_parts(config: ConfigDict, given: str) -> None:
-    """Refuses a network without what there are pictures of."""
+    """Checks that the network has the modules that the pictures show."""
     model = config.model
-    lacking = [b for b in ("global", "clothing_unrelated") if b not in model.branches]
-    if lacking:
+    missing = [b for b in ("global", "clothing_unrelated") if b not in model.branches]
+    if missing:
         raise ValueError(
-            f"{given} has no branch {' or '.join(lacking)}; give a run with both"
+            f"{given} has no branch {' or '.join(missing)}; give a run with both"
         )
     if not model.ktm:
         raise ValueError(f"{given} has model.ktm=False; give a run with KTM")
-    if not (model.fam or _fuses(config)):
+    if not (model.fam or (model.cfm and "mask" in model.branches)):
         raise ValueError(f"{given} has neither FAM nor CFM; give a run with one")
 
 
-def _fuses(config: ConfigDict) -> bool:
-    return config.model.cfm and "mask" in config.model.branches
-
-
-def _network(
+def _evaluate(
     folder: Path,
     flag: str,
     config: ConfigDict,
     title: str,
     embedding: str,
     mesh: Mesh,
-) -> tuple[Network, Protocol]:
+) -> tuple[Evaluated, Protocol]:
     dataset = load_dataset(config, training=False)
     if not is_of(dataset, folder):
         raise ValueError(
-            f"the images in {config.data.root}, or their labels, are not those that "
-            f"the run {flag}={folder} began with; give their --data-root"
+            f"the images in {config.data.root}, or their labels, are not those of the "
+            f"run {flag}={folder}; give their --data-root"
         )
     protocols, _ = usable_protocols(config.data.name, dataset.test)
     protocol = drawn_protocol(protocols)
     if not protocol.name.startswith("clothes_changing"):
         raise ValueError(
-            f"the test split of {config.data.name} does not tell clothes, or no "
-            "cameras: there is no change of clothes to show"
+            f"the test split of {config.data.name} has no clothes labels or no camera "
+            "labels, so no change of clothes can be shown"
         )
-    # Of one shape on every device.
+    # The same shape on every device.
     config.eval.batch_size += -config.eval.batch_size % mesh.size
     trained = load_trained(folder, mesh, config=config)
     embedded = embed_test(config, trained, dataset, [protocol], mesh)
     query, (gallery,) = sides(embedded, protocol, config.eval.draw_seed)
     metrics = rank(query, gallery, embedding, protocol.rule, config.eval.ranks)
-    return Network(title, trained, embedding, query, gallery, metrics), protocol
+    return Evaluated(title, trained, embedding, query, gallery, metrics), protocol
