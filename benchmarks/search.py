@@ -154,8 +154,8 @@ def fill_cache(embedder: Embedder, photos: Path, cache: Path) -> None:
     rng = np.random.default_rng(2)
     for start in range(0, len(keys), 10_000):
         part = keys[start : start + 10_000]
-        made = rng.standard_normal((len(part), width), dtype=np.float32)
-        rows.add(part, made / np.linalg.norm(made, axis=1, keepdims=True))
+        random = rng.standard_normal((len(part), width), dtype=np.float32)
+        rows.add(part, random / np.linalg.norm(random, axis=1, keepdims=True))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def tables(folders: Sequence[Path], root: Path | None, seed: int) -> str:
     if len(data) > 1:
         raise ValueError(
             f"the runs are on different data ({', '.join(sorted(data))}); measure "
-            "those of each in a command of its own"
+            "the runs on each separately"
         )
     images = {  # all are checked before the first network is loaded
         folder: images_of(config, load_dataset(config, training=False))

@@ -23,8 +23,8 @@ def choose_donors(labels: Labels, same: bool, rng: np.random.Generator) -> np.nd
         if not fits.any():
             raise ValueError(
                 f"camera {camera} (from 0) took person {pid}, and "
-                f"{'it' if same else 'another camera'} took nobody else: there is no "
-                "background to exchange"
+                f"{'it' if same else 'another camera'} took nobody else, so no other "
+                "person's background is available"
             )
         donors[index] = rng.choice(np.flatnonzero(fits))
     return donors

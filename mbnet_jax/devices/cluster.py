@@ -33,7 +33,7 @@ _JOIN_SECONDS = 300
 # All processes meet before they exit; a longer wait means that another one failed.
 _SHUTDOWN_SECONDS = 30
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
@@ -116,7 +116,7 @@ def detected_processes() -> int:
     return slices * (hosts.count(",") + 1 if hosts else 1)
 
 
-def first_process_first(make: Callable[[], Made]) -> Made:
+def first_process_first(make: Callable[[], Result]) -> Result:
     """Calls `make` in process 0, then in all the others; returns its result.
 
     Use it for functions that write to the shared filesystem if nobody has yet.
@@ -127,10 +127,10 @@ def first_process_first(make: Callable[[], Made]) -> Made:
     """
     if jax.process_count() == 1:
         return make()
-    made = error = None
+    result = error = None
     if jax.process_index() == 0:
         try:
-            made = make()
+            result = make()
         except Exception as caught:  # raised below, after the others were notified
             error = caught
     failed = _sum_over_devices(error is not None)
@@ -138,7 +138,7 @@ def first_process_first(make: Callable[[], Made]) -> Made:
         raise error
     if failed:
         raise ValueError("process 0 failed; its message says why")
-    return made if jax.process_index() == 0 else make()
+    return result if jax.process_index() == 0 else make()
 
 
 def _sum_over_devices(value: int) -> int:

@@ -121,8 +121,8 @@ def generate(
             # Spawned, not forked: the parent may hold JAX's threads.
             context = multiprocessing.get_context("spawn")
             with context.Pool(workers, cv2.setNumThreads, (1,)) as pool:
-                for made in pool.imap_unordered(make, tasks, chunksize=2):
-                    bar.update(made)
+                for count in pool.imap_unordered(make, tasks, chunksize=2):
+                    bar.update(count)
     write_whole(root / DONE, json.dumps(options.record(), indent=2))
     (root / _UNFINISHED).unlink()
     return root
