@@ -23,10 +23,15 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import check_divisible, make_mesh
-from mbnet_jax.evaluation.embed import ALL, Embeddings, embed_split, make_embed
-from mbnet_jax.evaluation.measure import Embedded, rank
-from mbnet_jax.runs.load import load_trained
-from mbnet_jax.runs.run_folder import load_saved
+from mbnet_jax.evaluation.embed import (
+    ALL,
+    Embedded,
+    Embeddings,
+    embed_split,
+    make_embed,
+)
+from mbnet_jax.evaluation.results import rank
+from mbnet_jax.runs.run_folder import RunFolder
 
 RULES = ("general", "same_clothes", "clothes_changing")
 LEARNED = "learned, image by image"
@@ -63,7 +68,8 @@ def evaluate_run(
         cameras and clothes; if `step` does not divide 1, or the number of devices
         does not divide the run's `eval.batch_size`.
     """
-    config = load_saved(run)
+    folder = RunFolder(run)
+    config = folder.config
     if data_root is not None:
         config.data.root = data_root
     if not config.model.balance or len(config.model.branches) < 2:
@@ -72,16 +78,15 @@ def evaluate_run(
         )
     mesh = make_mesh(jax.local_devices())
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
-    network = load_trained(run, mesh, config=config)
+    network = folder.load(mesh)
     validation = load_dataset(config).validation
     if validation is None or validation.images.known != {"camera", "clothes"}:
         raise ValueError(
             f"{run} has no validation identities with known cameras and clothes; "
             "train it with data.validation=held_out"
         )
-    config.eval.branches = ()
     embeddings = embed_split(
-        make_embed(config, network.model, mesh),
+        make_embed(config, network.model, mesh, branches=()),
         network.variables,
         validation.images,
         Loader(config.data, mesh),

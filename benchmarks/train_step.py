@@ -41,14 +41,15 @@ from mbnet_jax.parsing.labels import (
     LOWER_CLOTHES,
     UPPER_CLOTHES,
 )
+from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.augment import example_keys
-from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.optimizer import make_optimizer, make_schedule
 from mbnet_jax.training.step import (
     TrainState,
+    compiled,
     init_state,
-    make_model,
+    make_prepare,
     make_train_step,
-    make_views,
 )
 
 CLASSES = 100
@@ -115,7 +116,9 @@ def measure(config: ConfigDict, steps: int) -> str:
     whole, flops, compiling = compile_step(config, batch)
     whole, _ = timed(whole)
     used = device_memory()
-    given, *_ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
+    given, *_ = compile_step(
+        config, with_views(config, batch), lambda batch, _: batch["prepared"]
+    )
     times = alternate({"whole": whole, "given": given}, steps)
     peak, seconds = peak_of_devices(config.model.dtype), times["whole"]
     cells = [
@@ -154,11 +157,11 @@ def random_batch(config: ConfigDict) -> dict[str, jax.Array]:
 
 
 def with_views(config: ConfigDict, batch: dict) -> dict:
-    """Returns the batch with its precomputed views."""
+    """Returns the batch with its views and targets precomputed."""
     keys = example_keys(config.seed + 1, 0, len(batch["pid"]))
     split = batch_sharding(make_mesh())
-    views = jax.jit(make_views(config), out_shardings=split)(batch, keys)
-    return {"pid": batch["pid"], "views": views}
+    prepared = jax.jit(make_prepare(config), out_shardings=split)(batch, keys)
+    return {"pid": batch["pid"], "prepared": prepared}
 
 
 def compile_step(
@@ -167,19 +170,19 @@ def compile_step(
     """Returns the step with a new state, its FLOPs, and the seconds of compiling it."""
     mesh = make_mesh()
     model = make_model(config.model, CLASSES)
-    optimizer = make_optimizer(config.train, steps_per_epoch=100)
+    optimizer = make_optimizer(config.train, make_schedule(config.train, 100))
     state = jax.jit(
         lambda: init_state(config, model, optimizer), out_shardings=replicated(mesh)
     )
     abstract = jax.eval_shape(state)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
     start = time.perf_counter()
-    traced = step.trace(abstract, batch)
-    compiled = traced.lower().compile()
+    traced = compiled(step, mesh).trace(abstract, batch)
+    executable = traced.lower().compile()
     seconds = time.perf_counter() - start
     # As lowered for an accelerator: the CPU's convolutions need fewer.
     flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
-    return Ready(compiled, state(), batch), flops, seconds
+    return Ready(executable, state(), batch), flops, seconds
 
 
 def timed(ready: Ready) -> tuple[Ready, float]:

@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks import train_step as ours
 from benchmarks.devices import about_this_machine
-from mbnet_jax.views import DEVIATION, MEAN
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 try:
     import torch
@@ -58,8 +58,8 @@ class Baseline(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps uint8 [B, 3, H, W] to feature [B, 4096] and logits, float32."""
         shape = (3, 1, 1)
-        mean = torch.tensor(MEAN, device=image.device).view(shape)
-        std = torch.tensor(DEVIATION, device=image.device).view(shape)
+        mean = torch.tensor(IMAGENET_MEAN, device=image.device).view(shape)
+        std = torch.tensor(IMAGENET_STD, device=image.device).view(shape)
         x = self.backbone((image / 255 - mean) / std).float()
         with torch.autocast(image.device.type, enabled=False):
             feature = torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)

@@ -8,6 +8,25 @@ names no dataset.
 from ml_collections import ConfigDict
 
 
+def backbone(name: str) -> ConfigDict:
+    """The fields of `model.backbones.<branch>`."""
+    c = ConfigDict()
+    c.name = name  # a name in mbnet_jax.backbones.BACKBONES
+    # Weights that a new run starts with: a .safetensors, .npz or .pth file, or a
+    # Hugging Face hub id such as "timm/resnet50.tv_in1k"; "": random.
+    c.weights = ""
+    c.width = 64  # ResNets: channels of the first stage; 64 is the standard network
+    c.stem = "imagenet"  # ResNets: or, for small images, "small" or "patch"
+    c.last_stride = 1  # ResNets: of the last stage; 1 doubles the final map
+    return c
+
+
+def start_from_imagenet(c: ConfigDict) -> None:
+    """Lets every backbone start with torchvision's weights, trained on ImageNet."""
+    for fields in c.model.backbones.values():
+        fields.weights = f"timm/{fields.name}.tv_in1k"
+
+
 def get_config() -> ConfigDict:
     """Returns the default config; a config file overrides fields of it."""
     c = ConfigDict()
@@ -21,9 +40,10 @@ def get_config() -> ConfigDict:
     c.data.parsing_labels = "canonical"  # of the maps, or "lip", "atr", "pascal"
     c.data.height = 384  # pixels, of the image that every view is made from
     c.data.width = 192  # likewise
-    # What chooses the best model: "held_out" training identities, the dataset's
-    # "own" validation split, or "none": train on all, the last checkpoint is best.
-    c.data.validation = "held_out"
+    # What selects the best checkpoint: "held_out" training identities, the dataset's
+    # "own" validation split, or "none": train on all images, keep the last checkpoint.
+    # "default": whichever of these is usual for the dataset.
+    c.data.validation = "default"
     c.data.validation_fraction = 0.1  # of training identities, if held out
     c.data.threads = 8  # of the host, to read and decode images
     c.data.prefetch = 4  # batches that are ready before they are asked for
@@ -36,23 +56,18 @@ def get_config() -> ConfigDict:
     c.augment.erase = 0.5  # probability of random erasing (Zhong et al., AAAI 2020)
 
     c.views = ConfigDict()  # sizes are height and width in pixels
-    c.views.crop_size = (384, 192)  # clothing-unrelated view: head over legs
-    c.views.mask_size = (256, 128)  # silhouette view
+    c.views.crops = (384, 192)  # head over legs, of the clothing-unrelated branch
+    c.views.silhouette = (256, 128)  # of the mask branch
 
     c.model = ConfigDict()
     c.model.branches = ("global", "clothing_unrelated", "mask")  # any of them
-    c.model.backbone = "resnet50"  # of the global and clothing-unrelated branches
-    c.model.width = 64  # channels of the first stage; 64 is the standard network
-    c.model.stem = "imagenet"  # or, for small images, "small" or "patch"
-    c.model.mask_backbone = "resnet18"  # of the mask branch, as its next two
-    c.model.mask_width = 64  # like width
-    c.model.mask_stem = "imagenet"  # like stem
-    # Weights that a new run's global and clothing-unrelated branches start with: a
-    # .safetensors, .npz or .pth file, or a Hugging Face hub id such as
-    # "timm/resnet50.tv_in1k"; "": random.
-    c.model.pretrained = ""
-    c.model.mask_pretrained = ""  # the mask branch's, e.g. "timm/resnet18.tv_in1k"
-    c.model.last_stride = 1  # of the last stage; 1 doubles the final map
+    c.model.backbones = ConfigDict()  # of each branch
+    for branch, name in (
+        ("global", "resnet50"),
+        ("clothing_unrelated", "resnet50"),
+        ("mask", "resnet18"),
+    ):
+        c.model.backbones[branch] = backbone(name)
     c.model.pooling = "max_avg"  # or "gem", "avg"
     c.model.ktm = True  # knowledge transfer module
     c.model.fam = True  # feature attention module

@@ -9,7 +9,7 @@ clothes, parsing; docs/datasets.md has an example. The paper has no figures for 
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def get_config() -> ConfigDict:

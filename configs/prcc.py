@@ -10,7 +10,7 @@ multi-shot gallery: see docs/datasets.md, which has layout, counts and protocols
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def get_config() -> ConfigDict:
@@ -18,7 +18,5 @@ def get_config() -> ConfigDict:
     c = base.get_config()
     c.name = "prcc"
     c.data.name = "prcc"
-    c.data.validation = "own"
-    c.model.pretrained = "timm/resnet50.tv_in1k"
-    c.model.mask_pretrained = "timm/resnet18.tv_in1k"
+    base.start_from_imagenet(c)
     return c

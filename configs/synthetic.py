@@ -8,7 +8,7 @@ modules compare, nothing about real cameras.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def add_people(c: ConfigDict) -> None:
@@ -42,14 +42,12 @@ def get_config() -> ConfigDict:
     c.augment.crop = 0.0
     c.augment.erase = 0.0
 
-    c.views.crop_size = (128, 64)
-    c.views.mask_size = (64, 32)
+    c.views.crops = (128, 64)
+    c.views.silhouette = (64, 32)
 
-    c.model.backbone = c.model.mask_backbone = "resnet10"
-    c.model.width = 32
-    c.model.stem = "patch"
-    c.model.mask_width = 16
-    c.model.mask_stem = "small"
+    for branch in ("global", "clothing_unrelated"):
+        c.model.backbones[branch].update(name="resnet10", width=32, stem="patch")
+    c.model.backbones.mask.update(name="resnet10", width=16, stem="small")
     c.model.fusion_width = 64
     c.model.fusion_heads = 4
 

@@ -8,7 +8,7 @@ an estimate of its time.
 
 from ml_collections import ConfigDict
 
-from configs import base, synthetic
+from mbnet_jax.configs import base, synthetic
 
 
 def get_config() -> ConfigDict:
@@ -25,8 +25,8 @@ def get_config() -> ConfigDict:
     c.data.synthetic.cameras = 6
     c.data.synthetic.train_images = 2
 
-    c.views.crop_size = (256, 128)
-    c.views.mask_size = (128, 64)
+    c.views.crops = (256, 128)
+    c.views.silhouette = (128, 64)
 
     c.model.dtype = "bfloat16"
 

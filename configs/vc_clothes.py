@@ -10,7 +10,7 @@ by a game's engine. MBNet's paper: Rank-1 87.2, mAP 84.0 under a change of cloth
 
 from ml_collections import ConfigDict
 
-from configs import base
+from mbnet_jax.configs import base
 
 
 def get_config() -> ConfigDict:
@@ -18,6 +18,5 @@ def get_config() -> ConfigDict:
     c = base.get_config()
     c.name = "vc_clothes"
     c.data.name = "vc_clothes"
-    c.model.pretrained = "timm/resnet50.tv_in1k"
-    c.model.mask_pretrained = "timm/resnet18.tv_in1k"
+    base.start_from_imagenet(c)
     return c

@@ -1,17 +1,28 @@
-"""MBNet: clothes-changing person re-identification in JAX and Flax."""
+"""MBNet: clothes-changing person re-identification in JAX and Flax.
 
+`load_config`, `train`, `Run` and `Embedder` are imported when they are first used.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mbnet_jax.api import Run, train
+    from mbnet_jax.config import load_config
     from mbnet_jax.search.embedder import Embedder
 
-__all__ = ["Embedder"]
+__all__ = ["Embedder", "Run", "load_config", "train"]
+
+_MODULES = {
+    "Embedder": "mbnet_jax.search.embedder",
+    "Run": "mbnet_jax.api",
+    "load_config": "mbnet_jax.config",
+    "train": "mbnet_jax.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Only who asks for it waits for jax.
-    if name == "Embedder":
-        from mbnet_jax.search.embedder import Embedder
-
-        return Embedder
+    # Importing jax takes a while, and not everyone who imports the package needs it.
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

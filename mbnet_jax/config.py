@@ -1,8 +1,59 @@
-"""Configs as flat tables of fields."""
+"""Reads configs with overrides, and flattens them."""
 
+import difflib
+import keyword
+import re
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from mbnet_jax import configs
+
+# What a value that does not fit, or a missing or faulty file raises.
+FLAG_ERRORS = (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError)
+_KEYWORD = re.compile(rf"\.({'|'.join(keyword.kwlist)})(?=\.|$)")
+
+
+def load_config(name: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
+    """Reads a config, as `--config NAME` and `--config.FIELD=VALUE` do.
+
+    Args:
+      name: a file, or the name of a config that comes with the package ("synthetic").
+      overrides: texts "FIELD=VALUE", such as "train.epochs=2"; the last one of a field
+        counts.
+
+    Raises:
+      ValueError: if there is no such file or field, or a value does not fit.
+    """
+    file = configs.find(str(name))
+    argv = ["", f"--config={file}", *(f"--config.{text}" for text in overrides)]
+    values = flags.FlagValues()
+    parsed = parsable(argv)
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=parsed)
+    try:
+        values(parsed)
+        return values.config.copy_and_resolve_references()
+    except FLAG_ERRORS as error:
+        raise ValueError(cause(argv) or str(error)) from error
+
+
+def parsable(argv: Sequence[str]) -> list[str]:
+    """Arguments that ml_collections can parse.
+
+    It takes `config.model.backbones.global.name` for Python, in which "global" is a
+    keyword, unless that is written `config.model.backbones["global"].name`.
+    """
+    found = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if name.lstrip("-").startswith("config."):
+            name = _KEYWORD.sub(r'["\1"]', name)
+        found.append(f"{name}{equals}{value}")
+    return found
 
 
 def flat(config: ConfigDict | dict, prefix: str = "") -> dict[str, Any]:
@@ -14,3 +65,31 @@ def flat(config: ConfigDict | dict, prefix: str = "") -> dict[str, Any]:
         else:
             fields[prefix + key] = value
     return fields
+
+
+def cause(argv: Sequence[str]) -> str | None:
+    """Why `--config ...` arguments failed: a missing file, or an unknown field.
+
+    None if neither is the reason.
+    """
+    arguments = [argument.lstrip("-").partition("=") for argument in argv]
+    names = [name for name, _, _ in arguments]
+    if "config" not in names:
+        return None
+    last = len(names) - 1 - names[::-1].index("config")  # which counts
+    file = arguments[last][2] or argv[last + 1]
+    if not Path(file).is_file():
+        return f"there is no config file {file}"
+    # The flag has no value yet: it failed while it read the overrides.
+    fields = flat(runpy.run_path(file)["get_config"]())
+    sections = {
+        field.rsplit(".", depth)[0] for field in fields for depth in range(1, 5)
+    }
+    for name in names:
+        path = name.removeprefix("config.")
+        if path != name and path not in fields and path not in sections:
+            near = difflib.get_close_matches(path, fields, n=3, cutoff=0.5)
+            return f"unknown key {name}; nearest known: " + ", ".join(
+                f"config.{path}" for path in near or fields
+            )
+    return None

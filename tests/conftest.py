@@ -100,13 +100,13 @@ def tested(small_data, tmp_path_factory):
     import small_run
     import tiny
 
-    from mbnet_jax.evaluation.run import evaluate_run
+    from mbnet_jax.api import Run
 
     root, dataset = small_data
     workdir = tmp_path_factory.mktemp("tested")
     config = tiny.tiny_config(root)
     config.name = "<b>tiny</b> & 'more'"
-    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.eval.update(report=True, report_lists=1, rerank=True)
     config.eval.report_queries = (dataset.test["query"].names[1],)
     with pytest.MonkeyPatch.context() as patch, _in_a_hurry():
@@ -116,5 +116,6 @@ def tested(small_data, tmp_path_factory):
             '{"step": 1, "loss": 3.5, "learning_rate": 0.5, "bad_steps": 0}\n'
             '{"step": 2, "loss": 2.25, "learning_rate": 0.25, "bad_steps": 0}\n'
         )
-        evaluate_run(config, dataset, workdir, small_run.one_device(), "best")
+        mesh = small_run.one_device()
+        Run(workdir, mesh, dataset=dataset).evaluate(config)
     return config, workdir

@@ -10,13 +10,18 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
-    "benchmarks/README.md",
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "benchmarks").glob("**/README.md")
+    ),
 )
 
 _NOT_RUN = re.compile(r"<!-- not run: (\S.*) -->")
 _BY_CI = ("<!-- main -->", "<!-- test -->")  # .ci/run runs these two
-_ALONE = re.compile(r"([A-Z_]+=\S+ )*(\.venv/bin/)?python ")
+_ALONE = re.compile(r"([A-Z_]+=\S+ )*(\.venv/bin/)?(python|mbnet-[a-z]+) ")
 _PYTHON = re.compile(r"(.*/)?python3?")
+_COMMAND = re.compile(r"(?:.*/)?mbnet-([a-z]+)")  # installed with the package
+_START = re.compile(r"[;&|<>()\n]*|[A-Z_]+=.*")  # what a command may follow
 
 
 class Block(NamedTuple):
@@ -59,7 +64,8 @@ def blocks(page: str) -> list[Block]:
 def steps(block: Block) -> list[tuple[int, str]]:
     """What of a block of shell is run at once: line number and text.
 
-    That is each command where all are calls of python, and else the whole block.
+    That is each command if all are calls of python or of the installed commands, and
+    the whole block otherwise.
     """
     found, number = [], block.line
     for text in re.split(r"(?<!\\)\n", block.text):
@@ -72,7 +78,10 @@ def steps(block: Block) -> list[tuple[int, str]]:
 
 
 def python_calls(text: str) -> Iterator[list[str]]:
-    """The arguments of each call of python in shell commands, quoted ones too."""
+    """The arguments of each call of python in shell commands, quoted ones too.
+
+    `mbnet-NAME` counts as `python -m mbnet_jax.commands.NAME`.
+    """
     text = re.sub(r"(^|\s)#.*", r"\1", text.replace("\\\n", " "))
     words = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()\n")
     words.whitespace, words.commenters, words.whitespace_split = " \t", "", True
@@ -86,6 +95,8 @@ def python_calls(text: str) -> Iterator[list[str]]:
             call.append(word)
         elif _PYTHON.fullmatch(word) and before != "--python":
             call = []
+        elif _START.fullmatch(before) and (command := _COMMAND.fullmatch(word)):
+            call = ["-m", f"mbnet_jax.commands.{command[1]}"]
         elif "python " in word:
             yield from python_calls(word)
         before = word

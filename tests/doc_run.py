@@ -58,6 +58,11 @@ def make_copy(folder: Path) -> Path:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    for module in (folder / "mbnet_jax" / "commands").glob("[!_]*.py"):
+        command = python.with_name(f"mbnet-{module.stem}")
+        call = f"from mbnet_jax.commands.{module.stem} import main; main()"
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{call}" "$@"\n')
+        command.chmod(python.stat().st_mode)
     overrides = " ".join(f"--config.{override}" for override in TRAINED)
     run(folder, f"python train.py --config configs/synthetic.py {overrides}", "tiny")
     return folder

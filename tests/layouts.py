@@ -21,12 +21,12 @@ def write_image(path: Path, person: int) -> None:
 
 
 def write_all(folder: Path, files: dict[str, int], odd_in: tuple[str, ...]) -> None:
-    """Writes images (name -> person), and odd files in the named sub-folders."""
+    """Writes images (name -> person), and odd files into the subfolders `odd_in`."""
     for name, person in files.items():
         write_image(folder / name, person)
-    for place in odd_in:
+    for subfolder in odd_in:
         for name in ODD:
-            (folder / place / name).write_bytes(b"not an image")
+            (folder / subfolder / name).write_bytes(b"not an image")
 
 
 def write_parsing(root: Path, parsing_dir: Path) -> Path:

@@ -9,17 +9,19 @@ import tiny
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax import losses
 from mbnet_jax.data import Dataset
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
-from mbnet_jax.runs.run_folder import save_config
-from mbnet_jax.training import loop, step
+from mbnet_jax.runs.network import make_model
+from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.training import loop, validate
 from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.step import init_state, make_model
+from mbnet_jax.training.step import init_state
 
 # Persons who, in one batch, make the step bad.
 BAD_LOSS, BAD_GRADIENT = {0, 1}, {0, 2}
-SHARED = ("make_train_step", "make_embed")  # what is compiled once
+SHARED = ((loop, "make_train_step"), (validate, "make_embed"))  # compiled once
 
 
 def small_config(root: Path, **train) -> ConfigDict:
@@ -30,16 +32,16 @@ def small_config(root: Path, **train) -> ConfigDict:
     c = tiny.tiny_config(root)
     c.seed = 24  # bad steps: three in a row among the first 12, never ten
     c.model.branches = ("global",)
-    c.model.backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(c, name=tiny.ONE_BLOCK)
     c.model.ktm = False
     c.train.update(epochs=2, steps_per_epoch=6, checkpoint_every=4)
     c.train.update(schedule="step", warmup_epochs=0.0, decay_epochs=(), **train)
     return c
 
 
-def sometimes_bad(outputs, views, pid, config, *more):
-    """The objective; neither loss nor gradient is finite where those persons meet."""
-    total, scalars = _objective(outputs, views, pid, config, *more)
+def sometimes_bad(outputs, targets, pid, config, *more):
+    """The loss; neither it nor its gradient is finite where those persons meet."""
+    total, scalars = _total(outputs, targets, pid, config, *more)
 
     def meet(persons):
         return jnp.all(jnp.any(pid == jnp.array([[p] for p in persons]), axis=1))
@@ -56,26 +58,26 @@ def one_device() -> Mesh:
     return make_mesh(jax.devices()[:1])
 
 
-_objective = step.objective
-_made = {name: tiny.made_once(getattr(loop, name)) for name in SHARED}
+_total = losses.total
+_made = [(owner, name, tiny.made_once(getattr(owner, name))) for owner, name in SHARED]
 
 
 def install(patch) -> None:
-    """Lets training use that objective, and what was compiled before."""
-    patch.setattr(step, "objective", sometimes_bad)
+    """Lets training use that loss, and what was compiled before."""
+    patch.setattr(losses, "total", sometimes_bad)
     tiny.know_one_block(patch)
-    for name, make in _made.items():
-        patch.setattr(loop, name, make)
+    for owner, name, make in _made:
+        patch.setattr(owner, name, make)
 
 
 def save_untrained(config: ConfigDict, dataset: Dataset, workdir: Path) -> None:
     """A run's folder as training leaves it, with the first weights as its best."""
     model = make_model(config.model, int(dataset.train.pid.max()) + 1)
-    optimizer = make_optimizer(config.train, steps_per_epoch=1)
+    optimizer = make_optimizer(config.train, lambda step: 0.0)
     state = jax.jit(lambda: init_state(config, model, optimizer))()
-    save_config(config, dataset, workdir)
+    RunFolder.create(workdir, config, dataset)
     with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(state, NO_BEST)
+        checkpoints.save(0, state.parts(), NO_BEST)
 
 
 def assert_same(expected, found) -> None:

@@ -119,15 +119,16 @@ import sys
 sys.path.insert(0, {tests!r})
 import tiny
 
+from mbnet_jax import backbones
 from mbnet_jax.backbones import resnet
 
-resnet.DEPTHS[tiny.ONE_BLOCK] = ((1, 0, 0, 0), False)
+backbones.register(tiny.ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
 
 
 def get_config():
     c = tiny.tiny_config({data!r})
     c.model.branches = ("global",)
-    c.model.backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(c, name=tiny.ONE_BLOCK)
     c.model.ktm = False
     return c
 """
@@ -167,7 +168,7 @@ def test_runs_fail_independently_resume_and_are_not_repeated(
     only = (*command, "--only", "good")
     assert called(monkeypatch, ablation, *only) == 0
     (again,) = read_lines(out)
-    assert "going on from step 3" in (out / "good/0/log.txt").read_text()
+    assert "resuming from step 3" in (out / "good/0/log.txt").read_text()
     assert again["results"] == line["results"] and again["seconds"] is None
 
     monkeypatch.setattr(ablation, "train", fail)

@@ -3,10 +3,12 @@
 import json
 import shutil
 import statistics
+from pathlib import Path
 
 import pytest
 import tiny
 
+from benchmarks import ablation
 from benchmarks.ablation.lines import LINES, exclusive, fingerprint, read_lines
 from benchmarks.ablation.rows import read_rows
 from benchmarks.ablation.table import markdown, pooled_std
@@ -123,6 +125,15 @@ def test_a_missing_embedding_is_named(rows):
         del values["global"]
     with pytest.raises(ValueError, match=r"row branch: .* has no embedding global"):
         markdown(rows, [incomplete])
+
+
+def test_the_published_tables_are_those_of_the_published_runs():
+    folder = Path(ablation.__file__).parent
+    lines = (folder / "synthetic.jsonl").read_text().splitlines()
+    tables = markdown(read_rows(folder / "rows.toml"), list(map(json.loads, lines)))
+    page = (folder / "README.md").read_text()
+    for part in tables.strip().split("\n\n"):
+        assert f"\n{part}\n" in page, part[:200]
 
 
 def test_the_last_line_of_a_run_counts_and_damage_is_named(tmp_path):

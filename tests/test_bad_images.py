@@ -1,4 +1,4 @@
-"""Images that cannot be read in training: told of, replaced, counted."""
+"""Unreadable images in training: reported, replaced, counted."""
 
 from os.path import basename
 
@@ -28,8 +28,8 @@ def damaged(tmp_path_factory):
     prepare(records, root, prepared)
     (file,) = prepared.rglob("*train.array_record*")
     data = bytearray(file.read_bytes())
-    for place in (5_000, 20_000):
-        data[place] ^= 0x55
+    for offset in (5_000, 20_000):
+        data[offset] ^= 0x55
     file.write_bytes(data)
     source = prepare(records, root, prepared)["train"]
     split = make_split(records["train"], source, root)
@@ -57,7 +57,7 @@ def loader(devices=1, **changes):
     return Loader(ConfigDict(data | changes), make_mesh(jax.devices()[:devices]))
 
 
-def test_another_image_of_the_same_person_stands_in(damaged, capsys):
+def test_another_image_of_the_same_person_replaces_it(damaged, capsys):
     split, bad = damaged
     sampler, used = sampler_of(split), loader()
     replaced = 0
@@ -77,16 +77,16 @@ def test_another_image_of_the_same_person_stands_in(damaged, capsys):
         names = [basename(split.names[i]) for i in found]
         assert [int(name[:4]) for name in names] == batch["pid"].tolist()
     assert replaced > len(bad)
-    # Each is told of once, however often it was met.
+    # Each is reported once, however often it was met.
     output = capsys.readouterr().err
     for index in bad:
         assert output.count(f"warning: the prepared copy of {split.names[index]}") == 1
-    assert output.count("delete there/prepared/synthetic to have it made") == len(bad)
+    assert output.count("delete there/prepared/synthetic to prepare it") == len(bad)
     assert not used.bad_images.too_many
     used.bad_images.check()
 
 
-def test_who_stands_in_does_not_depend_on_devices_threads_or_a_restart(damaged):
+def test_replacements_do_not_depend_on_devices_threads_or_a_restart(damaged):
     split, _ = damaged
     sampler = sampler_of(split)
     whole = list(loader().train(split, sampler, range(STEPS)))
@@ -122,7 +122,7 @@ def test_a_person_without_a_good_image_ends_the_run(damaged):
         np.flatnonzero((split.pid != person) | np.isin(np.arange(32), [*bad]))
     )
     message = (
-        r"no image of one person can be used; the last: the prepared copy of train/"
+        r"no image of one person can be read; the last: the prepared copy of train/"
     )
     with pytest.raises(ValueError, match=message):
         list(loader().train(few, sampler_of(few), range(STEPS)))
@@ -136,16 +136,16 @@ def test_evaluation_needs_every_image(damaged):
         list(loader().evaluate(split, 8))
 
 
-def test_another_image_in_its_place_is_not_taken_for_it(damaged):
+def test_another_image_at_its_position_is_refused(damaged):
     split, _ = damaged
     moved = split.subset(np.arange(len(split)))
     positions = np.roll(moved.positions, 1)
     object.__setattr__(moved, "positions", positions)
-    with pytest.raises(ValueError, match=r"is in its place\); delete there/prepared"):
+    with pytest.raises(ValueError, match=r"found .* instead\); delete there/prepared"):
         list(loader().evaluate(moved, 8))
 
 
-def test_more_than_the_limit_are_listed_once(capsys):
+def test_too_many_bad_images_are_listed_once(capsys):
     found = BadImages(limit=1)
     for name in ("b.jpg", "a.jpg", "b.jpg"):
         found.add(name, ValueError(f"{name} is torn"))
@@ -155,4 +155,4 @@ def test_more_than_the_limit_are_listed_once(capsys):
     )
     with pytest.raises(ValueError, match=message):
         found.check()
-    assert capsys.readouterr().err.count("warning") == 1  # the rest is in the message
+    assert capsys.readouterr().err.count("warning") == 1  # the error lists the rest

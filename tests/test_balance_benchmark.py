@@ -55,11 +55,8 @@ def balanced(small_data, tmp_path, monkeypatch, compiled_in_a_hurry):
     root, dataset = small_data
     tiny.know_one_block(monkeypatch)
     config = tiny.tiny_config(root)
-    config.model.update(
-        branches=("global", "mask"),
-        backbone=tiny.ONE_BLOCK,
-        mask_backbone=tiny.ONE_BLOCK,
-    )
+    config.model.branches = ("global", "mask")
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.seed = 24  # as the dataset's
     small_run.save_untrained(config, dataset, tmp_path)
     return tmp_path

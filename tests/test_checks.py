@@ -1,19 +1,20 @@
-"""What is checked of a copy before training, and how it is prepared."""
+"""Checks of a dataset before training, its preparation and its validation images."""
 
 import layouts
 import numpy as np
 import pytest
 import tiny
 
-from mbnet_jax.data import load_dataset, read_records
+from mbnet_jax.data import DATASETS, DatasetSpec, load_dataset, read_records
 from mbnet_jax.data.builder import ReIdBuilder, prepare
-from mbnet_jax.data.checks import KNOWN, check_files, count_warnings
+from mbnet_jax.data.checks import check_files, count_warnings
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 
 
-def test_counts_that_differ_are_told_with_both_numbers(tmp_path):
+def test_a_warning_about_other_counts_has_both_numbers(tmp_path):
     records = read_records("vc_clothes", layouts.write_vc_clothes(tmp_path))
-    assert count_warnings("vc_clothes", records) == [
+    spec = DATASETS["vc_clothes"]
+    assert count_warnings(spec, records) == [
         "vc_clothes train: 32 images of 4 persons here, 9449 of 256 as published; "
         "figures will not compare",
         "vc_clothes query: 8 images of 2 persons here, 1020 of 256 as published; "
@@ -21,16 +22,16 @@ def test_counts_that_differ_are_told_with_both_numbers(tmp_path):
         "vc_clothes gallery: 8 images of 2 persons here, 8591 of 256 as published; "
         "figures will not compare",
     ]
-    assert count_warnings("manifest", records) == []
+    assert count_warnings(DATASETS["manifest"], records) == []
     published = {
         split: [records["train"][0]._replace(pid=i % persons) for i in range(images)]
-        for split, (images, persons) in KNOWN["vc_clothes"].items()
+        for split, (images, persons) in spec.counts.items()
     }
-    assert count_warnings("vc_clothes", published) == []
+    assert count_warnings(spec, published) == []
 
 
 def break_files(folder) -> list[str]:
-    """Breaks files in four ways; their names."""
+    """Breaks four files in four ways; returns their names."""
     names = sorted(folder.glob("0*.png"))[:4]
     names[0].write_bytes(b"")
     names[1].write_bytes(b"<html>not found</html>")
@@ -40,7 +41,7 @@ def break_files(folder) -> list[str]:
     return [name.name for name in names]
 
 
-def test_all_files_that_cannot_be_decoded_are_listed(tmp_path):
+def test_all_undecodable_files_are_listed(tmp_path):
     root = layouts.write_ltcc(tmp_path / "data")
     maps = layouts.write_parsing(root, tmp_path / "maps")
     records = read_records("ltcc", root, maps)
@@ -54,7 +55,7 @@ def test_all_files_that_cannot_be_decoded_are_listed(tmp_path):
     assert "unpack the dataset again" in str(caught.value)
 
 
-def test_a_cut_off_jpeg_is_found(tmp_path):
+def test_a_truncated_jpeg_is_found(tmp_path):
     root = layouts.write_vc_clothes(tmp_path)
     path = root / "VC-Clothes" / "query" / "0002-01-02-05.jpg"
     path.write_bytes(path.read_bytes()[:-200])
@@ -63,7 +64,7 @@ def test_a_cut_off_jpeg_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ltcc", "prcc"])  # PNG, JPEG
-def test_original_bytes_are_stored_and_no_map_is_no_bytes(tmp_path, name):
+def test_original_bytes_are_stored_and_no_bytes_without_a_map(tmp_path, name):
     root = getattr(layouts, f"write_{name}")(tmp_path / "data")
     records = read_records(name, root)
     sources = prepare(records, root, tmp_path / "prepared")
@@ -90,14 +91,14 @@ def test_an_interrupted_preparation_starts_over(tmp_path, monkeypatch):
     monkeypatch.setattr(ReIdBuilder, "_generate_examples", dies)
     with pytest.raises(KeyboardInterrupt):
         prepare(records, root, tmp_path / "prepared")
-    # As after a kill, when nobody cleans up.
+    # As after a kill, which leaves files behind.
     (folder,) = (tmp_path / "prepared").iterdir()
     left_over = folder / "reid" / "2.0.0.incompleteABC"
     left_over.mkdir(parents=True)
     monkeypatch.setattr(ReIdBuilder, "_generate_examples", whole)
     sources = prepare(records, root, tmp_path / "prepared")
     assert len(sources["train"]) == 16 and not left_over.exists()
-    # Once there, they are neither checked nor written again.
+    # Once complete, they are neither checked nor written again.
     monkeypatch.setattr(ReIdBuilder, "_generate_examples", dies)
     monkeypatch.setattr("mbnet_jax.data.builder.check_files", dies)
     assert prepare(records, root, tmp_path / "prepared")["train"][0]["pid"] == 0
@@ -106,7 +107,7 @@ def test_an_interrupted_preparation_starts_over(tmp_path, monkeypatch):
 def config_of(root, **data):
     config = tiny.tiny_config(root)
     config.data.update(data)
-    # What needs no parsing maps: the fixtures have none.
+    # Needs no parsing maps: the fixtures have none.
     config.model.branches = ("global",)
     config.loss.ktm_area = 0.0
     return config
@@ -116,6 +117,7 @@ def test_validation_is_held_out_own_or_none(tmp_path, capsys):
     root = layouts.write_prcc(tmp_path)
     own = load_dataset(config_of(root, name="prcc", validation="own"))
     assert "prcc train: 24 images of 4 persons here, 17896" in capsys.readouterr().out
+    assert own.protocols == DATASETS["prcc"].protocols
     assert len(own.train) == 24 and len(own.validation.images) == 12
     assert all("/val/" in name for name in own.validation.images.names)
     assert own.validation.rule == "clothes_changing"
@@ -127,11 +129,26 @@ def test_validation_is_held_out_own_or_none(tmp_path, capsys):
     assert sorted(held_out.test) == ["gallery", "query_changing", "query_same"]
 
 
-def test_validation_that_is_not_there_is_refused(tmp_path):
+def test_validation_is_the_datasets_policy_by_default(tmp_path):
+    root = layouts.write_prcc(tmp_path)
+    config = config_of(root, name="prcc")
+    assert config.data.validation == "default"
+    images = load_dataset(config).validation.images
+    assert all("/val/" in name for name in images.names)
+    config = config_of(tmp_path / "data", name="synthetic", validation_fraction=0.5)
+    dataset = load_dataset(config)
+    assert DATASETS["synthetic"].validation == "held_out"
+    assert len(dataset.train) == len(dataset.validation.images) == 32
+    with pytest.raises(ValueError, match="toy has validation='val'; known: held_out"):
+        DatasetSpec(name="toy", read=read_records, validation="val")
+
+
+def test_invalid_validation_is_refused(tmp_path):
     root = layouts.write_ltcc(tmp_path)
     with pytest.raises(ValueError, match="ltcc has no split val; set held_out"):
         load_dataset(config_of(root, name="ltcc", validation="own"))
-    with pytest.raises(ValueError, match="'some' is unknown; known: held_out, own"):
+    known = "'some' is unknown; known: default, held_out, own, none"
+    with pytest.raises(ValueError, match=known):
         load_dataset(config_of(root, name="ltcc", validation="some"))
 
 
@@ -156,5 +173,7 @@ def test_validation_without_any_match_is_refused(tmp_path):
     records = read_records("manifest", layouts.write_manifest(tmp_path))["train"]
     images = make_split(records, None, tmp_path)
     one_each = images.subset(np.unique(images.pid, return_index=True)[1])
-    with pytest.raises(ValueError, match=r"no image that another .*validation=none"):
+    with pytest.raises(
+        ValueError, match=r"no query has a true match .*validation=none"
+    ):
         make_validation(one_each)

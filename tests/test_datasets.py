@@ -8,11 +8,11 @@ import jax
 import layouts
 import pytest
 import tiny
+from mbnet_jax.evaluation.run import evaluate_run
 
 from configs import ltcc, manifest, prcc, vc_clothes
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.training.loop import train
 
 CONFIGS = {
@@ -101,7 +101,7 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
         )
         assert set.union(*shown) == multi | single
         assert all(len(of & multi) == len(of & single) == 1 for of in shown)
-        # The branch that is on has its map, and there is no other.
+        # Only the branch that is on has attention maps.
         assert page.count("KTM&#39;s gate: ") >= len(cards)
         assert "CFM: " not in page and "<meter" not in page
 

@@ -57,8 +57,10 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     missing = [file for file in files if not file.is_file()]
     assert files and not missing, f"there is no {missing or argv}"
     source = "".join(file.read_text() for file in files)
-    if "mbnet_jax.commands.cli" in source:
-        source += (ROOT / "mbnet_jax" / "cli.py").read_text()
+    for _ in range(2):  # train.py -> commands/train.py -> commands/cli.py
+        imported = sorted({*re.findall(r"mbnet_jax\.commands\.(\w+)", source)})
+        commands = ROOT / "mbnet_jax" / "commands"
+        source += "".join((commands / f"{name}.py").read_text() for name in imported)
     pairs = re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"|\(\s*"--([\w-]+)"', source)
     return {"help", *map("".join, pairs)}, rest
 
@@ -71,6 +73,9 @@ def check_call(argv: list[str]) -> None:
     if argv[0] == "--version" or (argv[:1] == ["-m"] and argv[1] in NOT_OURS):
         return
     known, rest = defined_flags(argv)
+    # A config that comes with the project may be given by its name.
+    named = re.compile(r"(--config[\0=])(\w+)(?=\0|$)")
+    rest = named.sub(r"\1configs/\2.py", "\0".join(rest)).split("\0")
     overrides = []
     for number, word in enumerate(rest):
         name = word.removeprefix("--").partition("=")[0]
@@ -222,5 +227,12 @@ def test_calls_of_python_are_found():
     assert [*doc_blocks.python_calls(text)] == [["a.py", "--b=c d"], ["-m", "f"]]
     block = doc_blocks.Block("docs/x.md", 3, "sh", "python a \\\n  b\nA=1 python c", "")
     assert doc_blocks.steps(block) == [(3, "python a \\\n  b"), (5, "A=1 python c")]
+    text = "cd x/mbnet-jax && A=1 .venv/bin/mbnet-train --b c | mbnet-parse"
+    assert [*doc_blocks.python_calls(text)] == [
+        ["-m", "mbnet_jax.commands.train", "--b", "c"],
+        ["-m", "mbnet_jax.commands.parse"],
+    ]
+    block = block._replace(text="mbnet-search a\npython b")
+    assert doc_blocks.steps(block) == [(3, "mbnet-search a"), (4, "python b")]
     loop = block._replace(text="for i in 1 2; do\n    python a\ndone")
     assert doc_blocks.steps(loop) == [(3, loop.text)]

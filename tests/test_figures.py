@@ -1,4 +1,4 @@
-"""The picture of ranked lists: what each pixel region says."""
+"""The picture of ranked lists: what each region of pixels shows."""
 
 import numpy as np
 import pytest
@@ -48,11 +48,11 @@ def test_size_frames_and_images(tmp_path):
                 assert (side == colour).all()
             # Aspect 2:1 fills the cell, but for the corner of the mark.
             assert (framed[30:-5, 5:-5] == BLUE).all()
-    # The second list is shorter: nothing is drawn in its place.
+    # The second list is shorter: its last cell is empty.
     assert (cell(picture, 1, 2) == figures.BACKGROUND).all()
 
 
-def test_marks_tell_right_from_wrong_without_colour(tmp_path):
+def test_marks_distinguish_right_from_wrong_without_colour(tmp_path):
     picture = drawn(tmp_path / "lists.png", [(QUERY, [item(True), item(False)])])
     size = figures.MARK
     tick, cross = (
@@ -80,7 +80,7 @@ def test_images_keep_their_proportions(tmp_path, height, width):
 
 
 def test_every_fact_is_in_the_caption(tmp_path):
-    """Each field changes the caption under its own image, and no other one."""
+    """Each field changes the caption below its own image, and no other."""
     base = item(True)
     plain = drawn(tmp_path / "plain.png", [(QUERY, [base, base])])
     for change in ({"name": "x.jpg"}, {"camera": "9"}, {"similarity": 0.51}):

@@ -41,7 +41,7 @@ def splits(folder, tmp_path_factory):
     return {name: make_split(records[name], sources[name], folder) for name in records}
 
 
-def test_records_are_those_of_the_folder(folder):
+def test_records_match_the_folder(folder):
     records = read_records("synthetic", folder)
     assert {name: len(rows) for name, rows in records.items()} == {
         "train": 32,
@@ -60,7 +60,7 @@ def test_records_are_those_of_the_folder(folder):
     assert len(set(outfits.values())) == 4
 
 
-def test_reader_names_what_is_wrong(folder, tmp_path):
+def test_reader_errors_name_the_offender(folder, tmp_path):
     with pytest.raises(ValueError, match="'prc' is not a dataset here; known: synth"):
         read_records("prc", folder)
     with pytest.raises(FileNotFoundError, match="train is missing"):
@@ -132,7 +132,7 @@ def test_a_batchs_labels_belong_to_its_images(splits):
 
 
 @pytest.mark.parametrize("batch_size", [8, 32, 40])
-def test_evaluation_sees_every_image_once_then_padding(splits, batch_size):
+def test_evaluation_yields_every_image_once_then_padding(splits, batch_size):
     train = splits["train"].subset(np.arange(31))
     batches = loader().evaluate(train, batch_size)
     index = np.concatenate([batch["index"] for batch in batches])
@@ -187,7 +187,7 @@ def test_a_loader_reads_the_configs_label_set(splits):
     (batch,) = loader(parsing_labels="lip").evaluate(
         splits["train"].subset(np.arange(8)), 8
     )
-    # Drawn in canonical labels: 3, lower clothes, is a glove to LIP.
+    # The maps have canonical labels: 3, lower clothes, is a glove in LIP.
     expected = np.array([0, HEAD, HEAD, ARMS, HEAD, UPPER_CLOTHES, UPPER_CLOTHES])
     np.testing.assert_array_equal(batch["parsing"][0], expected[tiny.person()])
     with pytest.raises(ValueError, match="parsing_labels='cihp' is unknown; known: ca"):

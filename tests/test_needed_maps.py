@@ -1,4 +1,4 @@
-"""The mode without parsing maps, and the refusals where they are needed."""
+"""The mode without parsing maps, and the refusals where maps are needed."""
 
 import json
 
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import small_run
 import tiny
+from mbnet_jax.evaluation.run import evaluate_run
 
 from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
-from mbnet_jax.evaluation.run import evaluate_run
 from mbnet_jax.training.loop import train
 from mbnet_jax.training.step import make_model
 
@@ -33,13 +33,17 @@ def config_of(model=None, area=1.0, evaluated=()):
 @pytest.mark.parametrize(
     ("changes", "split", "needs"),
     [
-        ({}, "train", "branch 'clothing_unrelated', the branch 'mask', KTM's area"),
-        ({"model": ("global",)}, "train", "and KTM's area term cannot do without"),
-        ({"evaluated": ("global", "mask")}, "gallery", "and the branch 'mask' cannot"),
-        ({"model": ("mask",), "area": 0.0}, "query", "and the branch 'mask' cannot"),
+        (
+            {},
+            "train",
+            "by the branch 'clothing_unrelated', the branch 'mask', KTM's area",
+        ),
+        ({"model": ("global",)}, "train", "map; needed by KTM's area term."),
+        ({"evaluated": ("global", "mask")}, "gallery", "needed by the branch 'mask'."),
+        ({"model": ("mask",), "area": 0.0}, "query", "needed by the branch 'mask'."),
     ],
 )
-def test_lacking_maps_are_refused_with_the_command(folder, changes, split, needs):
+def test_missing_maps_are_refused_with_the_command(folder, changes, split, needs):
     records = read_records("synthetic", folder)
     check_maps(config_of(**changes), records, training=True)
     records[split][1:3] = [r._replace(parsing_path=None) for r in records[split][1:3]]
@@ -48,7 +52,7 @@ def test_lacking_maps_are_refused_with_the_command(folder, changes, split, needs
     message = str(error.value)
     assert f"2 of {len(records[split])} images of the split '{split}'" in message
     assert needs in message
-    assert "mbnet_jax.commands.parse --config ... --model FILE.onnx" in message
+    assert "mbnet-parse --config ... --model FILE.onnx" in message
 
 
 def test_the_global_branch_alone_needs_no_maps(folder):
@@ -60,14 +64,14 @@ def test_the_global_branch_alone_needs_no_maps(folder):
     no_ktm = config_of(("global",))
     no_ktm.model.ktm = False
     check_maps(no_ktm, records, training=True)
-    # Testing the global branch of a network that was trained with all of them.
+    # Evaluates the global branch of a network that was trained with all of them.
     check_maps(config_of(evaluated=("global",)), records, training=False)
     with pytest.raises(ValueError, match="split 'query'"):
         check_maps(config_of(), records, training=False)
 
 
 def without_maps(monkeypatch) -> None:
-    """Lets every image be read as one that has no parsing map."""
+    """Makes every image read as if it had no parsing map."""
     example = Split.example
     monkeypatch.setattr(
         Split, "example", lambda self, index: {**example(self, index), "parsing": b""}
@@ -87,7 +91,7 @@ def short_config(root):
 
 
 @pytest.mark.usefixtures("compiled_in_a_hurry")
-def test_a_global_branch_is_trained_and_tested_on_images_alone(
+def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
     config = short_config(root)
@@ -102,7 +106,7 @@ def test_a_global_branch_is_trained_and_tested_on_images_alone(
 
 
 @pytest.mark.usefixtures("compiled_in_a_hurry")
-def test_one_branch_of_a_whole_network_is_tested_on_images_alone(
+def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
     config = short_config(root)
@@ -145,7 +149,7 @@ def test_evaluated_branches_are_those_of_the_whole_network():
         return make_embed(config, model, mesh)(variables, image, parsing)
 
     whole = embed()
-    # The mask branch still asks the clothing-unrelated one, which is not shown.
+    # The mask branch still attends to the clothing-unrelated one, not returned here.
     pair = embed("mask", "global")
     assert set(pair) == {"global", "mask", "all"}
     for name in ("global", "mask"):

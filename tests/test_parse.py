@@ -1,5 +1,6 @@
 """Maps made with a small ONNX model whose classes are known colours."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 MEAN = np.array([0.485, 0.456, 0.406])
-DEVIATION = np.array([0.229, 0.224, 0.225])
-# Labels of ATR -> the colour that the model takes for them. The two greys tell
-# whether values are normalised as they must be: halfway between is 0.5.
+STD = np.array([0.229, 0.224, 0.225])
+# ATR label -> the colour that the model takes for it. The two greys show whether
+# values are normalised correctly: halfway between is 0.5.
 COLOURS = {0: (0.4, 0.4, 0.4), 4: (0.6, 0.6, 0.6), 6: (1, 0, 0), 11: (0, 0, 1)}
 
 
@@ -35,13 +36,13 @@ def write_model(
     """Averages 4x4 pixels, then scores each class by the distance to its colour.
 
     The nearest colour c to x has the greatest 2 c x - c c, where x is the
-    normalised input times the deviation plus the mean.
+    normalised input times the std plus the mean.
     """
     weights = np.zeros((classes, 3, 1, 1), np.float32)
     bias = np.full(classes, -1e3, np.float32)
     for label, colour in COLOURS.items():
         if label < classes:
-            weights[label, :, 0, 0] = 2 * np.array(colour) * DEVIATION
+            weights[label, :, 0, 0] = 2 * np.array(colour) * STD
             bias[label] = np.dot(2 * MEAN - colour, colour)
     chw, hwc = [batch, 3, *size], [batch, *size, 3]
     nodes = [
@@ -77,7 +78,7 @@ def write_model(
 
 
 def pattern(number: int) -> np.ndarray:
-    """Labels [64, 32] in blocks that a model of a quarter of the size can tell."""
+    """Labels [64, 32] in blocks that are visible at a quarter of the size."""
     blocks = np.random.default_rng(number).choice([*COLOURS], (4, 2))
     return blocks.repeat(16, 0).repeat(16, 1).astype(np.uint8)
 
@@ -130,7 +131,7 @@ def test_maps_are_the_models_classes_at_the_images_size(
         assert picture.mode == "P" and picture.size == (32, 64)
         assert picture.getpalette()[: 18 * 3] == VOC_COLOURS[:18].ravel().tolist()
         found, expected = np.asarray(picture), pattern(number)
-        # Logits are a quarter of the input: where blocks meet they mix.
+        # Logits are a quarter of the input: blocks mix at their edges.
         inner = np.s_[3:13]
         np.testing.assert_array_equal(
             found.reshape(4, 16, 2, 16)[:, inner, :, inner],
@@ -138,7 +139,7 @@ def test_maps_are_the_models_classes_at_the_images_size(
         )
 
 
-def test_making_goes_on_and_keeps_what_is_there(config, tmp_path):
+def test_making_resumes_and_keeps_existing_maps(config, tmp_path):
     parser = ParserOptions(write_model(tmp_path / "m.onnx"), "atr", (128, 64))
     out = tmp_path / "maps"
     make_maps(config, parser, out)
@@ -153,8 +154,8 @@ def test_making_goes_on_and_keeps_what_is_there(config, tmp_path):
 def test_maps_of_other_options_are_not_mixed(config, tmp_path):
     path, out = write_model(tmp_path / "m.onnx"), tmp_path / "maps"
     make_maps(config, ParserOptions(path, "atr", (64, 32)), out)
-    other = ParserOptions(path, "atr", (128, 64), deviation=(1.0, 1.0, 1.0))
-    with pytest.raises(ValueError, match="with another size, deviation: give another"):
+    other = ParserOptions(path, "atr", (128, 64), std=(1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="with another size, std: give another"):
         make_maps(config, other, out)
     (out / "maps.json").rename(tmp_path / "maps.json")
     with pytest.raises(ValueError, match="were made by another program: give another"):
@@ -169,7 +170,23 @@ def test_maps_of_other_options_are_not_mixed(config, tmp_path):
     check_maps(config, {}, training=True)
 
 
-def test_what_does_not_fit_is_named(config, tmp_path):
+def test_maps_of_an_earlier_version_are_of_the_same_maker(config, tmp_path):
+    path, out = write_model(tmp_path / "m.onnx"), tmp_path / "maps"
+    parser = ParserOptions(path, "atr", (64, 32))
+    make_maps(config, parser, out)
+    maker = json.loads((out / "maps.json").read_text())
+    earlier = {"deviation" if k == "std" else k: v for k, v in maker.items()}
+    assert earlier["deviation"] == STD.tolist()
+    (out / "maps.json").write_text(json.dumps(earlier))
+    other = ParserOptions(path, "atr", (64, 32), std=(1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="made with another std: give another"):
+        make_maps(config, other, out)
+    next(out.rglob("*.png")).unlink()
+    assert make_maps(config, parser, out) == 1
+    assert json.loads((out / "maps.json").read_text()) == maker
+
+
+def test_errors_name_what_does_not_fit(config, tmp_path):
     model = write_model(tmp_path / "m.onnx")
     fixed = write_model(tmp_path / "fixed.onnx", size=(64, 64))
 
@@ -189,7 +206,7 @@ def test_what_does_not_fit_is_named(config, tmp_path):
         make(layout="chw")
     with pytest.raises(ValueError, match="--mean needs 3 numbers"):
         make(mean=(0.5,))
-    with pytest.raises(FileNotFoundError, match=r"--model=.*none\.onnx: there is no"):
+    with pytest.raises(FileNotFoundError, match=r"--model=.*none\.onnx: no such file"):
         make(tmp_path / "none.onnx")
     broken = images(config)[0]
     good = broken.read_bytes()
@@ -226,9 +243,8 @@ def test_the_command(config, tmp_path):
 
     done = run("--labels", "atr", f"--config.data.parsing_dir={out}")
     assert done.returncode == 0, done.stderr
-    assert "made 24 maps" in done.stdout and "--config.data.parsing_labels=atr" in (
-        done.stdout
-    )
+    assert "made 24 maps" in done.stdout and "mbnet-preview --config" in done.stdout
+    assert "--config.data.parsing_labels=atr" in (done.stdout)
     assert len(maps(config, out)) == 24
     refused = run(f"--out={out}")
     assert refused.returncode == 1 and "Traceback" not in refused.stderr

@@ -7,9 +7,9 @@ import pytest
 import tiny
 from PIL import Image
 
+from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.labels import NAMES
 from mbnet_jax.parsing.maps import (
-    LABEL_SETS,
     VOC_COLOURS,
     decode_parsing,
     encode_parsing,
@@ -58,7 +58,7 @@ def test_each_label_becomes_its_part_in_every_kind_of_file(labels):
 
 
 def test_the_colours_are_those_of_pascal_voc():
-    # The first ones and the last of the map that comes with the VOC devkit.
+    # The first ones and the last in the VOC devkit's colour map.
     expected = {1: (128, 0, 0), 2: (0, 128, 0), 4: (0, 0, 128), 7: (128, 128, 128)}
     expected |= {8: (64, 0, 0), 19: (128, 192, 0), 255: (224, 224, 192)}
     assert {i: tuple(VOC_COLOURS[i].tolist()) for i in expected} == expected
@@ -97,7 +97,7 @@ def test_a_label_outside_the_set_is_refused_with_the_sets_it_fits(
             decode_parsing(data, labels, SIZE, "train/x.jpg")
 
 
-def test_files_that_hold_no_labels_are_refused_by_name():
+def test_files_without_labels_are_refused_by_name():
     grey_as_rgb = np.full((*SIZE, 3), 5, np.uint8)
     good = tiny.encoded(every_label("lip"), "PNG")
     for data, message in (
@@ -113,7 +113,7 @@ def test_files_that_hold_no_labels_are_refused_by_name():
             decode_parsing(data, "lip", SIZE, "x.jpg")
 
 
-def test_a_map_lies_where_the_image_does_but_never_is_the_image():
+def test_a_map_has_its_images_path_but_is_never_the_image():
     root = Path("data/rgb")
     found = map_path(root / "train" / "1.a.jpg", root, Path("maps"))
     assert found == Path("maps/train/1.a.png")

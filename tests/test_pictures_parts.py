@@ -176,7 +176,7 @@ def test_the_outline_encloses_the_area():
     area[16:32, 8:24] = 1
     view, cells = np.full((64, 32, 3), 128, np.uint8), np.arange(8.0).reshape(4, 2)
     picture = layout.overlaid(view, cells, area, (0, 7), 256)
-    plain = heat.over(view, cells, 0, 7, 256)
+    plain = heat.overlay(view, cells, 0, 7, 256)
     changed = (picture != plain).any(-1)
     rows, columns = np.nonzero(changed)
     edges = rows.min(), rows.max(), columns.min(), columns.max()
@@ -214,7 +214,7 @@ def shown(**without):
         return ModuleMap(title, "unit", values, view, area, "person")
 
     captions = [("file.jpg", "outfit 1, camera 1")] * 3
-    attention = [module_map(title) for title in ("FAM", "crops", "silhouette")]
+    attention = [module_map(title) for title in ("FAM", "to crops", "to mask")]
     gate = module_map("gate")
     return PeopleMaps([2, 1], captions, view, view, gate, attention)
 
@@ -229,11 +229,11 @@ def test_missing_modules_are_left_out_and_named(monkeypatch):
     )
     sizes = [
         Image.open(io.BytesIO(maps.draw_attention(shown(titles=titles), ["x"]))).size
-        for titles in ((), ("FAM",), ("crops", "silhouette"))
+        for titles in ((), ("FAM",), ("to crops", "to mask"))
     ]
     # For each of two people: one column less, and two.
     step = layout.LEAST_WIDTH + layout.GAP
     assert [sizes[0][0] - width for width, _ in sizes] == [0, 2 * step, 4 * step]
     assert not any("does not have" in note for note in headings[0])
     assert "The network does not have: FAM." in headings[1]
-    assert "The network does not have: crops, silhouette." in headings[2]
+    assert "The network does not have: to crops, to mask." in headings[2]

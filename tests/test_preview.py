@@ -9,11 +9,12 @@ from PIL import Image
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.files import write_whole
 from mbnet_jax.parsing import labels as parsing
-from mbnet_jax.parsing.maps import LABEL_SETS, encode_parsing
+from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.maps import encode_parsing
 from mbnet_jax.report.preview import preview
 
-# A canonical part -> a label of each set, such as a parser would give: one that is
-# not the set's first for that part where it has several.
+# Set -> a label for each canonical part, as a parser would return it; not the set's
+# first label of that part if it has several.
 BACK = {
     "canonical": range(8),
     "lip": (0, 13, 5, 9, 14, 16, 18, 0),
@@ -60,7 +61,7 @@ def test_right_label_sets_show_the_same_people(configs, tmp_path, capsys):
     assert f"wrote {out}" in capsys.readouterr().out
     # Below title and legend, the pictures are the same to the last pixel.
     np.testing.assert_array_equal(sheets["atr"][190:], sheets["canonical"][190:])
-    # LIP knows no bags: little is lost.
+    # LIP has no bags: little is lost.
     differing = (sheets["lip"] != sheets["canonical"])[190:].any(-1).mean()
     assert 0 < differing < 0.01
     height, width = sheets["lip"].shape[:2]
@@ -78,7 +79,7 @@ def test_a_wrong_label_set_is_refused_or_looks_wrong(configs, tmp_path):
     assert not out.exists()
     right = drawn(configs["atr"], out)
     wrong = configs["atr"].copy_and_resolve_references()
-    wrong.data.parsing_labels = "lip"  # fits, so only the eye can tell
+    wrong.data.parsing_labels = "lip"  # fits, so only a person can tell
     assert (drawn(wrong, out) != right).any(-1).mean() > 0.02
 
 
@@ -86,5 +87,5 @@ def test_bad_arguments_are_named(configs, tmp_path):
     config = configs["lip"]
     with pytest.raises(ValueError, match="--images=0 must be"):
         preview(config, tmp_path / "x.png", 0)
-    with pytest.raises(FileNotFoundError, match=r"none/x\.png: there is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"none/x\.png: no such folder: .*none"):
         preview(config, tmp_path / "none" / "x.png", 1)

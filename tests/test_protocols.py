@@ -1,4 +1,4 @@
-"""Protocols: who takes part, what is drawn, what is left out, how it is printed."""
+"""Protocols: who takes part, what is drawn or left out, and the printed table."""
 
 import csv
 import io
@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import rerank_reference
 
-from mbnet_jax.data import Split
-from mbnet_jax.evaluation.measure import Embedded, judge, values_of
+from mbnet_jax.data import DATASETS, Split
+from mbnet_jax.data.protocols import three_rules
+from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import (
-    TEST,
     draw_gallery,
     drawn_protocol,
-    places,
+    participants,
     usable_protocols,
 )
-from mbnet_jax.evaluation.run import _queries_csv
+from mbnet_jax.evaluation.results import evaluate_protocol, queries_csv, values_of
 from mbnet_jax.evaluation.table import PAPER, WIDTH, format_table
 from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
 
@@ -35,11 +35,13 @@ def angles(degrees) -> dict:
     return {"all": rows}
 
 
-def test_every_protocol_has_a_known_rule_and_datasets_one_to_draw():
-    for protocols in TEST.values():
-        assert len({p.name for p in protocols}) == len(protocols)
-        assert all(p.rule in RULES for p in protocols)
-    drawn = {name: drawn_protocol(p).name for name, p in TEST.items()}
+def test_protocols_have_known_rules_and_each_dataset_has_one_to_show():
+    for spec in DATASETS.values():
+        assert len({p.name for p in spec.protocols}) == len(spec.protocols)
+        assert all(p.rule in RULES for p in spec.protocols)
+    drawn = {
+        name: drawn_protocol(spec.protocols).name for name, spec in DATASETS.items()
+    }
     assert drawn == {
         "synthetic": "clothes_changing",
         "manifest": "clothes_changing",
@@ -50,7 +52,7 @@ def test_every_protocol_has_a_known_rule_and_datasets_one_to_draw():
 
 
 def test_cameras_restrict_queries_and_gallery():
-    # The other cameras' images are the nearest, and must not be met.
+    # The images of the other cameras are the nearest, and must not count.
     test = {
         "query": split([1, 2, 1], [2, 3, 0], [0, 1, 0]),
         "gallery": split([1, 2, 2, 1], [3, 2, 0, 1], [9, 8, 1, 0]),
@@ -59,28 +61,30 @@ def test_cameras_restrict_queries_and_gallery():
         "query": Embedded(test["query"], angles([0, 50, 0])),
         "gallery": Embedded(test["gallery"], angles([10, 20, 0, 0])),
     }
-    protocol = TEST["vc_clothes"][2]
-    assert places(protocol, test["query"]).tolist() == [0, 1]
-    judged = judge(embedded, protocol, RANKS, seed=0)
+    protocol = DATASETS["vc_clothes"].protocols[2]
+    assert participants(protocol, test["query"]).tolist() == [0, 1]
+    result = evaluate_protocol(embedded, protocol, RANKS, seed=0)
     # For each query one match, which is the nearer, and one other person.
-    assert [m.first_match_rank.tolist() for m in judged.per_draw] == [[1, 1]]
-    assert len(judged.query) == 2
-    assert judged.values["all"]["mAP"] == 1
-    assert judged.values["chance"]["rank1"] == 0.5
-    everyone = judge(embedded, TEST["vc_clothes"][0], RANKS, seed=0)
+    assert [m.first_match_rank.tolist() for m in result.per_draw] == [[1, 1]]
+    assert len(result.query) == 2
+    assert result.values["all"]["mAP"] == 1
+    assert result.values["chance"]["rank1"] == 0.5
+    everyone = evaluate_protocol(
+        embedded, DATASETS["vc_clothes"].protocols[0], RANKS, seed=0
+    )
     assert everyone.per_draw[0].first_match_rank.tolist() == [2, 1, 2]
     assert everyone.per_draw[0].average_precision[0] == pytest.approx(
         (1 / 2 + 2 / 3) / 2
     )
 
 
-def test_a_draw_is_one_image_of_each_person_and_a_function_of_the_seed():
+def test_a_draw_has_one_image_per_person_and_is_a_function_of_the_seed():
     pid = np.array([7, 3, 3, 7, 9, 7, 3])
     draws = [draw_gallery(pid, seed=1, draw=d) for d in range(200)]
     for draw in draws:
         assert sorted(pid[draw]) == [3, 7, 9]
         assert draw.tolist() == sorted(draw)
-    # Every image has its turn, about equally often.
+    # Every image of a person is drawn about equally often.
     counts = np.bincount(np.concatenate(draws), minlength=7)
     assert counts[4] == 200 and all(40 < c < 95 for c in np.delete(counts, 4))
     np.testing.assert_array_equal(draws[5], draw_gallery(pid, seed=1, draw=5))
@@ -99,24 +103,24 @@ def two_shots():
     }
 
 
-def test_single_shot_is_the_mean_and_deviation_over_draws(two_shots):
-    protocol = TEST["prcc"][3]
-    judged = judge(two_shots, protocol, RANKS, seed=0)
+def test_single_shot_is_the_mean_and_std_over_draws(two_shots):
+    protocol = DATASETS["prcc"].protocols[3]
+    result = evaluate_protocol(two_shots, protocol, RANKS, seed=0)
     hits = []
     for draw in range(10):
         kept = draw_gallery(two_shots["gallery"].split.pid, 0, draw)
         hits.append(0 in kept)  # the near one was drawn: rank 1, else rank 2
     assert 0 < sum(hits) < 10
     share = np.mean(hits)
-    values = judged.values["all"]
+    values = result.values["all"]
     assert values["rank1"] == pytest.approx(share)
     assert values["mAP"] == pytest.approx(share + (1 - share) / 2)
-    assert values["rank1_deviation"] == pytest.approx(np.sqrt(share * (1 - share)))
-    assert judged.values["chance"]["rank1"] == 0.5
-    assert judged.values["chance"]["rank1_deviation"] == 0
-    multi = judge(two_shots, TEST["prcc"][2], RANKS, seed=0)
+    assert values["rank1_std"] == pytest.approx(np.sqrt(share * (1 - share)))
+    assert result.values["chance"]["rank1"] == 0.5
+    assert result.values["chance"]["rank1_std"] == 0
+    multi = evaluate_protocol(two_shots, DATASETS["prcc"].protocols[2], RANKS, seed=0)
     assert multi.values["all"]["mAP"] == pytest.approx((1 + 2 / 3) / 2)
-    assert "mAP_deviation" not in multi.values["all"]
+    assert "mAP_std" not in multi.values["all"]
 
 
 def test_re_ranked_values_are_of_each_drawn_gallery():
@@ -135,9 +139,9 @@ def test_re_ranked_values_are_of_each_drawn_gallery():
         )
         for name, of, camera in (("query_changing", people, 2), ("gallery", pid, 0))
     }
-    for protocol in TEST["prcc"][2:]:
-        judged = judge(embedded, protocol, RANKS, seed=0, reranked=True)
-        assert list(judged.values) == ["all", "all_reranked", "chance"]
+    for protocol in DATASETS["prcc"].protocols[2:]:
+        result = evaluate_protocol(embedded, protocol, RANKS, seed=0, reranked=True)
+        assert list(result.values) == ["all", "all_reranked", "chance"]
         hits = []
         for draw in range(max(protocol.draws, 1)):
             kept = draw_gallery(pid, 0, draw) if protocol.draws else np.arange(24)
@@ -147,21 +151,24 @@ def test_re_ranked_values_are_of_each_drawn_gallery():
                 k1=min(20, 8 + len(kept) - 1),  # of few images, all the others
             )
             hits.append(np.mean(pid[kept][np.argmin(distance, axis=1)] == people))
-        values = judged.values["all_reranked"]
+        values = result.values["all_reranked"]
         assert values["rank1"] == pytest.approx(np.mean(hits))
-        assert values.get("rank1_deviation", 0) == pytest.approx(np.std(hits))
+        assert values.get("rank1_std", 0) == pytest.approx(np.std(hits))
         # What stands for the run, as in queries.csv, is not re-ranked.
-        plain = [metrics.cmc[1] for metrics in judged.per_draw]
-        assert judged.values["all"]["rank1"] == pytest.approx(np.mean(plain))
-        assert judged.values["all"]["rank1"] != values["rank1"]
+        plain = [metrics.cmc[1] for metrics in result.per_draw]
+        assert result.values["all"]["rank1"] == pytest.approx(np.mean(plain))
+        assert result.values["all"]["rank1"] != values["rank1"]
 
 
 def test_queries_csv_has_every_query_of_every_draw(two_shots):
     two_shots["query_changing"] = Embedded(
         split([1, 8], [2, 2], [5, 7], "q"), angles([0, 0])
     )
-    judged = {p.name: judge(two_shots, p, RANKS, seed=0) for p in TEST["prcc"][2:]}
-    rows = list(csv.DictReader(io.StringIO(_queries_csv(judged))))
+    results = {
+        p.name: evaluate_protocol(two_shots, p, RANKS, seed=0)
+        for p in DATASETS["prcc"].protocols[2:]
+    }
+    rows = list(csv.DictReader(io.StringIO(queries_csv(results))))
     assert len(rows) == 2 + 10 * 2
     assert rows[0] == {
         "protocol": "clothes_changing_multi_shot",
@@ -180,7 +187,7 @@ def test_rules_whose_labels_are_missing_are_left_out_and_named():
     known = split([1, 2], [0, 1], [0, 1])
     gallery = split([1, 2], [1, 0], [0, 2])
     protocols, notes = usable_protocols(
-        "manifest", {"query": known, "gallery": gallery}
+        three_rules(), {"query": known, "gallery": gallery}
     )
     assert [p.name for p in protocols] == [
         "general",
@@ -195,7 +202,7 @@ def test_rules_whose_labels_are_missing_are_left_out_and_named():
     ]
     no_clothes = split([1, 2], [1, 0], [-1, -1])
     protocols, notes = usable_protocols(
-        "manifest", {"query": known, "gallery": no_clothes}
+        three_rules(), {"query": known, "gallery": no_clothes}
     )
     assert [p.name for p in protocols] == ["general"]
     assert notes == [
@@ -204,14 +211,14 @@ def test_rules_whose_labels_are_missing_are_left_out_and_named():
     ]
     nothing = split([1, 2], [-1, -1], [-1, -1])
     protocols, notes = usable_protocols(
-        "manifest", {"query": nothing, "gallery": nothing}
+        three_rules(), {"query": nothing, "gallery": nothing}
     )
     assert [p.name for p in protocols] == ["any"]
     assert "clothes-changing is left out: no camera and no clothes labels" in notes
     assert notes[-1].startswith("any: every gallery image of the query's person")
 
 
-def test_the_rule_any_throws_nothing_out():
+def test_the_rule_any_removes_nothing():
     labels = Labels(*(np.array(v) for v in ([1], [-1], [-1])))
     gallery = Labels(*(np.array(v) for v in ([1, 2], [-1, -1], [-1, -1])))
     metrics = retrieval_metrics(
@@ -222,15 +229,15 @@ def test_the_rule_any_throws_nothing_out():
 
 def fake_results(name: str) -> dict:
     row = {"rank1": 0.5, "rank5": 0.61, "rank10": 0.7, "mAP": 0.25, "mINP": np.nan}
-    drawn = row | {f"{key}_deviation": 0.012 for key in row}
+    drawn = row | {f"{key}_std": 0.012 for key in row}
     return {
         p.name: dict.fromkeys(("global", "chance"), drawn if p.draws else row)
-        for p in TEST[name]
+        for p in DATASETS[name].protocols
     }
 
 
 def test_a_wide_table_goes_into_blocks_with_the_papers_row():
-    text = format_table(fake_results("prcc"), TEST["prcc"])
+    text = format_table(fake_results("prcc"), DATASETS["prcc"].protocols)
     assert all(len(line) <= WIDTH for line in text.splitlines())
     blocks = [block.splitlines() for block in text.split("\n\n")]
     assert len(blocks) == 2
@@ -256,7 +263,7 @@ def test_a_wide_table_goes_into_blocks_with_the_papers_row():
         "25.0±1.2",
         "-",
     ]
-    # The paper's stand under Rank-1 and mAP of their own protocol alone.
+    # The paper's figures appear under Rank-1 and mAP of their own protocol alone.
     heads, paper = blocks[1][1], blocks[1][-1]
     assert paper.startswith(PAPER) and paper[len(PAPER) :].split() == [
         "|",
@@ -271,7 +278,7 @@ def test_a_wide_table_goes_into_blocks_with_the_papers_row():
 
 
 def test_a_table_without_the_papers_figures_is_one_block():
-    text = format_table(fake_results("synthetic"), TEST["synthetic"])
+    text = format_table(fake_results("synthetic"), DATASETS["synthetic"].protocols)
     assert text.splitlines() == [
         " " * 13
         + " |           general             |         same-clothes         "
@@ -287,7 +294,7 @@ def test_a_re_ranked_embedding_has_its_own_row():
     results = fake_results("synthetic")
     for values in results.values():
         values["global_reranked"] = values["global"] | {"mAP": 0.3}
-    rows = format_table(results, TEST["synthetic"]).splitlines()[3:]
+    rows = format_table(results, DATASETS["synthetic"].protocols).splitlines()[3:]
     assert rows[0].startswith("global branch            |")
     assert rows[2] == (
         "global branch, re-ranked" + " |  50.0  61.0  70.0  30.0     -" * 3

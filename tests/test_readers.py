@@ -1,10 +1,13 @@
 """Readers on small copies of the real datasets, against lists written by hand."""
 
+import re
+from pathlib import Path
+
 import layouts
 import pytest
 
-from mbnet_jax.data import read_records
-from mbnet_jax.data.datasets.reading import list_images
+from mbnet_jax.data import DATASETS, DatasetSpec, read_records, register
+from mbnet_jax.data.datasets.reading import Found, list_images, number
 
 
 def rows(folder, records):
@@ -118,16 +121,16 @@ def test_vc_clothes(tmp_path):
         ("train/0004-01-02-01.jpg", 1, 0, 3),
     ]
     assert len(records["train"]) == 32
-    for split, number in (("query", "05"), ("gallery", "01")):
+    for split, shot in (("query", "05"), ("gallery", "01")):
         assert rows(folder, records[split]) == [
-            (f"{split}/0002-01-02-{number}.jpg", 2, 0, 1),
-            (f"{split}/0002-02-01-{number}.jpg", 2, 1, 0),
-            (f"{split}/0002-03-01-{number}.jpg", 2, 2, 0),
-            (f"{split}/0002-04-02-{number}.jpg", 2, 3, 1),
-            (f"{split}/0511-01-02-{number}.jpg", 511, 0, 3),
-            (f"{split}/0511-02-01-{number}.jpg", 511, 1, 2),
-            (f"{split}/0511-03-01-{number}.jpg", 511, 2, 2),
-            (f"{split}/0511-04-02-{number}.jpg", 511, 3, 3),
+            (f"{split}/0002-01-02-{shot}.jpg", 2, 0, 1),
+            (f"{split}/0002-02-01-{shot}.jpg", 2, 1, 0),
+            (f"{split}/0002-03-01-{shot}.jpg", 2, 2, 0),
+            (f"{split}/0002-04-02-{shot}.jpg", 2, 3, 1),
+            (f"{split}/0511-01-02-{shot}.jpg", 511, 0, 3),
+            (f"{split}/0511-02-01-{shot}.jpg", 511, 1, 2),
+            (f"{split}/0511-03-01-{shot}.jpg", 511, 2, 2),
+            (f"{split}/0511-04-02-{shot}.jpg", 511, 3, 3),
         ]
 
 
@@ -135,8 +138,8 @@ def test_a_missing_root_or_split_is_named_with_what_is_there_and_the_source(tmp_
     (tmp_path / "ltcc").mkdir()
     with pytest.raises(
         FileNotFoundError,
-        match=r"LTCC_ReID/train, but .*LTCC_ReID is missing; .* holds ltcc\. LTCC comes"
-        r" from https://naiq\.github.*data\.root is the folder that holds LTCC_ReID",
+        match=r"LTCC_ReID/train, but .*LTCC_ReID is missing; .* holds ltcc\. LTCC \(Q.*"
+        r" comes from https://naiq\.g.*data\.root is the folder that holds LTCC_ReID",
     ):
         read_records("ltcc", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none is missing; .* holds ltcc\."):
@@ -159,8 +162,8 @@ def test_odd_names_are_refused_and_listed(tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "Thumbs.db").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"holds no image; .* 1\.jpg\. From"):
-        list_images(tmp_path, r".*\.jpg", "1.jpg", "From afar")
+    with pytest.raises(FileNotFoundError, match=r"holds no image; .* 1\.jpg$"):
+        list_images(tmp_path, r".*\.jpg", "1.jpg")
 
 
 def test_a_person_in_training_and_test_is_refused(tmp_path):
@@ -170,7 +173,7 @@ def test_a_person_in_training_and_test_is_refused(tmp_path):
         read_records("vc_clothes", root)
 
 
-def test_parsing_maps_lie_in_a_mirrored_tree(tmp_path):
+def test_parsing_maps_are_in_a_mirrored_tree(tmp_path):
     root = layouts.write_prcc(tmp_path / "data")
     maps = layouts.write_parsing(root, tmp_path / "maps")
     records = read_records("prcc", root, maps)
@@ -181,6 +184,62 @@ def test_parsing_maps_lie_in_a_mirrored_tree(tmp_path):
         (maps / record.path.relative_to(root)).with_suffix(".png").unlink()
     with pytest.raises(
         FileNotFoundError,
-        match=r"(?s)7 of 54 parsing maps .*rgb003\.png.* and 2 more.*data\.parse",
+        match=r"(?s)7 of 54 parsing maps .*rgb003\.png.* and 2 more.*mbnet-parse",
     ):
         read_records("prcc", root, maps)
+
+
+def read_toy(folder):
+    return number(
+        {
+            split: [
+                Found(path, int(m["person"]), int(m["camera"]), m["outfit"])
+                for path, m in list_images(
+                    folder / split,
+                    r"(?P<person>\d+)(?P<outfit>[a-z])_(?P<camera>\d)\.png",
+                    "7a_0.png",
+                )
+            ]
+            for split in ("train", "query", "gallery")
+        }
+    )
+
+
+def test_a_dataset_is_registered_from_outside(tmp_path, request):
+    toy = DatasetSpec(name="toy", read=read_toy, folder="Toy", source="afar")
+    with pytest.raises(ValueError, match="'toy' is not a dataset here; known: synth"):
+        read_records("toy", tmp_path)
+    register(toy)
+    request.addfinalizer(lambda: DATASETS.pop("toy"))
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"holds nothing\. toy comes from afar; data\.root .* that holds Toy",
+    ):
+        read_records("toy", tmp_path)
+    for name in ("train/7a_0", "train/9b_1", "query/3a_0", "gallery/3a_1"):
+        layouts.write_image(tmp_path / "Toy" / f"{name}.png", 1)
+    records = read_records("toy", tmp_path)
+    assert rows(
+        tmp_path / "Toy", [row for split in records.values() for row in split]
+    ) == [
+        ("train/7a_0.png", 0, 0, 0),
+        ("train/9b_1.png", 1, 1, 1),
+        ("query/3a_0.png", 3, 0, 0),
+        ("gallery/3a_1.png", 3, 1, 0),
+    ]
+    (tmp_path / "Toy" / "query" / "3a_0.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no image; .* 7a_0\.png\. toy comes"):
+        read_records("toy", tmp_path)
+
+
+def test_documentation_states_each_datasets_source_and_counts():
+    page = (Path(__file__).parent.parent / "docs" / "datasets.md").read_text()
+    published = [spec for spec in DATASETS.values() if spec.counts]
+    assert [spec.name for spec in published] == ["ltcc", "prcc", "vc_clothes"]
+    for spec in published:
+        title, _, citation = spec.citation.removesuffix(")").partition(" (")
+        section = page[page.index(f"\n## {title}\n") :].split("\n## ")[1]
+        assert f"\n{citation}" in section and f"<{spec.source}>" in section
+        assert f"{spec.folder}/" in section
+        for images, persons in spec.counts.values():
+            assert re.search(rf"\| {images:,} \| (the same )?{persons} \|", section)

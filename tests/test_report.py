@@ -1,4 +1,4 @@
-"""The report's page: what it says is what was measured, and it needs nothing else."""
+"""The report's page: it shows the measured values and fetches nothing."""
 
 import json
 import re
@@ -18,7 +18,7 @@ VOID = {"meta", "link", "br", "img", "input"}
 
 
 class Page(HTMLParser):
-    """Elements of a page: (tag, attributes, text), and what is wrong with it."""
+    """The elements of a page, (tag, attributes, text), and its errors."""
 
     def __init__(self, text):
         super().__init__()
@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if not self._open or self._open.pop()[0] != tag:
-            self.wrong.append(f"</{tag}> ends something else")
+            self.wrong.append(f"</{tag}> closes another element")
 
     def all(self, tag, **attributes):
         return [
@@ -69,7 +69,7 @@ def measured(tested):
 
 
 def rows_of(text, caption):
-    """Row title -> cells, of the table whose caption begins so."""
+    """Row title -> cells, of the table whose caption starts with `caption`."""
     table = re.search(rf"<caption>{caption}.*?</table>", text, re.DOTALL).group()
     return {
         title: re.findall("<td>(.*?)</td>", cells)
@@ -79,7 +79,7 @@ def rows_of(text, caption):
     }
 
 
-def test_the_page_is_whole_small_and_needs_nothing_else(text, page):
+def test_the_page_is_valid_small_and_fetches_nothing(text, page):
     assert not page.wrong
     assert len(text.encode()) < 10e6
     ids = [e[1]["id"] for e in page.elements if "id" in e[1]]
@@ -118,7 +118,7 @@ def test_the_table_has_the_measured_values(text, measured):
 
 
 @pytest.mark.parametrize("protocol", ["general", "same_clothes", "clothes_changing"])
-def test_curves_and_pairs_agree_with_the_measured_values(text, measured, protocol):
+def test_curves_and_pairs_equal_the_measured_values(text, measured, protocol):
     results, title = measured["results"][protocol], protocol.replace("_", "-")
     for row, cells in rows_of(text, f"Per cent of the queries, {title}<").items():
         name = next(name for name in results if title_of(name) == row)
@@ -130,7 +130,9 @@ def test_curves_and_pairs_agree_with_the_measured_values(text, measured, protoco
     assert all(0 < float(cells[2]) <= 100 for cells in pairs.values())
 
 
-def test_every_list_of_every_query_says_right_and_wrong(tested, text, page, measured):
+def test_every_list_shows_right_and_wrong_and_every_query_its_maps(
+    tested, text, page, measured
+):
     config, workdir = tested
     cards = text.split('<article class="card"')[1:]
     kinds = [re.match(r' data-kinds="(.*?)"', card).group(1).split() for card in cards]
@@ -168,7 +170,7 @@ def test_every_list_of_every_query_says_right_and_wrong(tested, text, page, meas
         assert shown == 1 + (
             'rule="clothes_changing" data-embedding="all" data-verdict="no' not in card
         )
-        for caption in ("KTM&#39;s gate", "FAM&#39;s attention", "CFM: what the sil"):
+        for caption in ("KTM&#39;s gate", "FAM&#39;s attention", "CFM: where the sil"):
             assert len(re.findall(f"<figcaption>{caption}", card)) == shown
         branches = re.findall(r'aria-label="balance weight, (.*?)"', card)
         assert branches == [title_of(b) for b in BRANCHES] * shown
@@ -179,15 +181,16 @@ def test_every_list_of_every_query_says_right_and_wrong(tested, text, page, meas
     assert len({e[1]["href"] for e in stored}) == len(stored)
 
 
-def test_training_is_shown_or_said_to_be_missing(text, tmp_path):
+def test_training_curves_are_drawn_if_there_is_a_log(text, tmp_path):
     assert "Last: loss 2.25 (step 2)" in text
-    assert charts(logged(tmp_path)) == {}
-    (tmp_path / "metrics.jsonl").write_text(
+    log = tmp_path / "metrics.jsonl"
+    assert charts(logged(log)) == {}
+    log.write_text(
         '{"step": 1, "triplet/mask": 2, "triplet/global": NaN, "bad_steps": 0}\n'
         '{"step": 2, "triplet/global": 1, "balance": 0.5, "bad_steps": 0}\n'
         '{"step": 3, "loss'
     )
-    drawn = charts(logged(tmp_path))
+    drawn = charts(logged(log))
     assert drawn == {
         "triplet": {"global": ([2], [1.0]), "mask": ([1], [2.0])},
         "modules' losses": {"balance": ([2], [0.5])},

@@ -1,4 +1,4 @@
-"""The report in a browser: it opens, filters, and asks nothing of anybody."""
+"""The report in a browser: it opens, filters, and sends no request."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def choose(browser, field, value):
 
 
 def shown(browser):
-    """What is seen of the queries: (kinds, rule, embedding, verdict) of each list."""
+    """The visible lists: (kinds, rule, embedding, verdict) of each."""
     return browser.execute_script(
         "return [...document.querySelectorAll('.list')]"
         ".filter((list) => list.checkVisibility())"
@@ -61,7 +61,7 @@ def count(browser):
 
 
 def requests(browser):
-    """The addresses that were asked for since the last call."""
+    """The addresses requested since the last call."""
     events = (
         json.loads(entry["message"])["message"]
         for entry in browser.get_log("performance")
@@ -73,7 +73,7 @@ def requests(browser):
     ]
 
 
-def test_it_filters_and_asks_nothing_of_anybody(browser, address):
+def test_it_filters_and_sends_no_request(browser, address):
     browser.get(address)
     first = shown(browser)
     assert first and {tuple(of[1:3]) for of in first} == {("clothes_changing", "all")}
@@ -99,7 +99,7 @@ def test_it_filters_and_asks_nothing_of_anybody(browser, address):
     assert browser.get_log("browser") == []
 
 
-def test_the_address_keeps_what_was_chosen(browser, address):
+def test_the_address_keeps_the_filters(browser, address):
     browser.get(
         f"{address}#rule=same_clothes&embedding=mask&kind=best&verdict=nonsense"
     )
@@ -115,7 +115,7 @@ def test_the_address_keeps_what_was_chosen(browser, address):
     assert browser.get_log("browser") == []
 
 
-def test_every_picture_is_drawn_and_a_phone_need_not_scroll_sideways(browser, address):
+def test_every_picture_is_drawn_and_fits_a_phone_screen(browser, address):
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True},
@@ -132,14 +132,14 @@ def test_every_picture_is_drawn_and_a_phone_need_not_scroll_sideways(browser, ad
     assert len(drawn) > 20 and min(drawn) > 0
     assert browser.execute_script(width) == 400
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    # Their pixels are there, not their places alone.
+    # The pixels are drawn, not only empty boxes.
     for query in browser.find_elements("css selector", ".ranked .query svg"):
         if query.is_displayed():
             seen = Image.open(io.BytesIO(query.screenshot_as_png)).convert("L")
             assert np.asarray(seen)[8:-8, 8:-8].std() > 5
 
 
-def test_without_scripts_the_first_lists_are_there(browser, address):
+def test_without_scripts_the_first_lists_are_visible(browser, address):
     disabled = "Emulation.setScriptExecutionDisabled"
     browser.execute_cdp_cmd(disabled, {"value": True})
     browser.get(address)
@@ -161,6 +161,6 @@ def test_fields_have_labels_and_work_by_keyboard(browser, address):
         "Queries",
     ]
     before = shown(browser)
-    fields[0].send_keys("g")  # the option that begins so
+    fields[0].send_keys("g")  # selects the option that starts with it
     assert fields[0].get_attribute("value") == "general"
     assert {of[1] for of in shown(browser)} == {"general"} != {of[1] for of in before}

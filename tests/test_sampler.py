@@ -37,7 +37,7 @@ def test_a_person_wears_as_many_outfits_as_possible():
         assert len(set(batch)) == 20
 
 
-def test_a_round_meets_nobody_twice_and_leaves_out_only_the_remainder():
+def test_a_round_repeats_nobody_and_omits_only_the_remainder():
     # 10 persons, 4 a batch: rounds of 2 batches.
     for start in range(0, 20, 2):
         round_ = [PID[sampler().batch(step)][::3] for step in (start, start + 1)]
@@ -48,7 +48,7 @@ def test_a_round_meets_nobody_twice_and_leaves_out_only_the_remainder():
 
 def test_a_batch_is_a_function_of_seed_and_step():
     one, other = sampler(), sampler()
-    one.batch(3)  # what was asked before does not matter
+    one.batch(3)  # earlier calls do not matter
     assert np.array_equal(one.batch(7), other.batch(7))
     assert not np.array_equal(one.batch(7), one.batch(8))
     assert not np.array_equal(one.batch(7), sampler(seed=1).batch(7))
@@ -70,7 +70,7 @@ def test_images_repeat_only_where_a_person_has_too_few():
 
 @pytest.mark.parametrize(
     ("batch_size", "images_per_identity", "message"),
-    [(10, 4, "multiple"), (10, 1, "at least 2"), (44, 4, "only 10 are there")],
+    [(10, 4, "multiple"), (10, 1, "at least 2"), (44, 4, "has only 10")],
 )
 def test_impossible_batches_are_refused(batch_size, images_per_identity, message):
     with pytest.raises(ValueError, match=message):

@@ -15,17 +15,16 @@ from in_process import called
 from benchmarks.shortcuts import __main__ as shortcuts
 from benchmarks.shortcuts.images import Images, images_of
 from benchmarks.shortcuts.measure import UNCHANGED, measure
-from mbnet_jax.data import Split, read_records
+from mbnet_jax.data import DATASETS, Split, read_records
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_split
-from mbnet_jax.evaluation.measure import Embedded, judge
-from mbnet_jax.evaluation.protocols import TEST
+from mbnet_jax.evaluation.embed import Embedded, embed_split
+from mbnet_jax.evaluation.results import evaluate_protocol
 from mbnet_jax.models.heads import l2_normalize
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.runs.network import Network
 
 
-def network(sees: str):
+def network_that_sees(sees: str):
     """A network that embeds the mean colour of the background, or of the person."""
 
     @jax.jit
@@ -34,7 +33,7 @@ def network(sees: str):
         colour = (image / 255 * area).sum((1, 2)) / area.sum((1, 2))
         return {"global": l2_normalize(colour - 0.5)}
 
-    return Trained(tiny.tiny_config("data"), None, {}, 1), program
+    return Network(tiny.tiny_config("data"), None, {}, 1), program
 
 
 @pytest.fixture
@@ -44,7 +43,9 @@ def coloured(monkeypatch):
     labels = (np.int32(values) for values in LABELS)
     split = Split(*labels, ("",) * count, np.arange(count), None)
     splits = {"gallery": split, "query": split}
-    images = Images(tiny.tiny_config("data").data, splits, TEST["synthetic"], [])
+    images = Images(
+        tiny.tiny_config("data").data, splits, DATASETS["synthetic"].protocols, []
+    )
     labels = images.labels
     people = unit(np.random.default_rng(0).normal(size=(PEOPLE, 3)))
 
@@ -61,7 +62,7 @@ def coloured(monkeypatch):
 
 
 def test_a_network_that_sees_only_the_background_uses_the_shortcuts(coloured):
-    found = measure(*network("background"), coloured, seed=0)
+    found = measure(*network_that_sees("background"), coloured, seed=0)
     cosines = found["cosines"]["global",]
     assert cosines["own"] > 0.97 and cosines["another"] < 0.2
     aucs = [values["auc"] for values in found["neighbours"].values()]
@@ -80,7 +81,7 @@ def test_a_network_that_sees_only_the_background_uses_the_shortcuts(coloured):
 
 
 def test_a_network_that_sees_only_the_person_uses_no_shortcut(coloured):
-    found = measure(*network("person"), coloured, seed=0)
+    found = measure(*network_that_sees("person"), coloured, seed=0)
     cosines = found["cosines"]["global",]
     assert min(cosines["own"], cosines["another"]) > 1 - 1e-6
     aucs = [values["auc"] for values in found["neighbours"].values()]
@@ -115,27 +116,28 @@ def change(folder, **fields):
 def test_runs_are_measured_and_averaged(runs, small_data, monkeypatch, capsys):
     calls = []
 
-    def recorded(trained, program, images, seed):
+    def recorded(network, program, images, seed):
         calls.append(
-            (trained, program, images, measure(trained, program, images, seed))
+            (network, program, images, measure(network, program, images, seed))
         )
         return calls[-1][-1]
 
     monkeypatch.setattr(shortcuts, "measure", recorded)
     assert called(monkeypatch, shortcuts, *runs, "--data-root", small_data[0]) is None
     printed = capsys.readouterr().out
-    trained, program, images, found = calls[0]
+    network, program, images, found = calls[0]
     # The network is the same, but the draws also depend on the run's seed.
-    assert found == measure(trained, program, images, seed=0)
+    assert found == measure(network, program, images, seed=0)
     other = calls[1][-1]
     assert found["cosines"]["global",]["own"] != other["cosines"]["global",]["own"]
     loader = Loader(images.data, make_mesh())
     embedded = {
-        name: Embedded(split, embed_split(program, trained.variables, split, loader, 8))
+        name: Embedded(split, embed_split(program, network.variables, split, loader, 8))
         for name, split in small_data[1].test.items()
     }
     for protocol in images.protocols:
-        tested = judge(embedded, protocol, ranks=(1,), seed=0).values["global"]["mAP"]
+        result = evaluate_protocol(embedded, protocol, ranks=(1,), seed=0)
+        tested = result.values["global"]["mAP"]
         for table in ("camera", "background"):
             value = found[table]["global", protocol.title][UNCHANGED]
             assert value == pytest.approx(tested, abs=1e-6)

@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import synthetic
-from mbnet_jax.backbones import resnet
-from mbnet_jax.parsing import labels as labels
+from mbnet_jax.backbones import BACKBONES, resnet
+from mbnet_jax.config import flat
+from mbnet_jax.parsing import labels
 
 HEIGHT, WIDTH = 64, 32
 ONE_BLOCK = "one block"  # a backbone that compiles in a third of resnet10's time
@@ -29,10 +30,8 @@ def tiny_config(root: Path) -> ConfigDict:
     c.data.synthetic.outfits = 2
     c.data.synthetic.cameras = 2
     c.data.synthetic.train_images = 2
-    c.views.crop_size = c.views.mask_size = (HEIGHT, WIDTH)
-    c.model.backbone = c.model.mask_backbone = "resnet10"
-    c.model.width = c.model.mask_width = 4
-    c.model.stem = c.model.mask_stem = "patch"
+    c.views.crops = c.views.silhouette = (HEIGHT, WIDTH)
+    set_backbones(c, name="resnet10", width=4, stem="patch")
     c.model.fusion_width = 8
     c.model.fusion_heads = 2
     c.train.batch_size = c.eval.batch_size = 8
@@ -47,6 +46,12 @@ def tiny_config(root: Path) -> ConfigDict:
     return c.copy_and_resolve_references()
 
 
+def set_backbones(c: ConfigDict, **fields) -> None:
+    """Sets fields of the backbones of all branches."""
+    for backbone in c.model.backbones.values():
+        backbone.update(fields)
+
+
 def global_branch_config(root: Path) -> ConfigDict:
     """The tiny config with the global branch alone, which is soon compiled."""
     c = tiny_config(root)
@@ -59,17 +64,17 @@ def global_branch_config(root: Path) -> ConfigDict:
 
 def know_one_block(patch) -> None:
     """Lets a config name the backbone `ONE_BLOCK`."""
-    patch.setitem(resnet.DEPTHS, ONE_BLOCK, ((1, 0, 0, 0), False))
+    patch.setitem(BACKBONES, ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
 
 
 def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[str]:
     """The command that runs `script` with a config derived from `tiny_config`."""
     overrides = [
-        f"--config.{section}.{key}={value!r}".replace("'", '"')
+        f"--config.{key}={value!r}".replace("'", '"')
         if not isinstance(value, str)
-        else f"--config.{section}.{key}={value}"
-        for section in ("views", "model", "train", "eval")
-        for key, value in config[section].items()
+        else f"--config.{key}={value}"
+        for key, value in flat(config).items()
+        if key.split(".")[0] in ("views", "model", "train", "eval")
     ]
     overrides += [
         f"--config.data.{key}={config.data[key]}"
@@ -88,9 +93,9 @@ def made_once(make: Callable) -> Callable:
     """`make`, which returns what it returned first: what was compiled is kept."""
     made = []
 
-    def remembered(*args):
+    def remembered(*args, **kwargs):
         if not made:
-            made.append(make(*args))
+            made.append(make(*args, **kwargs))
         return made[0]
 
     return remembered

@@ -7,31 +7,27 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.devices.mesh import replicated
-from mbnet_jax.runs.load import Trained
-from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.step import init_state, make_model
+from mbnet_jax.runs.network import Network, abstract_variables, make_model
 
 
-def untrained(config: ConfigDict, mesh: Mesh, seed: int = 0) -> Trained:
+def untrained(config: ConfigDict, mesh: Mesh, seed: int = 0) -> Network:
     """A network of the config, whose backbones may be `tiny.ONE_BLOCK`."""
     model = make_model(config.model, 4)
-    optimizer = make_optimizer(config.train, steps_per_epoch=1)
-    state = jax.eval_shape(lambda: init_state(config, model, optimizer))
     rng = np.random.default_rng(seed)
 
     def random(leaf):  # positive ones, since some are variances
         return rng.uniform(0.1, 1, leaf.shape).astype(leaf.dtype)
 
-    variables = jax.tree.map(random, state.variables)
+    variables = jax.tree.map(random, abstract_variables(config, model))
     # Else every image would look alike to the network.
     variables["params"] = jax.tree.map(
         lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), variables["params"]
     )
-    return Trained(config, model, jax.device_put(variables, replicated(mesh)), 7)
+    return Network(config, model, jax.device_put(variables, replicated(mesh)), 7)
 
 
 def whole_network(root) -> ConfigDict:
     """The tiny config with all branches, soon compiled."""
     config = tiny.tiny_config(root)
-    config.model.backbone = config.model.mask_backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     return config

@@ -6,7 +6,9 @@ python -m tools.config_reference
 import ast
 import importlib
 import io
+import re
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 from mbnet_jax.config import flat
@@ -15,36 +17,47 @@ from mbnet_jax.files import write_whole
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
 
-SHIPPED = ("synthetic", "synthetic_large", "ltcc", "prcc", "vc_clothes", "manifest")
+SHIPPED = sorted({path.stem for path in (ROOT / "configs").glob("[!_]*.py")} - {"base"})
+# The fields of every branch have the same comments, in `base.backbone`.
+BACKBONE = "model.backbones.<branch>"
 INTRO = """\
 # Config fields
 
 <!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
 
-Every field that there is, with its default from [configs/base.py](../configs/base.py),
-the field's usual setting. A config file says [what differs](#what-each-config-changes),
-and the command line has the last word:
+Every field, with its default from [configs/base.py](../configs/base.py), the field's
+usual setting. A config file states [what differs](#what-each-config-changes), and the
+command line overrides both:
 
 ```sh
 python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
 ```
 
-A tuple is written in quotes, with a comma even after a single entry:
-`--config.model.branches="('global',)"`. Numbers keep their kind: a float needs its
-point (`--config.loss.ktm_area=0.`). A name that is no field is refused, with the
-nearest that exist. A run's config is in `config.json` in its folder; what may differ
-when the run goes on is [told elsewhere](architecture.md#when-something-happens).
+Write a tuple in quotes, with a comma even after a single entry:
+`--config.model.branches="('global',)"`. Numbers keep their type: a float needs its
+point (`--config.loss.ktm_area=0.`). Unknown fields are rejected; the error suggests the
+closest matches. A run's config is saved as `config.json` in its folder; some fields may
+change [when a run resumes](architecture.md#when-something-happens).
 """
+NOTES = {
+    BACKBONE: """\
+The backbone of each branch. On the command line the branch named `global` is written
+like the others: `--config.model.backbones.global.name=resnet18`. In a config file,
+where it is a keyword of Python, write
+`c.model.backbones["global"].name = "resnet18"`."""
+}
 CHANGES = """\
 ## What each config changes
 
-Against the defaults above; empty where a config leaves the default. The fields of
-`data.synthetic` are left out.
+An empty cell is the default. The fields of `data.synthetic` are left out.
 """
 
 
 def comments(source: str) -> dict[str, str]:
-    """Field -> what comments above and behind `c.FIELD = ...` say, in file order."""
+    """Returns each field's comment, above or behind `c.FIELD = ...`, in file order.
+
+    Fields that the function `backbone` sets come last, as `BACKBONE` and their name.
+    """
     lines = source.splitlines()
     behind, whole = {}, set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -54,65 +67,113 @@ def comments(source: str) -> dict[str, str]:
             if lines[number - 1].lstrip().startswith("#"):
                 whole.add(number)
     found = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Assign):
-            above, number = [], node.lineno - 1
-            while number in whole:
-                above.insert(0, behind[number])
-                number -= 1
-            said = [" ".join(above), behind.get(node.end_lineno, "")]
-            for target in node.targets:
-                field = ast.unparse(target)
-                if field.startswith("c."):
-                    found[field[2:]] = " ".join(filter(None, said))
-    return found
+    for prefix, node in _assignments(ast.parse(source)):
+        above, number = [], node.lineno - 1
+        while number in whole:
+            above.insert(0, behind[number])
+            number -= 1
+        parts = [" ".join(above), behind.get(node.end_lineno, "")]
+        for target in node.targets:
+            field = ast.unparse(target)
+            if field.startswith("c."):
+                found[prefix + field[2:]] = " ".join(filter(None, parts))
+    return dict(sorted(found.items(), key=lambda item: item[0].startswith(BACKBONE)))
+
+
+def _assignments(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.Assign]]:
+    """The assignments in file order, each with what its fields' names begin with."""
+    if isinstance(node, ast.FunctionDef) and node.name == "backbone":
+        prefix = f"{BACKBONE}."
+    if isinstance(node, ast.Assign):
+        yield prefix, node
+    for child in ast.iter_child_nodes(node):
+        yield from _assignments(child, prefix)
 
 
 def cell(text: str) -> str:
-    """Text as a cell of a table."""
+    """Returns text as a cell of a table."""
     return text.replace("|", "\\|").replace("<", "&lt;").removesuffix(".")
 
 
 def code(value) -> str:
-    """A value as it is written in a config file."""
+    """Returns a value as it is written in a config file."""
     return f"`{value!r}`".replace("'", '"')
 
 
-def tables(values: dict, said: dict[str, str]) -> str:
-    """A table for each section."""
-    parts = []
+def defaults(values: dict, branches: tuple[str, ...]) -> dict[str, str]:
+    """Returns field -> the cell with its default; one field for that of all branches.
+
+    Args:
+      values: field -> value.
+      branches: the branches, in the order of a cell whose values differ.
+    """
+    cells = {}
     for field, value in values.items():
-        section = field.rpartition(".")[0]
-        heading = f"## {section or 'The run'}"
-        if not any(part.startswith(heading + "\n") for part in parts):
-            note = said.get(section, "")
-            parts.append(
-                f"{heading}\n\n"
-                + (f"{note[0].upper()}{note[1:]}.\n\n" if note else "")
-                + "| field | default | meaning |\n|---|---|---|"
-            )
-        if not said.get(field):
-            raise ValueError(f"no comment says what {field} means; write one")
-        parts.append(f"| `{field}` | {code(value)} | {cell(said[field])} |")
-    return "\n".join(f"\n{p}" if p.startswith("##") else p for p in parts) + "\n"
+        match = re.fullmatch(r"model\.backbones\.\w+(\.\w+)", field)
+        if not match:
+            cells[field] = code(value)
+            continue
+        each = {b: code(values[f"model.backbones.{b}{match[1]}"]) for b in branches}
+        cells[BACKBONE + match[1]] = (
+            ", ".join(f"{value} (`{branch}`)" for branch, value in each.items())
+            if len({*each.values()}) > 1
+            else code(value)
+        )
+    return cells
+
+
+def tables(cells: dict[str, str], texts: dict[str, str]) -> str:
+    """Returns a table for each section.
+
+    Args:
+      cells: field -> the cell with its default.
+      texts: field or section -> its comment.
+
+    Raises:
+      ValueError: if a field has no comment.
+    """
+    rows: dict[str, list[str]] = {}
+    for field, default in cells.items():
+        if not texts.get(field):
+            raise ValueError(f"{field} has no comment in the config files; write one")
+        row = f"| `{field}` | {default} | {cell(texts[field])} |"
+        rows.setdefault(field.rpartition(".")[0], []).append(row)
+    parts = []
+    for section in rows:
+        text = texts.get(section, "")
+        note = NOTES.get(section) or (text and f"{text[0].upper()}{text[1:]}.")
+        parts += [
+            f"\n## `{section}`\n" if section else "\n## The run\n",
+            *([f"{note}\n"] if note else []),
+            "| field | default | meaning |\n|---|---|---|",
+            *rows[section],
+        ]
+    return "\n".join(parts) + "\n"
 
 
 def page() -> str:
-    """The text of docs/config.md.
+    """Returns the text of docs/config.md.
 
     Raises:
-      ValueError: a field has no comment.
+      ValueError: if a field has no comment.
     """
     configs = {
         name: flat(importlib.import_module(f"configs.{name}").get_config())
         for name in ("base", *SHIPPED)
     }
-    said = {}
+    base, texts = configs["base"], {}
     for name in ("base", "synthetic"):
         own = comments((ROOT / "configs" / f"{name}.py").read_text())
-        said |= {field: text for field, text in own.items() if field not in said}
-    known = configs["synthetic"] | configs["base"]
-    fields = {field: known[field] for field in [*said, *known] if field in known}
+        texts |= {field: text for field, text in own.items() if field not in texts}
+    branches = base["model.branches"]
+    cells = defaults(configs["synthetic"] | base, branches)
+    # In file order, which ConfigDict does not keep; a section's parts follow it.
+    fields = list(dict.fromkeys([*(f for f in texts if f in cells), *cells]))
+    tops = [field.partition(".")[0] for field in fields]
+    fields.sort(key=lambda field: tops.index(field.partition(".")[0]))
+    order = [
+        field.replace("<branch>", branch) for field in fields for branch in branches
+    ]
     changed = [
         f"| `{field}` | "
         + " | ".join(
@@ -120,13 +181,13 @@ def page() -> str:
             for name in SHIPPED
         )
         + " |"
-        for field, value in fields.items()
-        if field in configs["base"]
-        and any(configs[name][field] != value for name in SHIPPED)
+        for field, value in sorted(base.items(), key=lambda item: order.index(item[0]))
+        if any(configs[name][field] != value for name in SHIPPED)
     ]
     head = f"| field | {' | '.join(SHIPPED)} |\n|---|{'---|' * len(SHIPPED)}"
     rows = "\n".join(changed)
-    return f"{INTRO}{tables(fields, said)}\n{CHANGES}\n{head}\n{rows}\n"
+    all_fields = tables({field: cells[field] for field in fields}, texts)
+    return f"{INTRO}{all_fields}\n{CHANGES}\n{head}\n{rows}\n"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.commands.cli import read_config
+from mbnet_jax.config import load_config
 from mbnet_jax.models.mbnet import BRANCHES
 
 _KEYS = {"name", "title", "reference", "overrides", "from", "embedding"}
@@ -146,7 +146,7 @@ def config_of(
     """
     given = [*overrides, *row.overrides, f"seed={seed}"]
     try:
-        return read_config(file, given), given
+        return load_config(file, given), given
     except ValueError as error:
         raise ValueError(f"row {row.name}: {error}") from error
 

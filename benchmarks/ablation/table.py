@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from benchmarks.ablation.rows import Row
-from mbnet_jax.evaluation.measure import CHANCE, is_reranked
+from mbnet_jax.evaluation.results import CHANCE, is_reranked
 
 METRICS = {"rank1": "R1", "mAP": "mAP", "mINP": "mINP"}
 COMPARED = "mAP"  # under the last protocol, the hardest

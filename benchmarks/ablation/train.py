@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.ablation.rows import Row
-from mbnet_jax.runs import run_folder as run_config
+from mbnet_jax.runs.run_folder import FILE, FREE, RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
 LOG = "log.txt"
@@ -46,7 +46,7 @@ def digest_of(config: ConfigDict) -> str:
     These are all but the location of the data and how it is read.
     """
     content = config.to_dict()
-    for field in run_config.FREE:
+    for field in FREE:
         content["data"].pop(field.removeprefix("data."))
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -58,12 +58,12 @@ def check_same(config: ConfigDict, folder: Path) -> None:
     Raises:
       ValueError: listing the fields that differ.
     """
-    if not (folder / run_config.FILE).is_file():
+    if not (folder / FILE).is_file():
         return
     changed = [
         line
-        for line in run_config.differences(config, folder, refused=())
-        if line.partition(":")[0] not in run_config.FREE
+        for line in RunFolder(folder).differences(config, refused=())
+        if line.partition(":")[0] not in FREE
     ]
     if changed:
         raise ValueError(
@@ -105,7 +105,7 @@ def train(run: Run, config: str, lock: int) -> dict:
             f"{run.row.name}, seed {run.seed} (exit code {code}): "
             f"{''.join(last)} (full output: {log})"
         )
-    tested = json.loads((run.folder / "eval" / "metrics.json").read_text())
+    tested = RunFolder(run.folder).metrics()
     return {
         "row": run.row.name,
         "seed": run.seed,

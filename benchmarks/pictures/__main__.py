@@ -83,7 +83,7 @@ def pictures(
     )
     people = choose_people(pid[right.rows].tolist(), comparison.splits)
     images = [choose_images(person, comparison.splits) for person in people]
-    maps = compute_maps(first.trained, [chosen for chosen, _ in images])
+    maps = compute_maps(first.network, [chosen for chosen, _ in images])
     notes = [
         "People: those of the queries in right.jpg, then those with the lowest "
         "numbers; one image per outfit, from the camera that shows the most outfits."

@@ -112,7 +112,7 @@ def overlaid(
     Returns:
       uint8 [h, w, 3].
     """
-    picture = heat.over(view, values, *limits, height)
+    picture = heat.overlay(view, values, *limits, height)
     inside = (area > 0.5).astype(np.uint8)
     size = picture.shape[1], height
     inside = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST)

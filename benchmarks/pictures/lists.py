@@ -91,7 +91,7 @@ def of_queries(
     comparison: Comparison, choice: Choice
 ) -> list[tuple[RankedItem, list[Ranked]]]:
     """Ranks the gallery for each chosen query: whole network first, then baseline."""
-    config = comparison.whole.trained.config
+    config = comparison.whole.network.config
     query, gallery = comparison.splits
     names = short_names(query), short_names(gallery)
     found = [

@@ -20,11 +20,12 @@ from benchmarks.pictures.layout import (
     stacked,
 )
 from mbnet_jax.data.loader import load_example
+from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import heat
-from mbnet_jax.report.branches import looks_of
+from mbnet_jax.report.attention import attention_maps
 from mbnet_jax.report.lists import camera_of, short_names
-from mbnet_jax.runs.load import Trained
-from mbnet_jax.views import normalise, views_of
+from mbnet_jax.runs.network import Network
+from mbnet_jax.views import make_targets, make_views, normalise
 
 _GREY = 128  # behind maps over the silhouette, which has no image
 # Height of a panel in pixels, and people side by side.
@@ -71,21 +72,25 @@ class PeopleMaps(NamedTuple):
 
 
 def compute_maps(
-    trained: Trained, people: Sequence[Sequence[ChosenImage]]
+    network: Network, people: Sequence[Sequence[ChosenImage]]
 ) -> PeopleMaps:
     """Runs the network on the people's images."""
-    config = trained.config
+    config = network.config
     images = [image for person in people for image in person]
     examples = [load_example(*image, config.data) for image in images]
     image, parsing = (
         np.stack([example[part] for example in examples])
         for part in ("image", "parsing")
     )
-    seen = looks_of(config, trained, image, parsing)
-    views = jax.jit(partial(views_of, **config.views))(normalise(image), parsing)
-    area, person, body = jax.device_get(
-        (views.area, views.foreground, views.silhouette[..., 0])
+    computed = attention_maps(network, image, parsing)
+    views = jax.jit(partial(make_views, sizes=config.views, names=("silhouette",)))(
+        normalise(image), parsing
     )
+    targets = jax.jit(partial(make_targets, sizes=config.views))(parsing)
+    area, person, body = jax.device_get(
+        (targets.area, targets.foreground, views["silhouette"][..., 0])
+    )
+    crops = computed.views["crops"]
     grey = np.full((*body.shape, 3), _GREY, np.uint8)
     names = {id(split): short_names(split) for split, _ in images}
     captions = [
@@ -93,18 +98,22 @@ def compute_maps(
         for images_of_person in people
         for number, (split, index) in enumerate(images_of_person, start=1)
     ]
-    unit, share = "possible: 0 to 1", "1: uniform attention"
+    gate, fam, cfm = (
+        BRANCHES[branch].attention
+        for branch in ("global", "clothing_unrelated", "mask")
+    )
+    maps = computed.maps
     attention = [
-        ("FAM's attention", unit, seen.attention, seen.crops, person),
-        ("CFM on crops", share, seen.asked, seen.crops, person),
-        ("CFM on silhouette", share, seen.asked_back, grey, body),
+        (fam.title, fam.unit, maps.get("clothing_unrelated"), crops, person),
+        ("mask to crops", cfm.unit, maps.get("mask"), crops, person),
+        ("crops to mask", cfm.unit, computed.reverse, grey, body),
     ]
     return PeopleMaps(
         [len(images_of_person) for images_of_person in people],
         captions,
         image,
-        seen.crops,
-        ModuleMap("KTM's gate", unit, seen.gate, image, area, "area"),
+        crops,
+        ModuleMap(gate.title, gate.unit, maps.get("global"), image, area, "area"),
         [ModuleMap(*fields, "person") for fields in attention],
     )
 
@@ -156,10 +165,10 @@ def draw_attention(maps: PeopleMaps, notes: Sequence[str]) -> bytes:
     missing = [m.title for m in maps.attention if m.values is None]
     notes = [
         "The clothing-unrelated view (head over legs); FAM's spatial attention on it; "
-        "CFM's attention in both directions: how much the silhouette attends to each "
-        "cell of that view (CFM on crops), and how much that view attends to each cell "
-        "of the silhouette (CFM on silhouette), means over heads and querying cells. "
-        "Outlined: the person; below, the mean on the person and on the rest.",
+        "CFM's attention in both directions: how much the cells of the silhouette "
+        "attend to each cell of that view (mask to crops), and how much its cells "
+        "attend to each cell of the silhouette (crops to mask); means over heads and "
+        "queries. Outlined: the person; below, the mean on the person and on the rest.",
         *notes,
         *map(summary, present),
     ]
@@ -196,7 +205,7 @@ def _draw(
     """Draws the view `first`, and the maps in the columns beside it."""
     views = zip(first[1], maps.captions, strict=True)
     panels = [[Panel(scaled(view, height), lines) for view, lines in views]]
-    limits = [heat.range_of(shown.values) for shown in columns]
+    limits = [heat.value_range(shown.values) for shown in columns]
     for shown, ends in zip(columns, limits, strict=True):
         panels.append(_panels(shown, ends, height))
     rows = list(zip(*panels, strict=True))

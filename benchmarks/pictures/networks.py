@@ -9,27 +9,26 @@ from ml_collections import ConfigDict
 from benchmarks.ablation.lines import fingerprint
 from mbnet_jax.data import Split, load_dataset
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import ALL
-from mbnet_jax.evaluation.measure import Embedded, rank, sides
+from mbnet_jax.evaluation.embed import ALL, Embedded, embed_test
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol, usable_protocols
-from mbnet_jax.evaluation.run import embed_test
+from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RetrievalMetrics
-from mbnet_jax.runs.load import Trained, load_trained
-from mbnet_jax.runs.run_folder import FILE, is_of, load_saved
+from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.run_folder import FILE, RunFolder, digest_labels
 
 
 class Evaluated(NamedTuple):
     """A trained network and its results on the test split.
 
     title: its name in texts.
-    trained: the network; its config has the current root of the data.
+    network: the network; its config has the current root of the data.
     embedding: name of the embedding that is evaluated.
     query, gallery: the images with their embeddings.
     metrics: the results, also of every query.
     """
 
     title: str
-    trained: Trained
+    network: Network
     embedding: str
     query: Embedded
     gallery: Embedded
@@ -62,10 +61,14 @@ def compare(whole: Path, baseline: Path, data_root: Path | None) -> Comparison:
       ValueError: if a folder holds no suitable run, the runs are on different data, or
         the data has no clothes labels.
     """
-    configs = {
-        "--whole": _config(whole, "--whole", data_root),
-        "--baseline": _config(baseline, "--baseline", data_root),
+    runs = {
+        "--whole": _run(whole, "--whole"),
+        "--baseline": _run(baseline, "--baseline"),
     }
+    configs = {flag: run.config for flag, run in runs.items()}
+    if data_root is not None:
+        for config in configs.values():
+            config.data.root = str(data_root)
     _check_parts(configs["--whole"], f"--whole={whole}")
     if "global" not in configs["--baseline"].model.branches:
         raise ValueError(
@@ -81,25 +84,22 @@ def compare(whole: Path, baseline: Path, data_root: Path | None) -> Comparison:
         )
     mesh = make_mesh()
     results = [
-        _evaluate(folder, flag, configs[flag], title, embedding, mesh)
-        for folder, flag, title, embedding in (
-            (whole, "--whole", "whole network", ALL),
-            (baseline, "--baseline", "baseline", "global"),
+        _evaluate(runs[flag], flag, title, embedding, mesh)
+        for flag, title, embedding in (
+            ("--whole", "whole network", ALL),
+            ("--baseline", "baseline", "global"),
         )
     ]
     (first, protocol), (second, _) = results
     return Comparison(first, second, protocol)
 
 
-def _config(folder: Path, flag: str, data_root: Path | None) -> ConfigDict:
+def _run(folder: Path, flag: str) -> RunFolder:
     if not (folder / FILE).is_file():
         raise ValueError(
             f"{flag}={folder} holds no run (no {FILE}); give the folder of one"
         )
-    config = load_saved(folder)
-    if data_root is not None:
-        config.data.root = str(data_root)
-    return config
+    return RunFolder(folder)
 
 
 def _check_parts(config: ConfigDict, given: str) -> None:
@@ -117,20 +117,16 @@ def _check_parts(config: ConfigDict, given: str) -> None:
 
 
 def _evaluate(
-    folder: Path,
-    flag: str,
-    config: ConfigDict,
-    title: str,
-    embedding: str,
-    mesh: Mesh,
+    run: RunFolder, flag: str, title: str, embedding: str, mesh: Mesh
 ) -> tuple[Evaluated, Protocol]:
+    config = run.config
     dataset = load_dataset(config, training=False)
-    if not is_of(dataset, folder):
+    if run.labels != digest_labels(dataset):
         raise ValueError(
             f"the images in {config.data.root}, or their labels, are not those of the "
-            f"run {flag}={folder}; give their --data-root"
+            f"run {flag}={run.path}; give their --data-root"
         )
-    protocols, _ = usable_protocols(config.data.name, dataset.test)
+    protocols, _ = usable_protocols(dataset.protocols, dataset.test)
     protocol = drawn_protocol(protocols)
     if not protocol.name.startswith("clothes_changing"):
         raise ValueError(
@@ -139,8 +135,8 @@ def _evaluate(
         )
     # The same shape on every device.
     config.eval.batch_size += -config.eval.batch_size % mesh.size
-    trained = load_trained(folder, mesh, config=config)
-    embedded = embed_test(config, trained, dataset, [protocol], mesh)
-    query, (gallery,) = sides(embedded, protocol, config.eval.draw_seed)
+    network = run.load(mesh)
+    embedded = embed_test(config, network, dataset, [protocol], mesh)
+    query, (gallery,) = query_and_galleries(embedded, protocol, config.eval.draw_seed)
     metrics = rank(query, gallery, embedding, protocol.rule, config.eval.ranks)
-    return Evaluated(title, trained, embedding, query, gallery, metrics), protocol
+    return Evaluated(title, network, embedding, query, gallery, metrics), protocol

@@ -4,7 +4,7 @@ python -m benchmarks.shortcuts RUN [RUN ...] [--data-root FOLDER] [--seed 0]
 
 RUN is the folder of a run; its best checkpoint is evaluated on the test images of its
 dataset. Runs whose configs differ only in the seed are averaged. The tables are printed
-in Markdown; benchmarks/README.md explains their columns.
+in Markdown; README.md beside this file explains their columns.
 """
 
 import argparse
@@ -26,9 +26,7 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
-from mbnet_jax.runs.checkpoints import BEST
-from mbnet_jax.runs.load import load_trained
-from mbnet_jax.runs.run_folder import load_saved
+from mbnet_jax.runs.run_folder import RunFolder
 
 
 def main() -> None:
@@ -66,7 +64,8 @@ def tables(folders: Sequence[Path], root: Path | None, seed: int) -> str:
     """
     if seed < 0:
         raise ValueError(f"--seed={seed} must be at least 0")
-    configs = {folder: load_saved(folder) for folder in folders}
+    runs = {folder: RunFolder(folder) for folder in folders}
+    configs = {folder: run.config for folder, run in runs.items()}
     if root is not None:
         for config in configs.values():
             config.data.root = str(root)
@@ -82,7 +81,7 @@ def tables(folders: Sequence[Path], root: Path | None, seed: int) -> str:
         for folder, config in configs.items()
     }
     measured = [
-        Group(_title(group), _measured(group, configs, images, seed))
+        Group(_title(group), _measured([runs[f] for f in group], images, seed))
         for group in groups
     ]
     first = images[folders[0]]
@@ -126,17 +125,14 @@ def _title(folders: Sequence[Path]) -> str:
 
 
 def _measured(
-    folders: Sequence[Path],
-    configs: dict[Path, ConfigDict],
-    images: dict[Path, Images],
-    seed: int,
+    runs: Sequence[RunFolder], images: dict[Path, Images], seed: int
 ) -> list[Values]:
     """Measures each run of a group, compiling the network once."""
     mesh, program, values = make_mesh(), None, []
-    for folder in folders:
-        trained = load_trained(folder, mesh, BEST, configs[folder])
-        program = program or make_embed(configs[folder], trained.model, mesh)
-        values.append(measure(trained, program, images[folder], seed))
+    for run in runs:
+        network = run.load(mesh)
+        program = program or make_embed(run.config, network.model, mesh)
+        values.append(measure(network, program, images[run.path], seed))
     return values
 
 

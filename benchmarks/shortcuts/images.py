@@ -11,8 +11,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset, Split, read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.evaluation.embed import ALL, Embeddings
-from mbnet_jax.evaluation.measure import Embedded
+from mbnet_jax.evaluation.embed import ALL, Embedded, Embeddings
 from mbnet_jax.evaluation.protocols import Protocol, usable_protocols
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.parsing.maps import MAKE_MAPS
@@ -87,7 +86,7 @@ def images_of(config: ConfigDict, dataset: Dataset) -> Images:
       ValueError: if the dataset has no camera labels, or an image has no parsing map.
     """
     data = config.data
-    protocols, notes = usable_protocols(data.name, dataset.test)
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     if protocols[0].rule == "any":
         raise ValueError(
             f"the dataset {data.name} has no camera labels; give runs on one that has"
@@ -123,18 +122,18 @@ def embed_images(
     data, devices = config.data, jax.device_count()
     size = -(-config.eval.batch_size // devices) * devices
     shape = (size, data.height, data.width)
-    outputs = program.eval_shape(
+    made = program.eval_shape(
         variables,
         jax.ShapeDtypeStruct((*shape, 3), np.uint8),
         jax.ShapeDtypeStruct(shape, np.uint8),
     )
-    names = [name for name in (*BRANCHES, ALL) if name in outputs]
+    names = [name for name in (*BRANCHES, ALL) if name in made]
 
     def joined(image: np.ndarray, parsing: np.ndarray) -> jax.Array:
-        embedded = program(variables, image, parsing)
-        return jnp.concatenate([embedded[name] for name in names], axis=1)
+        done = program(variables, image, parsing)
+        return jnp.concatenate([done[name] for name in names], axis=1)
 
     batches = stream(read, joined, count, shape, data.threads)
     rows = np.concatenate([rows for _, rows in batches])
-    ends = np.cumsum([outputs[name].shape[1] for name in names])[:-1]
+    ends = np.cumsum([made[name].shape[1] for name in names])[:-1]
     return dict(zip(names, np.split(rows, ends, axis=1), strict=True))

@@ -22,10 +22,10 @@ from benchmarks.shortcuts.camera import (
 )
 from benchmarks.shortcuts.images import Images, Read, embed_images
 from mbnet_jax.evaluation.embed import Embeddings
-from mbnet_jax.evaluation.measure import rank, sides
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RankedLists, ranked_lists
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.runs.network import Network
 
 # Table -> row (embedding, and case or protocol if any) -> column -> value.
 Values = dict[str, dict[tuple[str, ...], dict[str, float]]]
@@ -36,11 +36,11 @@ OWN, ANOTHER, ANY = "own", "another", "any"  # camera whose background is pasted
 UNCHANGED = "unchanged"
 
 
-def measure(trained: Trained, program: Callable, images: Images, seed: int) -> Values:
+def measure(network: Network, program: Callable, images: Images, seed: int) -> Values:
     """Measures one run; returns all tables.
 
     Args:
-      trained: the run's network.
+      network: the run's network.
       program: the function that `make_embed` compiled for it.
       images: the test images.
       seed: of donors and controls, combined with the run's own seed: the std over runs
@@ -50,14 +50,14 @@ def measure(trained: Trained, program: Callable, images: Images, seed: int) -> V
       ValueError: if an image cannot be read, or has no donor.
     """
     labels = images.labels
-    rng = np.random.default_rng([seed, trained.config.seed])
+    rng = np.random.default_rng([seed, network.config.seed])
     donors = {
         where: choose_donors(labels, where == OWN, rng) for where in (OWN, ANOTHER)
     }
 
     def embed(read: Read) -> Embeddings:
         count = len(labels.pid)
-        return embed_images(program, trained.variables, read, count, trained.config)
+        return embed_images(program, network.variables, read, count, network.config)
 
     embeddings = {UNCHANGED: embed(images.read)}
     embeddings |= {
@@ -162,7 +162,9 @@ def _ranked(
     rule: str = "any",
 ) -> tuple[RankedLists, ...]:
     """Ranks the whole gallery by embedding `name`; returns lists, and both labels."""
-    query, (gallery,) = sides(images.embedded(embeddings), protocol, seed=0)
+    query, (gallery,) = query_and_galleries(
+        images.embedded(embeddings), protocol, seed=0
+    )
     labels = query.split.labels, gallery.split.labels
     lists = ranked_lists(
         query.embeddings[name],
@@ -178,5 +180,7 @@ def _ranked(
 def _mean_precision(
     images: Images, embeddings: Embeddings, protocol: Protocol, name: str
 ) -> float:
-    query, (gallery,) = sides(images.embedded(embeddings), protocol, seed=0)
+    query, (gallery,) = query_and_galleries(
+        images.embedded(embeddings), protocol, seed=0
+    )
     return rank(query, gallery, name, protocol.rule, ranks=(1,)).mAP

@@ -7,8 +7,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.backbones.convolution import conv_general_dilated
-
 _he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -16,7 +14,7 @@ def known(kind: str, name: str, table) -> Any:
     """Returns `table[name]`.
 
     Raises:
-      ValueError: if there is no such entry; it names those that there are.
+      ValueError: listing the known names, if `name` is none of them.
     """
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
@@ -24,11 +22,11 @@ def known(kind: str, name: str, table) -> Any:
 
 
 class Pointwise(nn.Module):
-    """A 1x1 convolution without bias: on a CPU a product, elsewhere XLA's own.
+    """A 1x1 convolution without bias: on a CPU a matrix product, elsewhere XLA's own.
 
-    XLA's CPU backend makes a convolution's kernel gradient from transposed copies of
-    both operands. A product needs none, and was measured to be faster in each
-    direction (benchmarks/README.md).
+    XLA's CPU backend computes a convolution's kernel gradient from transposed copies
+    of both operands. A product needs none, and is faster in each direction
+    (benchmarks/README.md).
 
     Attributes:
       channels: of the output.
@@ -74,7 +72,6 @@ def conv(
         padding=((padding, padding), (padding, padding)),
         use_bias=False,
         kernel_init=_he_init,
-        conv_general_dilated=conv_general_dilated,
         dtype=dtype,
         name=name,
     )
@@ -84,7 +81,7 @@ def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.Ba
     """Batch normalisation with torchvision's constants.
 
     Statistics are over the global batch: under jit they need no axis name, however
-    the batch is sharded. They are computed and kept in float32.
+    the batch is sharded. They are computed and stored in float32.
     """
     return nn.BatchNorm(
         use_running_average=not train,
@@ -99,9 +96,9 @@ def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.Ba
 def max_pool(x: jax.Array) -> jax.Array:
     """3x3 maximum pooling with stride 2 and padding 1 of a map [B, h, w, c].
 
-    On a CPU by maxima of shifted maps: XLA's CPU backend makes the gradient of a
-    reduce-window with one thread, which was measured to take four times as long.
-    Where entries are equal they share the gradient there; elsewhere the first takes it.
+    On a CPU it takes maxima of shifted maps: XLA's CPU backend computes the gradient of
+    a reduce-window with one thread, which takes four times as long. There equal entries
+    share the gradient; on other devices the first takes it.
     """
 
     def shifted(x):
@@ -126,9 +123,9 @@ def max_over(x: jax.Array, axis: int) -> jax.Array:
     """The maximum over an axis; the gradient goes to the first of equals.
 
     The gradient of `jnp.max` divides by the number of entries equal to the maximum.
-    Where XLA computes x anew for it, with another rounding, that number can be 0
-    and the gradient nan (met on a CPU at a low optimisation level). A position,
-    chosen once, has no such case.
+    If XLA recomputes x for it, with another rounding, that number can be 0 and the
+    gradient nan (seen on a CPU at a low optimisation level). A position that is chosen
+    once avoids this.
     """
     position = jax.nn.one_hot(x.argmax(axis), x.shape[axis], axis=axis, dtype=bool)
     return jnp.where(position, x, 0).sum(axis)

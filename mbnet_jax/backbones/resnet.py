@@ -1,24 +1,28 @@
-"""Residual networks that end in a map, laid out as torchvision's.
+"""Residual networks (He et al., CVPR 2016) with the layout of torchvision's.
 
-Architecture: He et al., "Deep Residual Learning for Image Recognition", CVPR
-2016, with the stride of a bottleneck on its 3x3 convolution, as in torchvision.
-The padding is explicit and symmetric, and the names follow torchvision's, so that
-its weights can be converted name by name (`layer1.0.conv1` is `layer1_0/conv1`,
-`downsample.0` and `.1` are `downsample_conv` and `downsample_bn`). The last stage
-may keep its input's size, which is usual in re-identification (Luo et al., "Bag of
-Tricks", CVPRW 2019).
+The stride of a bottleneck is on its 3x3 convolution, the padding is symmetric, and the
+names follow torchvision's, so that its weights, and timm's of the same names, convert
+name by name (`layer1.0.conv1` is `layer1_0/conv1`, `downsample.0` and `.1` are
+`downsample_conv` and `downsample_bn`). The last stage may keep its input's size, which
+is usual in re-identification (Luo et al., "Bag of Tricks", CVPRW 2019).
 """
 
+import functools
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
 
 from mbnet_jax.backbones.layers import batch_norm, conv, known, max_pool
+from mbnet_jax.backbones.registry import Backbone, Features
 
 # name: (blocks of each of the four stages, whether the blocks are bottlenecks).
-# resnet10 is not in the paper: one block a stage, for small images on a CPU.
+# resnet10 is not in the paper: one block per stage, for small images on a CPU.
 DEPTHS = {
     "resnet10": ((1, 1, 1, 1), False),
     "resnet18": ((2, 2, 2, 2), False),
@@ -93,7 +97,8 @@ class ResNet(nn.Module):
     """A residual network without pooling and classifier.
 
     Attributes:
-      depth: a name in `DEPTHS`.
+      blocks: of each of the four stages.
+      bottleneck: the kind of block.
       width: channels of the stem; stage n has width * 2^n (x 4 with bottlenecks).
         64 is the standard network.
       stem: a name in `STEMS`.
@@ -101,20 +106,20 @@ class ResNet(nn.Module):
       dtype: of the computation; parameters and statistics are float32.
     """
 
-    depth: str = "resnet50"
+    blocks: tuple[int, ...]
+    bottleneck: bool
     width: int = 64
     stem: str = "imagenet"
     last_stride: int = 1
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images [B, H, W, c] to a map [B, h, w, d], h = H / `stride`.
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """Maps images [B, H, W, c] to a map [B, h, w, d] and no token.
 
         Raises:
-          ValueError: if the depth, the stem or the last stride is not a known one.
+          ValueError: if the stem or the last stride is unknown.
         """
-        blocks, bottleneck = known("backbone", self.depth, DEPTHS)
         stem = known("stem", self.stem, STEMS)
         if self.last_stride not in (1, 2):
             raise ValueError(f"last_stride is {self.last_stride}; it must be 1 or 2")
@@ -133,20 +138,131 @@ class ResNet(nn.Module):
 
         strides = (1, 2, 2, self.last_stride)
         for stage, (count, stage_stride) in enumerate(
-            zip(blocks, strides, strict=True)
+            zip(self.blocks, strides, strict=True)
         ):
             for i in range(count):
                 x = Block(
                     channels=self.width * 2**stage,
                     stride=stage_stride if i == 0 else 1,
-                    bottleneck=bottleneck,
+                    bottleneck=self.bottleneck,
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{i}",
                 )(x, train=train)
-        return x
+        return Features(x)
 
-    @property
-    def stride(self) -> int:
-        """Pixels of the image, each way, to one position of the map."""
-        stem = known("stem", self.stem, STEMS)
-        return stem.stride * (2 if stem.max_pool else 1) * 4 * self.last_stride
+
+def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
+    """The table's entry of a residual network."""
+    return Backbone(
+        make=functools.partial(ResNet, blocks, bottleneck),
+        fields=("width", "stem", "last_stride"),
+        convert=convert,
+        published={"width": 64, "stem": "imagenet"},
+    )
+
+
+# (collection, leaf) of a Flax variable: the leaf's name in PyTorch.
+_LEAVES = {
+    ("params", "kernel"): "weight",
+    ("params", "scale"): "weight",
+    ("params", "bias"): "bias",
+    ("batch_stats", "mean"): "running_mean",
+    ("batch_stats", "var"): "running_var",
+}
+_STEM = "conv1.weight"
+# The classifier, and a counter of PyTorch's: known, and not wanted.
+_NOT_WANTED = re.compile(r"fc\..*|.*\.num_batches_tracked")
+_SHOWN = 6  # names of each kind in an error
+
+
+def torch_name(path: tuple[str, ...]) -> str:
+    """PyTorch's name of a variable, (collection, modules..., leaf).
+
+    ("params", "layer1_0", "downsample_conv", "kernel") is
+    "layer1.0.downsample.0.weight".
+    """
+    collection, *modules, leaf = path
+    names = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+    parts = [names.get(m, re.sub(r"^(layer\d+)_", r"\1.", m)) for m in modules]
+    return ".".join([*parts, _LEAVES[collection, leaf]])
+
+
+def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """PyTorch's order of a kernel's axes; other shapes are the same."""
+    return tuple(shape[i] for i in (3, 2, 0, 1)) if len(shape) == 4 else shape
+
+
+def convert(
+    weights: Mapping[str, np.ndarray], variables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A ResNet's variables from weights with torchvision's names.
+
+    Kernels go from [out, in, height, width] to [height, width, in, out]. Where the
+    network's first convolution has one input channel and the file's has three, it
+    takes their mean.
+
+    Args:
+      weights: name -> array. `fc.*` and `*.num_batches_tracked` are left out.
+      variables: "params" and "batch_stats" of a `ResNet`, of which shapes are used.
+
+    Returns:
+      The like of `variables`, float32 NumPy arrays.
+
+    Raises:
+      ValueError: listing the names that are missing, those that the network does not
+        have, those of another shape, and those that hold nan or infinity.
+    """
+    shapes = {
+        path: value.shape
+        for path, value in traverse_util.flatten_dict(dict(variables)).items()
+    }
+    names = {path: torch_name(path) for path in shapes}
+    given = {name for name in weights if not _NOT_WANTED.fullmatch(name)}
+    problems = {
+        "missing": sorted(set(names.values()) - given),
+        "not in the network": sorted(given - set(names.values())),
+        "of another shape": [],
+        "not finite": [],
+    }
+    converted = {}
+    for path, name in names.items():
+        if name not in given:
+            continue
+        value = np.asarray(weights[name], np.float32)
+        if name == _STEM and value.ndim == 4 and shapes[path][2] == 1:
+            value = value.mean(axis=1, keepdims=True)
+        wanted = _torch_shape(shapes[path])
+        if value.shape != wanted:
+            problems["of another shape"].append(f"{name} {value.shape}, not {wanted}")
+        elif not np.isfinite(value).all():
+            problems["not finite"].append(name)
+        if value.ndim == 4:
+            value = value.transpose(2, 3, 1, 0)
+        converted[path] = np.ascontiguousarray(value)
+    if any(problems.values()):
+        raise ValueError(
+            _message(problems, _depth_of(given), _depth_of(names.values()))
+        )
+    return traverse_util.unflatten_dict(converted)
+
+
+def _message(
+    problems: Mapping[str, list[str]], theirs: str | None, ours: str | None
+) -> str:
+    lines = ["the weights do not fit the network"]
+    if theirs != ours:
+        lines[0] += f": they are of {theirs or 'another kind'}, it is {ours}"
+    for kind, found in problems.items():
+        if found:
+            more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            lines.append(f"  {len(found)} {kind}: {', '.join(found[:_SHOWN])}{more}")
+    return "\n".join(lines)
+
+
+def _depth_of(names: Iterable[str]) -> str | None:
+    """Which of `DEPTHS` has the blocks that the names are of."""
+    names = set(names)
+    found = {m.groups() for n in names if (m := re.match(r"layer(\d)\.(\d+)\.", n))}
+    blocks = tuple(sum(stage == str(i) for stage, _ in found) for i in range(1, 5))
+    kind = (blocks, "layer1.0.conv3.weight" in names)
+    return next((depth for depth, known in DEPTHS.items() if known == kind), None)

@@ -1,29 +1,32 @@
-"""What `train.py` and `eval.py` share: flags, and errors in one clear line."""
+"""What all commands with a config share: flags, and errors in one clear line."""
 
-import difflib
-import runpy
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mbnet_jax import configs
+from mbnet_jax.config import FLAG_ERRORS, cause, parsable
 from mbnet_jax.devices import cluster, compilation_cache
 from mbnet_jax.training.interruption import InterruptedTraining
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file; override a field by --config.train.batch_size=128."
+    "config",
+    None,
+    "Config file, or the name of one that comes with the package (synthetic, prcc); "
+    "override a field by --config.train.batch_size=128.",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/<config name> unless given."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "HOST:PORT of process 0, where several processes are one run."
+    "coordinator", None, "HOST:PORT of process 0, if several processes are one run."
 )
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this one, from 0.")
 
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
@@ -34,13 +37,13 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             raise app.UsageError(f"unknown argument {argv[1]!r}")
         if _CONFIG.value is None:
             raise app.UsageError("give a config: --config configs/synthetic.py")
-        # Orbax tells of every file at INFO, over the progress bar, and of a failure,
-        # which it raises too, in hundreds of lines at ERROR.
+        # Orbax logs every file at INFO, over the progress bar, and a failure, which it
+        # raises too, in hundreds of lines at ERROR.
         logging.set_verbosity(logging.FATAL)
         try:
             config = _CONFIG.value.copy_and_resolve_references()
         except OSError as error:  # a file that cannot be loaded fails only now
-            sys.exit(f"error: {_cause(sys.argv) or error}")
+            sys.exit(f"error: {cause(sys.argv) or error}")
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
         compilation_cache.enable()
         try:
@@ -60,61 +63,23 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
     app.run(call, flags_parser=_parse)
 
 
-def read_config(file: str, overrides: Sequence[str]) -> ConfigDict:
-    """The config that `--config FILE` and `--config.FIELD=VALUE`s give a command.
-
-    `overrides` are texts "FIELD=VALUE", of which the last of a field counts.
-
-    Raises:
-      ValueError: if there is no such file or field, or a value does not fit.
-    """
-    argv = ["", f"--config={file}", *(f"--config.{text}" for text in overrides)]
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values)
-    # Which fields are overridden is read from there, whatever is parsed.
-    kept, sys.argv = sys.argv, argv
-    try:
-        values(argv)
-        return values.config.copy_and_resolve_references()
-    except (flags.Error, AttributeError, KeyError, OSError, TypeError) as error:
-        raise ValueError(_cause(argv) or str(error)) from error
-    finally:
-        sys.argv = kept
-
-
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
-    except (flags.Error, AttributeError, KeyError, OSError) as error:
-        sys.exit(f"error: {_cause(argv) or error}")
+        argv = _with_config_file(argv)
+        # The flag reads the overridden fields from sys.argv, whatever is parsed.
+        sys.argv = parsable(argv)
+        return flags.FLAGS(sys.argv)
+    except FLAG_ERRORS as error:
+        sys.exit(f"error: {cause(argv) or error}")
 
 
-def _cause(argv: list[str]) -> str | None:
-    """Which file is missing, or which override names no field and what is near."""
-    arguments = [argument.lstrip("-").partition("=") for argument in argv]
-    names = [name for name, _, _ in arguments]
-    if "config" not in names:
-        return None
-    place = len(names) - 1 - names[::-1].index("config")  # the last one counts
-    file = arguments[place][2] or argv[place + 1]
-    if not Path(file).is_file():
-        return f"there is no config file {file}"
-    # The flag has no value yet: it failed while it took in the overrides.
-    known = _paths(runpy.run_path(file)["get_config"]())
-    for name in names:
-        path = name.removeprefix("config.")
-        if path != name and path not in known:
-            near = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
-            return f"unknown key {name}; nearest known: " + ", ".join(
-                f"config.{path}" for path in near or known
-            )
-    return None
-
-
-def _paths(config: ConfigDict, prefix: str = "") -> list[str]:
-    paths = []
-    for key, value in config.items():
-        paths.append(prefix + key)
-        if isinstance(value, ConfigDict):
-            paths += _paths(value, f"{prefix}{key}.")
-    return paths
+def _with_config_file(argv: list[str]) -> list[str]:
+    """The arguments, with the path of a config that is given by its name."""
+    found = list(argv)
+    for index, argument in enumerate(argv):
+        flag, equals, value = argument.partition("=")
+        if flag in ("--config", "-config") and equals:
+            found[index] = f"{flag}={configs.find(value)}"
+        elif flag in ("--config", "-config") and index + 1 < len(argv):
+            found[index + 1] = str(configs.find(argv[index + 1]))
+    return found

@@ -1,12 +1,12 @@
 """Makes parsing maps with any segmentation model in ONNX form.
 
     mbnet-parse --config configs/x.py --model FILE.onnx --labels atr
-        [--out DIR] [--size 512,512] [--mean ...] [--deviation ...]
+        [--out DIR] [--size 512,512] [--mean R,G,B] [--std R,G,B]
         [--layout nchw|nhwc] [--batch 8]
 
 The model takes normalised RGB images and returns class logits at any resolution. The
-defaults are those of SegFormer clothes parsers. What is there already is kept, so a
-run that was stopped goes on. Needs requirements-parse.txt.
+defaults are those of SegFormer clothes parsers. Existing maps are kept, so the same
+command resumes after an interruption. Needs requirements-parse.txt.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.commands.cli import run
 from mbnet_jax.data.make_maps import make_maps
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing.segmenter import ParserOptions
-from mbnet_jax.views import DEVIATION, MEAN
 
 
 def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:
@@ -29,15 +29,15 @@ def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:
 
 
 def main() -> None:
-    """Reads the flags, and makes maps."""
+    """Parses the flags and makes maps."""
     model = flags.DEFINE_string("model", "", "The ONNX file.")
-    labels = flags.DEFINE_string("labels", "", "Its label set, never guessed.")
+    labels = flags.DEFINE_string("labels", "", "The label set of its classes.")
     out = flags.DEFINE_string("out", "", "Folder of the maps; data.parsing_dir.")
-    size = flags.DEFINE_list("size", "512,512", "Height,width of its input.")
-    mean = flags.DEFINE_list("mean", [*map(str, MEAN)], "Of RGB in 0..1.")
-    deviation = flags.DEFINE_list("deviation", [*map(str, DEVIATION)], "Likewise.")
+    size = flags.DEFINE_list("size", "512,512", "HEIGHT,WIDTH of its input.")
+    mean = flags.DEFINE_list("mean", [*map(str, IMAGENET_MEAN)], "Of RGB in 0..1.")
+    std = flags.DEFINE_list("std", [*map(str, IMAGENET_STD)], "Of RGB in 0..1.")
     layout = flags.DEFINE_string("layout", "nchw", "Or nhwc; of input and output.")
-    batch = flags.DEFINE_integer("batch", 8, "Images at a time.")
+    batch = flags.DEFINE_integer("batch", 8, "Images per batch.")
 
     def parse(config: ConfigDict, workdir: Path) -> None:
         del workdir
@@ -54,15 +54,14 @@ def main() -> None:
             labels.value,
             _numbers(size.value, "size", int),
             _numbers(mean.value, "mean", float),
-            _numbers(deviation.value, "deviation", float),
+            _numbers(std.value, "std", float),
             layout.value,
             batch.value,
         )
         count = make_maps(config, options, Path(folder))
         print(
             f"made {count} maps; look at them, then train with them:\n"
-            "  python -m mbnet_jax.commands.preview --config ... "
-            f"--config.data.parsing_dir={folder} "
+            f"  mbnet-preview --config ... --config.data.parsing_dir={folder} "
             f"--config.data.parsing_labels={labels.value}"
         )
 

@@ -13,9 +13,9 @@ from mbnet_jax.report.preview import preview
 
 
 def main() -> None:
-    """Reads the flags, and draws."""
+    """Parses the flags and draws the picture."""
     out = flags.DEFINE_string("out", "preview.png", "The picture to write.")
-    images = flags.DEFINE_integer("images", 6, "How many images to show.")
+    images = flags.DEFINE_integer("images", 6, "Number of images.")
     run(lambda config, workdir: preview(config, Path(out.value), images.value))
 
 

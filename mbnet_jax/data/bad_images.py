@@ -1,4 +1,4 @@
-"""Images met in training that cannot be used: each is told of once, few are borne."""
+"""Unreadable images: reports each once, and aborts training past a limit."""
 
 import sys
 import threading
@@ -12,54 +12,54 @@ _MESSAGE_BYTES = 1 << 14
 
 
 class BadImages:
-    """What went wrong with which image; threads may add to it."""
+    """The unreadable images of one process, with reasons. Threads may add to it."""
 
     def __init__(self, limit: int):
-        """Takes `data.max_bad_images`, how many one process bears."""
+        """Takes `data.max_bad_images`, the most that one process tolerates."""
         self._limit = limit
         self._lock = threading.Lock()
         self._reasons: dict[str, str] = {}
 
     def add(self, name: str, error: Exception) -> None:
-        """Notes the image's file name, and tells of it the first time."""
+        """Records an image by its file name; prints a warning the first time."""
         with self._lock:
             known = name in self._reasons
-            self._reasons[name] = str(error)  # it has the name
+            self._reasons[name] = str(error)  # includes the name
             if not known and not self.too_many:
                 tqdm.write(
-                    f"warning: {self._reasons[name]}; another image of the same "
-                    f"person stands in for it ({len(self._reasons)} bad so far, "
+                    f"warning: {self._reasons[name]}; using another image of the same "
+                    f"person instead ({len(self._reasons)} bad so far, "
                     f"data.max_bad_images={self._limit})",
-                    file=sys.stderr,  # where processes other than 0 are heard too
+                    file=sys.stderr,  # processes other than 0 print here too
                 )
 
     @property
     def too_many(self) -> bool:
-        """Whether there are more than `data.max_bad_images`."""
+        """Whether this process has met more than `data.max_bad_images`."""
         return len(self._reasons) > self._limit
 
     def check(self) -> None:
-        """Ends the run if any process has met too many; all must call it together.
+        """Aborts on every process if any has met too many; all must call it together.
 
         Raises:
-          ValueError: listing them.
+          ValueError: listing the images.
         """
         message = ""
         if self.too_many:
             message = (
                 f"more images than data.max_bad_images={self._limit} are bad:\n  "
                 + "\n  ".join(self._reasons.values())
-                + "\nReplace them, or raise data.max_bad_images; started again, the "
-                "run goes on from its newest checkpoint."
+                + "\nReplace them, or raise data.max_bad_images. The same command then "
+                "resumes from the newest checkpoint."
             )
         if jax.process_count() > 1:
-            message = _any_of_all(message)
+            message = _first_of_all(message)
         if message:
             raise ValueError(message)
 
 
-def _any_of_all(message: str) -> str:
-    """The first message that is not empty, of all processes."""
+def _first_of_all(message: str) -> str:
+    """The first nonempty message of all processes; "" if there is none."""
     padded = np.zeros(_MESSAGE_BYTES, np.uint8)
     data = np.frombuffer(message.encode()[:_MESSAGE_BYTES], np.uint8)
     padded[: len(data)] = data

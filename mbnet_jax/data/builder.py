@@ -1,7 +1,7 @@
 """One TFDS builder for every dataset: original image bytes in ArrayRecord files.
 
-TensorFlow is not needed: the examples are already encoded, and the files are
-read back through `as_data_source`.
+It does not need TensorFlow: the examples are already encoded, and `as_data_source`
+reads them back.
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from mbnet_jax.files import locked
 
 
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
-    """Writes records as they come: example i of a split is its record i.
+    """Writes records in their order: example i of a split is its record i.
 
-    `parsing` is the bytes of the parsing map's file, empty where there is none.
+    `parsing` holds the bytes of the parsing map's file; empty without a map.
     """
 
     name = "reid"
     VERSION = tfds.core.Version("2.0.0")
 
     def __init__(self, records: Records, root: Path, **kwargs):
-        """Takes the records to write; names are kept relative to `root`."""
+        """Takes the records to write, and the folder that names are relative to."""
         self._records = records
         self._root = root
         super().__init__(**kwargs)
@@ -65,10 +65,10 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
         self, split: str, records: list[Record]
     ) -> Iterator[tuple[int, dict]]:
         bar = tqdm(records, desc=f"writing {split}", unit="image", delay=2)
-        for number, record in enumerate(bar):
+        for index, record in enumerate(bar):
             parsing = record.parsing_path
             yield (
-                number,
+                index,
                 {
                     "image": io.BytesIO(record.path.read_bytes()),
                     "parsing": parsing.read_bytes() if parsing else b"",
@@ -81,7 +81,7 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
 
 
 def fingerprint(records: Records, root: Path) -> str:
-    """Digest of what the files hold: names, labels, sizes and times of change."""
+    """Digest of the files' names, labels, sizes and modification times."""
     digest = hashlib.sha256(str(ReIdBuilder.VERSION).encode())
     for split, rows in records.items():
         for record in rows:
@@ -97,15 +97,22 @@ def fingerprint(records: Records, root: Path) -> str:
 
 
 def prepare(records: Records, root: Path, data_dir: Path) -> dict:
-    """Writes the ArrayRecord files unless they are there: split -> data source.
+    """Writes the ArrayRecord files unless they exist, and opens them.
 
-    The folder is named by the fingerprint, so changed images or labels are
-    never served from old files. It appears when it is complete: after a kill the
-    next call starts over. A data source maps index i to the undecoded example of
-    record i.
+    Their folder is named by the fingerprint, so changed images or labels are never
+    served from old files. It appears once it is complete: after a kill, the next call
+    starts over.
+
+    Args:
+      records: of the whole dataset.
+      root: the folder that names are relative to.
+      data_dir: the folder to write into.
+
+    Returns:
+      Split -> data source, which maps index i to the undecoded example of record i.
 
     Raises:
-      ValueError: listing all images that cannot be decoded.
+      ValueError: images cannot be decoded. The message lists them all.
     """
     folder = data_dir / fingerprint(records, root)
     with locked(folder):
@@ -116,8 +123,8 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
             for left_over in folder.glob("*/*incomplete*"):
                 shutil.rmtree(left_over)
             check_files(records)
-            # Its bars would count each split three times over, and its messages
-            # tell of downloads; the generator above has a bar.
+            # TFDS would show three bars per split and messages about downloads. The
+            # generator above has its own bar.
             tfds.disable_progress_bar()
             with contextlib.redirect_stdout(io.StringIO()):
                 builder.download_and_prepare()

@@ -1,4 +1,4 @@
-"""Checks of a dataset's copy on disk, before anything is trained on it."""
+"""Checks of a dataset on disk, before anything is trained on it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,34 +6,18 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
 
-# Split -> (images, persons), as published.
-KNOWN = {
-    "ltcc": {"train": (9_576, 77), "query": (493, 75), "gallery": (7_050, 75)},
-    "prcc": {
-        "train": (17_896, 150),
-        "val": (5_002, 150),
-        "gallery": (3_384, 71),
-        "query_changing": (3_543, 71),
-        "query_same": (3_873, 71),
-    },
-    "vc_clothes": {
-        "train": (9_449, 256),
-        "query": (1_020, 256),
-        "gallery": (8_591, 256),
-    },
-}
 
-
-def count_warnings(name: str, records: Records) -> list[str]:
+def count_warnings(spec: DatasetSpec, records: Records) -> list[str]:
     """A line for each split whose counts differ from the published ones."""
     lines = []
-    for split, (images, persons) in KNOWN.get(name, {}).items():
+    for split, (images, persons) in spec.counts.items():
         found = len(records[split]), len({r.pid for r in records[split]})
         if found != (images, persons):
             lines.append(
-                f"{name} {split}: {found[0]} images of {found[1]} persons here, "
+                f"{spec.name} {split}: {found[0]} images of {found[1]} persons here, "
                 f"{images} of {persons} as published; figures will not compare"
             )
     return lines
@@ -67,17 +51,22 @@ def check_files(records: Records, threads: int = 4) -> None:
 
 
 def _problem(path: Path, whole: bool) -> str | None:
-    """What is wrong with a file, None if nothing is."""
+    """What is wrong with a file; None if nothing is.
+
+    Args:
+      path: of the file.
+      whole: whether to decode it, beyond reading its header.
+    """
     if path.stat().st_size == 0:
         return f"{path}: empty"
     try:
         with Image.open(path) as image:
             if whole:
-                # Every byte of a JPEG is read, but few pixels are made.
+                # Reads every byte of a JPEG, but makes an eighth of the pixels a side.
                 image.draft("RGB", (image.width // 8, image.height // 8))
                 image.load()
-    except UnidentifiedImageError:  # its message is the path again
-        return f"{path}: no image"
+    except UnidentifiedImageError:  # its message repeats the path
+        return f"{path}: not an image"
     # Pillow raises SyntaxError for some broken PNG files.
     except (OSError, ValueError, SyntaxError) as error:
         return f"{path}: {error}"

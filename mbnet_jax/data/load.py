@@ -1,7 +1,5 @@
-"""Loads the dataset that a config names, making or preparing what is missing."""
+"""Loads the dataset that a config names, and prepares it on first use."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +7,10 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
-from mbnet_jax.data.datasets import read_records
+from mbnet_jax.data.datasets import dataset_spec, read_records
+from mbnet_jax.data.datasets.spec import VALIDATIONS, DatasetSpec
 from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
     Split,
     Validation,
@@ -18,79 +18,89 @@ from mbnet_jax.data.splits import (
     make_split,
     make_validation,
 )
-from mbnet_jax.synthetic import SyntheticOptions, generate
 
-VALIDATIONS = ("held_out", "own", "none")
+DEFAULT = "default"  # the value of `data.validation` that leaves it to the dataset
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What to train on, what chooses the best model, and the test splits by name.
+    """A dataset that is ready for training and evaluation.
 
-    `train` is without the identities held out; `validation` may be None.
+    Attributes:
+      train: the images to train on, without the identities held out.
+      validation: the images that select the best checkpoint, if any.
+      test: the test splits by name.
+      protocols: how the test splits are evaluated.
     """
 
     train: Split
     validation: Validation | None
     test: dict[str, Split]
+    protocols: tuple[Protocol, ...]
 
 
 def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
-    """Reads `config.data`; the embedded dataset is generated first if need be.
+    """Loads the dataset that `config.data` describes.
 
-    Warns of counts that differ from the published ones. `training` tells whether
-    the dataset is to be trained on, or tested alone.
+    Generates it first if it is a generated one, and prints a warning if its counts
+    differ from the published ones.
+
+    Args:
+      config: of the run.
+      training: whether the dataset is trained on, so that the training images need
+        parsing maps too.
 
     Raises:
       FileNotFoundError: folders, images or parsing maps are missing.
-      ValueError: files do not fit, images cannot be decoded, parsing maps lack that
-        the config's branches need, or validation is asked for that the dataset does
-        not allow.
+      ValueError: files do not fit the layout, images cannot be decoded, the config's
+        branches need parsing maps that are missing, or `data.validation` does not
+        suit the dataset.
     """
     data = config.data
-    root = Path(data.root)
-    if data.validation not in VALIDATIONS:
-        raise ValueError(
-            f"data.validation={data.validation!r} is unknown; known: "
-            f"{', '.join(VALIDATIONS)}"
-        )
+    spec = dataset_spec(data.name)
+    policy = _validation_policy(data, spec)
     folder = images_folder(data)
     records = read_records(data.name, folder, data.parsing_dir)
-    for line in count_warnings(data.name, records):
+    for line in count_warnings(spec, records):
         print(f"warning: {line}")
     check_maps(config, records, training=training)
-    sources = prepare(records, folder, root / "prepared" / data.name)
+    sources = prepare(records, folder, Path(data.root) / "prepared" / data.name)
     splits = {
         name: make_split(records[name], sources[name], folder) for name in records
     }
     train, own = splits.pop("train"), splits.pop("val", None)
     validation = None
-    if data.validation == "held_out":
+    if policy == "held_out":
         train, held_out = hold_out_identities(
             train, data.validation_fraction, config.seed
         )
         validation = make_validation(held_out)
-    elif data.validation == "own":
+    elif policy == "own":
         if own is None:
             raise ValueError(
-                f"data.validation=own, but {data.name} has no split val; set held_out, "
-                "or none to keep the last checkpoint"
+                f"data.validation={data.validation}, but {data.name} has no split val; "
+                "set held_out, or none to keep the last checkpoint"
             )
         validation = make_validation(own)
-    return Dataset(train, validation, splits)
+    return Dataset(train, validation, splits, spec.protocols)
+
+
+def _validation_policy(data: ConfigDict, spec: DatasetSpec) -> str:
+    """The one of `VALIDATIONS` that `data.validation` selects."""
+    if data.validation == DEFAULT:
+        return spec.validation
+    if data.validation not in VALIDATIONS:
+        raise ValueError(
+            f"data.validation={data.validation!r} is unknown; known: "
+            f"{', '.join((DEFAULT, *VALIDATIONS))}"
+        )
+    return data.validation
 
 
 def images_folder(data: ConfigDict) -> Path:
-    """The folder of `config.data`'s images; the embedded ones are made if need be."""
-    root = Path(data.root)
-    if data.name == "synthetic":
-        return _generate(root, SyntheticOptions(**data.synthetic))
-    return root
+    """The folder that `read_records` reads for `config.data`.
 
-
-def _generate(root: Path, options: SyntheticOptions) -> Path:
-    # A folder for each set of options, so that a small trial run does not
-    # throw away the full dataset.
-    text = json.dumps(vars(options), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return generate(root / "synthetic" / digest, options)
+    Generates the images first if the dataset is a generated one.
+    """
+    spec = dataset_spec(data.name)
+    return spec.make_folder(data) if spec.make_folder else Path(data.root)

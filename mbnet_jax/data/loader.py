@@ -1,8 +1,8 @@
 """Batches of decoded images as global arrays, sharded over the `data` axis.
 
 The host only reads, decodes and resizes. A batch is a dict of `image` uint8
-[B, H, W, 3], `parsing` uint8 [B, H, W], and int32 [B] `pid`, `camera`,
-`clothes` and `index` (the image's place in the split).
+[B, H, W, 3], `parsing` uint8 [B, H, W], and int32 [B] `pid`, `camera`, `clothes` and
+`index` (the image's index in its split).
 """
 
 import functools
@@ -20,38 +20,45 @@ from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
 from mbnet_jax.devices.mesh import batch_sharding
 from mbnet_jax.images import decode_image, resize_image
+from mbnet_jax.parsing.label_sets import check_label_set
 from mbnet_jax.parsing.labels import BACKGROUND
-from mbnet_jax.parsing.maps import check_label_set, decode_parsing
+from mbnet_jax.parsing.maps import decode_parsing
 
 Batch = dict[str, jax.Array]
 
-_READY = 2  # batches on the devices before they are asked for
+_READY = 2  # batches that are on the devices ahead of their use
 
 
 def decode(
-    example: dict, size: tuple[int, int], labels: str
+    example: dict, size: tuple[int, int], label_set: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Decodes an undecoded example to image [H, W, 3] RGB and parsing [H, W], uint8.
+    """Decodes an example of the builder's.
 
-    `labels` names the label set of the parsing map; the result has canonical labels,
-    all background where there is no map.
+    Args:
+      example: `image` and `parsing`, the bytes of two files, and the image's `name`.
+      size: (H, W) to resize to.
+      label_set: of the parsing map, a key of `LABEL_SETS`.
+
+    Returns:
+      The image, RGB uint8 [H, W, 3], and its parsing map in canonical labels, uint8
+      [H, W]: all background if the image has no map.
 
     Raises:
-      ValueError: for bytes that are no image, or a parsing map that does not fit its
-        label set, naming the file.
+      ValueError: a file cannot be decoded, or the parsing map does not fit its label
+        set. The message names the file.
     """
     name = example["name"].decode()
     image = resize_image(decode_image(example["image"], name), size)
     if not example["parsing"]:
         return image, np.full(size, BACKGROUND, np.uint8)
-    return image, decode_parsing(example["parsing"], labels, size, name)
+    return image, decode_parsing(example["parsing"], label_set, size, name)
 
 
 def load_example(split: Split, index: int, data: ConfigDict) -> dict:
-    """One row of a batch: image `index` of `split`, decoded as `config.data` says.
+    """Loads one row of a batch: image `index` of `split`, as `config.data` says.
 
     Raises:
-      ValueError: naming the image, if it cannot be read or decoded.
+      ValueError: the image cannot be read or decoded. The message names it.
     """
     size = (data.height, data.width)
     image, parsing = decode(_read(split, index, data), size, data.parsing_labels)
@@ -66,26 +73,30 @@ def load_example(split: Split, index: int, data: ConfigDict) -> dict:
 
 
 def _read(split: Split, index: int, data: ConfigDict) -> dict:
-    """The undecoded example of image `index`, as it was prepared."""
+    """Reads the example of image `index` from its prepared copy, undecoded."""
     name = split.names[index]
     try:
         example = split.example(index)
         if example["name"].decode() == name:
             return example
-        reason = f"{example['name']} is in its place"
-    except Exception as error:  # ArrayRecord has no kind of its own
+        reason = f"found {example['name']} instead"
+    except Exception as error:  # ArrayRecord raises no class of its own
         reason = error
     raise ValueError(
         f"the prepared copy of {name} cannot be read ({reason}); delete "
-        f"{Path(data.root) / 'prepared' / data.name} to have it made again"
+        f"{Path(data.root) / 'prepared' / data.name} to prepare it again"
     )
 
 
 class Loader:
-    """Makes batches of the images of a split, as `config.data` says."""
+    """Makes batches of a split's images, as `config.data` says.
+
+    Attributes:
+      bad_images: the unreadable images that `train` has replaced.
+    """
 
     def __init__(self, data: ConfigDict, mesh: Mesh):
-        """Takes `config.data` and the mesh that batches are split over."""
+        """Takes `config.data`, and the mesh that batches are sharded over."""
         check_label_set(data.parsing_labels)
         self.bad_images = BadImages(data.max_bad_images)
         self._data = data
@@ -102,12 +113,18 @@ class Loader:
     ) -> Iterator[Batch]:
         """Yields the batches of `steps`; to resume is to start at a later step.
 
-        Row r of a batch is row `order[r]` of the sampler's, or row r. An image that
-        cannot be used is noted in `bad_images`, and another of the same person stands
-        in for it: which one follows from seed, step and row.
+        An unreadable image is added to `bad_images` and replaced by another of the
+        same person. Which one is a function of seed, step and row.
+
+        Args:
+          split: the images to train on.
+          sampler: that chooses each batch's images.
+          steps: of the batches.
+          order: int [B]; row r of a batch is row `order[r]` of the sampler's. None
+            keeps the sampler's order.
 
         Raises:
-          ValueError: if no image of a person can be used.
+          ValueError: no image of a person can be read.
         """
         if order is None:
             order = np.arange(sampler.batch_size)
@@ -117,24 +134,25 @@ class Loader:
             yield int(images(step)[row])
             yield from sampler.substitutes(step, row).tolist()
 
-        def example(step: int, place: int) -> dict:
-            for index in candidates(step, int(order[place])):
+        def example(step: int, row: int) -> dict:
+            for index in candidates(step, int(order[row])):
                 try:
                     return load_example(split, index, self._data)
                 except ValueError as error:
                     self.bad_images.add(split.names[index], error)
                     last = error
-            raise ValueError(f"no image of one person can be used; the last: {last}")
+            raise ValueError(f"no image of one person can be read; the last: {last}")
 
         return self._batches(example, steps, sampler.batch_size)
 
     def evaluate(self, split: Split, batch_size: int) -> Iterator[Batch]:
-        """Yields every image once, in order; the last batch repeats the last image.
+        """Yields every image once, in order.
 
-        The rows past `len(split)` are padding: the caller must drop them.
+        The last batch is padded with the last image; callers drop the rows past
+        `len(split)`.
 
         Raises:
-          ValueError: naming an image that cannot be used.
+          ValueError: an image cannot be read or decoded. The message names it.
         """
 
         def example(step: int, row: int) -> dict:
@@ -151,8 +169,8 @@ class Loader:
         rows = _local_rows(sharding, batch_size)
 
         def numbered(number: int) -> dict:
-            step, place = divmod(number, len(rows))
-            return example(step, int(rows[place]))
+            step, position = divmod(number, len(rows))
+            return example(step, int(rows[position]))
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)
@@ -165,8 +183,8 @@ class Loader:
             .batch(len(rows))
             .map(put)
         )
-        # Collected and sent to the devices by a thread, too: whoever asks for a batch
-        # would compete for the interpreter with the threads that then read on.
+        # A thread also collects batches and sends them to the devices. The consumer
+        # would compete for the interpreter with the threads that read the next images.
         return iter(
             grain.experimental.ThreadPrefetchIterDataset(
                 batches, prefetch_buffer_size=_READY
@@ -175,9 +193,9 @@ class Loader:
 
 
 def _local_rows(sharding: Sharding, batch_size: int) -> np.ndarray:
-    """Which rows of the global batch this process has to load, in order."""
-    places = sharding.addressable_devices_indices_map((batch_size,)).values()
-    return np.unique(np.concatenate([np.arange(batch_size)[place] for place in places]))
+    """The rows of the global batch that this process loads, in order."""
+    shards = sharding.addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[shard] for shard in shards]))
 
 
 def _to_global(local: dict, *, sharding, batch_size: int) -> Batch:

@@ -1,18 +1,22 @@
-"""What a dataset is to this project: lists of labelled image files."""
+"""Records: labelled image files, the form in which every dataset is read."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-UNKNOWN = -1  # camera or clothes of every image, where a dataset does not say
+UNKNOWN = -1  # camera or clothes of every image, if a dataset does not label them
 
 
 class Record(NamedTuple):
     """One image file and its labels.
 
-    `pid` names the person, `camera` counts from 0, and `clothes` names one
-    outfit of one person: two persons never share a `clothes` value, even in the
-    same garments. `parsing_path` is the file's parsing map, None where unknown.
+    Attributes:
+      path: of the image file.
+      pid: the person.
+      camera: counted from 0, or `UNKNOWN`.
+      clothes: one outfit of one person, or `UNKNOWN`. Two persons never share a
+        value, even in the same garments.
+      parsing_path: of the image's parsing map; None if it has none.
     """
 
     path: Path
@@ -31,7 +35,7 @@ def contiguous(values: Iterable) -> dict:
 
 
 def some_of(names: Iterable, most: int = 5) -> str:
-    """The first names, and how many more there are, for a message."""
+    """The first names, and how many more follow, for a message."""
     names = [str(name) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

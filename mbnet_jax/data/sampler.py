@@ -1,21 +1,24 @@
 """Identity-balanced batches as a pure function of seed and step.
 
-Nothing is remembered between batches, so any process can make any batch: a
-restart, or another number of devices or hosts, changes nothing.
+No state is kept between batches, so any process can make any batch: batches do not
+depend on restarts or on the number of devices and hosts.
 """
 
 import numpy as np
 
-# Names of the random streams, so that two draws never share their numbers.
+# Random streams, so that no two draws share random numbers.
 _IDENTITIES, _IMAGES, _SUBSTITUTES = 0, 1, 2
 
 
 class IdentityBalancedSampler:
-    """P identities x K images a batch, no identity twice in one.
+    """Batches of P identities x K images, without repeated identities in a batch.
 
-    Identities go round in shuffled rounds; those that a round's last full batch
-    leaves over wait for the next shuffle. An identity's K images are of as many
-    outfits as possible, and repeat only if it has fewer than K.
+    Identities are drawn in shuffled rounds; the remainder that does not fill a batch
+    is dropped until the next shuffle. The K images of an identity show as many outfits
+    as possible, and repeat only if it has fewer than K images.
+
+    Attributes:
+      batch_size: P * K.
     """
 
     def __init__(
@@ -27,17 +30,24 @@ class IdentityBalancedSampler:
         images_per_identity: int,
         seed: int,
     ):
-        """Takes labels [n] of the training images.
+        """Groups the training images by identity and outfit.
+
+        Args:
+          pid: int [n], the identity of each training image.
+          clothes: int [n], its outfit.
+          batch_size: images per batch, P * K.
+          images_per_identity: K, at least 2.
+          seed: of all draws.
 
         Raises:
-          ValueError: if `batch_size` is no multiple of `images_per_identity`, or
-            needs more identities than there are.
+          ValueError: `batch_size` is not a multiple of `images_per_identity`, or
+            needs more identities than the training images have.
         """
         if images_per_identity < 2 or batch_size % images_per_identity:
             raise ValueError(
                 f"train.batch_size={batch_size} must be a multiple of "
-                f"train.images_per_identity={images_per_identity}, and that at least "
-                "2: the triplet loss needs pairs of one person"
+                f"train.images_per_identity={images_per_identity}, which must be at "
+                "least 2: the triplet loss needs pairs of one person"
             )
         self.batch_size = batch_size
         self._per_batch = batch_size // images_per_identity
@@ -46,9 +56,9 @@ class IdentityBalancedSampler:
         self._identities = np.unique(pid)
         if len(self._identities) < self._per_batch:
             raise ValueError(
-                f"train.batch_size={batch_size} asks for {self._per_batch} identities "
-                f"of {images_per_identity} images, but only {len(self._identities)} "
-                "are there to train on; make it smaller"
+                f"train.batch_size={batch_size} needs {self._per_batch} identities "
+                f"of {images_per_identity} images, but the training split has only "
+                f"{len(self._identities)}; make it smaller"
             )
         self._outfits = {
             person: [
@@ -59,15 +69,15 @@ class IdentityBalancedSampler:
         }
 
     def batch(self, step: int) -> np.ndarray:
-        """Indices int [P * K] of the images of batch `step`, K after K."""
+        """Image indices of batch `step`, int [P * K], the K of an identity adjacent."""
         return np.concatenate(
             [self._images(step, person) for person in self._persons(step)]
         )
 
     def substitutes(self, step: int, row: int) -> np.ndarray:
-        """Indices [n] of the person's other images, to take for row `row` of a batch.
+        """Other images of the identity in row `row` of batch `step`, int [n].
 
-        In the order to try: the row's own image is one that cannot be used.
+        They replace the row's own image if it cannot be used, in the order to try.
         """
         person = self._persons(step)[row // self._images_per_identity]
         own = self._images(step, person)[row % self._images_per_identity]
@@ -77,10 +87,10 @@ class IdentityBalancedSampler:
 
     def _persons(self, step: int) -> list[int]:
         batches_per_round = len(self._identities) // self._per_batch
-        round_number, place = divmod(step, batches_per_round)
+        round_number, batch = divmod(step, batches_per_round)
         rng = np.random.default_rng([self._seed, _IDENTITIES, round_number])
         shuffled = rng.permutation(self._identities)
-        return shuffled[place * self._per_batch :][: self._per_batch].tolist()
+        return shuffled[batch * self._per_batch :][: self._per_batch].tolist()
 
     def _images(self, step: int, person: int) -> np.ndarray:
         rng = np.random.default_rng([self._seed, _IMAGES, step, person])

@@ -1,4 +1,4 @@
-"""Splits of images with labels, and what is kept for validation."""
+"""Splits of labelled images, and the images kept for validation."""
 
 import os
 from collections.abc import Sequence
@@ -15,10 +15,13 @@ from mbnet_jax.retrieval.labels import matches_and_junk
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one split: int32 labels [n], file names, and where bytes lie.
+    """The labelled images of one split.
 
-    Names are relative to the dataset's root. Image i is `source[positions[i]]`,
-    an undecoded example of the builder's.
+    Attributes:
+      pid, camera, clothes: int32 [n].
+      names: file names, relative to the dataset's root.
+      positions: int [n]; image i is `source[positions[i]]`.
+      source: the builder's data source of undecoded examples.
     """
 
     pid: np.ndarray
@@ -34,12 +37,12 @@ class Split:
 
     @property
     def labels(self) -> Labels:
-        """What the rules of evaluation compare."""
+        """The labels that evaluation rules compare."""
         return Labels(self.pid, self.camera, self.clothes)
 
     @property
     def known(self) -> frozenset[str]:
-        """Which of "camera" and "clothes" the dataset tells."""
+        """Which of "camera" and "clothes" are labelled."""
         return frozenset(
             field
             for field in ("camera", "clothes")
@@ -51,7 +54,7 @@ class Split:
         return self.source[int(self.positions[index])]
 
     def subset(self, indices: np.ndarray) -> "Split":
-        """The images `indices`, in that order, with labels as they are."""
+        """The images `indices`, in that order, with unchanged labels."""
         return Split(
             self.pid[indices],
             self.camera[indices],
@@ -74,7 +77,7 @@ class Split:
 
 
 def make_split(records: Sequence[Record], source, root: Path) -> Split:
-    """Joins records with the data source that `builder.prepare` made of them."""
+    """Joins records with the data source that `builder.prepare` returned for them."""
     columns = {
         field: np.array([getattr(r, field) for r in records], np.int32)
         for field in ("pid", "camera", "clothes")
@@ -85,10 +88,13 @@ def make_split(records: Sequence[Record], source, root: Path) -> Split:
 
 @dataclass(frozen=True)
 class Validation:
-    """Images that choose the best model.
+    """The images that select the best checkpoint.
 
-    `query` and `gallery` are places [q], [g] in `images`; `rule` is the hardest
-    that the labels allow.
+    Attributes:
+      images: all of them.
+      query: int [q], indices into `images`.
+      gallery: int [g], indices into `images`.
+      rule: the hardest rule that the labels allow, a key of `retrieval.RULES`.
     """
 
     images: Split
@@ -98,11 +104,11 @@ class Validation:
 
 
 def make_validation(images: Split) -> Validation:
-    """Makes a retrieval problem of images: one query of each (person, camera, clothes).
+    """Makes a retrieval problem: one query per (person, camera, clothes).
 
-    The gallery is every image: where cameras are known, every rule removes the
-    query's own image, because it has the query's person and camera. Where they
-    are not, the queries are left out of the gallery.
+    With cameras, the gallery is every image: every rule removes the query's own image,
+    which has the query's person and camera. Without cameras, the gallery is every
+    image that is not a query.
 
     Raises:
       ValueError: no query has a true match.
@@ -118,12 +124,12 @@ def make_validation(images: Split) -> Validation:
         rules = ["any"]
         gallery = np.setdiff1d(gallery, query)
     for rule in rules:
-        labels = (images.subset(places).labels for places in (query, gallery))
+        labels = (images.subset(indices).labels for indices in (query, gallery))
         if len(gallery) and matches_and_junk(*labels, rule)[0].counts.any():
             return Validation(images, query, gallery, rule)
     raise ValueError(
-        f"the {len(np.unique(images.pid))} persons for validation have no image that "
-        f"another matches under the rule {rules[-1]}; hold out more of them "
+        f"among the images of the {len(np.unique(images.pid))} persons for validation, "
+        f"no query has a true match under the rule {rules[-1]}; hold out more persons "
         "(data.validation_fraction) or none (data.validation=none)"
     )
 
@@ -131,19 +137,27 @@ def make_validation(images: Split) -> Validation:
 def hold_out_identities(
     train: Split, fraction: float, seed: int
 ) -> tuple[Split, Split]:
-    """Takes identities out of training: (the rest, the images of those held out).
+    """Splits the identities at random.
+
+    Args:
+      train: all training images.
+      fraction: of the identities to hold out, in 0..1.
+      seed: of the random choice.
+
+    Returns:
+      The images to train on, relabelled, and those of the identities held out.
 
     Raises:
-      ValueError: unless at least two identities go to each side, fewer being
-        no retrieval problem and no classification problem.
+      ValueError: fewer than two identities on either side, which is neither a
+        retrieval problem nor a classification problem.
     """
     identities = np.unique(train.pid)
     count = round(len(identities) * fraction)
     if count < 2 or len(identities) - count < 2:
         raise ValueError(
             f"data.validation_fraction={fraction} holds out {count} of "
-            f"{len(identities)} training identities; at least 2 must be held out "
-            "and 2 must stay"
+            f"{len(identities)} training identities; at least 2 must be held out, and "
+            "at least 2 must remain"
         )
     held_out = np.random.default_rng(seed).permutation(identities)[:count]
     is_held_out = np.isin(train.pid, held_out)

@@ -1,1 +1,1 @@
-"""Evaluation: embeddings, protocols, and their values as a table."""
+"""Evaluation: embeddings, protocols, results and their table."""

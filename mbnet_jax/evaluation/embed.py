@@ -1,5 +1,6 @@
-"""Embeddings of whole splits: one float32 row per image and kind of embedding."""
+"""Embeds images: one float32 row per image and kind of embedding."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import jax
@@ -9,69 +10,105 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mbnet_jax.data import Split
+from mbnet_jax.data import Dataset, Split
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.models import BRANCHES, MBNet
-from mbnet_jax.models.balance import combine
+from mbnet_jax.models.branches import needing_maps, ordered, views_of_branches
 from mbnet_jax.models.heads import l2_normalize
-from mbnet_jax.views import normalise, views_of
+from mbnet_jax.models.modules import combine
+from mbnet_jax.runs.network import Network
+from mbnet_jax.views import make_views, normalise
 
-ALL = "all"  # the name of the branches' balanced combination
+ALL = "all"  # names the balanced combination of the branches
 
-Embeddings = dict[str, np.ndarray]
+Embeddings = dict[str, np.ndarray]  # kind -> float32 [n, d]
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """Images with their embeddings, kind -> float32 [n, d]."""
+
+    split: Split
+    embeddings: Embeddings
+
+    def subset(self, indices: np.ndarray) -> "Embedded":
+        """Returns the images `indices`, in that order."""
+        return Embedded(
+            self.split.subset(indices),
+            {name: rows[indices] for name, rows in self.embeddings.items()},
+        )
 
 
 def make_embed(
-    config: ConfigDict, model: MBNet, mesh: Mesh
+    config: ConfigDict,
+    model: MBNet,
+    mesh: Mesh,
+    branches: Sequence[str] | None = None,
+    flip: bool | None = None,
 ) -> Callable[[dict, jax.Array, jax.Array], dict[str, jax.Array]]:
-    """Compiles `embed_function`; a batch is split over the mesh.
+    """Compiles `embed_function`, with each batch split over the mesh.
 
     Raises:
-      ValueError: if `eval.branches` names a branch that the network does not have.
+      ValueError: if the network does not have one of the branches.
     """
     whole, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
-        embed_function(config, model),
+        embed_function(config, model, branches, flip),
         in_shardings=(whole, split, split),
         out_shardings=whole,
     )
 
 
 def embed_function(
-    config: ConfigDict, model: MBNet
+    config: ConfigDict,
+    model: MBNet,
+    branches: Sequence[str] | None = None,
+    flip: bool | None = None,
 ) -> Callable[[dict, jax.Array, jax.Array | None], dict[str, jax.Array]]:
-    """(variables, image, parsing) -> embedding [B, d] of each branch, "all".
+    """Returns a function (variables, image, parsing) -> kind -> embedding [B, d].
 
-    `image` is uint8 [B, H, W, 3], `parsing` uint8 [B, H, W] of canonical labels; the
-    global branch alone does not read it, and takes None.
+    `image` is uint8 [B, H, W, 3], `parsing` uint8 [B, H, W] with canonical labels. If
+    none of the branches needs a parsing map, `parsing` is not read and may be None.
+    The kinds are the branches and, if there are several, "all", their combination.
+    Every embedding has length 1.
 
-    With `eval.flip` an embedding is f(x) + f(mirrored x); each has length 1. Of the
-    branches in `eval.branches`, if it names some; "all" then combines those, with
-    equal weights unless they are all the network has: the balance was learned for
-    the whole.
+    A balance is learned for all branches of a network together. "all" therefore gives
+    equal weights to a part of the branches.
+
+    Args:
+      config: `views` and `eval` are read.
+      model: the network that `variables` belong to.
+      branches: the branches to embed with; empty: those of the network. None:
+        `eval.branches`.
+      flip: whether an embedding is f(x) + f(mirrored x). None: `eval.flip`.
 
     Raises:
-      ValueError: if `eval.branches` names a branch that the network does not have.
+      ValueError: if the network does not have one of the branches.
     """
-    model, shown, whole_model = evaluated_part(config, model)
+    if branches is None:
+        chosen = chosen_branches(config.eval.branches, model)
+    else:
+        chosen = chosen_branches(branches, model, "branches")
+    flip = config.eval.flip if flip is None else flip
+    part = sub_network(model, chosen)
+    views_used = views_of_branches(part.branches)
+    reads_parsing = bool(needing_maps(part.branches))
 
     def embed(variables, image, parsing):
         image = normalise(image)
-        if config.eval.flip:
-            image = jnp.concatenate([image, image[:, :, ::-1]])
-        if shown == ("global",):
-            views = {"global": image}
-        else:
-            if config.eval.flip:
-                parsing = jnp.concatenate([parsing, parsing[:, :, ::-1]])
-            views = views_of(image, parsing, **config.views).inputs()
-        outputs = model.apply(variables, views, train=False)
-        embeddings = {name: outputs.embeddings[name] for name in shown}
-        if len(shown) > 1:
-            weights = outputs.balance if whole_model else None
-            embeddings[ALL] = combine(list(embeddings.values()), weights)
-        if config.eval.flip:
+        parsing = parsing if reads_parsing else None
+        if flip:
+            image, parsing = jax.tree.map(
+                lambda x: jnp.concatenate([x, x[:, :, ::-1]]), (image, parsing)
+            )
+        views = make_views(image, parsing, config.views, views_used)
+        outputs = part.apply(variables, views, train=False)
+        embeddings = {name: outputs.embeddings[name] for name in chosen}
+        if len(chosen) > 1:
+            embeddings[ALL] = combine([*embeddings.values()], outputs.balance)
+        if flip:
             embeddings = {
                 name: rows.reshape(2, -1, rows.shape[-1]).sum(0)
                 for name, rows in embeddings.items()
@@ -81,47 +118,46 @@ def embed_function(
     return embed
 
 
-def evaluated_part(
-    config: ConfigDict, model: MBNet
-) -> tuple[MBNet, tuple[str, ...], bool]:
-    """The network that `eval.branches` needs, the branches to show, if that is all.
+def chosen_branches(
+    requested: Sequence[str], model: MBNet, field: str = "eval.branches"
+) -> tuple[str, ...]:
+    """Returns the requested branches, or all of the model's, in table order.
 
     Raises:
-      ValueError: if `eval.branches` names a branch that the network does not have.
+      ValueError: if the model does not have one of them; the message names `field`.
     """
-    shown = evaluated_branches(config.eval.branches, model)
-    whole = len(shown) == len(model.branches)
-    return (model if whole else _part_of(model, shown)), shown, whole
-
-
-def evaluated_branches(asked: Sequence[str], model: MBNet) -> tuple[str, ...]:
-    """The branches to show, in the order of `BRANCHES`."""
-    lacking = [branch for branch in asked if branch not in model.branches]
-    if lacking:
+    missing = [branch for branch in requested if branch not in model.branches]
+    if missing:
         raise ValueError(
-            f"eval.branches={tuple(asked)} names what the network does not have: "
-            f"{', '.join(map(repr, lacking))}; it has {tuple(model.branches)}"
+            f"{field}={tuple(requested)} names branches that the network does not "
+            f"have: {', '.join(map(repr, missing))}; it has {tuple(model.branches)}"
         )
-    return tuple(b for b in BRANCHES if b in (asked or model.branches))
+    return ordered(requested or model.branches)
 
 
-def _part_of(model: MBNet, shown: tuple[str, ...]) -> MBNet:
-    """The network with the `shown` branches alone, and whom they ask.
+def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
+    """Returns the part of the network that computes these branches' embeddings.
 
-    The mask branch was trained on what CFM makes of it together with the
-    clothing-unrelated branch, so it is not run without.
+    A branch that CFM fuses with another one was trained on the fused map, so the other
+    branch is part of it too. Only the whole network has its balance, whose parameters
+    take the embeddings of all branches.
     """
-    asks = model.cfm and "mask" in shown and "clothing_unrelated" in model.branches
-    branches = {*shown, "clothing_unrelated"} if asks else {*shown}
-    # The balance's parameters fit the embeddings of all branches only.
-    return model.clone(branches=tuple(sorted(branches)), balance=False)
+    if len(branches) == len(model.branches):
+        return model
+    fused = [
+        BRANCHES[name].partner
+        for name in branches
+        if BRANCHES[name].module == "cfm" and model.cfm
+    ]
+    needed = {*branches, *fused} & {*model.branches}
+    return model.clone(branches=ordered(needed), balance=False)
 
 
 def embed_split(
     embed: Callable, variables: dict, split: Split, loader: Loader, batch_size: int
 ) -> Embeddings:
-    """Embeds every image of `split`: name -> float32 [n, d], in the split's order."""
-    rows = []
+    """Embeds every image of `split`: kind -> float32 [n, d], in the split's order."""
+    batches = []
     with tqdm(
         total=len(split),
         desc="embedding",
@@ -131,16 +167,46 @@ def embed_split(
         disable=jax.process_index() > 0,
     ) as bar:
         for batch in loader.evaluate(split, batch_size):
-            done = embed(variables, batch["image"], batch["parsing"])
-            rows.append(jax.device_get(done))
+            embeddings = embed(variables, batch["image"], batch["parsing"])
+            batches.append(jax.device_get(embeddings))
             bar.update(min(batch_size, len(split) - bar.n))
     return {
-        name: np.concatenate([row[name] for row in rows])[: len(split)]
-        for name in (*BRANCHES, ALL)
-        if name in rows[0]
+        name: np.concatenate([batch[name] for batch in batches])[: len(split)]
+        for name in (*BRANCHES, ALL)  # jit sorted the names
+        if name in batches[0]
+    }
+
+
+def embed_test(
+    config: ConfigDict,
+    network: Network,
+    dataset: Dataset,
+    protocols: Sequence[Protocol],
+    mesh: Mesh,
+) -> dict[str, Embedded]:
+    """Embeds the test splits that the protocols need: split name -> its images.
+
+    Raises:
+      ValueError: if `eval.branches` names a branch that the network does not have, or
+        an image cannot be read.
+    """
+    embed = make_embed(config, network.model, mesh)
+    loader = Loader(config.data, mesh)
+    return {
+        name: Embedded(
+            dataset.test[name],
+            embed_split(
+                embed,
+                network.variables,
+                dataset.test[name],
+                loader,
+                config.eval.batch_size,
+            ),
+        )
+        for name in sorted({s for p in protocols for s in (p.query, p.gallery)})
     }
 
 
 def main_embedding(embeddings: Embeddings) -> str:
-    """The embedding that stands for the network: "all", or its only branch."""
+    """Returns the kind that stands for the network: "all", or its only branch."""
     return list(embeddings)[-1]

@@ -1,34 +1,22 @@
-"""The results as a table to print: embeddings down, protocols across, per cent."""
+"""Formats results as a table: one row per embedding, in per cent."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from mbnet_jax.evaluation.measure import (
-    CHANCE,
-    DEVIATION,
-    RERANKED,
-    Results,
-    Values,
-)
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.results import RERANKED, STD, Results, Values
+from mbnet_jax.models import BRANCHES
 
-TITLES = {
-    "global": "global branch",
-    "clothing_unrelated": "clothing-unrelated branch",
-    "mask": "mask branch",
-    "all": "all",
-    CHANCE: "chance",
-}
-PAPER = "MBNet, the paper's"  # the row of figures that are not ours
-WIDTH = 125  # columns of text; more protocols go into further blocks
-_CELL, _CELL_WITH_DEVIATION = 6, 11
+PAPER = "MBNet, the paper's"  # title of the row with the paper's own figures
+WIDTH = 125  # characters per line; further protocols go into another block
+_CELL, _CELL_WITH_STD = 6, 11
 
 
 def format_table(results: Results, protocols: Sequence[Protocol]) -> str:
-    """One row per embedding, one group of columns per protocol; per cent.
+    """Returns the table: one row per embedding, one group of columns per protocol.
 
-    Where a block of protocols has figures of the paper's, they are its last row.
+    If the paper gives figures for a protocol of a block, they are its last row.
     """
     names = list(next(iter(results.values())))
     labels = [title_of(name) for name in names]
@@ -48,26 +36,34 @@ def format_table(results: Results, protocols: Sequence[Protocol]) -> str:
 
 
 def title_of(name: str) -> str:
-    """An embedding's name in words, also re-ranked."""
+    """Returns the title of an embedding, plain or re-ranked, or of chance."""
     embedding = name.removesuffix(RERANKED)
-    return TITLES[embedding] + (", re-ranked" if embedding != name else "")
+    title = BRANCHES[embedding].title if embedding in BRANCHES else embedding
+    return title + (", re-ranked" if embedding != name else "")
 
 
 def measures_of(values: Values) -> list[str]:
-    """The measures of a protocol, in the order of the columns."""
+    """Returns the measures of a protocol, in the order of the columns."""
     first = next(iter(values.values()))
-    return [name for name in first if not name.endswith(DEVIATION)]
+    return [name for name in first if not name.endswith(STD)]
 
 
 def heading_of(measure: str) -> str:
-    """A measure at the head of its column."""
+    """Returns the heading of a measure's column."""
     return measure.replace("rank", "R")
 
 
 def papers_of(paper: tuple[float, float] | None, measures: Sequence[str]) -> list[str]:
-    """The paper's figures under the measures that it gives, else nothing."""
+    """Returns a cell per measure; empty where the paper gives no figure."""
     given = dict(zip(("rank1", "mAP"), paper or (), strict=False))
     return [per_cent(given, m) if m in given else "" for m in measures]
+
+
+def paper_notes(protocols: Sequence[Protocol]) -> list[str]:
+    """Returns the note below a table that has the paper's figures."""
+    if not any(protocol.paper for protocol in protocols):
+        return []
+    return [f"{PAPER}: as printed there; which of these protocols it used is inferred"]
 
 
 class _Group:
@@ -77,7 +73,7 @@ class _Group:
         self.title = protocol.title
         self.paper = protocol.paper
         self._values = values
-        self._cell = _CELL_WITH_DEVIATION if protocol.draws > 1 else _CELL
+        self._cell = _CELL_WITH_STD if protocol.draws > 1 else _CELL
         self._measures = measures_of(values)
         self._inner = max(self._cell * len(self._measures), len(self.title))
         self.width = self._inner + 2
@@ -116,11 +112,11 @@ def _format_block(groups: list[_Group], names: list[str], label_width: int) -> s
 
 
 def per_cent(values: dict[str, float], measure: str) -> str:
-    """A measure, with its deviation over draws if there is one."""
+    """Formats a measure in per cent, with its std over draws if there is one."""
     value = values[measure]
     if np.isnan(value):
         return "-"
-    deviation = values.get(measure + DEVIATION)
-    if deviation is None:
+    std = values.get(measure + STD)
+    if std is None:
         return f"{100 * value:.1f}"
-    return f"{100 * value:.1f}±{100 * deviation:.1f}"
+    return f"{100 * value:.1f}±{100 * std:.1f}"

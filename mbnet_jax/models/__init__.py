@@ -1,5 +1,6 @@
-"""MBNet and its parts, as Flax Linen modules."""
+"""The method: MBNet's branches, modules and network, as Flax Linen modules."""
 
-from mbnet_jax.models.mbnet import BRANCHES, MBNet, Outputs
+from mbnet_jax.models.branches import BRANCHES, Branch
+from mbnet_jax.models.mbnet import MBNet, Outputs
 
-__all__ = ["BRANCHES", "MBNet", "Outputs"]
+__all__ = ["BRANCHES", "Branch", "MBNet", "Outputs"]

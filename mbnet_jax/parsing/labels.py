@@ -1,7 +1,7 @@
 """The canonical human parsing labels: one part of the person per pixel.
 
-Every parsing map inside the project is a uint8 array [H, W] of these labels;
-other label sets are translated to it when a dataset is read.
+Every decoded parsing map is a uint8 array [H, W] of these labels. Other label sets
+(`label_sets.py`) are translated to them as maps are decoded.
 """
 
 BACKGROUND = 0
@@ -25,12 +25,12 @@ NAMES = (
 )
 NUM_LABELS = len(NAMES)
 
-# What a change of clothes leaves as it was (shoes may change, yet mostly do
-# not within a day): the area that the global branch is taught to look at.
+# What a change of clothes does not affect (shoes may change, but rarely within a
+# day): the area that KTM teaches the global branch to attend to.
 CLOTHING_UNRELATED = (HEAD, ARMS, LEGS, SHOES)
 CLOTHING = (UPPER_CLOTHES, LOWER_CLOTHES)
 
-# One colour per label, for pictures of parsing maps (RGB, uint8).
+# Label -> RGB, uint8, for pictures of parsing maps.
 PALETTE = (
     (0, 0, 0),
     (235, 180, 60),

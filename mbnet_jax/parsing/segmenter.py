@@ -1,4 +1,4 @@
-"""A segmentation model in ONNX form: what it takes, and images to maps of labels."""
+"""Human parsing with any segmentation model in ONNX form."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,62 +7,68 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mbnet_jax.images import resize_image
-from mbnet_jax.parsing.maps import LABEL_SETS, check_label_set
-from mbnet_jax.views import DEVIATION, MEAN
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD, resize_image
+from mbnet_jax.parsing.label_sets import LABEL_SETS, check_label_set
 
 LAYOUTS = ("nchw", "nhwc")
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-# The first that ONNX Runtime was built with is used.
+# In order of preference; ONNX Runtime may be built without the first.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 @dataclasses.dataclass(frozen=True)
 class ParserOptions:
-    """A segmentation model and what it takes.
+    """A segmentation model and the input it expects.
+
+    The defaults are those of SegFormer models.
 
     Attributes:
       model: the ONNX file.
-      labels: the label set of its classes, of `LABEL_SETS`.
-      size: height, width of its input.
-      mean, deviation: of RGB in [0, 1], three each.
+      labels: the label set of its classes, a key of `LABEL_SETS`.
+      size: (height, width) of its input, in pixels.
+      mean, std: that normalise RGB in [0, 1], three numbers each.
       layout: of its input and output, "nchw" or "nhwc".
-      batch: images at a time, unless the model has its own number.
+      batch: images per batch, unless the model has a fixed batch size.
     """
 
     model: Path
     labels: str
     size: tuple[int, int] = (512, 512)
-    mean: tuple[float, ...] = MEAN
-    deviation: tuple[float, ...] = DEVIATION
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     layout: str = "nchw"
     batch: int = 8
 
     def __post_init__(self):
-        """Refuses what no model can take, naming the option."""
+        """Refuses invalid options by name."""
         check_label_set(self.labels)
         if self.layout not in LAYOUTS:
             raise ValueError(
                 f"--layout={self.layout!r} is unknown; known: {', '.join(LAYOUTS)}"
             )
-        for name, count in (("size", 2), ("mean", 3), ("deviation", 3)):
+        for name, count in (("size", 2), ("mean", 3), ("std", 3)):
             if len(getattr(self, name)) != count:
                 raise ValueError(f"--{name} needs {count} numbers, as in 1,2,3")
-        if min(*self.size, *self.deviation, self.batch) <= 0:
-            raise ValueError("--size, --deviation and --batch must be positive")
+        if min(*self.size, *self.std, self.batch) <= 0:
+            raise ValueError("--size, --std and --batch must be positive")
         if not self.model.is_file():
-            raise FileNotFoundError(f"--model={self.model}: there is no such file")
+            raise FileNotFoundError(f"--model={self.model}: no such file")
 
 
 class Parser:
-    """A loaded model: images to maps of labels."""
+    """A loaded model that maps images to labels.
+
+    Attributes:
+      provider: ONNX Runtime's name for the device it runs on.
+      batch: the most images that a call takes.
+    """
 
     def __init__(self, options: ParserOptions):
-        """Loads the model, on the GPU where ONNX Runtime has one.
+        """Loads the model, onto the GPU if ONNX Runtime can use one.
 
         Raises:
-          ValueError: if ONNX Runtime is not installed, or the model takes something
-            else than the options say.
+          ValueError: ONNX Runtime is not installed, or the model's input is not what
+            the options say.
         """
         try:
             import onnxruntime
@@ -70,40 +76,47 @@ class Parser:
             raise ValueError(
                 "making maps needs ONNX Runtime: pip install -r requirements-parse.txt"
             ) from error
-        there = onnxruntime.get_available_providers()
+        available = onnxruntime.get_available_providers()
         self._session = onnxruntime.InferenceSession(
-            str(options.model), providers=[p for p in _PROVIDERS if p in there]
+            str(options.model), providers=[p for p in _PROVIDERS if p in available]
         )
         self.provider = self._session.get_providers()[0]
-        taken = self._session.get_inputs()[0]
+        expected = self._session.get_inputs()[0]
         shape = (3, *options.size) if options.layout == "nchw" else (*options.size, 3)
-        agrees = len(taken.shape) == 4 and all(
-            own == given
-            for own, given in zip(taken.shape[1:], shape, strict=True)
-            if isinstance(own, int)  # others are free
+        agrees = len(expected.shape) == 4 and all(
+            fixed == given
+            for fixed, given in zip(expected.shape[1:], shape, strict=True)
+            if isinstance(fixed, int)  # other axes take any size
         )
-        if not agrees or taken.type not in _TYPES:
+        if not agrees or expected.type not in _TYPES:
             raise ValueError(
-                f"{options.model} takes {taken.shape} of {taken.type}, not batches of "
-                f"{shape} of float: give its --size and --layout"
+                f"{options.model} takes {expected.shape} of {expected.type}, not "
+                f"batches of {shape} of float: give its --size and --layout"
             )
-        self._input, self._type = taken.name, _TYPES[taken.type]
-        own_batch = taken.shape[0]
-        self.batch = own_batch if isinstance(own_batch, int) else options.batch
+        self._input, self._type = expected.name, _TYPES[expected.type]
+        fixed_batch = expected.shape[0]
+        self.batch = fixed_batch if isinstance(fixed_batch, int) else options.batch
         self._options = options
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Maps uint8 [h, w, 3] images of any sizes to labels, uint8 [h, w].
+        """Parses at most `batch` images.
 
-        Takes `batch` images at most. Logits are enlarged to the image, then compared.
+        The logits are resized to the image bilinearly before the most likely class is
+        chosen.
+
+        Args:
+          images: RGB, uint8 [h, w, 3], of any sizes.
+
+        Returns:
+          The labels of each image, uint8 [h, w], in the model's label set.
 
         Raises:
-          ValueError: if the model's classes are not as many as the label set's.
+          ValueError: the model has another number of classes than the label set.
         """
         options = self._options
         pixels = np.stack([resize_image(image, options.size) for image in images])
-        values = (pixels / 255 - options.mean) / options.deviation
-        # The model may want full batches.
+        values = (pixels / 255 - options.mean) / options.std
+        # The model may need full batches.
         values = np.resize(values, (self.batch, *values.shape[1:]))
         channels_first = options.layout == "nchw"
         if channels_first:
@@ -122,11 +135,11 @@ class Parser:
         options = self._options
         if logits.ndim == 4 and logits.shape[-1] == len(LABEL_SETS[options.labels]):
             return
-        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in LABEL_SETS.items())
+        counts = ", ".join(f"{name} {len(rows)}" for name, rows in LABEL_SETS.items())
         raise ValueError(
-            f"{options.model} returns {logits.shape} (channels last): no logits of the "
-            f"{len(LABEL_SETS[options.labels])} classes of --labels={options.labels}; "
-            f"the sets' sizes: {sizes}"
+            f"{options.model} returns {logits.shape} (channels last), not logits of "
+            f"the {len(LABEL_SETS[options.labels])} classes of "
+            f"--labels={options.labels}; classes of each set: {counts}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A tested run as a page: curves, similarities, ranked lists, what branches look at."""
+"""The report of an evaluated run: curves, ranked lists and attention maps."""
 
 from mbnet_jax.report.cases import check_report
 from mbnet_jax.report.lists import draw_lists

@@ -1,57 +1,88 @@
-"""The curves of a report: CMC, similarities, and what training logged."""
+"""The curves of a report, as SVG: CMC, similarities, and training scalars."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
-from mbnet_jax.report.svg import COLOURS, DASHES, NEUTRAL, figure, markup
 from mbnet_jax.retrieval.histograms import BINS, Histograms
 
-_BARS = 50  # of a histogram, most
+_INK = "#010203"  # a placeholder, replaced by the page's own text colour
+_SETTINGS = {
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 9,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+# Visible on white and on black. The dashes distinguish lines without colour.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7d00", "#7570b3")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+NEUTRAL = "#808080"
+_MOST_BARS = 50  # of a histogram
 
-Points = tuple[Sequence[float], Sequence[float]]
-
-
-def _lines(axes, lines: Mapping[str, Points], **style) -> None:
-    for number, (label, (x, y)) in enumerate(lines.items()):
-        look = number % len(COLOURS)
-        axes.plot(
-            x, y, color=COLOURS[look], linestyle=DASHES[look], label=label, **style
-        )
+Points = tuple[Sequence[float], Sequence[float]]  # x, y
 
 
 def cmc(name: str, lines: Mapping[str, Points], chance: Points, label: str) -> str:
-    """Shares of queries, in 0..1, with a true match among the first k, by title."""
-    with figure(4.2, 3.1) as drawn:
-        axes = drawn.add_subplot()
-        _lines(axes, {t: (x, np.multiply(y, 100)) for t, (x, y) in lines.items()})
+    """Draws CMC curves: title -> ranks k and shares of queries, in 0..1.
+
+    Args:
+      name: of the figure; see `_markup`.
+      lines: the curve of each embedding.
+      chance: the curve of a random ranking.
+      label: describes the figure in words.
+    """
+    with _figure(4.2, 2.7) as figure:
+        axes = figure.add_subplot()
+        _plot(axes, {t: (x, np.multiply(y, 100)) for t, (x, y) in lines.items()})
         axes.plot(
             chance[0], np.multiply(chance[1], 100), color=NEUTRAL, lw=1, label="chance"
         )
         axes.set(xlabel="rank k", ylabel="matched by rank k, %", ylim=(0, 102))
         axes.set_xlim(left=1)
         axes.grid(alpha=0.25)
-        drawn.legend(loc="outside lower center", ncols=3)
-        return markup(drawn, name, label)
+        _legend_below(figure)
+        return _markup(figure, name, label)
 
 
 def extent(histograms: Iterable[Histograms]) -> tuple[int, int]:
-    """The first bin that holds a pair in one of them, and the last one."""
-    some = np.flatnonzero(sum(h.true + h.false for h in histograms))
-    return int(some[0]), int(some[-1])
+    """Returns the first and the last bin that any of the histograms fills."""
+    filled = np.flatnonzero(sum(h.true + h.false for h in histograms))
+    return int(filled[0]), int(filled[-1])
 
 
 def similarities(
     name: str, histograms: Histograms, bins: tuple[int, int], label: str
 ) -> str:
-    """Shares of true and of false pairs by similarity, from one bin to another."""
+    """Draws the shares of true and of false pairs by similarity.
+
+    Args:
+      name: of the figure; see `_markup`.
+      histograms: of the true and the false pairs.
+      bins: the first and the last bin to draw.
+      label: describes the figure in words.
+    """
     first, last = bins[0], bins[1] + 1
-    each = -(-(last - first) // _BARS)  # bins of a bar
-    starts = np.arange(first, last, each)
-    edges = -1 + 2 * np.append(starts, starts[-1] + each) / BINS
-    with figure(3.1, 2.1) as drawn:
-        axes = drawn.add_subplot()
-        for counts, colour, hatch, of in (
+    per_bar = -(-(last - first) // _MOST_BARS)  # bins
+    starts = np.arange(first, last, per_bar)
+    edges = -1 + 2 * np.append(starts, starts[-1] + per_bar) / BINS
+    with _figure(3.1, 2.1) as figure:
+        axes = figure.add_subplot()
+        for counts, colour, hatch, title in (
             (histograms.false, COLOURS[1], None, "false pairs"),
             (histograms.true, COLOURS[0], "////", "true pairs"),
         ):
@@ -59,11 +90,11 @@ def similarities(
             axes.stairs(
                 100 * shares, edges, fill=True, alpha=0.45, color=colour, hatch=hatch
             )
-            axes.stairs(100 * shares, edges, color=colour, lw=1.3, label=of)
+            axes.stairs(100 * shares, edges, color=colour, lw=1.3, label=title)
         axes.set(xlabel="cosine similarity", ylabel="% of the pairs")
         axes.locator_params(axis="x", nbins=5)
-        drawn.legend(loc="outside upper center", ncols=2)
-        return markup(drawn, name, label)
+        figure.legend(loc="outside upper center", ncols=2)
+        return _markup(figure, name, label)
 
 
 def over_steps(
@@ -74,12 +105,80 @@ def over_steps(
     *,
     dots: bool = False,
 ) -> str:
-    """Values by training step."""
-    with figure(4.2, 3.1) as drawn:
-        axes = drawn.add_subplot()
-        _lines(axes, lines, marker="o" if dots else None, markersize=4, lw=1.3)
+    """Draws scalars by training step: title -> steps and values.
+
+    Args:
+      name: of the figure; see `_markup`.
+      lines: the scalars.
+      ylabel: of the axis.
+      label: describes the figure in words.
+      dots: whether to mark each value.
+    """
+    with _figure(4.2, 3.1) as figure:
+        axes = figure.add_subplot()
+        _plot(axes, lines, marker="o" if dots else None, markersize=4, lw=1.3)
         axes.set(xlabel="step", ylabel=ylabel)
         axes.grid(alpha=0.25)
         if len(lines) > 1:
             axes.legend(loc="best")
-        return markup(drawn, name, label)
+        return _markup(figure, name, label)
+
+
+def _legend_below(figure: Figure) -> None:
+    """Adds a legend below the axes, in up to 3 columns that fit; grows the figure."""
+    for columns in (3, 2, 1):
+        legend = figure.legend(loc="outside lower center", ncols=columns)
+        extent = legend.get_window_extent()
+        if columns == 1 or extent.width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + extent.height / figure.dpi)
+
+
+def _plot(axes, lines: Mapping[str, Points], **style) -> None:
+    for number, (label, (x, y)) in enumerate(lines.items()):
+        index = number % len(COLOURS)
+        axes.plot(
+            x, y, color=COLOURS[index], linestyle=DASHES[index], label=label, **style
+        )
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[Figure]:
+    """A figure of this size in inches, with the settings that `_markup` expects."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _markup(figure: Figure, name: str, label: str) -> str:
+    """Returns the figure as an `<svg>` element that fetches nothing.
+
+    Call it inside `with _figure(...)`.
+
+    Args:
+      figure: to be converted.
+      name: prefix of every id in it; unique among the figures of a page.
+      label: describes it for those who do not see it; plain text.
+    """
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(
+            stream,
+            format="svg",
+            transparent=True,
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    # A style sheet would apply to the whole page, and HTML knows the namespaces.
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(url\(#|href="#)', rf"\1{name}-", text)
+    text = text.replace(_INK, "currentColor")
+    return text.replace("<svg", f'<svg role="img" aria-label="{_escaped(label)}"', 1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

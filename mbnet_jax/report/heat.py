@@ -1,26 +1,27 @@
-"""A network's coarse map laid over the image that it was made from."""
+"""Draws coarse maps, such as attention, in colours over the image they belong to."""
 
 import cv2
 import numpy as np
 from matplotlib import colormaps
 
-COLOURS = "viridis"  # from dark to light: readable in grey too
+COLOURS = "viridis"  # from dark to light, so also readable in grey
 _OPACITY = 0.5
 
 
-def over(
+def overlay(
     image: np.ndarray, heat: np.ndarray, low: float, high: float, height: int = 256
 ) -> np.ndarray:
-    """`heat` in colours over the image in grey, uint8 [height, W', 3].
+    """Draws `heat` in colours over the image in grey: uint8 [height, W', 3].
 
-    A cell of the map covers the same share of the picture as of the image: cell
-    (i, j) of [h, w] the rows from i / h to (i + 1) / h of it. Cells stay visible:
-    between their centres nothing was measured.
+    Cell (i, j) of [h, w] covers the rows from i / h to (i + 1) / h of the picture,
+    and the columns in the same way. Nothing is interpolated between the cells, since
+    nothing was measured there.
 
     Args:
       image: uint8 [H, W, 3], RGB.
       heat: float [h, w].
       low, high: the values of the darkest and the lightest colour.
+      height: of the picture, in pixels; its width follows from the image's.
     """
     width = max(round(image.shape[1] * height / image.shape[0]), 1)
     large = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -33,15 +34,15 @@ def over(
 
 
 def scale_bar() -> np.ndarray:
-    """The colours from lowest to highest over middle grey, uint8 [16, 256, 3]."""
+    """Draws the colours from low to high over middle grey: uint8 [16, 256, 3]."""
     grey = np.full((16, 256, 3), 128, np.uint8)
-    return over(grey, np.linspace(0, 1, 256)[None], 0, 1, height=16)
+    return overlay(grey, np.linspace(0, 1, 256)[None], 0, 1, height=16)
 
 
-def range_of(maps: np.ndarray, least: float = 0.1) -> tuple[float, float]:
-    """Lowest and highest value of `maps`; a narrower range than `least` is widened.
+def value_range(maps: np.ndarray, least: float = 0.1) -> tuple[float, float]:
+    """Returns the lowest and the highest value of `maps`, at least `least` apart.
 
-    Differences that small would look large, were they to fill the scale.
+    A narrower range is widened on both sides, so that small differences look small.
     """
     low, high = float(maps.min()), float(maps.max())
     missing = max(least - (high - low), 0) / 2

@@ -1,6 +1,6 @@
-"""Ranked lists to look at: a query's nearest images, their names and labels."""
+"""Ranked lists: a query's nearest images, with their names and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +12,17 @@ from mbnet_jax.data import Split
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import main_embedding
-from mbnet_jax.evaluation.measure import Embedded, sides
+from mbnet_jax.evaluation.embed import Embedded, main_embedding
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.results import query_and_galleries
 from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 from mbnet_jax.retrieval import ranked_lists
 
-NEAREST = 10  # gallery images in a list
+NEAREST = 10  # gallery images per list
 
 
 class Near(NamedTuple):
-    """One image of a list: its place in the gallery, and the verdict."""
+    """One image of a list: its index in the gallery, and whether it is a true match."""
 
     index: int
     similarity: float
@@ -32,7 +32,7 @@ class Near(NamedTuple):
 def nearest_images(
     query: Embedded, gallery: Embedded, name: str, rule: str
 ) -> list[list[Near]]:
-    """Of each query the nearest gallery images that the rule keeps, nearest first."""
+    """Returns each query's nearest images that the rule keeps, nearest first."""
     lists = ranked_lists(
         query.embeddings[name],
         query.split.labels,
@@ -40,7 +40,7 @@ def nearest_images(
         gallery.split.labels,
         rule=rule,
         k=min(NEAREST, len(gallery.split)),
-        # Only one process draws: the others' devices would not answer.
+        # Only one process draws, so only its own devices can be used.
         mesh=make_mesh(jax.local_devices()),
     )
     return [
@@ -54,7 +54,7 @@ def nearest_images(
 
 
 def short_names(split: Split) -> list[str]:
-    """The files' names, with their folders' where names alone are not unique."""
+    """Returns the file names, with their folders if file names are not unique."""
     paths = [Path(name) for name in split.names]
     if len({path.name for path in paths}) == len(paths):
         return [path.name for path in paths]
@@ -62,13 +62,13 @@ def short_names(split: Split) -> list[str]:
 
 
 def camera_of(split: Split, index: int) -> str:
-    """The camera's number as datasets count, from 1."""
+    """Returns the camera's number, counted from 1 as datasets do."""
     camera = split.camera[index]
     return "unknown" if camera == UNKNOWN else str(camera + 1)
 
 
 def clothes_of(split: Split, index: int) -> str:
-    """The outfit's number; no two persons share one."""
+    """Returns the outfit's number; outfits of different persons differ."""
     clothes = split.clothes[index]
     return "unknown" if clothes == UNKNOWN else str(clothes)
 
@@ -81,7 +81,7 @@ def item_of(
     similarity: float | None = None,
     correct: bool | None = None,
 ) -> RankedItem:
-    """Image `index` of a split as it is drawn; `names` are those to print."""
+    """Loads image `index` of a split for drawing; `names` are the names to print."""
     return RankedItem(
         image=load_example(split, index, config.data)["image"],
         name=names[index],
@@ -92,22 +92,29 @@ def item_of(
 
 
 def draw_lists(
-    config: ConfigDict, protocol: Protocol, embedded: dict[str, Embedded], path: Path
+    config: ConfigDict,
+    protocol: Protocol,
+    embedded: Mapping[str, Embedded],
+    path: Path,
 ) -> None:
-    """Writes the picture of `eval.figure_queries` queries' lists."""
-    query, (gallery, *_) = sides(embedded, protocol, config.eval.draw_seed)
+    """Writes a PNG with the ranked lists of `eval.figure_queries` queries to `path`."""
+    query, (gallery, *_) = query_and_galleries(
+        embedded, protocol, config.eval.draw_seed
+    )
     name = main_embedding(query.embeddings)
     count = min(config.eval.figure_queries, len(query.split))
-    # Spread over the queries: neighbours are often of one person.
+    # Spread over all queries: neighbours are often the same person.
     chosen = np.linspace(0, len(query.split) - 1, count).round().astype(int)
     shown = query.subset(chosen)
     query_names, gallery_names = short_names(shown.split), short_names(gallery.split)
     rows = [
         (
             item_of(config, shown.split, query_names, row),
-            [item_of(config, gallery.split, gallery_names, *near) for near in found],
+            [item_of(config, gallery.split, gallery_names, *near) for near in nearest],
         )
-        for row, found in enumerate(nearest_images(shown, gallery, name, protocol.rule))
+        for row, nearest in enumerate(
+            nearest_images(shown, gallery, name, protocol.rule)
+        )
     ]
     title = f"{config.name}: embedding {name}, {protocol.title}"
     draw_ranked_lists(path, rows, title=title)

@@ -1,11 +1,14 @@
-"""HTML from templates, and pictures inside it."""
+"""HTML pages from templates, and the images inside them."""
 
 import base64
 import io
+from collections.abc import Callable, Hashable
 
 import jinja2
 import numpy as np
 from PIL import Image
+
+from mbnet_jax.images import resize_image
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("mbnet_jax.report", "templates"),
@@ -14,22 +17,27 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+# Most characters of all images of a page together; the page stays below 10 MB.
+BUDGET = 6_500_000
+HEIGHTS = (256, 192, 160, 128, 96, 64, 48)  # pixels, tried in turn
 
 
 def render(template: str, **values) -> str:
-    """The text of `template`, a file of this folder that extends `base.html`.
+    """Returns the text of `template`, a file in `templates/`, with these values.
 
-    Values are escaped: a file name or a person's label cannot become markup. A
-    template marks what is markup already with `|safe`.
+    Values are escaped, so a file name or a label cannot become markup. Templates mark
+    values that are markup with `|safe`.
     """
     return _TEMPLATES.get_template(template).render(**values)
 
 
 def picture(image: np.ndarray | Image.Image, height: int, quality: int = 80) -> str:
-    """An image as a `data:` URI of a JPEG of at most `height` pixels.
+    """Returns an image as the `data:` URI of a JPEG.
 
     Args:
-      image: RGB, uint8 [H, W, 3] if an array; it is made no larger.
+      image: RGB; uint8 [H, W, 3] if it is an array.
+      height: largest height in pixels; a smaller image keeps its size.
+      quality: of the JPEG, 0 to 95.
     """
     if not isinstance(image, Image.Image):
         image = Image.fromarray(image)
@@ -39,3 +47,45 @@ def picture(image: np.ndarray | Image.Image, height: int, quality: int = 80) -> 
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=quality, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+class Images:
+    """The images of a page: each is stored once and referred to by its number."""
+
+    def __init__(self):
+        """Creates an empty store."""
+        self._numbers: dict[Hashable, int] = {}
+        self._images: list[np.ndarray] = []
+
+    def add(self, key: Hashable, load: Callable[[], np.ndarray]) -> int:
+        """Returns the number of image `key`.
+
+        If the key is new, `load` is called for the image, uint8 [H, W, 3].
+        """
+        if key not in self._numbers:
+            self._numbers[key] = len(self._images)
+            image = load()
+            height = min(image.shape[0], HEIGHTS[0])
+            width = max(round(image.shape[1] * height / image.shape[0]), 1)
+            self._images.append(resize_image(image, (height, width)))
+        return self._numbers[key]
+
+    def encoded(self, budget: int = BUDGET) -> list[dict]:
+        """Returns `uri`, `width` and `height` of each image, in order of number.
+
+        All images are scaled down together until their URIs fit `budget`, a number of
+        characters. At the smallest of `HEIGHTS` they may exceed it.
+        """
+        fitting = HEIGHTS[0]
+        for height in HEIGHTS:
+            if height > fitting and height != HEIGHTS[-1]:
+                continue
+            uris = [picture(image, height) for image in self._images]
+            total = sum(map(len, uris))
+            if total <= budget:
+                break
+            fitting = height * np.sqrt(budget / total)  # bytes grow with the area
+        return [
+            {"uri": uri, "width": image.shape[1], "height": image.shape[0]}
+            for uri, image in zip(uris, self._images, strict=True)
+        ]

@@ -1,9 +1,9 @@
 """A sheet that shows at a glance whether the parsing maps are read correctly.
 
-A row is an image of the training split: the image, the canonical parts of its map over
-it, and the views that the branches take. The legend gives the parts' colours and the
-share of the people each makes up: heads labelled as gloves, or legs that are missing,
-point to a wrong `data.parsing_labels`.
+It shows some training images, each with the canonical parts of its map drawn over it
+and with the views that the branches take. The legend gives each part's colour and its
+share of the people's pixels: heads labelled as gloves, or missing legs, point to a
+wrong `data.parsing_labels`.
 """
 
 import io
@@ -33,19 +33,30 @@ _OPACITY = 0.6  # of the parts over the image
 
 
 def overlay(image: np.ndarray, parsing: np.ndarray) -> np.ndarray:
-    """Parts of `parsing` [..., H, W] in colours over `image` [..., H, W, 3], uint8."""
+    """Blends the parts' colours over images.
+
+    Args:
+      image: uint8 [..., H, W, 3].
+      parsing: uint8 [..., H, W], canonical labels.
+
+    Returns:
+      uint8 [..., H, W, 3].
+    """
     colours = np.array(PALETTE, np.uint8)[parsing]
     mixed = (1 - _OPACITY) * image + _OPACITY * colours
     return np.where(parsing[..., None] > 0, mixed.round(), image).astype(np.uint8)
 
 
 def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[list]:
-    """The rows of pictures, uint8 [h, w, 3]: one for each of `_COLUMNS`.
+    """The pictures of each image, one per column of `_COLUMNS`.
 
     Args:
       image: uint8 [n, H, W, 3].
       parsing: uint8 [n, H, W], canonical labels.
       views: `config.views`.
+
+    Returns:
+      A list per image of pictures, uint8 [h, w, 3].
     """
     made = jax.jit(partial(views_of, **views))(normalise(image), parsing)
     crops, silhouette = jax.device_get((made.crops, made.silhouette))
@@ -55,12 +66,15 @@ def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[
 
 
 def draw_sheet(rows: list[tuple[str, list]], shares: np.ndarray, title: str) -> bytes:
-    """Draws rows of (name, pictures) under a legend; returns a PNG file.
+    """Draws pictures under a legend.
 
     Args:
       rows: the name of each image, and its pictures, uint8 [h, w, 3].
-      shares: [NUM_LABELS], how much of the people each part makes up; the legend's.
+      shares: [NUM_LABELS], each part's share of the people's pixels, for the legend.
       title: printed above.
+
+    Returns:
+      The bytes of a PNG file.
     """
     fitted = [[_scaled(picture) for picture in drawn] for _, drawn in rows]
     widths = [max(row[i].width for row in fitted) for i in range(len(_COLUMNS))]
@@ -113,21 +127,21 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     """Writes the sheet of `count` training images of the config's dataset to `out`.
 
     Raises:
-      ValueError: if `count` is not positive, or an image has no map or one that does
-        not fit `data.parsing_labels`.
-      FileNotFoundError: where the dataset or a folder for `out` is missing.
+      ValueError: `count` is not positive, or an image has no map or one that does not
+        fit `data.parsing_labels`.
+      FileNotFoundError: the dataset or the folder of `out` is missing.
     """
     if count < 1:
         raise ValueError(f"--images={count} must be at least 1")
     if not out.parent.is_dir():
-        raise FileNotFoundError(f"--out={out}: there is no folder {out.parent}")
+        raise FileNotFoundError(f"--out={out}: no such folder: {out.parent}")
     data = config.data
     folder = images_folder(data)
     if data.parsing_dir:
         check_maker(Path(data.parsing_dir), data.parsing_labels)
     records = read_records(data.name, folder, data.parsing_dir or None)["train"]
-    places = np.linspace(0, len(records) - 1, min(count, len(records))).round()
-    chosen = [records[int(place)] for place in places]
+    indices = np.linspace(0, len(records) - 1, min(count, len(records))).round()
+    chosen = [records[int(index)] for index in indices]
     names, images, maps = [], [], []
     for record in chosen:
         if record.parsing_path is None:
@@ -148,7 +162,7 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
     rows = list(zip(names, drawn, strict=True))
     parts = np.bincount(np.ravel(maps), minlength=NUM_LABELS)
-    parts[0] = 0  # shares of the people, without background
+    parts[0] = 0  # background is not part of the people
     title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
     write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
     print(f"wrote {out}")

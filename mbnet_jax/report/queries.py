@@ -1,6 +1,6 @@
-"""The queries of a report: their ranked lists under each rule, by each embedding."""
+"""The queries of a report, with their ranked lists by protocol and embedding."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,73 +8,76 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.evaluation.embed import main_embedding
-from mbnet_jax.evaluation.measure import Embedded, Judged, sides
+from mbnet_jax.evaluation.embed import Embedded, main_embedding
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.results import ProtocolResult, query_and_galleries
 from mbnet_jax.evaluation.table import title_of
-from mbnet_jax.report.cases import Case, judging, pick_cases
-from mbnet_jax.report.images import Images
+from mbnet_jax.report.cases import Case, main_protocol, pick_cases
 from mbnet_jax.report.lists import camera_of, clothes_of, nearest_images, short_names
+from mbnet_jax.report.page import Images
 from mbnet_jax.retrieval import RetrievalMetrics
 from mbnet_jax.retrieval.labels import matches_and_junk
 
-# A query's verdicts: whether the nearest image that the rule keeps is a true match.
+# Verdicts: whether the nearest image that the rule keeps is a true match.
 RIGHT, WRONG, NO_MATCH = "right", "wrong", "no match"
 
 
-def cards_of(
+def query_cards(
     config: ConfigDict,
     group: Sequence[Protocol],
-    judged: dict[str, Judged],
-    embedded: dict[str, Embedded],
+    results: Mapping[str, ProtocolResult],
+    embedded: Mapping[str, Embedded],
     images: Images,
 ) -> list[dict]:
-    """A group's queries, each with its lists, and whom to look at more closely.
+    """Returns the queries of a group to show, each with its ranked lists.
 
-    Of drawn galleries the first. `targets` are (title, split, index): the query, and
-    its most similar true match under the group's `judging` protocol.
+    With several draws, the lists are those of the first gallery. `targets` of a card
+    are the images to draw attention maps of, as (title, split, index): the query, and
+    its most similar true match under the group's `main_protocol`.
     """
-    cases = pick_cases(config, group, judged)
+    cases = pick_cases(config, group, results)
     if not cases:
         return []
     galleries = {}
     for protocol in group:
-        query, (gallery, *_) = sides(embedded, protocol, config.eval.draw_seed)
+        query, (gallery, *_) = query_and_galleries(
+            embedded, protocol, config.eval.draw_seed
+        )
         galleries[protocol.name] = gallery
     shown = query.subset(np.array([case.row for case in cases]))
     cards = [
-        _entry(config, shown.split, place, images)
+        _entry(config, shown.split, index, images)
         | {
             "kinds": case.kinds,
-            "person": int(shown.split.pid[place]),
+            "person": int(shown.split.pid[index]),
             "lists": [],
-            "targets": [("The query", shown.split, place)],
+            "targets": [("The query", shown.split, index)],
         }
-        for place, case in enumerate(cases)
+        for index, case in enumerate(cases)
     ]
     for protocol in group:
-        gallery, outcome = galleries[protocol.name], judged[protocol.name]
+        gallery, result = galleries[protocol.name], results[protocol.name]
         names = short_names(gallery.split)
         for name in shown.embeddings:
             lists = nearest_images(shown, gallery, name, protocol.rule)
-            metrics = outcome.metrics[name][0]
-            for card, case, found in zip(cards, cases, lists, strict=True):
+            metrics = result.metrics[name][0]
+            for card, case, nearest in zip(cards, cases, lists, strict=True):
                 items = [
                     _entry(config, gallery.split, near.index, images, names)
                     | {"similarity": near.similarity, "correct": near.correct}
-                    for near in found
+                    for near in nearest
                 ]
                 card["lists"].append(
                     {
                         "protocol": protocol.name,
                         "embedding": name,
                         "verdict": _verdict(metrics, case, items),
-                        "words": _words(metrics, case, protocol, name),
+                        "summary": _summary(metrics, case, protocol, name),
                         "items": items,
                     }
                 )
-    protocol = judging(group)
-    _add_best_matches(cards, cases, shown, galleries[protocol.name], protocol, judged)
+    protocol = main_protocol(group)
+    _add_best_matches(cards, cases, shown, galleries[protocol.name], protocol, results)
     return cards
 
 
@@ -85,7 +88,7 @@ def _entry(
     images: Images,
     names: Sequence[str] | None = None,
 ) -> dict:
-    """An image of a list: what the page shows of it."""
+    """Returns what the page shows of an image; `names` are the names to print."""
     load = partial(load_example, split, index, config.data)
     return {
         "image": images.add(split.names[index], lambda: load()["image"]),
@@ -101,7 +104,9 @@ def _verdict(metrics: RetrievalMetrics, case: Case, items: Sequence[dict]) -> st
     return RIGHT if items[0]["correct"] else WRONG
 
 
-def _words(metrics: RetrievalMetrics, case: Case, protocol: Protocol, name: str) -> str:
+def _summary(
+    metrics: RetrievalMetrics, case: Case, protocol: Protocol, name: str
+) -> str:
     rank = int(metrics.first_match_rank[case.row])
     outcome = (
         f"first true match at rank {rank}, average precision "
@@ -109,8 +114,8 @@ def _words(metrics: RetrievalMetrics, case: Case, protocol: Protocol, name: str)
         if rank
         else "no true match in the gallery"
     )
-    drawn = ", first draw" if protocol.draws else ""
-    return f"{protocol.title}{drawn}, by {title_of(name)}: {outcome}"
+    draw = ", first draw" if protocol.draws else ""
+    return f"{protocol.title}{draw}, by {title_of(name)}: {outcome}"
 
 
 def _add_best_matches(
@@ -119,19 +124,19 @@ def _add_best_matches(
     shown: Embedded,
     gallery: Embedded,
     protocol: Protocol,
-    judged: dict[str, Judged],
+    results: Mapping[str, ProtocolResult],
 ) -> None:
-    """Lets each card look at its query's most similar true match, if it has one."""
+    """Adds the most similar true match to the targets of each card that has one."""
     name = main_embedding(shown.embeddings)
     matches, _ = matches_and_junk(
         shown.split.labels, gallery.split.labels, protocol.rule
     )
-    first_rank = judged[protocol.name].metrics[name][0].first_match_rank
-    for place, (card, case) in enumerate(zip(cards, cases, strict=True)):
-        these = matches.indices[place, : matches.counts[place]]
-        if len(these):
-            rows = gallery.embeddings[name][these]
-            best = int(these[np.argmax(rows @ shown.embeddings[name][place])])
+    first_rank = results[protocol.name].metrics[name][0].first_match_rank
+    for index, (card, case) in enumerate(zip(cards, cases, strict=True)):
+        true = matches.indices[index, : matches.counts[index]]
+        if len(true):
+            rows = gallery.embeddings[name][true]
+            best = int(true[np.argmax(rows @ shown.embeddings[name][index])])
             title = (
                 f"Its nearest true match under {protocol.title}, at rank "
                 f"{first_rank[case.row]} by {title_of(name)}"

@@ -1,4 +1,4 @@
-"""Ranked lists as one picture: queries, their nearest gallery images, the verdict."""
+"""Draws ranked lists as one picture: queries and their nearest gallery images."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Colours that also differ in lightness; the mark says the same without colour.
+# Colours that also differ in lightness; the mark shows the same without colour.
 RIGHT = (0, 140, 60)
 WRONG = (215, 30, 45)
 NEUTRAL = (70, 90, 120)
 TEXT = (25, 25, 25)
 BACKGROUND = (255, 255, 255)
-EMPTY = (235, 235, 235)  # beside an image narrower or lower than its cell
+EMPTY = (235, 235, 235)  # around an image that does not fill its cell
 
 # Pixels.
 MARGIN = 16
@@ -37,7 +37,7 @@ class RankedItem:
     Attributes:
       image: uint8 [H, W, 3], RGB, of any size.
       name: file name.
-      camera: as it is to be printed.
+      camera: its number as printed.
       similarity: cosine similarity to the query; None for the query.
       correct: whether it is a true match; None for the query.
     """
@@ -50,14 +50,14 @@ class RankedItem:
 
 
 def picture_size(longest: int, num_rows: int) -> tuple[int, int]:
-    """Width and height in pixels for lists of at most `longest` items."""
+    """Returns width and height in pixels, for lists of at most `longest` items."""
     cells = longest + 1
     width = 2 * MARGIN + cells * CELL_WIDTH + (cells - 1) * GAP + QUERY_GAP
     return width, HEADER + num_rows * (CELL_HEIGHT + GAP) - GAP + MARGIN
 
 
 def cell_corner(row: int, column: int) -> tuple[int, int]:
-    """Left and top of a cell; column 0 is the query, 1 the nearest image."""
+    """Returns left and top of a cell; column 0 is the query, 1 the nearest image."""
     left = MARGIN + column * (CELL_WIDTH + GAP) + (QUERY_GAP if column else 0)
     return left, HEADER + row * (CELL_HEIGHT + GAP)
 
@@ -68,22 +68,22 @@ def draw_ranked_lists(
     *,
     title: str,
 ) -> None:
-    """Writes one PNG: a row for each query, its nearest images from left to right.
+    """Writes one PNG: a row per query, with its nearest images from left to right.
 
-    The query's frame is grey-blue; right images are framed green with a tick,
-    wrong ones red with a cross. Below each: file name, camera, similarity.
+    A query has a grey-blue frame, a true match a green one with a tick, and another
+    person a red one with a cross. Below each image: file name, camera, similarity.
 
     Args:
       path: file to write.
-      rows: (query, nearest images first). Lists may differ in length.
+      rows: (query, its list with the nearest image first). Lists may differ in length.
       title: printed above, for example the dataset and the rule.
 
     Raises:
-      ValueError: there are no rows, a list is empty, a listed image lacks
-        its verdict or similarity, or an image is not uint8 [H, W, 3].
+      ValueError: if there are no rows, a list is empty, `correct` or `similarity` of
+        a listed image is missing, or an image is not uint8 [H, W, 3].
     """
     if not rows:
-        raise ValueError("rows is empty: there is no query to draw")
+        raise ValueError("rows is empty; give at least one query")
     for number, (query, items) in enumerate(rows):
         if not items:
             raise ValueError(f"row {number} ({query.name}) has no gallery image")
@@ -122,7 +122,7 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, width: int) -> None:
 
 
 def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
-    """What frames and marks mean, as a line 18 pixels high."""
+    """Draws what the frames and marks mean, in a line 18 pixels high."""
     font = ImageFont.load_default(size=FONT_SIZE)
     for colour, correct, text in (
         (NEUTRAL, None, "query"),
@@ -138,7 +138,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
 
 
 def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
-    """One cell: frame, image, mark, and three lines of caption."""
+    """Draws one cell: frame, image, mark, and three lines of caption."""
     size = (IMAGE_WIDTH, IMAGE_HEIGHT)
     bottom = draw_framed(picture, draw, corner, item, size, FRAME, MARK)
     if item.correct is None:
@@ -160,13 +160,13 @@ def draw_framed(
     frame: int,
     mark: int,
 ) -> int:
-    """Draws an image in the frame of its verdict; returns the first row below.
+    """Draws an image, framed by its verdict; returns the first row of pixels below.
 
     Args:
       corner: left and top of the frame.
       size: width and height inside it.
       frame: its width.
-      mark: side of the verdict's mark, in the upper right corner.
+      mark: side of the tick or cross in the upper right corner.
     """
     (left, top), (width, height) = corner, size
     right, bottom = left + width + 2 * frame - 1, top + height + 2 * frame - 1
@@ -186,7 +186,7 @@ def draw_framed(
 
 
 def _draw_mark(draw, left: int, top: int, size: int, correct: bool) -> None:
-    """A white tick or cross on a square of the verdict's colour."""
+    """Draws a white tick or cross on a square of the verdict's colour."""
     square = (left, top, left + size - 1, top + size - 1)
     draw.rectangle(square, RIGHT if correct else WRONG)
     strokes = (
@@ -200,7 +200,7 @@ def _draw_mark(draw, left: int, top: int, size: int, correct: bool) -> None:
 
 
 def _fitted(image: np.ndarray, most_width: int, most_height: int) -> Image.Image:
-    """The image at the greatest size that fits, sides in proportion."""
+    """Scales the image to the largest size that fits, keeping its proportions."""
     height, width = image.shape[:2]
     scale = min(most_width / width, most_height / height)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -208,9 +208,9 @@ def _fitted(image: np.ndarray, most_width: int, most_height: int) -> Image.Image
 
 
 def shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """The text, its middle replaced by an ellipsis where it is too wide (pixels).
+    """Replaces the middle of a text wider than `width` pixels by an ellipsis.
 
-    The start tells the person and the end the image, so both are kept.
+    A file name starts with the person and ends with the image, so both are kept.
     """
     if font.getlength(text) <= width:
         return text

@@ -1,65 +1,91 @@
-"""What a run logged while it was trained, from its `metrics.jsonl`."""
+"""The training curves of a report, from a run's `metrics.jsonl`."""
 
 import json
 import math
 from pathlib import Path
 
 from mbnet_jax.models import BRANCHES
+from mbnet_jax.report import curves
 
-FILE = "metrics.jsonl"
 # Scalar -> its steps and values.
 Series = dict[str, tuple[list[int], list[float]]]
 
 
-def logged(workdir: Path) -> Series:
-    """Each scalar's steps and values; empty where the run left no log.
+def training_figures(metrics: Path) -> list[dict]:
+    """Returns the charts of the scalars in file `metrics`, each with its last values.
 
-    A line that is not whole, as a kill may leave it, and values that are not finite
-    are passed over.
+    The list is empty if the file is missing or empty.
+    """
+    figures = []
+    for number, (title, lines) in enumerate(charts(logged(metrics)).items()):
+        titled = {_title(name): line for name, line in lines.items()}
+        last = [
+            {"title": name, "step": steps[-1], "value": f"{values[-1]:.4g}"}
+            for name, (steps, values) in titled.items()
+        ]
+        label = f"{title} by step; last: " + ", ".join(
+            f"{row['title']} {row['value']}" for row in last
+        )
+        svg = curves.over_steps(
+            f"training-{number}", titled, title, label, dots=title == "validation"
+        )
+        figures.append({"title": title, "svg": svg, "last": last})
+    return figures
+
+
+def _title(name: str) -> str:
+    return BRANCHES[name].title if name in BRANCHES else name.replace("_", " ")
+
+
+def logged(metrics: Path) -> Series:
+    """Reads each scalar's steps and values; empty if there is no file.
+
+    Skips incomplete lines, which a killed run may leave, and values that are not
+    finite.
     """
     series: Series = {}
-    path = workdir / FILE
-    if not path.is_file():
+    if not metrics.is_file():
         return series
-    for line in path.read_text().splitlines():
+    for line in metrics.read_text().splitlines():
         try:
-            values = dict(json.loads(line))
-            step = int(values.pop("step"))
+            scalars = dict(json.loads(line))
+            step = int(scalars.pop("step"))
         except (ValueError, TypeError, KeyError):
             continue
-        for name, value in values.items():
+        for name, value in scalars.items():
             if isinstance(value, int | float) and math.isfinite(value):
-                steps, found = series.setdefault(name, ([], []))
+                steps, values = series.setdefault(name, ([], []))
                 steps.append(step)
-                found.append(float(value))
+                values.append(float(value))
     return series
 
 
 def charts(series: Series) -> dict[str, Series]:
-    """The scalars as they are drawn together: title -> lines.
+    """Groups the scalars into charts: title -> lines.
 
-    Those of one family ("triplet/mask") share a chart; so do the losses of single
-    modules. Bad steps are shown if there were any.
+    The members of a family ("triplet/mask") share a chart, and so do the losses of the
+    modules. Bad steps are left out if there were none.
     """
     titles = {
         "loss": "loss",
         "learning_rate": "learning rate",
         "bad_steps": "bad steps",
     }
-    drawn: dict[str, Series] = {title: {} for title in ("loss", "learning rate")}
+    grouped: dict[str, Series] = {title: {} for title in ("loss", "learning rate")}
     for name, line in series.items():
         if name == "bad_steps" and not any(line[1]):
             continue
         family, _, member = name.rpartition("/")
         title = family or titles.get(name, "modules' losses")
-        drawn.setdefault(title, {})[member] = line
+        grouped.setdefault(title, {})[member] = line
     return {
-        title: dict(sorted(lines.items(), key=lambda line: _place(line[0])))
-        for title, lines in drawn.items()
+        title: dict(sorted(lines.items(), key=lambda line: _position(line[0])))
+        for title, lines in grouped.items()
         if lines
     }
 
 
-def _place(member: str) -> int:
-    """Branches come in their order, so that each has its colour."""
-    return BRANCHES.index(member) if member in BRANCHES else len(BRANCHES)
+def _position(member: str) -> int:
+    """Sorts branches as in the table, so that each keeps its colour."""
+    order = [*BRANCHES]
+    return order.index(member) if member in order else len(order)

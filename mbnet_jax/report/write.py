@@ -1,76 +1,86 @@
-"""The report of a tested run: one HTML file that opens without a network."""
+"""Writes the report of an evaluated run: one HTML file that works offline."""
 
 import datetime
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
-from ml_collections import ConfigDict
 
+from mbnet_jax.config import flat
 from mbnet_jax.data import Split
-from mbnet_jax.evaluation.measure import Embedded, Judged
+from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol
+from mbnet_jax.evaluation.results import ProtocolResult
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.files import write_whole
-from mbnet_jax.report import content, heat
-from mbnet_jax.report.branches import look_at
-from mbnet_jax.report.cases import KINDS, groups_of, judging
-from mbnet_jax.report.images import Images
-from mbnet_jax.report.page import picture, render
-from mbnet_jax.report.queries import cards_of
-from mbnet_jax.runs.load import Trained
-from mbnet_jax.runs.run_folder import differences
+from mbnet_jax.report import heat
+from mbnet_jax.report.attention import draw_attention
+from mbnet_jax.report.cases import KINDS, groups_of, main_protocol
+from mbnet_jax.report.page import Images, picture, render
+from mbnet_jax.report.queries import query_cards
+from mbnet_jax.report.scores import cmc_figure, results_table
+from mbnet_jax.report.similarities import similarity_figures
+from mbnet_jax.report.training import training_figures
+from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.run_folder import RunFolder
 
-FILE = "report.html"
-_LIVE = set('"$`\\!')  # what a shell reads inside double quotes too
+_LIVE = set('"$`\\!')  # characters that a shell expands inside double quotes
 
 
 def write_report(
-    config: ConfigDict,
-    trained: Trained,
-    workdir: Path,
+    run: RunFolder,
+    network: Network,
     protocols: Sequence[Protocol],
-    judged: dict[str, Judged],
-    embedded: dict[str, Embedded],
+    results: Mapping[str, ProtocolResult],
+    embedded: Mapping[str, Embedded],
     notes: Sequence[str],
 ) -> None:
-    """Writes `eval/report.html` into `workdir`, what was tested being given.
+    """Writes the report of an evaluation to `eval/report.html` in the run's folder.
 
-    One process does so alone: nothing here waits for another one.
+    It is called by one process alone and waits for no other.
+
+    Args:
+      run: the run, for its training curves and saved config.
+      network: the evaluated network, with the config of the evaluation.
+      protocols: the evaluated protocols, in the order of the table.
+      results: protocol name -> its result.
+      embedded: split name -> its images and embeddings.
+      notes: to print below the table.
     """
+    config = network.config
     seed = config.eval.draw_seed
     groups = groups_of(protocols)
     images = Images()
     cards = [
         card
         for group in groups
-        for card in cards_of(config, group, judged, embedded, images)
+        for card in query_cards(config, group, results, embedded, images)
     ]
     targets = [target for card in cards for target in card["targets"]]
-    seen, scales = look_at(config, trained, targets, images)
+    drawn, scales = draw_attention(network, targets, images)
     for card in cards:
         count = len(card["targets"])
-        card["looks"], seen = seen[:count], seen[count:]
+        card["attention"], drawn = drawn[:count], drawn[count:]
     first = drawn_protocol(protocols)
-    names = content.embeddings_of(judged[first.name])
-    columns, rows = content.results_table(protocols, judged)
+    names = results[first.name].embeddings
+    columns, rows = results_table(protocols, results)
     page = render(
         "report.html",
-        title=f"Test of {config.name}, step {trained.step}",
-        made=_made(config, trained, workdir, embedded),
-        config=content.described(config),
+        title=f"Evaluation of {config.name}, step {network.step}",
+        provenance=_provenance(network, run, embedded),
+        config=[(name, repr(value)) for name, value in flat(config).items()],
         columns=columns,
         rows=rows,
-        drawn=any(protocol.draws for protocol in protocols),
+        draws=any(protocol.draws for protocol in protocols),
         notes=notes,
-        cmcs=[content.cmc_of(p, judged[p.name], embedded, seed) for p in protocols],
-        similarities=[content.similarities_of(p, embedded, seed) for p in protocols],
-        charts=content.training_charts(workdir),
+        cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
+        similarities=[similarity_figures(p, embedded, seed) for p in protocols],
+        charts=training_figures(run.log),
         kinds=[(kind, kind) for kind in KINDS],
-        judging=list(dict.fromkeys(judging(group).title for group in groups)),
+        main_protocols=list(dict.fromkeys(main_protocol(g).title for g in groups)),
         protocols=[(p.name, p.title) for p in protocols],
         embeddings=[(name, title_of(name)) for name in names],
         first=(first.name, names[-1]),
@@ -79,24 +89,25 @@ def write_report(
         bar=picture(heat.scale_bar(), 16),
         images=images.encoded(),
     )
-    write_whole(workdir / "eval" / FILE, page)
+    write_whole(run.eval / "report.html", page)
 
 
-def _made(
-    config: ConfigDict, trained: Trained, workdir: Path, embedded: dict[str, Embedded]
+def _provenance(
+    network: Network, run: RunFolder, embedded: Mapping[str, Embedded]
 ) -> list[tuple[str, str]]:
-    """What a reader needs to make the same again."""
+    """Returns what a reader needs to repeat the evaluation."""
+    config = network.config
     device = jax.devices()[0]
     now = datetime.datetime.now().astimezone()
     return [
-        ("Config", f"{config.name}, checkpoint of step {trained.step}"),
+        ("Config", f"{config.name}, checkpoint of step {network.step}"),
         ("Dataset", f"{config.data.name}: {_counted(embedded)}"),
         ("Image size", f"{config.data.height}x{config.data.width} pixels"),
         ("Command", _command(sys.argv)),
-        ("Other than the run's config", "; ".join(differences(config, workdir)) or "-"),
-        ("Made", now.isoformat(" ", "seconds")),
+        ("Differs from the run's config", "; ".join(run.differences(config)) or "-"),
+        ("Date", now.isoformat(" ", "seconds")),
         (
-            "By",
+            "Platform",
             f"jax {jax.__version__} on {jax.device_count()} x {device.device_kind} "
             f"({device.platform}), Python {platform.python_version()}",
         ),
@@ -104,7 +115,7 @@ def _made(
 
 
 def _command(argv: Sequence[str]) -> str:
-    """The command as it can be given again, in double quotes where that is enough."""
+    """Returns a command for a shell, with double quotes where they are enough."""
 
     def quoted(word: str) -> str:
         if shlex.quote(word) == word or set(word) & _LIVE:
@@ -114,7 +125,7 @@ def _command(argv: Sequence[str]) -> str:
     return " ".join(["python", Path(argv[0]).name, *map(quoted, argv[1:])])
 
 
-def _counted(embedded: dict[str, Embedded]) -> str:
+def _counted(embedded: Mapping[str, Embedded]) -> str:
     def counts(split: Split) -> str:
         return f"{len(split)} images of {len(set(split.pid.tolist()))} persons"
 

@@ -1,11 +1,14 @@
-"""A folder of checkpoints, through Orbax: written by a thread, checked when read."""
+"""A folder of checkpoints, through Orbax: written by a thread, verified when read."""
 
 import contextlib
 import gc
+import json
 import os
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,35 +17,62 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from mbnet_jax.devices.mesh import replicated
-from mbnet_jax.runs.checksum import checksum
-from mbnet_jax.training.step import TrainState
+
+# Part of a checkpoint -> a tree of replicated arrays.
+Parts = Mapping[str, Any]
+_PROGRESS = "progress"
 
 
 class UnreadableError(Exception):
-    """A checkpoint cannot be read, or is not what was written."""
+    """A checkpoint cannot be read, or its content is not what was written."""
 
 
-def packed(state: TrainState, progress: dict) -> ocp.args.Composite:
-    """What a folder writes: a state, the run's progress, the checksum of both."""
+def packed(parts: Parts, progress: dict) -> ocp.args.Composite:
+    """What a folder writes: trees, the run's progress, and the checksum of each.
+
+    A part can be read without the others.
+    """
+    checksums = {name: checksum(tree) for name, tree in parts.items()}
+    content = {_PROGRESS: progress, "checksums": checksums}
+    content["checksum"] = _json_checksum(content)
     return ocp.args.Composite(
-        state=ocp.args.StandardSave(state),
-        progress=ocp.args.JsonSave(
-            {"progress": progress, "checksum": checksum(state, progress)}
-        ),
+        **{name: ocp.args.StandardSave(tree) for name, tree in parts.items()},
+        progress=ocp.args.JsonSave(content),
     )
+
+
+def checksum(tree: Any) -> int:
+    """CRC-32 of the bits of a tree of replicated arrays.
+
+    Orbax notices files that are missing, cut off or not in its format. It does not
+    notice a byte that changed within an array's data.
+    """
+    leaves = jax.tree.leaves(tree)
+    for leaf in leaves:
+        leaf.copy_to_host_async()
+    value = 0
+    for leaf in leaves:
+        value = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), value)
+    return value
+
+
+def _json_checksum(content: dict) -> int:
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 class CheckpointFolder:
     """Checkpoints `<path>/<step>`, the newest `keep` of them.
 
-    One appears under its name only when it is complete, and an old one goes only when
-    a new one is complete. Every process of a run makes the same calls.
+    A checkpoint appears under its name only when it is complete, and an old one is
+    removed only when a new one is complete. Every process of a run makes the same
+    calls.
     """
 
     def __init__(self, path: Path, keep: int, *, create: bool):
-        """Opens the folder; with `create`, to write there."""
+        """Opens the folder; with `create`, for writing."""
         self._path = path
-        # Saving copies the state before it returns, or holds its buffers against
+        # Saving copies the state before it returns, or protects its buffers from
         # donation: the next step may begin while a thread writes.
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -53,23 +83,23 @@ class CheckpointFolder:
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
 
     def steps(self) -> list[int]:
-        """Which there are, damaged or not; one that is being written counts."""
+        """The steps of all checkpoints, also damaged ones and one being written."""
         return list(self._manager.all_steps())
 
     def save(self, step: int, content: ocp.args.Composite) -> None:
-        """Saves what `packed` returned; writing goes on after the call.
+        """Starts to write what `packed` returned.
 
         Raises:
-          OSError: if this or the one before cannot be written.
+          OSError: if this or the previous checkpoint cannot be written.
         """
         with self._writing():
             self._manager.save(step, args=content, force=True)
 
     def wait(self) -> None:
-        """Returns when what was saved is written.
+        """Returns when everything is written.
 
         Raises:
-          OSError: if it could not be.
+          OSError: if something could not be.
         """
         with self._writing():
             self._manager.wait_until_finished()
@@ -84,32 +114,37 @@ class CheckpointFolder:
             self._manager.close()
 
     def read(
-        self, step: int, abstract: TrainState, mesh: Mesh
-    ) -> tuple[TrainState, dict]:
-        """The state, on every device of `mesh`, and the progress.
+        self, step: int, abstract: Parts, mesh: Mesh
+    ) -> tuple[dict[str, Any], dict]:
+        """Reads the parts that `abstract` names, on every device of `mesh`; progress.
 
         Raises:
           UnreadableError: in all processes, if one of them cannot read it.
         """
-        target = jax.tree.map(
+        targets = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)),
-            abstract,
+            dict(abstract),
         )
-        problem = restored = None
+        problem, parts, content = None, {}, {}
         try:
             with _quiet():
                 restored = self._manager.restore(
                     step,
                     args=ocp.args.Composite(
-                        state=ocp.args.StandardRestore(target),
+                        **{n: ocp.args.StandardRestore(t) for n, t in targets.items()},
                         progress=ocp.args.JsonRestore(),
                     ),
                 )
-            progress = restored.progress["progress"]
-            if restored.progress["checksum"] != checksum(restored.state, progress):
+            parts = {name: restored[name] for name in targets}
+            content = restored[_PROGRESS]
+            sound = content["checksum"] == _json_checksum(content) and all(
+                content["checksums"][name] == checksum(tree)
+                for name, tree in parts.items()
+            )
+            if not sound:
                 problem = "is damaged (its checksum is not that of what was written)"
         except (MemoryError, jax.errors.JaxRuntimeError):
-            raise  # no fault of the checkpoint
+            raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
         if jax.process_count() > 1 and np.any(
@@ -118,10 +153,10 @@ class CheckpointFolder:
             problem = problem or "cannot be read by another process"
         if problem:
             raise UnreadableError(problem)
-        return restored.state, progress
+        return parts, content[_PROGRESS]
 
     def move(self, step: int, target: Path) -> None:
-        """Moves a checkpoint out of the folder; of `target`s, process 0's counts."""
+        """Moves a checkpoint out of the folder; process 0's `target` counts."""
         if jax.process_index() == 0:
             target.parent.mkdir(exist_ok=True)
             os.rename(self._path / str(step), target)
@@ -135,18 +170,18 @@ class CheckpointFolder:
         try:
             with _quiet():
                 yield
-        except Exception as error:  # TensorStore has no kind of its own
+        except Exception as error:  # TensorStore has no exception class of its own
             reason = _reason(error)
         if reason:
             raise OSError(
                 f"a checkpoint could not be written in {self._path} ({reason}); "
                 "make room there or correct its permissions, and start again: the run "
-                "goes on from the last one that is complete"
+                "resumes from the last complete checkpoint"
             )
 
 
 def _reason(error: BaseException) -> str:
-    """Where TensorStore tells the whole way to a file, how that begins and ends."""
+    """The first line of the root cause; the middle of a long one is cut out."""
     while error.__cause__:
         error = error.__cause__
     lines = str(error).splitlines() or [""]
@@ -156,12 +191,12 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drops what Orbax's tasks print when one of many has failed; that is raised."""
+    """Drops what Orbax's tasks print when one of many failed; the error is raised."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         yield
     except BaseException:
-        gc.collect()  # of tasks that nobody will wait for
+        gc.collect()  # of tasks that nobody awaits
         raise
     finally:
         sys.unraisablehook = hook

@@ -2,25 +2,25 @@
 
 import contextlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
 
 from mbnet_jax.runs.checkpoint_folder import (
     CheckpointFolder,
+    Parts,
     UnreadableError,
     packed,
 )
-from mbnet_jax.training.step import TrainState
 
 BEST = "best"
 NEWEST = "checkpoints"
 ASIDE = "set_aside"
-# The progress of a run, as far as it is known here, that has no best yet.
+# The progress of a run without a best checkpoint.
 NO_BEST = {"best_step": 0, "best_score": -1.0}
 
 
-def which_checkpoint(text: str) -> str | int:
+def parse_checkpoint(text: str) -> str | int:
     """What `--checkpoint` names: "best" or a step.
 
     Raises:
@@ -31,7 +31,15 @@ def which_checkpoint(text: str) -> str | int:
     return text if text == BEST else int(text)
 
 
-class _Place(NamedTuple):
+class Restored(NamedTuple):
+    """A checkpoint that was read: its step, its parts, the run's progress."""
+
+    step: int
+    parts: dict[str, Any]
+    progress: dict
+
+
+class _Entry(NamedTuple):
     """One checkpoint on disk: `<folder>/<step>`."""
 
     folder: str
@@ -44,9 +52,10 @@ class _Place(NamedTuple):
 class Checkpoints:
     """Folders `checkpoints/<step>` and `best/<step>` of a run.
 
-    A checkpoint is a training state, whose `step` is the data's position too, and
-    the run's progress (a JSON dict with the step and the score of the best so far),
-    with a checksum of both.
+    A checkpoint has the parts "weights" (parameters and batch statistics) and
+    "training" (counters and the optimizer's state), and the run's progress, a JSON dict
+    with the step and the score of the best so far. Each is verified by a checksum. The
+    step is the data's position too.
 
     To be used in a `with` statement, whose end waits for what is being written.
     Every process of a run makes the same calls.
@@ -61,127 +70,124 @@ class Checkpoints:
         }
 
     def __enter__(self) -> "Checkpoints":
-        """The checkpoints themselves."""
+        """Returns the checkpoints themselves."""
         return self
 
     def __exit__(self, *_) -> None:
         """Waits for what is being written."""
-        # If one could not write, the other is closed all the same.
+        # If one cannot write, the other is closed all the same.
         with contextlib.ExitStack() as stack:
             for folder in self._folders.values():
                 stack.callback(folder.close)
 
-    def save(self, state: TrainState, progress: dict) -> None:
-        """Saves the state, in `best` too if `progress["best_step"]` is its step.
+    def save(self, step: int, parts: Parts, progress: dict) -> None:
+        """Starts to save a state, in `best` too if `progress["best_step"]` is its step.
 
-        What is saved already is left alone. Writing goes on after the call.
+        A checkpoint that exists is left alone.
 
         Raises:
-          OSError: if this or the checkpoint before cannot be written.
+          OSError: if this or the previous checkpoint cannot be written.
         """
-        step = int(state.step)
-        places = [_Place(NEWEST, step)]
+        entries = [_Entry(NEWEST, step)]
         if progress["best_step"] == step:
-            places.append(_Place(BEST, step))
+            entries.append(_Entry(BEST, step))
         content = None
-        for place in places:
-            if step in self._folders[place.folder].steps():
+        for entry in entries:
+            if step in self._folders[entry.folder].steps():
                 continue
-            content = content or packed(state, progress)
-            # The best goes after its twin is complete. A run that is killed between
-            # the two then finds out from the twin that it lacks it.
+            content = content or packed(parts, progress)
+            # The best is written after its twin is complete. A run that is killed
+            # between the two learns from the twin that its best is missing.
             self._folders[NEWEST].wait()
-            self._folders[place.folder].save(step, content)
+            self._folders[entry.folder].save(step, content)
 
     def newest_step(self) -> int | None:
         """Step of the newest checkpoint, damaged or not; None if there is none."""
-        return max((place.step for place in self._places()), default=None)
+        return max((entry.step for entry in self._entries()), default=None)
 
-    def resume(self, abstract: TrainState, mesh: Mesh) -> tuple[TrainState, dict]:
-        """Reads the newest checkpoint that can be read: state and progress.
+    def resume(self, abstract: Parts, mesh: Mesh) -> Restored:
+        """Reads the newest readable checkpoint.
 
-        Later ones, damaged or of steps that are about to be made again, are moved
-        to `set_aside`, and that is printed.
+        Later ones, which are damaged, or whose steps will be repeated, are moved to
+        `set_aside`, and that is printed.
 
         Raises:
           ValueError: if none can be read.
         """
         # The best is a checkpoint like any other.
-        places = sorted(self._places(), key=lambda p: (p.step, p.folder == NEWEST))
-        found, state, progress, unreadable = self._first_readable(
-            places[::-1], abstract, mesh
+        entries = sorted(self._entries(), key=lambda e: (e.step, e.folder == NEWEST))
+        found, restored, unreadable = self._first_readable(
+            entries[::-1], abstract, mesh
         )
-        for place in places:
-            if place.step > found.step or place in unreadable:
-                past = f"is past step {found.step}, where the run goes on"
-                self._set_aside(place, unreadable.get(place, past))
+        for entry in entries:
+            if entry.step > found.step or entry in unreadable:
+                past = f"is past step {found.step}, where the run resumes"
+                self._set_aside(entry, unreadable.get(entry, past))
+        progress = restored.progress
         if progress["best_step"] not in {found.step, *self._folders[BEST].steps()}:
-            progress = progress | NO_BEST  # what was set aside had replaced it
-        return state, progress
+            progress = progress | NO_BEST  # a checkpoint now set aside had replaced it
+        return restored._replace(progress=progress)
 
-    def restore(
-        self, which: str | int, abstract: TrainState, mesh: Mesh
-    ) -> tuple[TrainState, dict]:
-        """Reads "best" or a step: the state, on every device of `mesh`; progress.
+    def restore(self, which: str | int, abstract: Parts, mesh: Mesh) -> Restored:
+        """Reads "best" or a step.
 
-        In place of a best that is damaged, another checkpoint of the run is read,
-        if possible of the same step, and that is printed.
+        If the best is damaged, another checkpoint of the run is read in its place, of
+        the same step if possible, and that is printed.
 
         Raises:
-          FileNotFoundError: naming the checkpoints that there are.
+          FileNotFoundError: listing the checkpoints that exist.
           ValueError: if it cannot be read.
         """
-        places = self._places()
-        best = max((p.step for p in places if p.folder == BEST), default=None)
+        entries = self._entries()
+        best = max((e.step for e in entries if e.folder == BEST), default=None)
         step = best if which == BEST else which
-        wanted = [p for p in places if p.step == step]
+        wanted = [e for e in entries if e.step == step]
         if not wanted:
-            steps = sorted({p.step for p in places})
+            steps = sorted({e.step for e in entries})
             raise FileNotFoundError(
                 f"no checkpoint {which!r} in {self._workdir}; there are steps "
                 f"{steps or 'none'}, best {best}"
             )
         if which == BEST:
-            wanted.sort(key=lambda p: p.folder != BEST)
+            wanted.sort(key=lambda e: e.folder != BEST)
             wanted += sorted(
-                (p for p in places if p.step != step), key=lambda p: -p.step
+                (e for e in entries if e.step != step), key=lambda e: -e.step
             )
-        found, state, progress, unreadable = self._first_readable(
-            wanted, abstract, mesh
-        )
-        for place, reason in unreadable.items():
-            print(f"warning: {self._workdir / str(place)} {reason}; using {found}")
-        return state, progress
+        found, restored, unreadable = self._first_readable(wanted, abstract, mesh)
+        for entry, reason in unreadable.items():
+            print(f"warning: {self._workdir / str(entry)} {reason}; using {found}")
+        return restored
 
-    def _places(self) -> list[_Place]:
+    def _entries(self) -> list[_Entry]:
         return [
-            _Place(name, step)
+            _Entry(name, step)
             for name, folder in self._folders.items()
             for step in folder.steps()
         ]
 
     def _first_readable(
-        self, places: list[_Place], abstract: TrainState, mesh: Mesh
-    ) -> tuple[_Place, TrainState, dict, dict[_Place, str]]:
-        """The first place that can be read, its content, why those before cannot."""
+        self, entries: list[_Entry], abstract: Parts, mesh: Mesh
+    ) -> tuple[_Entry, Restored, dict[_Entry, str]]:
+        """The first readable entry, its content, and why those before it failed."""
         unreadable = {}
-        for place in places:
+        for entry in entries:
+            folder = self._folders[entry.folder]
             try:
-                folder = self._folders[place.folder]
-                return place, *folder.read(place.step, abstract, mesh), unreadable
+                parts, progress = folder.read(entry.step, abstract, mesh)
+                return entry, Restored(entry.step, parts, progress), unreadable
             except UnreadableError as error:
-                unreadable[place] = str(error)
+                unreadable[entry] = str(error)
         raise ValueError(
-            f"no checkpoint in {self._workdir} that could be used can be read:\n  "
-            + "\n  ".join(f"{place} {why}" for place, why in unreadable.items())
-            + "\nGive another --workdir, or delete them to begin anew."
+            f"no usable checkpoint in {self._workdir} can be read:\n  "
+            + "\n  ".join(f"{entry} {why}" for entry, why in unreadable.items())
+            + "\nGive another --workdir, or delete them to start over."
         )
 
-    def _set_aside(self, place: _Place, reason: str) -> None:
-        name = f"{place.folder}_{place.step}"
+    def _set_aside(self, entry: _Entry, reason: str) -> None:
+        name = f"{entry.folder}_{entry.step}"
         target, number = self._workdir / ASIDE / name, 1
         while target.exists():
             number += 1
             target = target.with_name(f"{name}_{number}")
-        self._folders[place.folder].move(place.step, target)
-        print(f"warning: {self._workdir / str(place)} {reason}; it is now {target}")
+        self._folders[entry.folder].move(entry.step, target)
+        print(f"warning: {self._workdir / str(entry)} {reason}; moved to {target}")

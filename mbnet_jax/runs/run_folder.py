@@ -1,117 +1,188 @@
-"""A run's config on disk, and what may differ when the run goes on."""
+"""A run's folder: its config, classes, labels, checkpoints and metrics.
+
+| file | what it holds |
+|---|---|
+| `config.json` | the config, the numbers of classes, a digest of the training labels |
+| `checkpoints/<step>`, `best/<step>` | the newest training states, and the best |
+| `metrics.jsonl`, `events/` | what training logged |
+| `eval/` | what the last evaluation wrote |
+"""
 
 import hashlib
 import json
 from pathlib import Path
 
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.backbones import pretrained
-from mbnet_jax.data import Dataset
+from mbnet_jax.config import flat
+from mbnet_jax.data import Dataset, Split
 from mbnet_jax.files import write_whole
-from mbnet_jax.training.clothes import count_clothes
+from mbnet_jax.models import MBNet
+from mbnet_jax.runs.checkpoints import BEST, Checkpoints
+from mbnet_jax.runs.network import Network, abstract_variables, make_model
 
 FILE = "config.json"
+# Raised when names change that a run saves: config fields, parameters, metrics.
+VERSION = 2
 # A checkpoint fits no other network.
 ARCHITECTURE = ("model", "views")
-# A run that goes on must meet the batches that it would have met: a checkpoint's step
-# is a place in them, and whom it was validated on must stay unseen.
+# A resumed run has to meet the batches that it would have met: a checkpoint's step is
+# a position in them, and the people it was validated on have to stay unseen.
 DATA = ("seed", "data", "train.batch_size", "train.images_per_identity")
-# Fields among them that only a new run reads.
-_NEW_RUNS_ONLY = tuple(f"model.{field}" for field in pretrained.FIELDS)
-# And those that say where the data is and how it is read. Its labels are compared.
+# Fields among them that say where the data is and how it is read. Its labels are
+# compared instead.
 FREE = tuple(
     f"data.{field}"
     for field in ("root", "parsing_dir", "threads", "prefetch", "max_bad_images")
 )
 
 
-def _flat(config: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+class RunFolder:
+    """A run on disk, read once.
 
-
-def save_config(config: ConfigDict, dataset: Dataset, workdir: Path) -> None:
-    """Writes the config, and what there was to train on.
-
-    That is how many identities and clothes the classifiers tell apart, and a digest of
-    labels.
+    Attributes:
+      path: the folder.
+      config: the config that the run was started or last resumed with.
+      num_classes: identities that its classifiers distinguish.
+      num_clothes: classes of its clothes classifier; 0 without one.
+      labels: a digest of the images and labels that it is trained and validated on.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    content = {
-        "config": config.to_dict(),
-        "num_classes": int(dataset.train.pid.max()) + 1,
-        "num_clothes": count_clothes(config, dataset.train),
-        "labels": _digest(dataset),
-    }
-    write_whole(workdir / FILE, json.dumps(content, indent=2) + "\n")
+
+    def __init__(self, path: str | Path):
+        """Reads `config.json` in the folder `path`.
+
+        Raises:
+          FileNotFoundError: if the folder holds no run.
+          ValueError: if the file is damaged, or of an earlier version of the project.
+        """
+        self.path = Path(path)
+        content = read_config_file(self.path)
+        self.config = config_of(content)
+        self.num_classes: int = content["num_classes"]
+        self.num_clothes: int = content["num_clothes"]
+        self.labels: str | None = content.get("labels")
+
+    @classmethod
+    def create(cls, path: Path, config: ConfigDict, dataset: Dataset) -> "RunFolder":
+        """Writes `config.json`, for a new run or one that is resumed."""
+        path.mkdir(parents=True, exist_ok=True)
+        content = {
+            "version": VERSION,
+            "config": config.to_dict(),
+            "num_classes": num_classes(dataset.train),
+            "num_clothes": num_clothes(config, dataset.train),
+            "labels": digest_labels(dataset),
+        }
+        write_whole(path / FILE, json.dumps(content, indent=2) + "\n")
+        return cls(path)
+
+    @property
+    def log(self) -> Path:
+        """The lines that training logged, one JSON object each."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def eval(self) -> Path:
+        """The folder of the last evaluation."""
+        return self.path / "eval"
+
+    def metrics(self) -> dict:
+        """The content of `eval/metrics.json`; {} if the run was not evaluated.
+
+        Raises:
+          ValueError: if the file is damaged.
+        """
+        path = self.eval / "metrics.json"
+        if not path.is_file():
+            return {}
+        try:
+            return json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path} is damaged ({error}); evaluate the run again, or delete it"
+            ) from error
+
+    def make_model(self) -> MBNet:
+        """The network that the run trains."""
+        return make_model(self.config.model, self.num_classes, self.num_clothes)
+
+    def load(self, mesh: Mesh, which: str | int = BEST) -> Network:
+        """Reads the weights of checkpoint `which`, "best" or a step.
+
+        Raises:
+          FileNotFoundError: if there is no such checkpoint.
+          ValueError: if it cannot be read.
+        """
+        model = self.make_model()
+        abstract = {"weights": abstract_variables(self.config, model)}
+        with Checkpoints(self.path, create=False) as checkpoints:
+            restored = checkpoints.restore(which, abstract, mesh)
+        weights = restored.parts["weights"]
+        return Network(self.config, model, weights, restored.step)
+
+    def differences(
+        self, config: ConfigDict, refused: tuple[str, ...] = ARCHITECTURE
+    ) -> list[str]:
+        """Lines `field: saved -> given` for each field that differs.
+
+        Raises:
+          ValueError: listing those that differ in the parts `refused`.
+        """
+        saved, given = _comparable(self.config), _comparable(config)
+        lines, clashes = [], []
+        for key in sorted({*saved, *given}):
+            if saved.get(key) == given.get(key):
+                continue
+            line = f"{key}: {saved.get(key)} -> {given.get(key)}"
+            only_new = _is_weights_source(key)
+            lines.append(line + (" (no effect: a new run reads it)" * only_new))
+            if not only_new and key not in FREE and _is_in(key, refused):
+                clashes.append(line)
+        if clashes:
+            raise ValueError(
+                f"the run in {self.path} has another architecture or other data "
+                "(saved -> given):\n  "
+                + "\n  ".join(clashes)
+                + "\nGive the saved values, or another --workdir."
+            )
+        return lines
+
+    def check_resume(self, config: ConfigDict, dataset: Dataset) -> list[str]:
+        """`differences` for a run that is to be resumed on `dataset`.
+
+        Raises:
+          ValueError: if a field of network or data differs, or the images' labels.
+        """
+        lines = self.differences(config, ARCHITECTURE + DATA)
+        if self.labels != digest_labels(dataset):
+            raise ValueError(
+                f"the images in {config.data.root}, or their labels, are not those "
+                f"that the run in {self.path} started with; restore them, or give "
+                "another --workdir"
+            )
+        # A weight of 0 and another one are two networks.
+        if self.num_clothes != num_clothes(config, dataset.train):
+            raise ValueError(
+                f"loss.cal={config.loss.cal} switches the clothes classifier on or "
+                f"off, unlike in the run in {self.path}; give the saved loss.cal, or "
+                "another --workdir"
+            )
+        return lines
 
 
-def load_num_classes(workdir: Path) -> int:
-    """How many identities the run's classifiers tell apart.
-
-    Raises:
-      FileNotFoundError: if `workdir` holds no run.
-    """
-    return _load(workdir)["num_classes"]
+def num_classes(train: Split) -> int:
+    """Identities of the training split."""
+    return int(train.pid.max()) + 1
 
 
-def load_num_clothes(workdir: Path) -> int:
-    """How many classes the run's clothes classifier has; 0 where it has none.
-
-    Raises:
-      FileNotFoundError: if `workdir` holds no run.
-    """
-    return _load(workdir).get("num_clothes", 0)  # an older run has none
+def num_clothes(config: ConfigDict, train: Split) -> int:
+    """Classes of the clothes classifier; 0 where `loss.cal` is off."""
+    return int(train.clothes.max()) + 1 if config.loss.cal else 0
 
 
-def load_saved(workdir: Path) -> ConfigDict:
-    """The run's config; its sequences are tuples, as config files have them.
-
-    Raises:
-      FileNotFoundError: if `workdir` holds no run.
-    """
-    return ConfigDict(_with_tuples(_load(workdir)["config"]))
-
-
-def _with_tuples(value):
-    if isinstance(value, dict):
-        return {key: _with_tuples(entry) for key, entry in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
-
-
-def _load(workdir: Path) -> dict:
-    path = workdir / FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{workdir} holds no run (no {FILE}); train one first, or give --workdir"
-        )
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); put back a copy, or give another --workdir"
-        ) from error
-
-
-def is_of(dataset: Dataset, workdir: Path) -> bool:
-    """Whether the run in `workdir` began with these images and labels.
-
-    Of those for training and validation: others the run has not met.
-
-    Raises:
-      FileNotFoundError: if `workdir` holds no run.
-    """
-    return _load(workdir)["labels"] == _digest(dataset)
-
-
-def _digest(dataset: Dataset) -> str:
-    """Of names and labels of the images for training and validation, in their order."""
+def digest_labels(dataset: Dataset) -> str:
+    """Digest of the names and labels of all images for training and validation."""
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.validation and dataset.validation.images):
         if split is not None:
@@ -121,63 +192,54 @@ def _digest(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def differences(
-    config: ConfigDict, workdir: Path, refused: tuple[str, ...] = ARCHITECTURE
-) -> list[str]:
-    """Lines `field: saved -> given`, refusing those in the parts `refused`.
+def read_config_file(folder: Path) -> dict:
+    """The content of `config.json` in the folder of a run.
 
     Raises:
-      FileNotFoundError: if `workdir` holds no run.
-      ValueError: if a refused field differs, with all that do.
+      FileNotFoundError: if there is none.
+      ValueError: if it is damaged, or was not written by this version of the project.
     """
-    saved = _flat(_load(workdir)["config"])
-    # Through JSON, so that tuples compare equal to the lists they are saved as.
-    given = _flat(json.loads(json.dumps(config.to_dict())))
-    changed = [
-        key for key in sorted({*saved, *given}) if saved.get(key) != given.get(key)
-    ]
-    lines = {
-        key: f"{key}: {saved.get(key)} -> {given.get(key)}"
-        + (" (no effect: only a new run reads it)" if key in _NEW_RUNS_ONLY else "")
-        for key in changed
-    }
-    clashes = [
-        lines[key]
-        for key in changed
-        if any(f"{key}.".startswith(f"{part}.") for part in refused)
-        and key not in _NEW_RUNS_ONLY + FREE
-    ]
-    if clashes:
-        raise ValueError(
-            f"the run in {workdir} has another architecture or other data (saved -> "
-            "given):\n  "
-            + "\n  ".join(clashes)
-            + "\nGive the saved values, or another --workdir."
+    path = folder / FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no run (no {FILE}); train one first, or give --workdir"
         )
-    return list(lines.values())
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); restore a copy, or give another --workdir"
+        ) from error
+    if "kind" in content:
+        raise ValueError(f"{folder} is an exported network, not the folder of a run")
+    if content.get("version") != VERSION:
+        raise ValueError(
+            f"the run in {folder} was made by another version of mbnet_jax, which "
+            "names config fields and parameters differently; train it again, or use "
+            "that version"
+        )
+    return content
 
 
-def differences_to_resume(
-    config: ConfigDict, dataset: Dataset, workdir: Path
-) -> list[str]:
-    """The same for a run that is to go on, whose data must be what it was too.
+def config_of(content: dict) -> ConfigDict:
+    """The config in a `config.json`; its sequences are tuples, as in config files."""
+    return ConfigDict(_with_tuples(content["config"]))
 
-    Raises:
-      FileNotFoundError: if `workdir` holds no run.
-      ValueError: if a field of network or data differs, or the images' labels.
-    """
-    lines = differences(config, workdir, ARCHITECTURE + DATA)
-    if not is_of(dataset, workdir):
-        raise ValueError(
-            f"the images in {config.data.root}, or their labels, are no longer those "
-            f"that the run in {workdir} began with; restore them, or give another "
-            "--workdir"
-        )
-    # A weight of 0 and another one are two networks.
-    if load_num_clothes(workdir) != count_clothes(config, dataset.train):
-        raise ValueError(
-            f"loss.cal={config.loss.cal} switches the clothes classifier on or off, "
-            f"other than the run in {workdir} has it; give the saved loss.cal, or "
-            "another --workdir"
-        )
-    return lines
+
+def _with_tuples(value):
+    if isinstance(value, dict):
+        return {key: _with_tuples(entry) for key, entry in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def _comparable(config: ConfigDict) -> dict:
+    """Field -> value, through JSON: tuples equal the lists that they are saved as."""
+    return flat(json.loads(json.dumps(config.to_dict())))
+
+
+def _is_weights_source(key: str) -> bool:
+    return key.startswith("model.backbones.") and key.endswith(".weights")
+
+
+def _is_in(key: str, parts: tuple[str, ...]) -> bool:
+    return any(f"{key}.".startswith(f"{part}.") for part in parts)

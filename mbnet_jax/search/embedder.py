@@ -13,7 +13,7 @@ from mbnet_jax.data.needed_maps import CUT_BY_MAP
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import ALL, make_embed
 from mbnet_jax.models import BRANCHES
-from mbnet_jax.parsing.maps import check_label_set
+from mbnet_jax.parsing.label_sets import check_label_set
 from mbnet_jax.retrieval.sizes import power_of_two
 from mbnet_jax.runs import load as trained
 from mbnet_jax.search.embedding_digest import embedding_digest, weights_digest

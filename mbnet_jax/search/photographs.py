@@ -18,9 +18,6 @@ from mbnet_jax.parsing.maps import canonical_map, read_labels
 
 Photograph = str | os.PathLike | Image.Image | np.ndarray
 
-# What the files of photographs end in.
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
 # Pillow reads a file when its pixels are first asked for, and must not do so twice at
 # a time: a list may hold one image twice.
 _READING = threading.Lock()

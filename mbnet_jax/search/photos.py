@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from mbnet_jax.search.photographs import ENDINGS
+from mbnet_jax.images import IMAGE_ENDINGS
 
 Failures = list[tuple[str, str]]  # file or folder, and why it cannot be used
 
@@ -54,7 +54,7 @@ def list_photos(
                     if entry.is_dir(follow_symlinks=False):
                         if os.path.realpath(entry.path) != without_name:
                             waiting.append((f"{name}/", entry.path))
-                    elif entry.name.lower().endswith(ENDINGS):
+                    elif entry.name.lower().endswith(IMAGE_ENDINGS):
                         try:
                             found[name] = stamp(entry.stat())
                         except OSError as error:  # a link to nothing

@@ -1,13 +1,13 @@
 """Random flip, crop and erasing of an image together with its parsing map.
 
-All functions take one example and a key of its own, and run on the device.
+All functions take one example and its own key, and run on the device.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import random
 
-from mbnet_jax import boxes
+from mbnet_jax import views
 from mbnet_jax.parsing.labels import BACKGROUND
 
 _ENLARGED = 9 / 8
@@ -18,7 +18,7 @@ Example = tuple[jax.Array, jax.Array]
 
 
 def example_keys(seed: int, step: jax.Array, batch_size: int) -> jax.Array:
-    """One key per row of the global batch: a function of seed, step and row."""
+    """One key for each row of the global batch: a function of seed, step and row."""
     at_step = random.fold_in(random.key(seed), step)
     return jax.vmap(random.fold_in, (None, 0))(at_step, jnp.arange(batch_size))
 
@@ -35,8 +35,8 @@ def augment(
     """Applies each change with its probability.
 
     `image` is float32 [H, W, 3], normalised so that 0 is the mean colour;
-    `parsing` is uint8 [H, W]. Erased pixels become the mean colour and
-    background: what is hidden from the eye is hidden from the parser.
+    `parsing` is uint8 [H, W]. Erased pixels become the mean colour, and background in
+    the parsing map.
     """
     flip_key, crop_key, erase_key = random.split(key, 3)
     image, parsing = _flip(image, parsing, random.bernoulli(flip_key, flip))
@@ -52,22 +52,22 @@ def _flip(image: jax.Array, parsing: jax.Array, do: jax.Array) -> Example:
 
 
 def _crop(image, parsing, key, probability) -> Example:
-    do_key, place_key = random.split(key)
+    do_key, position_key = random.split(key)
     size = jnp.array(parsing.shape, jnp.float32)
     # Cutting the original size out of the enlarged image is the same as
     # enlarging a box of 8/9 of the size.
     box_size = size / _ENLARGED
-    corner = random.uniform(place_key, (2,)) * (size - box_size)
+    corner = random.uniform(position_key, (2,)) * (size - box_size)
     box = jnp.concatenate([corner, corner + box_size])
     do = random.bernoulli(do_key, probability)
     return (
-        jnp.where(do, boxes.resample(image, box, parsing.shape), image),
-        jnp.where(do, boxes.resample_labels(parsing, box, parsing.shape), parsing),
+        jnp.where(do, views.resample(image, box, parsing.shape), image),
+        jnp.where(do, views.resample_labels(parsing, box, parsing.shape), parsing),
     )
 
 
 def _erase(image, parsing, key, probability) -> Example:
-    do_key, area_key, aspect_key, place_key = random.split(key, 4)
+    do_key, area_key, aspect_key, position_key = random.split(key, 4)
     height, width = parsing.shape
     low, high = jnp.log(jnp.array(_ERASED_ASPECT))
     aspect = jnp.exp(random.uniform(aspect_key, minval=low, maxval=high))
@@ -76,7 +76,7 @@ def _erase(image, parsing, key, probability) -> Example:
     extent = jnp.stack([jnp.sqrt(pixels * aspect), jnp.sqrt(pixels / aspect)])
     size = jnp.array(parsing.shape, jnp.float32)
     extent = jnp.minimum(extent, size)
-    corner = random.uniform(place_key, (2,)) * (size - extent)
+    corner = random.uniform(position_key, (2,)) * (size - extent)
     rows, columns = jnp.arange(height), jnp.arange(width)
     inside_y = (rows >= corner[0]) & (rows < corner[0] + extent[0])
     inside_x = (columns >= corner[1]) & (columns < corner[1] + extent[1])

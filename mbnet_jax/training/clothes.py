@@ -1,4 +1,4 @@
-"""What CAL's losses need to know of clothes, and when the second one sets in."""
+"""The training set's classes of clothes, for CAL's losses."""
 
 from typing import NamedTuple
 
@@ -8,43 +8,28 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
-
-
-class Clothes(NamedTuple):
-    """A batch's clothes.
-
-    label: int32 [B], the class of each image.
-    same_person: bool [B, num_clothes], whether a class is of the image's person.
-    started: float32 scalar, 1 from the start epoch on, 0 before.
-    """
-
-    label: jax.Array
-    same_person: jax.Array
-    started: jax.Array
+from mbnet_jax.losses import Clothes
+from mbnet_jax.models import BRANCHES
+from mbnet_jax.runs.run_folder import num_clothes
 
 
 class ClothesClasses(NamedTuple):
-    """The training set's classes of clothes: each an outfit of one person.
+    """The classes of clothes: each is an outfit of one person.
 
-    person: int32 [num_clothes], whose it is.
-    start: the step from which on the adversarial loss counts.
+    person: int32 [num_clothes], the person who wears it.
+    start: the step from which the adversarial loss counts.
     """
 
     person: np.ndarray
     start: int
 
     def of(self, batch: dict, step: jax.Array) -> Clothes:
-        """The clothes of a batch, met at `step`, counted from 0."""
+        """The clothes of the batch of `step`, counted from 0."""
         return Clothes(
             batch["clothes"],
             batch["pid"][:, None] == jnp.asarray(self.person),
             jnp.where(step >= self.start, 1.0, 0.0),
         )
-
-
-def count_clothes(config: ConfigDict, train: Split) -> int:
-    """How many classes the clothes classifier has; 0 where `loss.cal` is off."""
-    return int(train.clothes.max()) + 1 if config.loss.cal else 0
 
 
 def clothes_classes(
@@ -53,21 +38,23 @@ def clothes_classes(
     """The classes, or None where `loss.cal` is off.
 
     Raises:
-      ValueError: if the config has no global branch, the dataset does not tell
-        clothes, or a field of CAL's has no sense.
+      ValueError: if the branch that CAL trains is off, clothes labels are missing, or
+        a field of CAL's is invalid.
     """
     loss = config.loss
     if not loss.cal:
         return None
-    if "global" not in config.model.branches:
+    trained = [name for name, branch in BRANCHES.items() if branch.adversarial]
+    if not {*trained} & {*config.model.branches}:
         raise ValueError(
-            f"loss.cal={loss.cal} trains the global branch, which model.branches="
-            f"{tuple(config.model.branches)} lacks; add it, or set loss.cal=0."
+            f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
+            f"in model.branches={tuple(config.model.branches)}; add it, or set "
+            "loss.cal=0."
         )
     if "clothes" not in train.known:
         raise ValueError(
-            f"loss.cal={loss.cal} needs to know who wears what, and {config.data.name} "
-            "has training images without clothes labels; add them, or set loss.cal=0."
+            f"loss.cal={loss.cal} needs clothes labels, and {config.data.name} has "
+            "training images without them; add them, or set loss.cal=0."
         )
     good = {
         "cal": loss.cal > 0,
@@ -78,10 +65,10 @@ def clothes_classes(
     for name, fits in good.items():
         if not fits:
             raise ValueError(
-                f"loss.{name}={loss[name]} has no sense: loss.cal and "
-                "loss.cal_start_epoch are not negative, loss.cal_temperature is above "
-                "0, loss.cal_epsilon from 0 to 1"
+                f"loss.{name}={loss[name]} is invalid: loss.cal and "
+                "loss.cal_start_epoch must not be negative, loss.cal_temperature must "
+                "be above 0, and loss.cal_epsilon from 0 to 1"
             )
-    person = np.zeros(count_clothes(config, train), np.int32)
+    person = np.zeros(num_clothes(config, train), np.int32)
     person[train.clothes] = train.pid
     return ClothesClasses(person, round(loss.cal_start_epoch * steps_per_epoch))

@@ -1,4 +1,4 @@
-"""SIGTERM (a pre-emption) and Ctrl-C: the step at hand is finished and saved first."""
+"""SIGTERM (a pre-emption) and Ctrl-C: the current step is finished and saved first."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class InterruptedTraining(Exception):
-    """A signal ended training; what had been done is saved.
+    """A signal ended training, after everything done so far was saved.
 
-    `exit_code` is what a shell makes of a program that the signal ended.
+    `exit_code` is what a shell reports of a program that the signal ended.
     """
 
     def __init__(self, number: int, message: str):
@@ -22,15 +22,15 @@ class InterruptedTraining(Exception):
 
 
 class LeftEvaluation(Exception):
-    """A signal ended an evaluation, which is to be made when the run goes on."""
+    """A signal ended an evaluation, which is repeated when the run is resumed."""
 
 
 class Interruption:
-    """Remembers a signal until the loop asks; a second Ctrl-C ends the program at once.
+    """Remembers a signal until the loop checks; a second Ctrl-C exits at once.
 
     To be used in a `with` statement. Signals act as usual until `requested` is first
     called: before the end of the first step there is nothing to save, and while it
-    is compiled Python would not hear of them.
+    compiles Python would not receive them.
     """
 
     def __init__(self):
@@ -39,26 +39,27 @@ class Interruption:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interruption":
-        """The interruption itself."""
+        """Returns the interruption itself."""
         return self
 
     def __exit__(self, *_) -> None:
-        """Lets signals act as before."""
+        """Restores the previous handlers."""
         for number, handler in self._previous.items():
-            # None where it was not Python that had installed it.
+            # None if the handler was not installed from Python.
             signal.signal(number, handler or signal.SIG_DFL)
 
     def requested(self) -> bool:
-        """Whether a signal has come."""
+        """Whether a signal was received."""
         in_main = threading.current_thread() is threading.main_thread()
         if not self._previous and in_main:  # no other thread may install handlers
             self._previous = {n: signal.signal(n, self._note) for n in SIGNALS}
         return self.number is not None
 
     def leave_evaluation(self) -> None:
-        """Ends the evaluation that calls this, if a signal has come.
+        """Ends the evaluation that calls this, if a signal was received.
 
-        Several processes finish theirs: they could not agree where to leave it.
+        With several processes the evaluation is finished, since they could not agree
+        on where to leave it.
 
         Raises:
           LeftEvaluation: to be caught where the evaluation began.
@@ -71,6 +72,6 @@ class Interruption:
         message = f"\n{signal.Signals(number).name}: finishing this step and saving"
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            message += "; Ctrl-C again ends at once"
-        # print may not be called while it is interrupted itself.
+            message += "; press Ctrl-C again to exit at once"
+        # print must not be called while print itself is interrupted.
         os.write(2, f"{message}\n".encode())

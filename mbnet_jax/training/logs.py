@@ -1,13 +1,16 @@
-"""What a run reports: progress bar, `metrics.jsonl`, and TensorBoard events."""
+"""What training reports: progress bar, `metrics.jsonl`, and TensorBoard events."""
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from clu import metrics
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -16,30 +19,74 @@ from tqdm import tqdm
 
 from mbnet_jax.files import filename_in_errors, write_whole
 
-Averages = dict[str, metrics.Average]
 _VALIDATION = "validation/"
 _COUNTS = ("bad_steps", "bad_in_a_row")
 
 
+class _Window(NamedTuple):
+    """What is gathered on the device between two lines of metrics.
+
+    averages: of each scalar, over the good steps.
+    not_finite: of each scalar, whether it was not finite in a bad step.
+    streak: the longest run of bad steps, and `streak_end`, the step it reached.
+    bad_steps: of the whole run.
+    """
+
+    averages: dict[str, metrics.Average]
+    not_finite: dict[str, jax.Array]
+    streak: jax.Array
+    streak_end: jax.Array
+    bad_steps: jax.Array
+
+
 @jax.jit
-def _merge(averages: Averages, scalars: dict[str, jax.Array]) -> Averages:
-    """Adds a step's scalars; those of a bad step do not count."""
-    good = scalars["bad_in_a_row"] == 0
-    return {
-        name: average.merge(
-            metrics.Average(
-                total=jnp.where(good, scalars[name], 0), count=good.astype(jnp.int32)
+def _merge(window: _Window, step: jax.Array, scalars: dict[str, jax.Array]) -> _Window:
+    """Adds the scalars of `step`."""
+    in_a_row = scalars["bad_in_a_row"]
+    good = in_a_row == 0
+    longer = in_a_row > window.streak
+    return _Window(
+        averages={
+            name: average.merge(
+                metrics.Average(
+                    total=jnp.where(good, scalars[name], 0),
+                    count=good.astype(jnp.int32),
+                )
             )
-        )
-        for name, average in averages.items()
-    }
+            for name, average in window.averages.items()
+        },
+        not_finite={
+            name: found | ~(good | jnp.isfinite(scalars[name]))
+            for name, found in window.not_finite.items()
+        },
+        streak=jnp.where(longer, in_a_row, window.streak),
+        streak_end=jnp.where(longer, step, window.streak_end),
+        bad_steps=scalars["bad_steps"],
+    )
+
+
+def _empty(scalars: dict[str, jax.Array]) -> _Window:
+    names = sorted(scalars.keys() - _COUNTS)
+    return _Window(
+        {name: metrics.Average.empty() for name in names},
+        {name: np.bool_(False) for name in names},
+        *[np.int32(0)] * 3,
+    )
+
+
+class Streak(NamedTuple):
+    """Bad steps in a row: how many, the last of them, and the terms not finite."""
+
+    length: int
+    end: int
+    terms: tuple[str, ...]
 
 
 class Logs:
     """Averages scalars over steps on the device, and writes them when asked to.
 
-    Every process of a run does the same; process 0 alone writes and shows.
-    `bad_in_a_row` is that of the window written last, whose last step is `step`.
+    Every process of a run makes the same calls; process 0 alone writes and shows.
+    `streak` is the longest run of bad steps in the last written window.
     """
 
     def __init__(
@@ -54,11 +101,11 @@ class Logs:
     ):
         """Continues the logs of a run at `step`.
 
-        Lines of later steps, left by a run that was stopped after its last
-        checkpoint, and validation scores of later steps than `evaluated` are
-        dropped: they are about to be made again. `schedule` is the learning rate's.
+        Lines of later steps, left by a run that stopped after its last checkpoint, and
+        validation scores of later steps than `evaluated` are dropped, since both will
+        be repeated. `schedule` is the learning rate's.
         """
-        self.step, self.bad_in_a_row = step, 0
+        self.streak = Streak(0, step, ())
         self._schedule = schedule
         self._path = workdir / "metrics.jsonl"
         self._writes = jax.process_index() == 0
@@ -78,9 +125,8 @@ class Logs:
             disable=not self._writes,
         )
         self._batch_size = batch_size
-        self._averages: Averages = {}
-        self._counts: dict[str, jax.Array] = {}
-        self._window: tuple[int, Averages, dict[str, jax.Array]] | None = None
+        self._window: _Window | None = None
+        self._ended: tuple[int, _Window] | None = None
 
     def _open(self, workdir: Path, step: int) -> None:
         self._file = self._path.open("a")
@@ -88,44 +134,52 @@ class Logs:
         (workdir / "events").mkdir(exist_ok=True)
         self._events = EventsWriter(str(workdir / "events" / "events"))
         self._event(step + 1, file_version="brain.Event:2")
-        # TensorBoard, too, drops what comes after `step`.
+        # Makes TensorBoard, too, drop what comes after `step`.
         self._event(step + 1, session_log=SessionLog(status=SessionLog.START))
 
-    def add(self, scalars: dict[str, jax.Array]) -> None:
-        """Takes in one step's scalars.
+    def add(self, step: int, scalars: dict[str, jax.Array]) -> None:
+        """Adds the scalars of `step`.
 
         A window that ended before is fetched now, when the device has the next
         step to work on while the host waits.
         """
-        if not self._averages:
-            names = scalars.keys() - _COUNTS
-            self._averages = {name: metrics.Average.empty() for name in sorted(names)}
-        self._averages = _merge(self._averages, scalars)
-        self._counts = {name: scalars[name] for name in _COUNTS}
+        if self._window is None:
+            self._window = _empty(scalars)
+        self._window = _merge(self._window, np.int32(step), scalars)
         self._bar.update(self._batch_size)
         self.write()
 
     def end_window(self, step: int) -> None:
         """Ends a window of averages at `step`."""
         self.write()
-        self._window, self._averages = (step, self._averages, self._counts), {}
+        self._ended, self._window = (step, self._window), None
 
     def write(self) -> None:
         """Writes the window that ended last, unless it is written."""
-        if self._window is None:
+        if self._ended is None:
             return
-        (self.step, *fetched), self._window = jax.device_get(self._window), None
-        averages, counts = fetched
-        bad_steps, self.bad_in_a_row = (int(counts[name]) for name in _COUNTS)
-        # None where all steps were bad.
+        (step, window), self._ended = jax.device_get(self._ended), None
+        bad_steps = int(window.bad_steps)
+        # Empty where all steps were bad.
         values = {
-            name: float(a.total / a.count) for name, a in averages.items() if a.count
+            name: float(a.total / a.count)
+            for name, a in window.averages.items()
+            if a.count
         }
-        values["learning_rate"] = float(self._schedule(self.step - 1 - bad_steps))
+        values["learning_rate"] = float(self._schedule(step - 1 - bad_steps))
         values["bad_steps"] = bad_steps
-        shown = {"step": self.step, "loss": values.get("loss", float("nan"))}
+        terms = _blamed(window.not_finite)
+        self.streak = Streak(int(window.streak), int(window.streak_end), terms)
+        shown = {"step": step, "loss": values.get("loss", float("nan"))}
         self._bar.set_postfix(shown | ({"bad": bad_steps} if bad_steps else {}))
-        self._write_line(self.step, values)
+        if window.streak:
+            self._bar.write(
+                f"warning: up to step {step}, {bad_steps} steps were skipped; not "
+                f"finite: {', '.join(terms)}",
+                file=sys.stderr,
+            )
+        more = {"not_finite": list(terms)} if terms else {}
+        self._write_line(step, values, more)
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Writes validation scores (0..1) at `step`, and shows them."""
@@ -134,11 +188,14 @@ class Logs:
             shown = ", ".join(f"{k} {100 * v:.1f}" for k, v in values.items())
             self._bar.write(f"step {step}: validation {shown}")
 
-    def _write_line(self, step: int, values: dict[str, float]) -> None:
+    def _write_line(
+        self, step: int, values: dict[str, float], more: dict | None = None
+    ) -> None:
         if not self._writes:
             return
         with filename_in_errors(self._path):
-            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            line = {"step": step, **values, **(more or {})}
+            self._file.write(json.dumps(line) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
             for name, value in values.items():
@@ -160,8 +217,15 @@ class Logs:
                     self._events.close()
 
 
+def _blamed(not_finite: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """The terms that were not finite; the loss, their sum, only if no term was."""
+    names = [name for name, found in not_finite.items() if found]
+    sums = ("loss", "gradient_norm")
+    return tuple(n for n in names if n not in sums) or tuple(names)
+
+
 def _stays(line: str, step: int, evaluated: int) -> bool:
-    """Whether a line is not about to be made again; half a line, after a kill, is."""
+    """Whether a line will not be repeated; half a line, after a kill, will."""
     try:
         values = json.loads(line)
         scores = any(name.startswith(_VALIDATION) for name in values)

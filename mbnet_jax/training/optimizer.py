@@ -32,7 +32,7 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
             f"train.schedule={config.schedule!r} is unknown; known: "
             f"{', '.join(SCHEDULES)}"
         )
-    # Not from 0, which would make the first step a waste.
+    # Not from 0, which would waste the first step.
     up = optax.linear_schedule(
         config.learning_rate / (warmup + 1), config.learning_rate, max(warmup, 1)
     )
@@ -50,15 +50,19 @@ def decays(params) -> dict:
 
 
 def make_optimizer(
-    config: ConfigDict, steps_per_epoch: int
+    config: ConfigDict, schedule: optax.Schedule
 ) -> optax.GradientTransformation:
     """Adam on the gradient plus weight decay times the parameter.
 
-    The decay passes through Adam's scaling (L2 regularisation, as PyTorch's Adam
-    has it and the field's settings mean it), unlike AdamW's.
+    The decay passes through Adam's scaling (L2 regularisation, as in PyTorch's Adam,
+    which the field's settings are for), unlike AdamW's.
+
+    Args:
+      config: `config.train`.
+      schedule: learning rate by step, of `make_schedule`.
     """
     return optax.chain(
         optax.add_decayed_weights(config.weight_decay, mask=decays),
         optax.scale_by_adam(),
-        optax.scale_by_learning_rate(make_schedule(config, steps_per_epoch)),
+        optax.scale_by_learning_rate(schedule),
     )

@@ -1,4 +1,4 @@
-"""What training begins with: the run's newest checkpoint, or a fresh network."""
+"""What training starts from: the run's newest checkpoint, or a new network."""
 
 from pathlib import Path
 
@@ -13,12 +13,13 @@ from mbnet_jax.data import Dataset
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import MBNet
+from mbnet_jax.models.mbnet import backbone_module
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
-from mbnet_jax.runs.run_folder import differences_to_resume
+from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training.step import TrainState, init_state
 
 
-def begin(
+def start(
     config: ConfigDict,
     dataset: Dataset,
     model: MBNet,
@@ -27,30 +28,36 @@ def begin(
     workdir: Path,
     mesh: Mesh,
 ) -> tuple[TrainState, dict]:
-    """The newest checkpoint, or a fresh state with the weights the config names.
+    """The newest checkpoint, or a new state with the weights that the config names.
 
     Returns the state, on every device of `mesh`, and the run's progress: what
     `Checkpoints` keeps, and as `evaluated` the step of the newest evaluation.
 
     Raises:
-      ValueError: if the config does not fit the run that `workdir` holds, or no
-        checkpoint of it can be read.
+      ValueError: if the config does not fit the run in `workdir`, or no checkpoint of
+        it can be read.
     """
 
     def init() -> TrainState:
         return init_state(config, model, optimizer)
 
+    abstract = jax.eval_shape(init)
     if checkpoints.newest_step() is not None:
-        for line in differences_to_resume(config, dataset, workdir):
+        for line in RunFolder(workdir).check_resume(config, dataset):
             print(f"config differs from the saved run's: {line}")
-        state, progress = checkpoints.resume(jax.eval_shape(init), mesh)
-        print(f"going on from step {int(state.step)} in {workdir}")
+        restored = checkpoints.resume(abstract.parts(), mesh)
+        state, progress = TrainState.of_parts(restored.parts), restored.progress
+        print(f"resuming from step {restored.step} in {workdir}")
         # Its best may be missing: the run may have been killed just before it.
-        checkpoints.save(state, progress)
+        checkpoints.save(restored.step, restored.parts, progress)
         return state, progress
     # Before anything is compiled, since it may refuse.
-    loaded = load_pretrained(config.model, jax.eval_shape(init).variables)
-    # It runs once: what the compiler would gain it loses four times over.
+    loaded = load_pretrained(
+        config.model.backbones,
+        {branch: backbone_module(branch) for branch in model.branches},
+        abstract.variables,
+    )
+    # It runs once: optimizing it would take four times as long as it saves.
     once = jax.jit(
         init,
         out_shardings=replicated(mesh),

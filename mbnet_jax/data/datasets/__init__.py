@@ -1,45 +1,67 @@
-"""One reader a dataset: a function from its folder to labelled records."""
+"""The datasets: one file per dataset, and one line here to register it."""
 
 from pathlib import Path
 
-from mbnet_jax.data.datasets.ltcc import read_ltcc
-from mbnet_jax.data.datasets.manifest import read_manifest
-from mbnet_jax.data.datasets.prcc import read_prcc
+from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
 from mbnet_jax.data.datasets.reading import attach_parsing
-from mbnet_jax.data.datasets.synthetic import read_synthetic
-from mbnet_jax.data.datasets.vc_clothes import read_vc_clothes
+from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
 
-READERS = {
-    "synthetic": read_synthetic,
-    "ltcc": read_ltcc,
-    "prcc": read_prcc,
-    "vc_clothes": read_vc_clothes,
-    "manifest": read_manifest,
-}
+DATASETS: dict[str, DatasetSpec] = {}
+
+
+def register(spec: DatasetSpec) -> None:
+    """Makes a dataset known as `data.name=spec.name`, in place of any of that name."""
+    DATASETS[spec.name] = spec
+
+
+register(synthetic.SPEC)
+register(ltcc.SPEC)
+register(prcc.SPEC)
+register(vc_clothes.SPEC)
+register(manifest.SPEC)
+
+
+def dataset_spec(name: str) -> DatasetSpec:
+    """Looks up a registered dataset.
+
+    Raises:
+      ValueError: no dataset of that name is registered.
+    """
+    if name not in DATASETS:
+        raise ValueError(
+            f"data.name={name!r} is not a dataset here; known: {', '.join(DATASETS)}"
+        )
+    return DATASETS[name]
 
 
 def read_records(
     name: str, root: str | Path, parsing_dir: str | Path | None = None
 ) -> Records:
-    """Lists the images of dataset `name` in folder `root`, by split.
+    """Lists the images of dataset `name` in `root`, by split.
 
-    In the training split `pid` and `clothes` are contiguous from 0 in sorted
-    order; in the others `pid` is as in the files. With `parsing_dir`, a folder
-    that mirrors `root` with a .png for each image, parsing maps are those in there.
+    Labels of the split "train" are contiguous from 0: `pid` in the order of the
+    persons, `clothes` in the order of (person, outfit). In the other splits `pid` is
+    as in the files, and `clothes` is numbered over all of them together.
+
+    Args:
+      name: a key of `DATASETS`.
+      root: the folder that holds the dataset.
+      parsing_dir: a folder of parsing maps that mirrors `root`, one .png per image.
+        Without it, records have the maps that the dataset comes with, if any.
 
     Raises:
-      ValueError: for an unknown `name`, a file name that does not parse, or a
-        person in both training and test splits.
-      FileNotFoundError: where the folder, a split of it or a parsing map is
-        missing.
+      ValueError: an unknown name, an image name that does not fit the layout, or a
+        person in both the training and the test splits.
+      FileNotFoundError: the folder, a split or a parsing map is missing.
     """
-    if name not in READERS:
-        raise ValueError(
-            f"data.name={name!r} is not a dataset here; known: {', '.join(READERS)}"
-        )
+    spec = dataset_spec(name)
     root = Path(root)
-    records = READERS[name](root)
+    try:
+        records = spec.read(root / spec.folder)
+    except FileNotFoundError as error:
+        message = f"{error}. {spec.origin(root)}".removesuffix(". ")
+        raise FileNotFoundError(message) from error
     if parsing_dir:
         records = attach_parsing(records, root, Path(parsing_dir))
     return records

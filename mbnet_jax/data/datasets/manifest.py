@@ -1,15 +1,16 @@
-"""Reader of anyone's own images, listed in a CSV file."""
+"""Your own images, listed in a CSV file."""
 
 import csv
 from pathlib import Path
 
 from mbnet_jax.data.datasets.reading import Found, check_parsing, number
+from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import UNKNOWN, Records, contiguous, some_of
 
 FILE = "manifest.csv"
 REQUIRED = ("path", "pid", "split")
 OPTIONAL = ("camera", "clothes", "parsing")
-SPLITS = ("train", "val", "query", "gallery")  # val may be missing
+SPLITS = ("train", "val", "query", "gallery")  # val is optional
 _FORMAT = (
     f"It is a CSV file with the columns {', '.join(REQUIRED)} and, where known, "
     f"{', '.join(OPTIONAL)}; docs/datasets.md has an example"
@@ -19,14 +20,14 @@ _FORMAT = (
 def read_manifest(root: Path) -> Records:
     """Reads `manifest.csv` in `root`; paths in it are relative to `root`.
 
-    Identifiers are any strings. Test persons keep their numbers where all persons
-    are whole numbers, and are numbered in sorted order else. Cameras are numbered
-    in sorted order. Where no row names a camera (clothes), every image's is
-    UNKNOWN.
+    Identifiers are any strings. If all persons are whole numbers, test persons keep
+    theirs; otherwise they are numbered in sorted order, as cameras always are. If no
+    row names a camera, every image's camera is `UNKNOWN`; the same for clothes.
 
     Raises:
       FileNotFoundError: the file, an image or a parsing map is missing.
-      ValueError: columns or rows do not fit, or a person is on both sides.
+      ValueError: columns or rows do not fit, or a person is in both the training and
+        the test splits.
     """
     file = root / FILE
     if not file.is_file():
@@ -35,7 +36,7 @@ def read_manifest(root: Path) -> Records:
     missing = [row["path"] for row in rows if not (root / row["path"]).is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{file}: {len(missing)} of {len(rows)} images are not there: "
+            f"{file}: {len(missing)} of {len(rows)} images do not exist: "
             f"{some_of(missing)}. Paths are relative to {root}"
         )
     persons = _numbers(row["pid"] for row in rows)
@@ -61,7 +62,7 @@ def read_manifest(root: Path) -> Records:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    """The rows, every column there, "" where a value is not given."""
+    """Reads the rows; each has every column, "" for a missing value, and its line."""
     # Spreadsheets begin a CSV file with a byte order mark.
     with file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines, restkey="", restval="")
@@ -76,17 +77,17 @@ def _rows(file: Path) -> list[dict[str, str]]:
         ]
     seen: dict[str, str] = {}
     for row in rows:
-        place = f"{file}, line {row['line']}"
+        where = f"{file}, line {row['line']}"
         if row["split"] not in SPLITS:
             raise ValueError(
-                f"{place}: split {row['split']!r} is unknown; known: "
+                f"{where}: split {row['split']!r} is unknown; known: "
                 f"{', '.join(SPLITS)}"
             )
         if not row["path"] or not row["pid"]:
-            raise ValueError(f"{place}: path and pid must not be empty")
+            raise ValueError(f"{where}: path and pid must not be empty")
         if row["path"] in seen:
             raise ValueError(
-                f"{place}: {row['path']} is in line {seen[row['path']]} already; "
+                f"{where}: {row['path']} is in line {seen[row['path']]} already; "
                 "list each image once"
             )
         seen[row["path"]] = row["line"]
@@ -104,9 +105,10 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 
 def _numbers(names, keep: bool = True) -> dict[str, int]:
-    """A number for each name that is not empty; with `keep`, its own if all have one.
+    """Maps each name that is not empty to a number.
 
-    Whole numbers are sorted as numbers.
+    If all names are whole numbers, they are sorted as numbers and, with `keep`, stay
+    what they are.
     """
     names = {name for name in names if name}
     # "01" is not "1": such names stay apart.
@@ -117,3 +119,6 @@ def _numbers(names, keep: bool = True) -> dict[str, int]:
         order = contiguous(own.values())
         return {name: order[value] for name, value in own.items()}
     return contiguous(names)
+
+
+SPEC = DatasetSpec(name="manifest", read=read_manifest)

@@ -1,32 +1,30 @@
-"""Reader of PRCC (Yang et al., TPAMI 2021)."""
+"""PRCC: two cameras with the same clothes, a third with other clothes."""
 
 from pathlib import Path
 
 from mbnet_jax.data.datasets.reading import Found, list_images, number
+from mbnet_jax.data.datasets.spec import DatasetSpec
+from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.records import Records
 
-SOURCE = (
-    "PRCC comes from https://www.isee-ai.cn/~yangqize/clothing.html; data.root is "
-    "the folder that holds prcc"
-)
 CAMERAS = {"A": 0, "B": 1, "C": 2}
 TRAINING_PATTERN = r"(?P<pid>\d+)/(?P<camera>[ABC])_.*\.jpg"
 TEST_PATTERN = r"(?P<pid>\d+)/.*\.jpg"
-# Test split -> camera: the gallery is A's; the two sets of queries differ in clothes.
+# Test split -> camera. Queries of B wear what they wear in the gallery, those of C
+# do not.
 TEST = {"gallery": "A", "query_changing": "C", "query_same": "B"}
 
 
-def read_prcc(root: Path) -> Records:
-    """Reads `{train,val}/PID/{A,B,C}_*.jpg` and `test/{A,B,C}/PID/*.jpg` in `prcc/rgb`.
+def read_prcc(folder: Path) -> Records:
+    """Reads `{train,val}/PID/{A,B,C}_*.jpg` and `test/{A,B,C}/PID/*.jpg`.
 
     The persons of val are those of train, in other images.
     """
-    folder = root / "prcc" / "rgb"
     found = {
         split: [
             _found(path, m["pid"], m["camera"])
             for path, m in list_images(
-                folder / split, TRAINING_PATTERN, "001/A_cropped_rgb001.jpg", SOURCE
+                folder / split, TRAINING_PATTERN, example="001/A_cropped_rgb001.jpg"
             )
         ]
         for split in ("train", "val")
@@ -35,7 +33,7 @@ def read_prcc(root: Path) -> Records:
         found[split] = [
             _found(path, m["pid"], camera)
             for path, m in list_images(
-                folder / "test" / camera, TEST_PATTERN, "003/cropped_rgb001.jpg", SOURCE
+                folder / "test" / camera, TEST_PATTERN, example="003/cropped_rgb001.jpg"
             )
         ]
     return number(found)
@@ -44,3 +42,43 @@ def read_prcc(root: Path) -> Records:
 def _found(path: Path, pid: str, camera: str) -> Found:
     # A and B show a person in the same clothes, C in others.
     return Found(path, int(pid), CAMERAS[camera], "C" if camera == "C" else "AB")
+
+
+SPEC = DatasetSpec(
+    name="prcc",
+    citation="PRCC (Yang et al., TPAMI 2021)",
+    source="https://www.isee-ai.cn/~yangqize/clothing.html",
+    folder="prcc/rgb",
+    read=read_prcc,
+    counts={
+        "train": (17_896, 150),
+        "val": (5_002, 150),
+        "gallery": (3_384, 71),
+        "query_changing": (3_543, 71),
+        "query_same": (3_873, 71),
+    },
+    # The split of the queries already selects their clothes, so the rule is general.
+    # That the paper's figures are of this dataset and of the multi-shot gallery is
+    # inferred: docs/datasets.md.
+    protocols=(
+        Protocol("same_clothes_multi_shot", "query_same", "gallery", "general"),
+        Protocol(
+            "same_clothes_single_shot", "query_same", "gallery", "general", draws=10
+        ),
+        Protocol(
+            "clothes_changing_multi_shot",
+            "query_changing",
+            "gallery",
+            "general",
+            paper=(0.583, 0.579),
+        ),
+        Protocol(
+            "clothes_changing_single_shot",
+            "query_changing",
+            "gallery",
+            "general",
+            draws=10,
+        ),
+    ),
+    validation="own",
+)

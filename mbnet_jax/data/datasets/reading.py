@@ -2,22 +2,24 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
+from mbnet_jax.images import IMAGE_ENDINGS
 from mbnet_jax.parsing.maps import MAKE_MAPS, map_path
-
-# What counts as an image; a file of any other kind (Thumbs.db, lists) is ignored.
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 class Found(NamedTuple):
     """An image with its labels as the dataset names them.
 
-    `camera` counts from 0. `outfit` tells outfits of one person apart; None
-    where the dataset says nothing of clothes.
+    Attributes:
+      path: of the image file.
+      person: its number; test splits keep it as `pid`.
+      camera: counted from 0; `UNKNOWN` if the dataset has no cameras.
+      outfit: distinguishes the outfits of one person; None if unknown.
+      parsing_path: of the parsing map, if the dataset comes with maps.
     """
 
     path: Path
@@ -28,16 +30,17 @@ class Found(NamedTuple):
 
 
 def list_images(
-    folder: Path, pattern: str, example: str, source: str
-) -> list[tuple[Path, re.Match]]:
-    """The images in `folder` and below, with their names taken apart.
+    folder: Path, pattern: str, example: str
+) -> list[tuple[Path, re.Match[str]]]:
+    """Lists the images in `folder` and below, with their names matched.
+
+    Files that are no images (`Thumbs.db`, lists) and hidden files are ignored.
 
     Args:
-      folder: a split's; looked through with all its sub-folders.
-      pattern: regular expression that a path below `folder`, written with
-        slashes, has to match as a whole.
-      example: a name that matches, for the message.
-      source: where the dataset comes from, for the message.
+      folder: of one split.
+      pattern: regular expression that has to match the whole of each path, relative
+        to `folder` and written with slashes.
+      example: a name that matches, for error messages.
 
     Returns:
       (path, match) in the order of the paths as text, the same on every machine.
@@ -47,7 +50,7 @@ def list_images(
       ValueError: images have names that do not match.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(_missing(folder, source))
+        raise FileNotFoundError(_missing(folder))
     names = sorted(
         Path(parent, name).relative_to(folder).as_posix()
         for parent, _, names in os.walk(folder, followlinks=True)
@@ -57,7 +60,7 @@ def list_images(
     )
     if not names:
         raise FileNotFoundError(
-            f"{folder} holds no image; expected files like {example}. {source}"
+            f"{folder} holds no image; expected files like {example}"
         )
     matches = [re.fullmatch(pattern, name) for name in names]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
@@ -70,52 +73,53 @@ def list_images(
     return [(folder / m.string, m) for m in matches]
 
 
-def _missing(folder: Path, source: str) -> str:
-    """Names the first folder on the way that is missing, and what is there."""
+def _missing(folder: Path) -> str:
+    """Names the first missing folder of the path, and what its parent holds."""
     first = folder
     while not first.parent.is_dir() and first.parent != first:
         first = first.parent
-    there = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
+    present = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
     return (
         f"looked for {folder}, but {first} is missing; {first.parent} holds "
-        f"{there or 'nothing'}. {source}"
+        f"{present or 'nothing'}"
     )
 
 
-def number(found: dict[str, list[Found]]) -> Records:
-    """Gives every image its numbers, once for all processes.
+def number(found: Mapping[str, Sequence[Found]]) -> Records:
+    """Numbers persons and outfits, and returns records by split.
 
-    In "train" `pid` and `clothes` are contiguous from 0 in sorted order. In the
-    others `pid` stays, and all share one numbering of outfits, since the rules of
-    evaluation compare them.
+    In "train", `pid` and `clothes` are contiguous from 0 in sorted order. In the
+    other splits `pid` is the person as found, and `clothes` is numbered over all of
+    them together, because the evaluation rules compare it across splits.
 
     Raises:
-      ValueError: a person is both in training and in the test splits.
+      ValueError: a person is in both the training and the test splits. The split
+        "val" may share its persons with either.
     """
-    persons = {split: {f.person for f in rows} for split, rows in found.items()}
     tested = {
-        person
-        for split, group in persons.items()
+        f.person
+        for split, rows in found.items()
         if split not in ("train", "val")
-        for person in group
+        for f in rows
     }
-    check_disjoint(persons["train"], tested)
-    pids = contiguous(persons["train"])
+    persons = {f.person for f in found["train"]}
+    check_disjoint(persons, tested)
+    pids = contiguous(persons)
     rest = [f for split, rows in found.items() if split != "train" for f in rows]
-    outfits = {"train": _outfits(found["train"]), None: _outfits(rest)}
+    train_outfits, other_outfits = _outfits(found["train"]), _outfits(rest)
+
+    def record(f: Found, training: bool) -> Record:
+        outfits = train_outfits if training else other_outfits
+        return Record(
+            f.path,
+            pids[f.person] if training else f.person,
+            f.camera,
+            outfits.get((f.person, f.outfit), UNKNOWN),
+            f.parsing_path,
+        )
+
     return {
-        split: [
-            Record(
-                f.path,
-                pids[f.person] if split == "train" else f.person,
-                f.camera,
-                outfits["train" if split == "train" else None].get(
-                    (f.person, f.outfit), UNKNOWN
-                ),
-                f.parsing_path,
-            )
-            for f in rows
-        ]
+        split: [record(f, split == "train") for f in rows]
         for split, rows in found.items()
     }
 
@@ -125,7 +129,7 @@ def _outfits(rows: Iterable[Found]) -> dict:
 
 
 def check_disjoint(trained: set, tested: set) -> None:
-    """Refuses persons that are both trained on and tested on."""
+    """Refuses persons that are in both the training and the test splits."""
     both = sorted(trained & tested)
     if both:
         raise ValueError(
@@ -153,7 +157,7 @@ def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
 
 
 def check_parsing(records: Records) -> None:
-    """Refuses records whose parsing map is named but is not there."""
+    """Refuses records whose parsing map does not exist."""
     maps = [r.parsing_path for rows in records.values() for r in rows if r.parsing_path]
     missing = [path for path in maps if not path.is_file()]
     if missing:

@@ -1,16 +1,21 @@
-"""Reader of the embedded dataset's folder, as `mbnet_jax.synthetic` writes it."""
+"""The embedded dataset: generated on first use by `mbnet_jax.synthetic`."""
 
+import hashlib
+import json
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from mbnet_jax.data.datasets.reading import Found, list_images, number
+from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
+from mbnet_jax.synthetic import SyntheticOptions, generate
 
 PATTERN = r"(?P<pid>\d+)_(?P<outfit>\d+)_c(?P<camera>\d+)_(?P<number>\d+)\.jpg"
 
 
-def read_synthetic(root: Path) -> Records:
-    """Reads `{train,query,gallery}/PID_OUTFIT_cCAM_N.jpg` and `parsing/` beside."""
-    source = f"Delete {root} and start again to generate it anew."
+def read_synthetic(folder: Path) -> Records:
+    """Reads `{train,query,gallery}/PID_OUTFIT_cCAM_N.jpg` and maps in `parsing/`."""
     return number(
         {
             split: [
@@ -19,12 +24,27 @@ def read_synthetic(root: Path) -> Records:
                     int(m["pid"]),
                     int(m["camera"]) - 1,
                     int(m["outfit"]),
-                    root / "parsing" / split / f"{path.stem}.png",
+                    folder / "parsing" / split / f"{path.stem}.png",
                 )
                 for path, m in list_images(
-                    root / split, PATTERN, "0001_2_c3_4.jpg", source
+                    folder / split, PATTERN, example="0001_2_c3_4.jpg"
                 )
             ]
             for split in ("train", "query", "gallery")
         }
     )
+
+
+def generate_folder(data: ConfigDict) -> Path:
+    """Generates the images of `data.synthetic` unless they exist; returns their folder.
+
+    Each set of options has a folder of its own, so that a small trial run does not
+    replace the full dataset.
+    """
+    options = SyntheticOptions(**data.synthetic)
+    text = json.dumps(vars(options), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return generate(Path(data.root) / "synthetic" / digest, options)
+
+
+SPEC = DatasetSpec(name="synthetic", read=read_synthetic, make_folder=generate_folder)

@@ -1,39 +1,39 @@
 "use strict";
-// Shows the queries and lists that the form asks for; what it asks is in the address.
+// Shows the queries and lists chosen in the form. The address keeps the choice.
 const form = document.getElementById("filters");
 const cards = [...document.querySelectorAll(".card")];
 
 function show() {
-  const asked = Object.fromEntries(new FormData(form));
-  let count = 0, among = 0;
+  const chosen = Object.fromEntries(new FormData(form));
+  let count = 0, total = 0;
   for (const card of cards) {
-    let here = null;
+    let visible = null;
     for (const list of card.querySelectorAll(".list")) {
       const fits =
-        list.dataset.rule === asked.rule && list.dataset.embedding === asked.embedding;
+        list.dataset.rule === chosen.rule && list.dataset.embedding === chosen.embedding;
       list.hidden = !fits;
-      if (fits) here = list;
+      if (fits) visible = list;
     }
-    const fits = here
-      && (!asked.verdict || here.dataset.verdict === asked.verdict)
-      && (!asked.kind || card.dataset.kinds.split(" ").includes(asked.kind));
+    const fits = visible
+      && (!chosen.verdict || visible.dataset.verdict === chosen.verdict)
+      && (!chosen.kind || card.dataset.kinds.split(" ").includes(chosen.kind));
     card.hidden = !fits;
-    if (here) among += 1;
+    if (visible) total += 1;
     if (fits) count += 1;
   }
   document.getElementById("count").textContent =
-    `${count} of ${among} queries shown` + (count ? "" : ": none fits, choose otherwise");
+    `${count} of ${total} queries shown` + (count ? "" : "; change a filter to see more");
 }
 
 function remember() {
-  const asked = new URLSearchParams(new FormData(form));
-  // In place of the entry before it: "back" leaves the page.
-  location.replace("#" + asked);
+  const chosen = new URLSearchParams(new FormData(form));
+  // Replaces the entry in the history, so that "back" leaves the page.
+  location.replace("#" + chosen);
 }
 
 function recall() {
   const text = location.hash.slice(1);
-  if (!text.includes("=")) return; // a place on the page
+  if (!text.includes("=")) return; // the address of a section
   for (const [name, value] of new URLSearchParams(text)) {
     const field = form.elements.namedItem(name);
     if (field && [...field.options].some((option) => option.value === value)) {

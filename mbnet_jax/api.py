@@ -1,0 +1,146 @@
+"""MBNet from Python: what the commands `mbnet-train` and `mbnet-eval` do.
+
+run = mbnet_jax.train(mbnet_jax.load_config("synthetic"), "runs/mine")
+results = run.evaluate()
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import Dataset, load_dataset
+from mbnet_jax.devices.cluster import first_process_first
+from mbnet_jax.devices.mesh import check_divisible, make_mesh
+from mbnet_jax.evaluation.embed import embed_test
+from mbnet_jax.evaluation.protocols import drawn_protocol, usable_protocols
+from mbnet_jax.evaluation.results import (
+    Results,
+    evaluate_protocols,
+    metrics_content,
+    queries_csv,
+)
+from mbnet_jax.evaluation.table import format_table, paper_notes
+from mbnet_jax.files import check_writable, write_whole
+from mbnet_jax.report import check_report, draw_lists, write_report
+from mbnet_jax.runs.checkpoints import BEST
+from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.training import loop
+
+
+class Run(RunFolder):
+    """A run on disk, to evaluate: `Run("runs/prcc").evaluate()`."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        mesh: Mesh | None = None,
+        *,
+        dataset: Dataset | None = None,
+    ):
+        """Reads the run in the folder `path`.
+
+        Args:
+          path: the folder.
+          mesh: the devices to evaluate on; all unless given.
+          dataset: what the run's config loads, if it is loaded already.
+
+        Raises:
+          FileNotFoundError, ValueError: as `RunFolder`.
+        """
+        super().__init__(path)
+        self._mesh = make_mesh() if mesh is None else mesh
+        self._dataset = dataset
+
+    def evaluate(
+        self, config: ConfigDict | None = None, *, which: str | int = BEST
+    ) -> Results:
+        """Evaluates checkpoint `which`, "best" or a step, on the test split.
+
+        Prints the table, and writes `eval/metrics.json`, `eval/queries.csv`,
+        `eval/ranked_lists.png` and `eval/report.html` into the run's folder.
+
+        Args:
+          config: in place of the run's, to evaluate differently.
+          which: the checkpoint.
+
+        Returns:
+          protocol -> embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
+
+        Raises:
+          FileNotFoundError: if there is no such checkpoint.
+          ValueError: if a field does not fit the run, the data or the devices.
+        """
+        config = self.config if config is None else config
+        mesh = self._mesh
+        check_divisible("eval.batch_size", config.eval.batch_size, mesh)
+        for line in self.differences(config):
+            print(f"config differs from the saved run's: {line}")
+        if self._dataset is None:
+            self._dataset = first_process_first(
+                lambda: load_dataset(config, training=False)
+            )
+        dataset = self._dataset
+        check_writable(self.eval, "make room, or correct its permissions")
+        network = self.load(mesh, which)._replace(config=config)
+        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
+        check_report(config, protocols, dataset.test)
+
+        embedded = embed_test(config, network, dataset, protocols, mesh)
+        outcomes = evaluate_protocols(config, embedded, protocols)
+        results = {name: outcome.values for name, outcome in outcomes.items()}
+        notes = [*notes, *paper_notes(protocols)]
+        print(f"\n{config.name}, step {network.step}, test split, per cent\n")
+        print(format_table(results, protocols))
+        for number, note in enumerate(notes):
+            print(f"{'' if number else chr(10)}note: {note}")
+
+        if jax.process_index():  # all have the results; one writes them
+            return results
+        content = metrics_content(config.name, network.step, protocols, outcomes, notes)
+        write_whole(self.eval / "metrics.json", json.dumps(content, indent=2) + "\n")
+        write_whole(self.eval / "queries.csv", queries_csv(outcomes))
+        if config.eval.figure_queries:
+            picture = self.eval / "ranked_lists.png"
+            draw_lists(config, drawn_protocol(protocols), embedded, picture)
+        if config.eval.report:
+            write_report(self, network, protocols, outcomes, embedded, notes)
+        print(f"\nwrote {self.eval}")
+        return results
+
+
+def train(
+    config: ConfigDict,
+    workdir: str | Path | None = None,
+    *,
+    mesh: Mesh | None = None,
+    loss: Callable | None = None,
+) -> Run:
+    """Trains a network, or resumes the run in `workdir`.
+
+    Args:
+      config: for example of `load_config`.
+      workdir: the run's folder; `runs/<config name>` unless given.
+      mesh: the devices; all unless given.
+      loss: in place of `losses.total`, with its arguments and results.
+
+    Raises:
+      ValueError: if a field does not fit the data, the devices or the run.
+      OSError: if the folder cannot be written to.
+      FloatingPointError: after too many steps whose loss or gradient is not finite.
+      InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
+    """
+    workdir = Path(workdir or f"runs/{config.name}")
+    mesh = make_mesh() if mesh is None else mesh
+    check_writable(workdir, "give another --workdir, or make room")
+    dataset = first_process_first(lambda: load_dataset(config))
+    # Before hours of training rather than after.
+    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
+    check_report(config, protocols, dataset.test)
+    for note in notes:
+        print(f"note: {note}")
+    loop.train(config, dataset, workdir, mesh, loss=loss)
+    return Run(workdir, mesh, dataset=dataset)

@@ -1,0 +1,86 @@
+"""What a backbone is to the rest of the package, and the table of those known."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mbnet_jax.backbones.layers import known
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
+
+
+class Features(NamedTuple):
+    """What a backbone returns.
+
+    map: [B, h, w, d].
+    token: [B, d], a class token; None where the network has none.
+    """
+
+    map: jax.Array
+    token: jax.Array | None = None
+
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The contract of a backbone, which a ResNet and a transformer both meet.
+
+    Attributes:
+      make: (dtype=, name=, **fields) -> a Linen module that maps views [B, H, W, C]
+        to `Features`, called as `module(x, train=...)`.
+      fields: the fields of `config.model.backbones.<branch>` that `make` takes.
+      convert: (arrays of a public weights file by name, the module's variables or
+        their shapes) -> the variables as NumPy arrays. It raises a ValueError that
+        lists what does not fit. None: the backbone has no public weights.
+      published: the values of `fields` that public weights were trained with.
+      mean, std: of the RGB input in [0, 1], three each.
+    """
+
+    make: Callable[..., nn.Module]
+    fields: tuple[str, ...] = ()
+    convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
+    published: Mapping[str, Any] = field(default_factory=dict)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+# The values of `config.model.backbones.<branch>.name`.
+BACKBONES: dict[str, Backbone] = {}
+
+
+def register(name: str, backbone: Backbone) -> None:
+    """Lets configs use a backbone under `name`; replaces an earlier one."""
+    BACKBONES[name] = backbone
+
+
+def make_backbone(config: Mapping[str, Any], *, dtype, name: str) -> nn.Module:
+    """Builds the module that `config`, a `config.model.backbones.<branch>`, describes.
+
+    Raises:
+      ValueError: if the backbone is unknown.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    fields = {key: config[key] for key in backbone.fields if key in config}
+    return backbone.make(dtype=dtype, name=name, **fields)
+
+
+def renormalised(x: jax.Array, name: str) -> jax.Array:
+    """Scales a view, normalised as ImageNet is, to what backbone `name` was trained on.
+
+    Views of one channel, which are not normalised, and views of backbones with
+    ImageNet's own constants are returned unchanged.
+    """
+    backbone = BACKBONES[name]
+    if x.shape[-1] != 3 or (backbone.mean, backbone.std) == (
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+    ):
+        return x
+    mean, std = jnp.array(backbone.mean), jnp.array(backbone.std)
+    return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std

@@ -1,0 +1,61 @@
+"""What the project knows about one dataset."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mbnet_jax.data.protocols import Protocol, three_rules
+from mbnet_jax.data.records import Records
+
+VALIDATIONS = ("held_out", "own", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """One dataset: how to read it, and how it is evaluated.
+
+    Attributes:
+      name: the value of `data.name` that selects it.
+      read: reads `data.root / folder`: labelled images by split, "train" among them.
+        Helpers are in `mbnet_jax.data.datasets.reading`.
+      folder: the dataset's own folder inside `data.root`; "" for `data.root` itself.
+      citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
+      source: address to get it from; "" if nobody publishes it.
+      counts: split -> (images, persons), as published.
+      protocols: the columns of the results table. Ranked lists are drawn under the
+        last one that ranks the whole gallery.
+      validation: what `data.validation="default"` means: "held_out", "own" or "none".
+      make_folder: for generated datasets: takes `config.data`, generates the images
+        unless they exist, and returns the folder to read.
+    """
+
+    name: str
+    read: Callable[[Path], Records]
+    folder: str = ""
+    citation: str = ""
+    source: str = ""
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    protocols: tuple[Protocol, ...] = three_rules()
+    validation: str = "held_out"
+    make_folder: Callable[[ConfigDict], Path] | None = None
+
+    def __post_init__(self):
+        """Refuses an unknown validation policy."""
+        if self.validation not in VALIDATIONS:
+            raise ValueError(
+                f"the dataset {self.name} has validation={self.validation!r}; known: "
+                f"{', '.join(VALIDATIONS)}"
+            )
+
+    def origin(self, root: Path) -> str:
+        """How to get files that are missing in `root`; "" where that is unknown."""
+        if self.make_folder:
+            return f"Delete {root} and start again to generate it anew."
+        if not self.source:
+            return ""
+        text = f"{self.citation or self.name} comes from {self.source}"
+        if self.folder:
+            text += f"; data.root is the folder that holds {self.folder}"
+        return text

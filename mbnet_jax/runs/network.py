@@ -1,0 +1,70 @@
+"""A network and its weights, as inference needs them: no optimizer, no data."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax.core import freeze
+from ml_collections import ConfigDict
+
+from mbnet_jax.models import BRANCHES, MBNet
+from mbnet_jax.views import VIEWS
+
+DTYPES = ("float32", "bfloat16")
+
+
+class Network(NamedTuple):
+    """A trained network.
+
+    config: the run's, for views, preprocessing and evaluation.
+    model: the network that it describes.
+    variables: what `model.apply` takes, replicated over a mesh.
+    step: of training, at which the weights were saved.
+    """
+
+    config: ConfigDict
+    model: MBNet
+    variables: dict
+    step: int
+
+
+def make_model(config: ConfigDict, num_classes: int, num_clothes: int = 0) -> MBNet:
+    """The network that `config.model` describes, for `num_classes` identities.
+
+    With `num_clothes` it has a classifier of that many classes of clothes.
+
+    Raises:
+      ValueError: for an unknown `dtype`.
+    """
+    if config.dtype not in DTYPES:
+        raise ValueError(
+            f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"
+        )
+    fields = config.to_dict() | {"dtype": jnp.dtype(config.dtype)}
+    # Where a new run's weights come from is no part of the network.
+    fields["backbones"] = freeze(
+        {
+            branch: {key: value for key, value in backbone.items() if key != "weights"}
+            for branch, backbone in fields["backbones"].items()
+        }
+    )
+    return MBNet(num_classes=num_classes, num_clothes=num_clothes, **fields)
+
+
+def init_variables(config: ConfigDict, model: MBNet) -> dict:
+    """New weights from `config.seed`: "params" and "batch_stats".
+
+    To be called under `jit`, or under `eval_shape` for the shapes alone.
+    """
+    sizes = {"image": (config.data.height, config.data.width), **config.views}
+    views = {
+        view: jnp.zeros((1, *sizes[view], VIEWS[view].channels))
+        for view in {BRANCHES[branch].view for branch in model.branches}
+    }
+    variables = model.init(jax.random.key(config.seed), views, train=False)
+    return {"params": variables["params"], "batch_stats": variables["batch_stats"]}
+
+
+def abstract_variables(config: ConfigDict, model: MBNet) -> dict:
+    """The shapes and dtypes of the network's variables; computes nothing."""
+    return jax.eval_shape(lambda: init_variables(config, model))

@@ -1,0 +1,93 @@
+"""What a run does at which step: checked against data and devices before it starts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.data import Dataset
+from mbnet_jax.data.sampler import IdentityBalancedSampler
+from mbnet_jax.devices.mesh import check_divisible
+from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
+from mbnet_jax.training.clothes import ClothesClasses, clothes_classes
+from mbnet_jax.training.optimizer import make_schedule
+
+# Fields of a schedule; 0 would mean never, or nothing kept.
+_AT_LEAST_ONE = {
+    "train": ("log_every", "checkpoint_every", "keep", "max_bad_steps"),
+    "eval": ("every_epochs",),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The schedule of a run, a function of its config, data and devices.
+
+    Attributes:
+      sampler: the images of each batch.
+      order: int [B]: row r of the sharded batch is row `order[r]` of the sampler's.
+      classes: the classes of clothes, for CAL's losses; or None.
+      schedule: learning rate by step.
+      total: steps of the run.
+      log_every, checkpoint_every, eval_every: in steps.
+    """
+
+    sampler: IdentityBalancedSampler
+    order: np.ndarray
+    classes: ClothesClasses | None
+    schedule: optax.Schedule
+    total: int
+    log_every: int
+    checkpoint_every: int
+    eval_every: int
+
+    def logs(self, step: int) -> bool:
+        """Whether a line of metrics ends at `step`."""
+        return step % self.log_every == 0
+
+    def evaluates(self, step: int) -> bool:
+        """Whether the state at `step` is validated."""
+        return step > 0 and (step % self.eval_every == 0 or step == self.total)
+
+    def saves(self, step: int) -> bool:
+        """Whether the state at `step` is saved."""
+        return self.evaluates(step) or step % self.checkpoint_every == 0
+
+
+def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
+    """Derives the schedule.
+
+    Raises:
+      ValueError: if a field does not fit the data, the devices or another field.
+    """
+    train = config.train
+    check_micro_batches(train, mesh)
+    check_divisible("eval.batch_size", config.eval.batch_size, mesh)
+    for section, names in _AT_LEAST_ONE.items():
+        for name in names:
+            if config[section][name] < 1:
+                raise ValueError(
+                    f"{section}.{name}={config[section][name]} must be at least 1"
+                )
+    sampler = IdentityBalancedSampler(
+        dataset.train.pid,
+        dataset.train.clothes,
+        batch_size=train.batch_size,
+        images_per_identity=train.images_per_identity,
+        seed=config.seed,
+    )
+    steps_per_epoch = train.steps_per_epoch or max(
+        len(dataset.train) // train.batch_size, 1
+    )
+    return Plan(
+        sampler,
+        order_on_devices(train.batch_size, train.accumulate, mesh.size),
+        clothes_classes(config, dataset.train, steps_per_epoch),
+        make_schedule(train, steps_per_epoch),
+        total=train.epochs * steps_per_epoch,
+        log_every=train.log_every,
+        checkpoint_every=train.checkpoint_every,
+        eval_every=config.eval.every_epochs * steps_per_epoch,
+    )
