@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import alone, check_writable, write_whole
+from mbnet_jax.files import check_writable, locked, write_whole
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.search.cache import Digests, Rows
@@ -83,7 +83,7 @@ def open_gallery(
     if not needing_maps(branches):
         parsing_dir = None
     check_writable(cache, "free space, change its permissions or give another --cache")
-    with alone(cache):
+    with locked(cache):
         digests = Digests(cache / DIGESTS, embedder.config.data.threads)
         try:
             images, unreadable = digests.of(folder, files)
