@@ -1,13 +1,13 @@
-"""Compares the learned balance with fixed weights of the branches.
+"""Compares the learned balance with fixed branch weights.
 
 python -m benchmarks.balance RUN [RUN ...] [--step 0.5] [--data-root FOLDER]
 
-RUN is the folder of a trained run with a balance. Its people for validation are judged,
-never the test's: what is seen here may decide how branches are weighed. The table has
-mAP under each rule, the mean over the runs, of the learned balance and of all fixed
-weights with a mean of 1 in steps of --step, a single branch among them, from the best
-under the clothes-changing rule to the worst. No training: no loss on the combination
-reaches the branches, so that whatever the weights, the branches would be the same.
+RUN is the folder of a trained run with a balance. It is evaluated on its validation
+identities, never on the test split, so the results may be used to choose weights. The
+table shows mAP under each rule, averaged over the runs, for the learned balance and for
+all fixed weights of mean 1 in steps of --step, including single branches, sorted by the
+clothes-changing rule. Nothing is trained: no loss on the combination reaches the
+branches, so the branches do not depend on the weights.
 """
 
 import argparse
@@ -31,26 +31,25 @@ from mbnet_jax.evaluation.embed import (
     make_embed,
 )
 from mbnet_jax.evaluation.results import rank
-from mbnet_jax.runs.load import load_trained
-from mbnet_jax.runs.run_folder import load_saved
+from mbnet_jax.runs.run_folder import RunFolder
 
 RULES = ("general", "same_clothes", "clothes_changing")
 LEARNED = "learned, image by image"
 
 
 def main() -> None:
-    """Prints the table; bad input ends in one line."""
+    """Parses the command line, and prints the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--step", type=float, default=0.5, help="between two weights")
-    parser.add_argument("--data-root", help="in place of the runs' data.root")
+    parser.add_argument("--data-root", help="replaces the runs' data.root")
     arguments = parser.parse_args()
     compilation_cache.enable()
     try:
         tables = [
-            judge_run(run, arguments.step, arguments.data_root)
+            evaluate_run(run, arguments.step, arguments.data_root)
             for run in arguments.runs
         ]
         print(markdown(tables))
@@ -58,46 +57,48 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def judge_run(
+def evaluate_run(
     run: Path, step: float, data_root: str | None = None
 ) -> dict[str, list[float]]:
-    """What is weighed how -> mAP under each of `RULES`, in 0..1, on validation.
+    """Returns weights -> mAP under each of `RULES`, in 0..1, on validation.
 
     Raises:
-      FileNotFoundError: if there is no such run.
-      ValueError: if the run has no balance, or no people for validation whose images
-        tell camera and clothes; the step does not divide 1, or the devices not the
-        run's `eval.batch_size`.
+      FileNotFoundError: if `run` holds no run.
+      ValueError: if the run has no balance, or no validation identities with known
+        cameras and clothes; if `step` does not divide 1, or the number of devices
+        does not divide the run's `eval.batch_size`.
     """
-    config = load_saved(run)
+    folder = RunFolder(run)
+    config = folder.config
     if data_root is not None:
         config.data.root = data_root
     if not config.model.balance or len(config.model.branches) < 2:
         raise ValueError(
-            f"{run} has no balance: train several branches with model.balance=True"
+            f"{run} has no balance; train several branches with model.balance=True"
         )
     mesh = make_mesh(jax.local_devices())
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)
-    network = load_trained(run, mesh, config=config)
+    network = folder.load(mesh)
     validation = load_dataset(config).validation
     if validation is None or validation.images.known != {"camera", "clothes"}:
         raise ValueError(
-            f"{run} has no people for validation with known cameras and clothes; "
+            f"{run} has no validation identities with known cameras and clothes; "
             "train it with data.validation=held_out"
         )
-    made = embed_split(
+    embeddings = embed_split(
         make_embed(config, network.model, mesh, branches=()),
         network.variables,
         validation.images,
         Loader(config.data, mesh),
         config.eval.batch_size,
     )
-    learned = {LEARNED: made.pop(ALL)}
+    learned = {LEARNED: embeddings.pop(ALL)}
     embedded = Embedded(
-        validation.images, learned | combinations(made, fixed_weights(len(made), step))
+        validation.images,
+        learned | combinations(embeddings, fixed_weights(len(embeddings), step)),
     )
     query, gallery = (
-        embedded.subset(places) for places in (validation.query, validation.gallery)
+        embedded.subset(rows) for rows in (validation.query, validation.gallery)
     )
     return {
         name: [rank(query, gallery, name, rule, (1,)).mAP for rule in RULES]
@@ -106,10 +107,10 @@ def judge_run(
 
 
 def fixed_weights(branches: int, step: float) -> list[tuple[float, ...]]:
-    """All weights of `branches` branches that are multiples of `step`, of mean 1.
+    """Returns all weights of mean 1 that are multiples of `step`, one per branch.
 
     Raises:
-      ValueError: if 1 is no multiple of the step.
+      ValueError: if 1 is not a multiple of `step`.
     """
     parts = round(1 / step) if step > 0 else 0
     if parts < 1 or not np.isclose(parts * step, 1):
@@ -124,12 +125,12 @@ def fixed_weights(branches: int, step: float) -> list[tuple[float, ...]]:
 def combinations(
     embeddings: Embeddings, weights: Sequence[tuple[float, ...]]
 ) -> Embeddings:
-    """The branches' embeddings by each of the weights: name -> [n, sum of d]."""
+    """Concatenates the branches by each of the weights: name -> [n, sum of d]."""
     combined = {}
     for chosen in weights:
         used = [branch for branch, w in zip(embeddings, chosen, strict=True) if w]
-        named = " : ".join(f"{weight:g}" for weight in chosen)
-        name = f"{used[0]} alone" if len(used) == 1 else named
+        ratio = " : ".join(f"{weight:g}" for weight in chosen)
+        name = f"{used[0]} alone" if len(used) == 1 else ratio
         rows = np.concatenate(
             [w * e for w, e in zip(chosen, embeddings.values(), strict=True)], axis=1
         )
@@ -139,7 +140,7 @@ def combinations(
 
 
 def markdown(tables: Sequence[dict[str, list[float]]]) -> str:
-    """Means over the runs, in per cent; the best under the last rule first.
+    """Returns the table in Markdown: means over the runs in per cent, best first.
 
     Raises:
       ValueError: if the runs have different branches.
@@ -150,7 +151,7 @@ def markdown(tables: Sequence[dict[str, list[float]]]) -> str:
     means = {name: np.mean([t[name] for t in tables], axis=0) * 100 for name in names}
     titles = [rule.replace("_", "-") for rule in RULES]
     lines = [
-        f"mAP on the people for validation, per cent, mean of {len(tables)} runs.\n",
+        f"mAP on the validation identities, per cent, mean of {len(tables)} runs.\n",
         f"| weights | {' | '.join(titles)} |",
         f"| --- |{' --- |' * len(RULES)}",
     ]

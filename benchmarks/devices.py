@@ -1,6 +1,6 @@
-"""What devices can do at best, and what a process has used.
+"""Peak throughput of devices, and peak memory of a process.
 
-python -m benchmarks.devices tells which machine this is.
+python -m benchmarks.devices prints a description of this machine.
 """
 
 import platform
@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 # Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
-# A float32 product runs as bfloat16 on a TPU and as TF32 from Ampere on, unless a
-# program asks for more; Turing and Volta have no bfloat16. TPUs: "peak compute per
-# chip" at cloud.google.com/tpu/docs/v3 to v6e. GPUs: NVIDIA's data sheet of each; of
-# H100 and L4 it tells the peaks with sparsity, twice these. The first name that begins
-# the device's kind counts. What is not here, as other models of one name, has others.
+# A float32 product runs as bfloat16 on a TPU, and as TF32 on GPUs since Ampere, unless
+# a program requests more; Turing and Volta have no bfloat16. TPUs: "peak compute per
+# chip" at cloud.google.com/tpu/docs/v3 to v6e. GPUs: NVIDIA's data sheets; those of
+# H100 and L4 give the peaks with sparsity, twice these. The first name that is a prefix
+# of the device's kind counts. Other models of the same family have other peaks.
 PEAKS = {
-    "TPU v3": (61.5, 61.5),  # one of a chip's two cores
+    "TPU v3": (61.5, 61.5),  # one of the chip's two cores
     "TPU v4": (275, 275),
     "TPU v5 lite": (197, 197),  # v5e
     "TPU v5": (459, 459),  # v5p
@@ -37,7 +37,7 @@ PEAKS = {
 
 
 def about_this_machine() -> str:
-    """Date, device and version."""
+    """Returns the date, the devices and the version of jax."""
     return (
         f"{date.today()}, {platform.processor() or platform.machine()}, "
         f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
@@ -45,9 +45,12 @@ def about_this_machine() -> str:
 
 
 def run_alone(module: str, *arguments: str) -> str:
-    """The last line that the module prints, run by a process of its own.
+    """Runs a module in its own process; returns the last line that it prints.
 
-    Whoever calls this has touched no device: a TPU serves one process at a time.
+    The caller must not have initialised a device: a TPU serves one process at a time.
+
+    Raises:
+      subprocess.CalledProcessError: if the module fails.
     """
     command = [sys.executable, "-m", module, *arguments]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -55,8 +58,8 @@ def run_alone(module: str, *arguments: str) -> str:
 
 
 def published_peak(kind: str, dtype: str) -> float | None:
-    """FLOP/s of a device of `kind`, or None where nothing is published."""
-    # "NVIDIA L4" begins "NVIDIA L40", which is another device.
+    """Returns the FLOP/s of a device of `kind`; None if it is not in the table."""
+    # "NVIDIA L4" is a prefix of "NVIDIA L40", which is another device.
     for name, (bfloat16, float32) in PEAKS.items():
         if kind.startswith(name) and not kind[len(name) :][:1].isdigit():
             tera = {"bfloat16": bfloat16, "float32": float32}[dtype]
@@ -65,7 +68,7 @@ def published_peak(kind: str, dtype: str) -> float | None:
 
 
 def measured_peak(size: int = 2048, repeats: int = 7) -> float:
-    """FLOP/s of a large float32 product on the first device."""
+    """Measures the FLOP/s of a large float32 product on the first device."""
     x = jnp.ones((size, size))
     product = jax.jit(jnp.dot).lower(x, x).compile()
     product(x, x).block_until_ready()
@@ -78,22 +81,22 @@ def measured_peak(size: int = 2048, repeats: int = 7) -> float:
 
 
 def peak_of_devices(dtype: str) -> float | None:
-    """FLOP/s of all devices together: published, or on a CPU measured."""
+    """Returns the FLOP/s of all devices together: published, or measured on a CPU."""
     devices = jax.devices()
     if devices[0].platform == "cpu":
-        return measured_peak()  # the fake devices of a CPU share it
+        return measured_peak()  # the fake devices of a CPU share its cores
     peak = published_peak(devices[0].device_kind, dtype)
     return None if peak is None else peak * len(devices)
 
 
 def device_memory() -> int:
-    """Peak bytes so far: of the first device, or on a CPU of this process."""
+    """Returns the peak bytes so far of the first device, or of the process on a CPU."""
     stats = jax.devices()[0].memory_stats() or {}
     return stats.get("peak_bytes_in_use") or peak_memory()
 
 
-def forget_peak() -> int:
-    """Starts a new peak of this process's memory; what it uses now, in bytes."""
+def reset_peak_memory() -> int:
+    """Resets this process's peak memory; returns what it uses now, in bytes."""
     reset = Path("/proc/self/clear_refs")
     if reset.exists():
         reset.write_text("5")
@@ -101,7 +104,7 @@ def forget_peak() -> int:
 
 
 def peak_memory() -> int:
-    """The greatest memory of this process so far, file pages included, in bytes."""
+    """Returns the peak memory of this process in bytes, mapped file pages included."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from benchmarks.devices import forget_peak, peak_memory, run_alone
+from benchmarks.devices import peak_memory, reset_peak_memory, run_alone
 from mbnet_jax.retrieval import Labels, rerank, retrieval_metrics, top_k
 
 
@@ -118,7 +118,7 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
             run_case, case, query, labels[0], gallery, labels[1]
         )
         jax.devices()  # so that the runtime's own memory is not counted
-        before = forget_peak()
+        before = reset_peak_memory()
         compiling = compile_times()
         evaluate()
         competitors = {"metrics": evaluate}

@@ -1,17 +1,17 @@
-"""Times a search among many photographs whose embeddings are cached.
+"""Times a search in a gallery of many photographs whose embeddings are cached.
 
 python -m benchmarks.search --model runs/synthetic [--photographs 100000]
     [--queries 10] [--k 20] [--repeats 5]
 
-The photographs are small files of different content, their cached rows random. Before
-anything is timed, the network is loaded, and has embedded as many photographs as there
-are queries, so it is compiled. Timed is all the rest of a search:
+The photographs are small files of different content; their cached embeddings are
+random. Before the timing starts, the network is loaded, and compiled by embedding as
+many photographs as there are queries. The rest of a search is timed:
 
 queries: reading and embedding the queries.
-folder, cache: listing the folder, comparing every file's stamp with the cache, reading
-    keys, and mapping the rows.
-nearest: the exact lists by `top_k`; in the first search, compiling it too.
-page: making small pictures, and writing the page.
+folder, cache: listing the folder, comparing every file's timestamp with the cache,
+    reading keys, and memory-mapping the rows.
+nearest: the exact lists by `top_k`; in the first search, including its compilation.
+page: making thumbnails, and writing the page.
 """
 
 import argparse
@@ -23,15 +23,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.devices import forget_peak, peak_memory, run_alone
+from benchmarks.devices import peak_memory, reset_peak_memory, run_alone
 from mbnet_jax.files import write_whole
-from mbnet_jax.search.digests import Digests
+from mbnet_jax.search.cache import Digests, Rows
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import DIGESTS, model_folder, open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 from mbnet_jax.search.page import draw_page
-from mbnet_jax.search.photos import list_photos
-from mbnet_jax.search.rows import Rows
+from mbnet_jax.search.photographs import list_photographs
 
 BRANCHES = ("global",)
 PARTS = ("queries", "folder, cache", "nearest", "page")
@@ -40,7 +39,7 @@ HEADER = f"| search | {' | '.join(PARTS)} | all | memory | page |"
 
 
 def main() -> None:
-    """Measures in a process of its own, and prints the table."""
+    """Measures in a separate process, and prints the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,7 +73,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace) -> dict:
-    """Seconds of the parts in the first search and, medians, in later ones."""
+    """Measures the parts' seconds: the first search, and the medians of later ones."""
     embedder = Embedder.load(arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -83,7 +82,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         fill_cache(embedder, photos, cache)
         queries = make_photos(root / "queries", arguments.queries, seed=1)
         embed_queries(queries, photos, embedder, BRANCHES)  # compiles the network
-        before = forget_peak()
+        before = reset_peak_memory()
         searches = [
             search(embedder, photos, cache, queries, arguments.k, root / "page.html")
             for _ in range(1 + arguments.repeats)
@@ -108,7 +107,7 @@ def search(
     k: int,
     out: Path,
 ) -> dict[str, float]:
-    """What the command does once the network is there: seconds of each part."""
+    """Runs a search with a loaded network; returns the seconds of each part."""
     times = [time.perf_counter()]
     paths, rows, failed = embed_queries(queries, photos, embedder, BRANCHES)
     times.append(time.perf_counter())
@@ -126,7 +125,7 @@ def search(
 
 
 def make_photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Writes small photographs of different content, a thousand in a sub-folder."""
+    """Writes small photographs of different content, a thousand per sub-folder."""
     rng = np.random.default_rng(seed)
     folder.mkdir()
     picture = rng.integers(0, 255, (128, 64, 3), dtype=np.uint8)
@@ -137,25 +136,25 @@ def make_photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
     for number in range(count):
         path = folder / f"{number // IN_A_FOLDER:04d}" / f"{number:07d}.jpg"
         path.parent.mkdir(exist_ok=True)
-        # What follows a JPEG's end is not looked at.
+        # Decoders ignore what follows the end of a JPEG.
         path.write_bytes(data + f"{seed} {number}".encode())
         paths.append(path)
     return paths
 
 
 def fill_cache(embedder: Embedder, photos: Path, cache: Path) -> None:
-    """Keeps random rows for the photographs, as if they had been embedded."""
+    """Caches random rows for the photographs, as if they had been embedded."""
     cache.mkdir()
     digests = Digests(cache / DIGESTS, threads=8)
-    keys = list(digests.of(photos, list_photos(photos)[0])[0].values())
+    keys = list(digests.of(photos, list_photographs(photos)[0])[0].values())
     digests.close()
     width = embedder.width(BRANCHES)
     rows = Rows(model_folder(cache, embedder, BRANCHES), width, key_bytes=len(keys[0]))
     rng = np.random.default_rng(2)
     for start in range(0, len(keys), 10_000):
         part = keys[start : start + 10_000]
-        made = rng.standard_normal((len(part), width), dtype=np.float32)
-        rows.add(part, made / np.linalg.norm(made, axis=1, keepdims=True))
+        random = rng.standard_normal((len(part), width), dtype=np.float32)
+        rows.add(part, random / np.linalg.norm(random, axis=1, keepdims=True))
 
 
 if __name__ == "__main__":

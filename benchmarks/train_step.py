@@ -1,16 +1,16 @@
-"""Times the training step, and what of its time goes into views and waiting for data.
+"""Times the training step, and the shares of views and of waiting for data.
 
 python -m benchmarks.train_step [--configs synthetic prcc] [--batch_size 8]
     [--steps 10] [--dtype bfloat16] [--wait]
 
-Each config runs in a process of its own, on made-up images, so that no dataset is
-needed. Times are medians of steps after warm-up, each waited for; the step and the
-one that is given its views ready are taken in turns. Model FLOPs are XLA's count of
-the program for an accelerator, before it is optimised. Memory is the device's, or on
-a CPU the whole process's, compiler included.
+Each config runs in its own process, on random images, so no dataset is needed. Times
+are medians over steps after warm-up, each synchronised; the full step alternates with
+one whose views are precomputed. Model FLOPs are XLA's count of the program for an
+accelerator, before optimisation. Memory is the device's, or on a CPU that of the whole
+process, including the compiler.
 
-`--wait` measures instead, on the synthetic dataset (made on first use), how long a
-step waits for the loader, in turns with the same batch repeated.
+`--wait` measures instead how long a step waits for the loader, alternating with a
+repeated batch. It uses the synthetic dataset, which is generated on first use.
 """
 
 import argparse
@@ -41,20 +41,21 @@ from mbnet_jax.parsing.labels import (
     LOWER_CLOTHES,
     UPPER_CLOTHES,
 )
+from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.augment import example_keys
-from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.optimizer import make_optimizer, make_schedule
 from mbnet_jax.training.step import (
     TrainState,
+    compiled,
     init_state,
-    make_model,
+    make_prepare,
     make_train_step,
-    make_views,
 )
 
 CLASSES = 100
 WARM_UP = 2  # steps
-# The loader holds `data.prefetch` batches and up to four more: after a change between
-# it and the repeated batch, this many steps tell of the change, not of the state.
+# The loader buffers `data.prefetch` batches and up to four more: after a switch between
+# loader and repeated batch, this many steps are transient and not counted.
 SETTLING = 8
 HEADER = (
     "| config | image | batch | dtype | images/s | step | compile | GFLOP a step "
@@ -63,7 +64,7 @@ HEADER = (
 
 
 class Ready(NamedTuple):
-    """A compiled step and what it takes."""
+    """A compiled step and its arguments."""
 
     run: Callable
     state: TrainState
@@ -71,7 +72,7 @@ class Ready(NamedTuple):
 
 
 def main() -> None:
-    """Runs the configs and prints the table."""
+    """Parses the command line, runs the configs and prints the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, help="the config's unless given")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"))
-    parser.add_argument("--wait", action="store_true", help="measure waiting for data")
+    parser.add_argument("--wait", action="store_true", help="measure the wait for data")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.wait:
@@ -102,7 +103,7 @@ def main() -> None:
 
 
 def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigDict:
-    """The config file of that name, with the command line's changes."""
+    """Returns the config of that name, with the command line's changes."""
     config = importlib.import_module(f"configs.{name}").get_config()
     config.train.batch_size = batch_size or config.train.batch_size
     config.model.dtype = dtype or config.model.dtype
@@ -110,12 +111,14 @@ def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigD
 
 
 def measure(config: ConfigDict, steps: int) -> str:
-    """A line of the table."""
-    batch = made_up_batch(config)
+    """Measures one config; returns its row of the table."""
+    batch = random_batch(config)
     whole, flops, compiling = compile_step(config, batch)
     whole, _ = timed(whole)
     used = device_memory()
-    given, *_ = compile_step(config, with_views(config, batch), lambda b, _: b["views"])
+    given, *_ = compile_step(
+        config, with_views(config, batch), lambda batch, _: batch["prepared"]
+    )
     times = alternate({"whole": whole, "given": given}, steps)
     peak, seconds = peak_of_devices(config.model.dtype), times["whole"]
     cells = [
@@ -134,8 +137,8 @@ def measure(config: ConfigDict, steps: int) -> str:
     return " | ".join(cells)
 
 
-def made_up_batch(config: ConfigDict) -> dict[str, jax.Array]:
-    """Noise, with a parsing map of a standing figure."""
+def random_batch(config: ConfigDict) -> dict[str, jax.Array]:
+    """Returns a batch of noise, with parsing maps of a standing figure."""
     rng = np.random.default_rng(0)
     rows, data = config.train.batch_size, config.data
     size = (data.height, data.width)
@@ -154,56 +157,56 @@ def made_up_batch(config: ConfigDict) -> dict[str, jax.Array]:
 
 
 def with_views(config: ConfigDict, batch: dict) -> dict:
-    """The batch with the views of its first step."""
+    """Returns the batch with its views and targets precomputed."""
     keys = example_keys(config.seed + 1, 0, len(batch["pid"]))
     split = batch_sharding(make_mesh())
-    views = jax.jit(make_views(config), out_shardings=split)(batch, keys)
-    return {"pid": batch["pid"], "views": views}
+    prepared = jax.jit(make_prepare(config), out_shardings=split)(batch, keys)
+    return {"pid": batch["pid"], "prepared": prepared}
 
 
 def compile_step(
     config: ConfigDict, batch: dict, prepare: Callable | None = None
 ) -> tuple[Ready, float, float]:
-    """The step with a fresh state, its FLOPs, and the seconds it took to compile."""
+    """Returns the step with a new state, its FLOPs, and the seconds of compiling it."""
     mesh = make_mesh()
     model = make_model(config.model, CLASSES)
-    optimizer = make_optimizer(config.train, steps_per_epoch=100)
+    optimizer = make_optimizer(config.train, make_schedule(config.train, 100))
     state = jax.jit(
         lambda: init_state(config, model, optimizer), out_shardings=replicated(mesh)
     )
     abstract = jax.eval_shape(state)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
     start = time.perf_counter()
-    traced = step.trace(abstract, batch)
-    compiled = traced.lower().compile()
+    traced = compiled(step, mesh).trace(abstract, batch)
+    executable = traced.lower().compile()
     seconds = time.perf_counter() - start
-    # Of the model, as an accelerator runs it: a CPU convolves with fewer.
+    # As lowered for an accelerator: the CPU's convolutions need fewer.
     flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
-    return Ready(compiled, state(), batch), flops, seconds
+    return Ready(executable, state(), batch), flops, seconds
 
 
 def timed(ready: Ready) -> tuple[Ready, float]:
-    """Seconds of a step, waited for; the state is donated, so the next comes back."""
+    """Runs a step; returns it with the new state (the old is donated), and seconds."""
     start = time.perf_counter()
     state, _ = jax.block_until_ready(ready.run(ready.state, ready.batch))
     return ready._replace(state=state), time.perf_counter() - start
 
 
-def alternate(rivals: dict[str, Ready], steps: int) -> dict[str, float]:
-    """Median seconds of a step of each, taken in turns."""
-    times = {name: [] for name in rivals}
+def alternate(candidates: dict[str, Ready], steps: int) -> dict[str, float]:
+    """Returns the median seconds of a step of each, alternating between them."""
+    times = {name: [] for name in candidates}
     for _ in range(WARM_UP + steps):
-        for name, ready in rivals.items():
-            rivals[name], seconds = timed(ready)
+        for name, ready in candidates.items():
+            candidates[name], seconds = timed(ready)
             times[name].append(seconds)
     return {name: float(np.median(taken[WARM_UP:])) for name, taken in times.items()}
 
 
 def waiting(config: ConfigDict, steps: int) -> str:
-    """How much of a step's time goes into its data.
+    """Measures how much of a step's time its data takes; returns a sentence.
 
-    Waiting is what `next` of the loader takes while the device has nothing to do.
-    Contention is what the rest of the step loses to the loader's threads.
+    Waiting is the time of the loader's `next`, while the device is idle. Contention is
+    what the rest of the step loses to the loader's threads.
     """
     mesh = make_mesh()
     train = load_dataset(config).train
@@ -235,8 +238,8 @@ def waiting(config: ConfigDict, steps: int) -> str:
     return (
         f"{about_this_machine()}\n\n{len(waits)} steps of {config.name} each: "
         f"{1e3 * alone:.1f} ms with the same batch repeated, {1e3 * step:.1f} ms with "
-        f"the loader's ({100 * (step / alone - 1):+.1f} %: contention), which was "
-        f"waited for {100 * wait / (wait + np.sum(loaded)):.2f} % of the time "
+        f"the loader's ({100 * (step / alone - 1):+.1f} %: contention); waiting for it "
+        f"took {100 * wait / (wait + np.sum(loaded)):.2f} % of the time "
         f"(median {1e3 * np.median(waits):.2f} ms, longest {1e3 * max(waits):.0f} ms)"
     )
 

@@ -1,15 +1,15 @@
-"""Times the baseline's training step against the same in PyTorch, in turns.
+"""Times the baseline's training step against PyTorch's, alternating.
 
 python -m benchmarks.train_step_torch [--height 256] [--width 128] [--batch_size 16]
     [--steps 8] [--dtype bfloat16] [--forms eager channels_last compiled]
 
-The baseline is the global branch alone with KTM off: ResNet-50 whose last stage keeps
-its size, maximum and average pooling, BNNeck, label-smoothed cross-entropy and
-batch-hard triplet, Adam. PyTorch runs it its own way: cuDNN's or oneDNN's choice of
-algorithm, TF32 and autocast where they apply, a fused Adam; as it is, channels-last,
-and channels-last under torch.compile (which needs a C++ compiler). Ours augments its
-images inside the step; PyTorch's are given to it, uint8, on the device. Needs PyTorch,
-which is no requirement of MBNet.
+The baseline is the global branch alone with KTM off: ResNet-50 without the last
+stage's stride, maximum and average pooling, BNNeck, label-smoothed cross-entropy and
+batch-hard triplet loss, Adam. PyTorch runs with its usual optimisations: algorithms
+chosen by cuDNN or oneDNN, TF32 and autocast where they apply, a fused Adam. Its forms
+are eager, channels-last, and channels-last with torch.compile (which needs a C++
+compiler). Our step includes augmentation; PyTorch's images are ready on the device as
+uint8. PyTorch is needed for this benchmark only.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Before JAX starts: two frameworks share the memory of a GPU.
+# Set before JAX starts: the two frameworks share the GPU's memory.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks import train_step as ours
 from benchmarks.devices import about_this_machine
-from mbnet_jax.views import DEVIATION, MEAN
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 try:
     import torch
@@ -36,7 +36,7 @@ except ImportError:
 from torch import nn
 from torch.nn import functional as F
 
-# The residual network that the tests of converted weights compare with.
+# The reference ResNet of the tests of converted weights.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from torchvision_twin import Twin
 
@@ -44,10 +44,10 @@ FORMS = ("eager", "channels_last", "compiled")
 
 
 class Baseline(nn.Module):
-    """The counterpart of our global branch with its head."""
+    """The same network as our global branch with its head."""
 
     def __init__(self):
-        """Random weights."""
+        """Creates the layers, with random weights."""
         super().__init__()
         self.backbone = Twin("resnet50", last_stride=1)
         self.backbone.fc = nn.Identity()  # ImageNet's classifier
@@ -58,16 +58,16 @@ class Baseline(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps uint8 [B, 3, H, W] to feature [B, 4096] and logits, float32."""
         shape = (3, 1, 1)
-        mean = torch.tensor(MEAN, device=image.device).view(shape)
-        deviation = torch.tensor(DEVIATION, device=image.device).view(shape)
-        x = self.backbone((image / 255 - mean) / deviation).float()
+        mean = torch.tensor(IMAGENET_MEAN, device=image.device).view(shape)
+        std = torch.tensor(IMAGENET_STD, device=image.device).view(shape)
+        x = self.backbone((image / 255 - mean) / std).float()
         with torch.autocast(image.device.type, enabled=False):
             feature = torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
             return feature, self.classifier(self.neck(feature))
 
 
 def triplet(feature: torch.Tensor, pid: torch.Tensor, margin: float) -> torch.Tensor:
-    """Batch-hard triplet loss, Euclidean."""
+    """Returns the batch-hard triplet loss with Euclidean distances."""
     distance = torch.cdist(feature, feature)
     same = pid[:, None] == pid[None, :]
     farthest = distance.masked_fill(~same, 0).amax(1)
@@ -76,7 +76,7 @@ def triplet(feature: torch.Tensor, pid: torch.Tensor, margin: float) -> torch.Te
 
 
 def torch_step(config, batch: dict, form: str) -> Callable[[], None]:
-    """One step of PyTorch's, waited for, in one of `FORMS`."""
+    """Returns a synchronised PyTorch step in one of `FORMS`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
@@ -113,7 +113,7 @@ def torch_step(config, batch: dict, form: str) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Prints the speeds, and ours by the best of PyTorch's."""
+    """Prints the speeds, and the ratio of ours to the best of PyTorch's."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -128,19 +128,19 @@ def main() -> None:
     config = ours.load_config("prcc", arguments.batch_size, arguments.dtype)
     config.data.height, config.data.width = arguments.height, arguments.width
     config.model.branches, config.model.ktm = ("global",), False
-    batch = ours.made_up_batch(config)
+    batch = ours.random_batch(config)
     ready, *_ = ours.compile_step(config, batch)
     count = sum(x.size for x in jax.tree.leaves(ready.state.params))
-    rivals = {form: torch_step(config, batch, form) for form in arguments.forms}
-    for form, step in rivals.items():
+    torch_steps = {form: torch_step(config, batch, form) for form in arguments.forms}
+    for form, step in torch_steps.items():
         if count != step.parameters:
             sys.exit(f"error: {count} parameters against {step.parameters} ({form})")
 
-    times = {name: [] for name in ("ours", *rivals)}
+    times = {name: [] for name in ("ours", *torch_steps)}
     for _ in range(ours.WARM_UP + arguments.steps):
         ready, seconds = ours.timed(ready)
         times["ours"].append(seconds)
-        for form, step in rivals.items():
+        for form, step in torch_steps.items():
             start = time.perf_counter()
             step()
             times[form].append(time.perf_counter() - start)
@@ -148,13 +148,13 @@ def main() -> None:
         name: arguments.batch_size / float(np.median(taken[ours.WARM_UP :]))
         for name, taken in times.items()
     }
-    best = max(rivals, key=speeds.get)
+    best = max(torch_steps, key=speeds.get)
     print(
         f"{about_this_machine()}, PyTorch {torch.__version__}\n"
         f"{arguments.height}x{arguments.width}, batch {arguments.batch_size}, "
         f"{arguments.dtype}, images/s: "
         f"{', '.join(f'{name} {speed:.2f}' for name, speed in speeds.items())}; "
-        f"ours by {best}: {speeds['ours'] / speeds[best]:.2f}"
+        f"ours / {best}: {speeds['ours'] / speeds[best]:.2f}"
     )
 
 

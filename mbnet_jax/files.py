@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the program is killed."""
+"""Writing files so that a kill at any moment leaves each of them whole or absent."""
 
 import contextlib
 import fcntl
@@ -11,25 +11,36 @@ PART = ".part"  # the ending of a file that is being written
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
-    """Writes `data` to a `.part` file beside `path`, and renames that."""
+    """Writes `data` to `path` atomically, through a `.part` file beside it."""
     part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-    with naming(path):
+    with filename_in_errors(path):
         part.write_bytes(data.encode() if isinstance(data, str) else data)
     os.replace(part, path)
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds off other processes that would write the same files at the same time."""
+def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
+    """Holds an exclusive lock on `folder`, which is created if it does not exist.
+
+    Args:
+      folder: where the file `lock` is.
+      wait: whether to wait until another process has released the lock.
+
+    Yields:
+      The lock's file descriptor. A child process that inherits it keeps the lock.
+
+    Raises:
+      BlockingIOError: if another process holds the lock and `wait` is False.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield lock.fileno()
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Lets an OSError say which file it is about; that of a full disk does not."""
+def filename_in_errors(path: Path) -> Iterator[None]:
+    """Adds `path` to an OSError; the one of a full disk names no file by itself."""
     try:
         yield
     except OSError as error:
@@ -37,20 +48,22 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def cache_folder(name: str) -> Path:
-    """`~/.cache/mbnet_jax/NAME`, or below `$XDG_CACHE_HOME`; it need not be there.
+    """Returns `~/.cache/mbnet_jax/NAME`, or the same below `$XDG_CACHE_HOME`.
+
+    The folder may not exist yet.
 
     Raises:
-      RuntimeError: where there is no home.
+      RuntimeError: if the user has no home directory.
     """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "mbnet_jax" / name
 
 
 def check_writable(folder: Path, remedy: str) -> None:
-    """Makes `folder`, and tries to write a file there.
+    """Creates `folder` if need be, and tries to write a file in it.
 
     Raises:
-      OSError: saying why nothing can be written, and the remedy.
+      OSError: with the reason and the remedy, if nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The ablation: its rows, and runs that fail, stop and are not repeated."""
+"""The ablation: its rows; runs that fail, resume, or are already finished."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def at_the_root(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS")  # runs have one device
 
 
-def test_every_row_that_ships_is_a_config():
+def test_every_shipped_row_is_a_valid_config():
     rows = read_rows(ablation.ROWS)
     configs = {r.name: config_of(CONFIG, r, 2, [])[0] for r in rows if r.trained}
     check_embeddings(
@@ -33,8 +33,21 @@ def test_every_row_that_ships_is_a_config():
     digests = {train.digest_of(config) for config in configs.values()}
     assert len(digests) == len(configs)  # no two rows train the same
     assert configs["whole"].model.branches == ("global", "clothing_unrelated", "mask")
-    # Only the first has nothing to be compared with.
+    # Only the first row has no reference.
     assert [row.name for row in rows if not row.reference] == ["baseline"]
+
+
+def test_the_shipped_lines_are_three_seeds_of_every_shipped_row():
+    rows = {row.name: row for row in read_rows(ablation.ROWS) if row.trained}
+    path = ablation.ROWS.with_name("synthetic.jsonl")
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    runs = [(line["row"], line["seed"]) for line in lines]
+    assert sorted(runs) == sorted((name, seed) for name in rows for seed in range(3))
+    for line in lines:
+        expected = [*rows[line["row"]].overrides, f"seed={line['seed']}"]
+        assert line["overrides"] == expected
+    assert len({line["digest"] for line in lines}) == len(lines)
+    assert len({line["fingerprint"] for line in lines}) == 1
 
 
 def rows_file(folder, text):
@@ -49,26 +62,26 @@ ROW = '[[row]]\nname = "a"\noverrides = {}\n'
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("row = 3 3", "no TOML file"),
+        ("row = 3 3", "not a TOML file"),
         ("", "it has no row"),
         ("[[row]]\noverrides = []\n", "number 1: give it a name"),
         ('[[row]]\nname = "a"\n', "row a: give either overrides or from"),
-        (ROW.format('"x=1"'), "row a: overrides is a list of texts"),
+        (ROW.format('"x=1"'), "row a: overrides must be a list of strings"),
         (ROW.format("[]") + "what = 1\n", "row a: unknown what"),
-        (ROW.format("[]") * 2, "a is there twice"),
+        (ROW.format("[]") * 2, "duplicate row a"),
         (ROW.format("[]") + 'reference = "b"\n', "named reference=b"),
         (ROW.format("[]") + 'embedding = "legs"\n', "unknown embedding=legs"),
         ('[[row]]\nname = "a"\nfrom = "b"\n', "named from=b"),
         ("shares = []\n" + ROW.format("[]"), "unknown: shares"),
     ],
 )
-def test_rows_that_make_no_sense_are_refused(tmp_path, text, named):
+def test_invalid_rows_are_rejected(tmp_path, text, named):
     with pytest.raises(ValueError, match=named):
         read_rows(rows_file(tmp_path, text))
 
 
 def fail(*_):
-    raise AssertionError("this was not to be trained")
+    raise AssertionError("must not be called")
 
 
 @pytest.mark.parametrize(
@@ -83,13 +96,11 @@ def fail(*_):
             "have no embedding all",
         ),
         ("[]", ("--config.data.rooot=x",), "config.data.rooot; nearest"),
-        ("[]", ("--only", "b"), "there is no row b; there are a"),
+        ("[]", ("--only", "b"), "unknown row b; known: a"),
         ("[]", ("--seeds=0",), "--seeds=0 must be"),
     ],
 )
-def test_nothing_is_trained_before_all_is_checked(
-    tmp_path, monkeypatch, row, more, named
-):
+def test_everything_is_checked_before_training(tmp_path, monkeypatch, row, more, named):
     monkeypatch.setattr(ablation, "train", fail)
     monkeypatch.setattr(ablation, "fingerprint", fail)
     path = rows_file(tmp_path, ROW.format(row))
@@ -108,21 +119,22 @@ import sys
 sys.path.insert(0, {tests!r})
 import tiny
 
+from mbnet_jax import backbones
 from mbnet_jax.backbones import resnet
 
-resnet.DEPTHS[tiny.ONE_BLOCK] = ((1, 0, 0, 0), False)
+backbones.register(tiny.ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
 
 
 def get_config():
     c = tiny.tiny_config({data!r})
     c.model.branches = ("global",)
-    c.model.backbone = tiny.ONE_BLOCK
+    tiny.set_backbones(c, name=tiny.ONE_BLOCK)
     c.model.ktm = False
     return c
 """
 
 
-def test_runs_fail_alone_go_on_and_are_not_repeated(
+def test_runs_fail_independently_resume_and_are_not_repeated(
     small_data, tmp_path, monkeypatch, capfd
 ):
     config = tmp_path / "tiny_config.py"
@@ -140,15 +152,15 @@ def test_runs_fail_alone_go_on_and_are_not_repeated(
     printed = capfd.readouterr()
     assert "1 of 2 runs failed" in printed.out
     assert "odd, seed 0 (exit code 1): error: train.batch_size=7" in printed.out
-    (made,) = read_lines(out)
+    (line,) = read_lines(out)
     tested = json.loads((out / "good/0/eval/metrics.json").read_text())
-    assert made["results"] == tested["results"]
+    assert line["results"] == tested["results"]
     total = (out / "good/0/parameters.txt").read_text().splitlines()[-1]
-    assert f"{made['parameters']:,}" in total
-    assert made["images_per_second"] > 0 and made["seconds"] > 0
+    assert f"{line['parameters']:,}" in total
+    assert line["images_per_second"] > 0 and line["seconds"] > 0
     assert "this machine" in (out / "table.md").read_text()
 
-    # As a kill leaves it: the last steps are lost, and nothing was tested.
+    # The state after a kill: the last steps are lost, and the run is not tested.
     (out / LINES).unlink()
     shutil.rmtree(out / "good/0/eval")
     for checkpoint in ("checkpoints/4", "best/4"):
@@ -156,8 +168,8 @@ def test_runs_fail_alone_go_on_and_are_not_repeated(
     only = (*command, "--only", "good")
     assert called(monkeypatch, ablation, *only) == 0
     (again,) = read_lines(out)
-    assert "going on from step 3" in (out / "good/0/log.txt").read_text()
-    assert again["results"] == made["results"] and again["seconds"] is None
+    assert "resuming from step 3" in (out / "good/0/log.txt").read_text()
+    assert again["results"] == line["results"] and again["seconds"] is None
 
     monkeypatch.setattr(ablation, "train", fail)
     assert called(monkeypatch, ablation, *only) == 0

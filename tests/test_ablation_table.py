@@ -1,4 +1,4 @@
-"""The table of an ablation, from made-up lines; how lines are kept and read."""
+"""The table of an ablation, from synthetic lines; how lines are read and locked."""
 
 import json
 import shutil
@@ -9,13 +9,13 @@ import pytest
 import tiny
 
 from benchmarks import ablation
-from benchmarks.ablation.lines import LINES, alone, fingerprint, read_lines
+from benchmarks.ablation.lines import LINES, exclusive, fingerprint, read_lines
 from benchmarks.ablation.rows import read_rows
-from benchmarks.ablation.table import markdown, pooled_deviation
+from benchmarks.ablation.table import markdown, pooled_std
 
 
 def line(row: str, seed: int, all_=0.5, branch=0.25, **changes) -> dict:
-    """A made-up run."""
+    """The line of a synthetic run."""
 
     def values(mAP):
         return {"rank1": mAP / 2, "rank5": 1.0, "mAP": mAP, "mINP": mAP / 5}
@@ -29,7 +29,7 @@ def line(row: str, seed: int, all_=0.5, branch=0.25, **changes) -> dict:
         "seed": seed,
         "results": results,
         "fingerprint": "f00",
-        "dataset": "made up",
+        "dataset": "toy",
         "parameters": 1234567,
         "images_per_second": 10.0 + seed,
         "seconds": 60.0,
@@ -74,17 +74,17 @@ def cells(text: str) -> list[list[str]]:
     ]
 
 
-def test_the_table_of_made_up_lines(rows):
+def test_the_table_of_synthetic_lines(rows):
     first, second = (0.50, 0.52, 0.54), (0.60, 0.61, 0.62)
     lines = [line("first", i, x) for i, x in enumerate(first)]
     lines += [line("second", i, x) for i, x in enumerate(second)]
-    lines[-1]["seconds"] = None  # it was stopped
+    lines[-1]["seconds"] = None  # it was interrupted
     table = cells(markdown(rows, lines))
     # Rank-1, mAP and mINP under the last rule.
     assert ["first", "3", *["26.0 ± 1.0", "52.0 ± 2.0", "10.4 ± 0.4"] * 2] in table
     assert ["branch", "3", *["12.5 ± 0.0", "25.0 ± 0.0", "5.0 ± 0.0"] * 2] in table
     assert ["chance", "", *["5.0", "10.0", "2.0"] * 2] in table
-    # Deviations 2 and 1: the root of (4 + 1) / 2.
+    # Standard deviations 2 and 1: the root of (4 + 1) / 2.
     assert ["the second", "first", "+9.0", "1.6", "yes"] in table
     assert ["branch", "the second", "-36.0", "0.7", "yes"] in table
     assert ["the second", "1,234,567", "11.0 ± 1.0", "60"] in table
@@ -93,38 +93,38 @@ def test_the_table_of_made_up_lines(rows):
     assert "fingerprint `f00`" in markdown(rows, lines)
 
 
-def test_a_difference_within_the_deviation_is_said_to_be(rows):
+def test_a_difference_below_the_pooled_std_is_marked(rows):
     lines = [line("first", i, x) for i, x in enumerate((0.4, 0.6))]
     lines += [line("second", i, x) for i, x in enumerate((0.45, 0.65))]
     assert ["the second", "first", "+5.0", "14.1", "no"] in cells(markdown(rows, lines))
 
 
-def test_one_seed_has_no_deviation(rows):
+def test_one_seed_has_no_std(rows):
     table = cells(markdown(rows, [line("first", 0), line("second", 0, 0.6)]))
     assert ["first", "1", *["25.0", "50.0", "10.0"] * 2] in table
     assert ["the second", "first", "+10.0", "-", "one seed"] in table
 
 
-def test_pooled_deviation_is_about_each_sample_s_own_mean():
-    # A constant between them does not change it, and longer samples weigh more.
+def test_pooled_std_is_about_each_samples_own_mean():
+    # A constant offset does not change it, and longer samples have more weight.
     first, second = [1.0, 2.0, 4.0], [7.0, 9.0]
     variances = 2 * statistics.variance(first) + 1 * statistics.variance(second)
-    assert pooled_deviation(first, second) == pytest.approx((variances / 3) ** 0.5)
+    assert pooled_std(first, second) == pytest.approx((variances / 3) ** 0.5)
     shifted = [x + 100 for x in second]
-    assert pooled_deviation(first, shifted) == pytest.approx((variances / 3) ** 0.5)
+    assert pooled_std(first, shifted) == pytest.approx((variances / 3) ** 0.5)
 
 
-def test_lines_of_other_data_are_not_compared(rows):
+def test_runs_on_different_data_are_not_compared(rows):
     with pytest.raises(ValueError, match="several datasets"):
         markdown(rows, [line("first", 0), line("second", 0, fingerprint="bar")])
 
 
 def test_a_missing_embedding_is_named(rows):
-    lacking = line("second", 0)
-    for values in lacking["results"].values():
+    incomplete = line("second", 0)
+    for values in incomplete["results"].values():
         del values["global"]
     with pytest.raises(ValueError, match=r"row branch: .* has no embedding global"):
-        markdown(rows, [lacking])
+        markdown(rows, [incomplete])
 
 
 def test_the_published_tables_are_those_of_the_published_runs():
@@ -136,7 +136,7 @@ def test_the_published_tables_are_those_of_the_published_runs():
         assert f"\n{part}\n" in page, part[:200]
 
 
-def test_of_a_run_s_lines_the_last_counts_and_damage_is_named(tmp_path):
+def test_the_last_line_of_a_run_counts_and_damage_is_named(tmp_path):
     path = tmp_path / LINES
     old, new = line("first", 0, 0.1), line("first", 0, 0.2)
     path.write_text("".join(json.dumps(x) + "\n" for x in (old, line("a", 1), new)))
@@ -148,14 +148,15 @@ def test_of_a_run_s_lines_the_last_counts_and_damage_is_named(tmp_path):
         read_lines(tmp_path)
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path):
-    with alone(tmp_path), pytest.raises(ValueError, match="in use"), alone(tmp_path):
+def test_a_folder_is_locked_by_one_ablation_at_a_time(tmp_path):
+    in_use = pytest.raises(ValueError, match="in use")
+    with exclusive(tmp_path), in_use, exclusive(tmp_path):
         pass
-    with alone(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
-def test_the_fingerprint_is_of_the_data_wherever_it_lies(small_data, tmp_path):
+def test_the_fingerprint_does_not_depend_on_the_datas_folder(small_data, tmp_path):
     root, _ = small_data
     config = tiny.tiny_config(root)
     found = fingerprint(config)

@@ -74,7 +74,7 @@ def test_convolution_matches_numpy_with_its_gradients(shape, kernel, stride, pad
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-def test_max_pool_is_flaxs_with_its_gradient():
+def test_max_pool_equals_that_of_flax_with_its_gradient():
     x = normal(2, 6, 5, 3)
     options = {"strides": (2, 2), "padding": ((1, 1), (1, 1))}
     want, pull_reference = jax.vjp(lambda x: nn.max_pool(x, (3, 3), **options), x)
@@ -106,7 +106,7 @@ def test_pointwise_is_a_1x1_convolution_with_its_gradients(stride):
 
 
 @pytest.mark.parametrize(("platform", "convolves"), [("cpu", False), ("tpu", True)])
-def test_pointwise_is_a_product_on_a_cpu_alone(platform, convolves):
+def test_pointwise_is_a_product_only_on_a_cpu(platform, convolves):
     net = layers.conv(6, 1, padding=0, dtype=jnp.float32, name="c")
     variables = {"params": {"kernel": normal(1, 1, 4, 6)}}
     traced = jax.jit(net.apply).trace(variables, normal(2, 5, 3, 4))

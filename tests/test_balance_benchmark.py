@@ -1,4 +1,4 @@
-"""The comparison of the learned balance with fixed weights."""
+"""The comparison of the learned balance with fixed branch weights."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from in_process import called
 from benchmarks import balance
 
 
-def test_fixed_weights_have_a_mean_of_one_and_hold_every_single_branch():
+def test_fixed_weights_have_mean_one_and_include_single_branches():
     weights = balance.fixed_weights(3, 0.5)
     assert len(weights) == len({*weights}) == 28
     assert {sum(chosen) for chosen in weights} == {3}
@@ -17,24 +17,26 @@ def test_fixed_weights_have_a_mean_of_one_and_hold_every_single_branch():
 
 
 @pytest.mark.parametrize("step", [0.3, 0.0, -1.0, 2.0])
-def test_a_step_that_does_not_divide_one_is_refused(step):
+def test_a_step_that_does_not_divide_one_is_rejected(step):
     with pytest.raises(ValueError, match=r"must divide 1, such as 0\.5"):
         balance.fixed_weights(2, step)
 
 
-def test_cosines_of_a_combination_are_the_branches_by_their_squared_weights():
+def test_cosines_of_a_combination_are_weighted_by_squared_weights():
     rng = np.random.default_rng(0)
-    made = {name: rng.normal(size=(4, 5)) for name in ("global", "mask")}
-    made = {n: x / np.linalg.norm(x, axis=1, keepdims=True) for n, x in made.items()}
-    combined = balance.combinations(made, [(0.5, 1.5), (0, 2)])
+    branches = {}
+    for name in ("global", "mask"):
+        rows = rng.normal(size=(4, 5))
+        branches[name] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    combined = balance.combinations(branches, [(0.5, 1.5), (0, 2)])
     assert list(combined) == ["0.5 : 1.5", "mask alone"]
-    cosines = {name: rows @ rows.T for name, rows in (made | combined).items()}
+    cosines = {name: rows @ rows.T for name, rows in (branches | combined).items()}
     expected = (0.25 * cosines["global"] + 2.25 * cosines["mask"]) / 2.5
     np.testing.assert_allclose(cosines["0.5 : 1.5"], expected, atol=1e-6)
     np.testing.assert_allclose(cosines["mask alone"], cosines["mask"], atol=1e-6)
 
 
-def test_table_has_means_and_begins_with_the_best_under_a_change_of_clothes():
+def test_the_table_shows_means_best_clothes_changing_map_first():
     first = {"learned": [0.5, 0.5, 0.2], "1 : 1": [0.1, 0.9, 0.3]}
     second = {"learned": [0.7, 0.5, 0.4], "1 : 1": [0.3, 0.7, 0.2]}
     assert balance.markdown([first, second]).splitlines()[2:] == [
@@ -49,32 +51,29 @@ def test_table_has_means_and_begins_with_the_best_under_a_change_of_clothes():
 
 @pytest.fixture
 def balanced(small_data, tmp_path, monkeypatch, compiled_in_a_hurry):
-    """A run of two branches with a balance, untrained."""
+    """An untrained run of two branches with a balance."""
     root, dataset = small_data
     tiny.know_one_block(monkeypatch)
     config = tiny.tiny_config(root)
-    config.model.update(
-        branches=("global", "mask"),
-        backbone=tiny.ONE_BLOCK,
-        mask_backbone=tiny.ONE_BLOCK,
-    )
+    config.model.branches = ("global", "mask")
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.seed = 24  # as the dataset's
     small_run.save_untrained(config, dataset, tmp_path)
     return tmp_path
 
 
-def test_an_untrained_balance_weighs_all_branches_alike(balanced):
-    table = balance.judge_run(balanced, 1.0)
+def test_an_untrained_balance_weights_branches_equally(balanced):
+    table = balance.evaluate_run(balanced, 1.0)
     assert list(table) == [balance.LEARNED, "mask alone", "1 : 1", "global alone"]
-    # Not the same to the last digit: the balance weighs an image and its mirrored one
-    # each, before they are added.
+    # Not exactly equal: the balance weights an image and its mirrored image before
+    # they are added.
     assert table[balance.LEARNED] == pytest.approx(table["1 : 1"], abs=0.01)
     assert all(0 < value <= 1 for values in table.values() for value in values)
 
 
-def test_a_run_without_balance_is_refused(whole):
-    with pytest.raises(ValueError, match="has no balance: train several"):
-        balance.judge_run(whole[0], 1.0)
+def test_a_run_without_balance_is_rejected(whole):
+    with pytest.raises(ValueError, match="has no balance; train several"):
+        balance.evaluate_run(whole[0], 1.0)
 
 
 def test_bad_input_ends_in_one_line(tmp_path, monkeypatch):

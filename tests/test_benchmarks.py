@@ -1,4 +1,4 @@
-"""What the benchmarks know of devices."""
+"""The table of published peaks of devices."""
 
 import pytest
 
@@ -10,13 +10,13 @@ from benchmarks.devices import published_peak
     [
         ("NVIDIA H100 80GB HBM3", "bfloat16", 989),
         ("NVIDIA H100 PCIe", "bfloat16", 756),
-        ("TPU v5 lite", "bfloat16", 197),  # v5e; the name of v5p begins it
+        ("TPU v5 lite", "bfloat16", 197),  # v5e; the name of v5p is a prefix of it
         ("TPU v5", "bfloat16", 459),
         ("TPU v6 lite", "float32", 918),
         ("NVIDIA L4", "float32", 60),
     ],
 )
-def test_peaks_are_those_of_the_device(kind, dtype, tera):
+def test_published_peaks(kind, dtype, tera):
     assert published_peak(kind, dtype) == tera * 1e12
 
 
@@ -30,5 +30,5 @@ def test_peaks_are_those_of_the_device(kind, dtype, tera):
         ("cpu", "float32"),
     ],
 )
-def test_no_peak_is_guessed(kind, dtype):
+def test_unknown_devices_have_no_peak(kind, dtype):
     assert published_peak(kind, dtype) is None

@@ -55,7 +55,7 @@ def test_the_classification_loss_matches_numpy():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_person_alone_gives_a_loss_and_gradient_of_zero():
+def test_a_single_person_has_a_loss_and_gradient_of_zero():
     # There are no clothes of other people to distinguish.
     value, gradient = jax.value_and_grad(losses.clothes_adversarial)(
         normal(2, 3), np.array([0, 2]), np.ones((2, 3), bool), T, EPSILON

@@ -1,4 +1,4 @@
-"""How a process finds the others of its run, or that it is alone."""
+"""Detecting and joining the other processes of a run."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,12 +9,12 @@ import tiny
 from processes import run_two
 
 from mbnet_jax.devices import cluster
-from mbnet_jax.devices.cluster import joined, processes_around
+from mbnet_jax.devices.cluster import detected_processes, joined
 
 
 @pytest.fixture
 def on_tpu(monkeypatch):
-    """As jax leaves it where it has found a TPU's chips and driver."""
+    """The platform setting that jax leaves once it has found a TPU."""
     before = jax.config.jax_platforms
     jax.config.update("jax_platforms", "tpu,cpu")
     monkeypatch.delenv("TPU_SKIP_MDS_QUERY", raising=False)
@@ -22,10 +22,12 @@ def on_tpu(monkeypatch):
     jax.config.update("jax_platforms", before)
 
 
-def test_a_process_is_alone_unless_something_tells_otherwise(monkeypatch):
-    assert processes_around() == 1
-    monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "a,b")  # left over; jax sees no TPU
-    assert processes_around() == 1
+def test_a_process_is_alone_unless_the_environment_names_others(monkeypatch):
+    assert detected_processes() == 1
+    monkeypatch.setenv(
+        "TPU_WORKER_HOSTNAMES", "a,b"
+    )  # a leftover; jax has found no TPU
+    assert detected_processes() == 1
     with joined(None, None, None):
         assert not jax.distributed.is_initialized()
 
@@ -33,37 +35,37 @@ def test_a_process_is_alone_unless_something_tells_otherwise(monkeypatch):
 def test_slurm_counts_the_tasks_of_a_step(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_NTASKS", "4")
-    assert processes_around() == 1  # in a batch script, before srun
+    assert detected_processes() == 1  # in a batch script, before srun
     for name in ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID"):
         monkeypatch.setenv(name, "0")
-    assert processes_around() == 4
+    assert detected_processes() == 4
 
 
-def test_a_tpu_tells_its_hosts_in_the_environment(on_tpu):
+def test_tpu_hosts_are_read_from_the_environment(on_tpu):
     on_tpu.setenv("TPU_WORKER_HOSTNAMES", "localhost")  # Colab
-    assert processes_around() == 1
+    assert detected_processes() == 1
     on_tpu.setenv("TPU_WORKER_HOSTNAMES", "a,b,c,d")
-    assert processes_around() == 4
+    assert detected_processes() == 4
     on_tpu.setenv("MEGASCALE_NUM_SLICES", "2")
-    assert processes_around() == 8
+    assert detected_processes() == 8
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "expected"),
+    ("path", "response", "expected"),
     [
         ("worker-network-endpoints", b"10.0.0.1:8470:10.0.0.1,x:y:10.0.0.2", 2),
         ("worker-network-endpoints", b"10.0.0.1:8470:10.0.0.1", 1),
-        ("elsewhere", b"a,b", 1),  # not found: a machine that is no TPU's host
+        ("elsewhere", b"a,b", 1),  # not found: the machine is not a TPU host
     ],
 )
-def test_a_tpu_tells_its_hosts_by_the_metadata_server(on_tpu, path, answer, expected):
+def test_tpu_hosts_are_read_from_the_metadata_server(on_tpu, path, response, expected):
     class Server(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked = f"/computeMetadata/v1/instance/attributes/{path}"
-            right = self.headers["Metadata-Flavor"] == "Google"
-            self.send_response(200 if self.path == asked and right else 404)
+            known = f"/computeMetadata/v1/instance/attributes/{path}"
+            allowed = self.headers["Metadata-Flavor"] == "Google"
+            self.send_response(200 if self.path == known and allowed else 404)
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response)
 
         def log_message(self, *_):
             pass
@@ -71,7 +73,7 @@ def test_a_tpu_tells_its_hosts_by_the_metadata_server(on_tpu, path, answer, expe
     with HTTPServer(("localhost", 0), Server) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         on_tpu.setenv("GCE_METADATA_IP", f"localhost:{server.server_port}")
-        assert processes_around() == expected
+        assert detected_processes() == expected
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,14 @@ def test_bad_flags_are_named(given, message):
         pass
 
 
-def test_a_coordinator_that_nobody_is_at_is_named(monkeypatch):
+def test_an_unreachable_coordinator_is_named(monkeypatch):
     monkeypatch.setattr(cluster, "_JOIN_SECONDS", 0)
     message = "no process 0 at --coordinator=localhost:1 within"
     with pytest.raises(ConnectionError, match=message), joined("localhost:1", 2, 1):
         pass
 
 
-def test_where_process_0_fails_all_end_with_a_message(tmp_path):
+def test_if_process_0_fails_all_end_with_a_message(tmp_path):
     config = tiny.tiny_config(tmp_path)
     command = tiny.command("train.py", config, tmp_path / "run", "--config.data.name=x")
     first, second = run_two(command, slurm=False)

@@ -1,4 +1,4 @@
-"""Compiled programs are found again, and a cache that cannot be is no obstacle."""
+"""The cache of compiled programs: reused, and optional."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_a_program_is_compiled_once(tmp_path):
     assert any(folder.iterdir())
 
 
-def test_without_a_place_to_write_all_goes_on(tmp_path):
+def test_an_unwritable_cache_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     assert run(tmp_path / "file") == ["None", "False"]
 
@@ -56,7 +56,7 @@ def test_without_a_place_to_write_all_goes_on(tmp_path):
         {"jax_compilation_cache_dir": None, "jax_enable_compilation_cache": False},
     ],
 )
-def test_jax_own_settings_hold(tmp_path, monkeypatch, setting):
+def test_jax_settings_take_precedence(tmp_path, monkeypatch, setting):
     before = {name: getattr(jax.config, name) for name in setting}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name, value in setting.items():

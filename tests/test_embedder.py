@@ -1,4 +1,4 @@
-"""The embedder: evaluation's own embeddings, from files, Pillow images and arrays."""
+"""The embedder: evaluation's embeddings, from files, Pillow images and arrays."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ ALL = ("global", "clothing_unrelated", "mask")
 
 @pytest.fixture(scope="module")
 def files(small_data):
-    """The query split's images and their maps, as paths."""
+    """Paths of the query split's images and maps."""
     root, dataset = small_data
     folder = images_folder(small_run.small_config(root).data)
     names = dataset.test["query"].names
@@ -41,7 +41,7 @@ def mesh():
 
 @pytest.fixture(scope="module")
 def embedder(small_data, mesh):
-    """Of all branches."""
+    """An embedder with all branches."""
     return Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
 
 
@@ -62,15 +62,15 @@ def test_embeddings_are_those_of_the_evaluation(
     assert main_embedding(expected) == "all"
     assert rows.dtype == np.float32
     np.testing.assert_allclose(rows, expected["all"], atol=1e-6)
-    # Random weights tell the images apart, or nothing above would be shown.
+    # Otherwise the comparison above would show nothing.
     assert np.abs(rows - rows[::-1]).max() > 1e-3
-    # Of a part of the network too, for which maps need not be read.
+    # Also for a part of the network, which needs no maps.
     part = embedder.embed(files[0], files[1], ["global"], 4)
     np.testing.assert_allclose(part, expected["global"], atol=1e-6)
     assert np.abs(np.linalg.norm(part, axis=1) - 1).max() < 1e-6
 
 
-def test_any_number_of_devices_gives_the_same(small_data, files, rows):
+def test_the_number_of_devices_does_not_matter(small_data, files, rows):
     mesh = make_mesh()
     assert mesh.size == 8
     embedder = Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
@@ -79,7 +79,7 @@ def test_any_number_of_devices_gives_the_same(small_data, files, rows):
     assert embedder._programs[ALL]._cache_size() == 1
 
 
-def test_a_short_last_batch_is_not_compiled_anew(embedder, files, rows):
+def test_a_short_last_batch_is_not_recompiled(embedder, files, rows):
     images, maps = files
     assert len(images) % 4 == 0
     again = embedder.embed(images[:7], maps[:7], ALL, batch_size=4)
@@ -87,7 +87,7 @@ def test_a_short_last_batch_is_not_compiled_anew(embedder, files, rows):
     turned = embedder.embed(images[6::-1], maps[6::-1], batch_size=4)
     np.testing.assert_allclose(turned, rows[6::-1], atol=1e-6)
     assert embedder._programs[ALL]._cache_size() == 1
-    # A shorter list makes a smaller batch, of few sizes.
+    # A shorter list makes a smaller batch, of one of few sizes.
     assert embedder.embed([], branches=["global"]).shape == (
         0,
         embedder.width(("global",)),
@@ -97,7 +97,7 @@ def test_a_short_last_batch_is_not_compiled_anew(embedder, files, rows):
 
 @pytest.fixture(scope="module")
 def colour(whole, mesh):
-    """Of the trained global branch."""
+    """An embedder of the trained global branch."""
     return Embedder.load(whole[0], mesh=mesh)
 
 
@@ -110,31 +110,31 @@ def test_files_pillow_images_and_arrays_agree(colour, files, tmp_path):
     # A stack of images is a list of them.
     stacked = colour.embed(np.stack([array] * 4), batch_size=4)
     np.testing.assert_allclose(stacked, found, atol=1e-6)
-    # Of any size; a larger one is averaged down to what it was made of.
+    # Of any size; an enlarged one is averaged back to the original.
     large = Image.open(path).resize((64, 128), Image.Resampling.NEAREST)
     sizes = colour.embed([large, np.asarray(large), picture, picture], batch_size=4)
     assert np.ptp(sizes, axis=0).max() < 1e-6
-    # Grey, transparent and palette images are of colours too.
+    # Grey, transparent and palette images are converted to RGB.
     grey = picture.convert("L")
     grey.save(tmp_path / "grey.png")
     kinds = [tmp_path / "grey.png", grey, grey.convert("RGBA"), grey.convert("P")]
     assert np.ptp(colour.embed(kinds, batch_size=4), axis=0).max() < 1e-6
 
 
-def test_a_photograph_is_turned_as_its_camera_says(colour, files, tmp_path):
+def test_a_photograph_is_rotated_by_its_exif_orientation(colour, files, tmp_path):
     upright = Image.open(files[0][0])
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
-    turned = upright.transpose(Image.Transpose.ROTATE_90)
-    turned.save(tmp_path / "turned.png", exif=exif)
-    file = tmp_path / "turned.png"
-    images = [upright, file, Image.open(file), turned]
+    exif[0x0112] = 6  # rotate clockwise
+    rotated = upright.transpose(Image.Transpose.ROTATE_90)
+    rotated.save(tmp_path / "rotated.png", exif=exif)
+    file = tmp_path / "rotated.png"
+    images = [upright, file, Image.open(file), rotated]
     found = colour.embed(images, batch_size=4)
     assert np.ptp(found[:3], axis=0).max() < 1e-6
     assert np.abs(found[3] - found[0]).max() > 1e-4
 
 
-def test_maps_are_files_pillow_images_or_arrays(embedder, files, rows):
+def test_maps_may_be_files_pillow_images_or_arrays(embedder, files, rows):
     images, maps = (side[:4] for side in files)
     pillow = [Image.open(path) for path in maps]
     arrays = [np.array(Image.open(path)) for path in maps]
@@ -146,18 +146,19 @@ def test_maps_are_files_pillow_images_or_arrays(embedder, files, rows):
     assert np.abs(found - rows[:4]).max(axis=1)[0] > 1e-4
 
 
-def test_without_maps_the_global_branch_embeds_and_says_so_once(
+def test_without_maps_the_global_branch_embeds_and_warns_once(
     small_data, files, mesh, embedder
 ):
     fresh = Embedder(untrained(whole_network(small_data[0]), mesh), mesh)
     fresh._programs = embedder._programs  # of the same network, compiled
-    with pytest.warns(UserWarning, match="without clothing_unrelated and mask"):
+    warning = "the global branch alone, without clothing_unrelated and mask"
+    with pytest.warns(UserWarning, match=warning):
         found = fresh.embed(files[0], batch_size=4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fresh.embed(files[0][:4], batch_size=4)
-        asked = fresh.embed(files[0], branches=["global"], batch_size=4)
-    np.testing.assert_array_equal(found, asked)
+        chosen = fresh.embed(files[0], branches=["global"], batch_size=4)
+    np.testing.assert_array_equal(found, chosen)
 
 
 def test_flip_is_an_option(colour, whole, files, mesh):
@@ -172,7 +173,7 @@ def test_flip_is_an_option(colour, whole, files, mesh):
     np.testing.assert_allclose(with_flip[0], both / np.linalg.norm(both), atol=1e-6)
 
 
-def test_the_digest_tells_what_gives_other_embeddings(small_data, embedder, mesh):
+def test_the_digest_depends_on_all_that_changes_embeddings(small_data, embedder, mesh):
     config = whole_network(small_data[0])
     same = Embedder(untrained(config, mesh), mesh)
     other = Embedder(untrained(config, mesh, seed=1), mesh)
@@ -181,8 +182,14 @@ def test_the_digest_tells_what_gives_other_embeddings(small_data, embedder, mesh
     assert same.digest(ALL) == embedder.digest(ALL)
     digests = [e.digest(ALL) for e in (embedder, other, plain, labels)]
     assert len({*digests, embedder.digest(("global",))}) == 5
-    # Maps, and so their labels, are nothing to the global branch.
+    # The global branch reads no maps, so their label set does not count.
     assert labels.digest(("global",)) == embedder.digest(("global",))
+    # Nor does where the weights came from.
+    config = whole_network(small_data[0])
+    tiny.set_backbones(config, weights="timm/x")
+    assert Embedder(untrained(config, mesh), mesh).digest(ALL) == embedder.digest(ALL)
+    config.views.crops = (32, 32)
+    assert Embedder(untrained(config, mesh), mesh).digest(ALL) not in digests
 
 
 IMAGE = np.zeros((64, 32, 3), np.uint8)
@@ -192,7 +199,7 @@ MAP = np.zeros((64, 32), np.uint8)
 @pytest.mark.parametrize(
     ("images", "maps", "branches", "message"),
     [
-        (["gone.jpg"], None, None, "photograph gone.jpg is not there"),
+        (["gone.jpg"], None, None, "photograph gone.jpg does not exist"),
         (["broken.jpg"], None, None, "image of broken.jpg cannot be decoded"),
         (["empty.jpg"], None, None, "image of empty.jpg cannot be decoded"),
         (
@@ -202,7 +209,7 @@ MAP = np.zeros((64, 32), np.uint8)
             r"images\[1\] must be uint8 .* \[64, 32\]",
         ),
         ([IMAGE / 255], None, None, r"images\[0\] must be uint8 .* float64"),
-        ([Image.new("I;16", (2, 2))], None, None, "8 bits a channel; .* is I;16"),
+        ([Image.new("I;16", (2, 2))], None, None, "8 bits per channel; .* is I;16"),
         ([7], None, None, r"images\[0\] must be a path.*it is a int"),
         ("gone.jpg", None, None, r"images must be a list: give \[images\]"),
         (IMAGE, None, None, "images must be a list"),
@@ -212,9 +219,14 @@ MAP = np.zeros((64, 32), np.uint8)
         ([IMAGE], [MAP[:32]], None, r"images\[0\] is 32x32 .* its image 32x64"),
         ([IMAGE], [MAP + 9], None, r"images\[0\] has the label 9, .* would fit 'lip'"),
         ([IMAGE], [MAP / 1], None, r"map of images\[0\] .* it is float64"),
-        ([IMAGE], ["gone.png"], None, r"map of images\[0\] \(gone.png\) is not there"),
+        (
+            [IMAGE],
+            ["gone.png"],
+            None,
+            r"map of images\[0\] \(gone.png\) does not exist",
+        ),
         ([IMAGE], ["broken.jpg"], None, r"\(broken.jpg\) cannot be decoded"),
-        ([IMAGE], None, ["mask"], "'mask' cannot do without parsing maps"),
+        ([IMAGE], None, ["mask"], "'mask' cannot embed without parsing maps"),
         ([IMAGE], None, ["face"], "name one or more of what the network has: 'global'"),
         ([IMAGE], None, [], "name one or more"),
         ([IMAGE], None, "mask", r"give a list, \['mask'\]"),

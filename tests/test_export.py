@@ -1,4 +1,4 @@
-"""Exported networks: each form gives the network's embeddings, whole and alone."""
+"""Exported networks: each form gives the network's embeddings, without its run."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.export import check
 from mbnet_jax.export.programs import make_programs
-from mbnet_jax.runs.load import load, load_trained
+from mbnet_jax.runs.load import load
 
 pytest.importorskip("jax2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    """The export of that run: its folder."""
+    """The folder of that run's export."""
     out = tmp_path_factory.mktemp("exported") / "network"
     command.main(["--model", str(run), "--out", str(out)])
     return out
@@ -47,7 +47,7 @@ def exported(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def people(small_data):
-    """Real-looking images and maps: three of the synthetic dataset, one of nobody."""
+    """Images and maps: three of the synthetic dataset, and one with an empty map."""
     root, dataset = small_data
     data = small_run.small_config(root).data
     rows = [load_example(dataset.test["query"], i, data) for i in range(3)]
@@ -61,12 +61,13 @@ def people(small_data):
 
 @pytest.fixture(scope="module")
 def expected(run, people):
-    """What the network makes of them, by the programs' names."""
-    trained = load_trained(run, make_mesh(jax.devices()[:1]))
-    embed = make_embed(trained.config, trained.model, make_mesh(jax.devices()[:1]))
-    rows = embed(trained.variables, people["image"], people["parsing"])
+    """The network's own embeddings of them, by the programs' names."""
+    mesh = make_mesh(jax.devices()[:1])
+    network = load(run, mesh)
+    embed = make_embed(network.config, network.model, mesh)
+    rows = embed(network.variables, people["image"], people["parsing"])
     rows = jax.device_get(rows)
-    # Otherwise "agrees" says little.
+    # Otherwise a comparison with them would show little.
     assert np.abs(rows["all"][3] - rows["all"][0]).max() > 1e-2
     return {"embed": rows["all"], "embed_global": rows["global"]}
 
@@ -95,7 +96,7 @@ def test_a_program_gives_the_networks_embeddings(
 
 def test_the_round_trip_is_exact(run, exported):
     mesh = make_mesh()
-    before, after = load_trained(run, mesh), load(exported, mesh)
+    before, after = load(run, mesh), load(exported, mesh)
     small_run.assert_same(before.variables, after.variables)
     assert (after.step, after.model) == (STEP, before.model)
     for section in ("model", "views", "eval"):
@@ -106,11 +107,13 @@ def test_the_round_trip_is_exact(run, exported):
     assert all(leaf.sharding.mesh == mesh for leaf in leaves)
 
 
-def test_a_run_and_an_export_load_alike(run, exported):
+def test_one_device_loads_the_same_from_run_and_export(run, exported):
     mesh = make_mesh(jax.devices()[:1])
     small_run.assert_same(load(run, mesh).variables, load(exported, mesh).variables)
     with pytest.raises(FileNotFoundError, match=r"no config\.json.*hub id"):
         load(exported.parent, mesh)
+    with pytest.raises(ValueError, match="is an export, which has no checkpoint 7"):
+        load(exported, mesh, STEP)
 
 
 def fake_hub(monkeypatch, download):
@@ -120,23 +123,23 @@ def fake_hub(monkeypatch, download):
 
 
 def test_a_hub_id_is_downloaded(exported, monkeypatch, tmp_path):
-    asked = []
+    requests = []
 
     def download(repository, file):
-        asked.append((repository, file))
+        requests.append((repository, file))
         shutil.copy(exported / file, tmp_path / file)
         return str(tmp_path / file)
 
     fake_hub(monkeypatch, download)
-    trained = load("somebody/network", make_mesh())
-    assert trained.step == STEP
-    assert asked == [
+    network = load("somebody/network", make_mesh())
+    assert network.step == STEP
+    assert requests == [
         ("somebody/network", "config.json"),
         ("somebody/network", "model.safetensors"),
     ]
 
 
-def test_what_the_hub_cannot_give_is_said(monkeypatch, tmp_path):
+def test_a_failed_download_is_explained(monkeypatch, tmp_path):
     def offline(repository, file):
         raise OSError("No network.\nDetails.")
 
@@ -156,7 +159,7 @@ def test_weights_that_do_not_fit_are_refused(exported, tmp_path):
     shutil.copytree(exported, folder)
     content = json.loads((folder / "config.json").read_text())
     content["config"]["model"]["branches"] = ["global"]
-    content["config"]["model"]["width"] = 64
+    content["config"]["model"]["backbones"]["global"]["width"] = 64
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(ValueError) as error:
         load(folder, make_mesh())
@@ -171,6 +174,11 @@ def test_weights_that_do_not_fit_are_refused(exported, tmp_path):
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="version 99 of the format"):
         load(folder, make_mesh())
+    earlier = "earlier version of mbnet_jax and has to be exported again$"
+    for content["version"] in (1, 2):
+        (folder / "config.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=earlier):
+            load(folder, make_mesh())
 
 
 def test_jax_alone_runs_it(exported, people, expected, tmp_path):
@@ -194,11 +202,14 @@ def test_jax_alone_runs_it(exported, people, expected, tmp_path):
     np.testing.assert_allclose(found, expected["embed_global"], rtol=0, atol=1e-4)
 
 
-def test_the_card_says_what_there_is_and_its_code_runs(exported, monkeypatch):
+def test_the_card_describes_the_files_and_its_code_runs(exported, monkeypatch):
     text = (exported / "README.md").read_text()
     assert text.startswith("---\nlibrary_name: mbnet_jax\n")
     assert "`image` [b, 64, 32, 3], `parsing` [b, 64, 32]" in text
-    assert "there was no test of this checkpoint" in text
+    assert "this checkpoint had not been evaluated" in text
+    assert "| global: `one block`, width 128, stem patch, last_stride 1; cloth" in text
+    assert "Without good maps use `embed_global.*`." in text
+    assert "`mbnet-export --model RUN --out FOLDER --platforms cpu,cuda,tpu`" in text
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 3
     monkeypatch.chdir(exported)
@@ -212,12 +223,12 @@ def test_the_converter_leaves_jax_as_it_was(exported):
     assert jnp.cumsum is CUMSUM
 
 
-def test_a_wrong_program_is_found(run, exported, expected):
-    trained = load_trained(run, make_mesh(jax.devices()[:1]))
-    program = make_programs(trained)[1]
-    wanted = check.references(trained, [program], 2)[program.name]
+def test_a_wrong_program_is_detected(run, exported, expected):
+    network = load(run, make_mesh(jax.devices()[:1]))
+    program = make_programs(network, ())[1]
+    wanted = check.references(network, [program], 2)[program.name]
     path = exported / FILES[3]
     assert check.largest_difference(program, path, wanted, "float32") < 1e-5
     wrong = wanted + np.float32([[0], [2e-4]])
-    with pytest.raises(ValueError, match=r"embed_global\.onnx gives other .* 2\.0e-04"):
+    with pytest.raises(ValueError, match=r"embed_global\.onnx does not .* 2\.0e-04"):
         check.largest_difference(program, path, wrong, "float32")

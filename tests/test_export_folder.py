@@ -1,4 +1,4 @@
-"""The folder of an export: whole or as it was, its card, and what is refused."""
+"""The folder of an export: complete or as it was, its card, and bad input."""
 
 import json
 import re
@@ -7,16 +7,15 @@ from pathlib import Path
 
 import jax
 import pytest
-from export_run import CLASSES, save_run
+from export_run import save_run
 
 from mbnet_jax.commands import export as command
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.export import card, write
 from mbnet_jax.export.folder import whole_folder
 from mbnet_jax.export.programs import make_programs
-from mbnet_jax.runs import exported as stored
+from mbnet_jax.runs import exported
 from mbnet_jax.runs.load import load
-from mbnet_jax.runs.run_folder import load_saved
 
 pytestmark = pytest.mark.usefixtures("one_block")
 
@@ -26,7 +25,7 @@ def run(tmp_path_factory):
     return save_run(tmp_path_factory.mktemp("run"))
 
 
-def test_the_card_shows_the_test_of_its_checkpoint_only(tmp_path):
+def test_the_card_shows_results_of_its_own_checkpoint_only(tmp_path):
     entry = {
         "name": "general",
         "query": "query",
@@ -44,14 +43,16 @@ def test_the_card_shows_the_test_of_its_checkpoint_only(tmp_path):
     }
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(metrics))
-    table = card.tested(path, step=30)
+    table = card.results_table(path, step=30)
     assert re.search(r"all +\| +25\.0 +12\.5", table)
     assert re.search(r"paper's +\| +44\.6 +22\.7", table)
-    assert card.tested(path, step=29) == ""
-    assert card.tested(tmp_path / "none.json", step=30) == ""
+    assert card.results_table(path, step=29) == ""
+    assert card.results_table(tmp_path / "none.json", step=30) == ""
 
 
-def test_one_branch_is_one_program_and_an_export_is_replaced(whole, tmp_path, capsys):
+def test_one_branch_is_one_program_and_an_earlier_export_is_replaced(
+    whole, tmp_path, capsys
+):
     workdir, _ = whole
     out = tmp_path / "exported" / "global"
     for _ in range(2):
@@ -66,33 +67,36 @@ def test_one_branch_is_one_program_and_an_export_is_replaced(whole, tmp_path, ca
 
 
 def test_branches_are_kept_in_the_export(run, tmp_path):
-    # The parts are tested elsewhere; here is what is asked of them.
-    trained = load(str(run), make_mesh(jax.devices()[:1]))
-    chosen = write.with_branches(trained, ("mask", "global"))
-    assert chosen.config.eval.branches == ("global", "mask")
-    assert trained.config.eval.branches == ()
-    program, alone = make_programs(chosen)
+    # The parts are tested elsewhere; here is what they are called with.
+    mesh = make_mesh(jax.devices()[:1])
+    network = load(str(run), mesh)
+    chosen = write.exported_branches(("mask", "global"), network)
+    assert chosen == ("global", "mask")
+    assert write.exported_branches((), network) == network.config.eval.branches == ()
+    program, alone = make_programs(network, chosen)
     assert (program.branches, program.width) == (("global", "mask"), 256 + 16)
     assert (alone.name, alone.branches) == ("embed_global", ("global",))
-    stored.write_config(chosen.config, tmp_path, num_classes=CLASSES)
-    assert load_saved(tmp_path).eval.branches == ("global", "mask")
+    exported.write_config(network, tmp_path, branches=chosen)
+    exported.write_weights(network.variables, tmp_path)
+    assert load(tmp_path, mesh).config.eval.branches == ("global", "mask")
+    assert network.config.eval.branches == ()
 
 
-def test_an_error_leaves_what_was_there(whole, tmp_path, monkeypatch):
+def test_an_error_leaves_the_earlier_export(whole, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "config.json").write_text(json.dumps({"kind": stored.KIND}))
+    (out / "config.json").write_text(json.dumps({"kind": exported.KIND}))
 
     def full(*_):
         raise OSError(28, "No space left on device", "model.safetensors")
 
-    monkeypatch.setattr(stored, "write_weights", full)
+    monkeypatch.setattr(exported, "write_weights", full)
     with pytest.raises(SystemExit, match=r"error: .*No space left"):
         command.main(["--model", str(whole[0]), "--out", str(out), "--no-onnx"])
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "config.json"]
 
 
-def test_a_failed_exchange_puts_back_what_was_there(tmp_path, monkeypatch):
+def test_a_failed_replacement_restores_the_earlier_folder(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").touch()
@@ -115,11 +119,14 @@ def test_a_failed_exchange_puts_back_what_was_there(tmp_path, monkeypatch):
         (["--model={none}"], "holds no trained network"),
         (["--checkpoint=9"], r"no checkpoint 9 in .*there are steps \[7\]"),
         (["--checkpoint=last"], "--checkpoint='last' must be 'best' or a step"),
-        (["--branches=global,legs"], "--branches=global,legs: .*'legs'; it has"),
+        (
+            ["--branches=global,legs"],
+            r"--branches=\('global', 'legs'\) .*'legs'; it has",
+        ),
         (["--platforms=cpu,gpu"], "--platforms=cpu,gpu: name some of cpu, cuda"),
         (["--out={file}/x"], "file cannot be written to .*give another --out"),
-        (["--out={file}"], "file is there, and is no export .*give another --out"),
-        (["--out={run}"], "is there, and is no export"),
+        (["--out={file}"], "file exists and is not an export, .*give another --out"),
+        (["--out={run}"], "exists and is not an export"),
     ],
 )
 def test_bad_input_ends_in_one_line(run, tmp_path, arguments, message):

@@ -168,7 +168,7 @@ def test_the_fused_map_has_the_grid_of_the_mask_map():
 
 
 @pytest.mark.parametrize(("width", "heads"), [(8, 3), (6, 2)])
-def test_fusion_refuses_widths_that_do_not_divide(width, heads):
+def test_fusion_rejects_widths_that_do_not_divide(width, heads):
     with pytest.raises(ValueError, match=f"fusion_width is {width}; .* multiple of"):
         shapes(
             CrossFusion(width=width, heads=heads), *normal(2, 1, 2, 2, 4), train=False
@@ -193,7 +193,7 @@ def test_balance_starts_equal_and_keeps_its_mean_and_floor(floor):
     np.testing.assert_allclose(weights.max(), 3 - 2 * floor, rtol=1e-4)
 
 
-def test_balance_refuses_a_floor_above_the_mean():
+def test_balance_rejects_a_floor_above_the_mean():
     with pytest.raises(ValueError, match=r"balance_floor is 1\.5"):
         Balance(1.5).init(jax.random.key(0), [normal(5, 3), normal(5, 2)])
 
@@ -217,7 +217,7 @@ def test_the_combined_cosine_is_the_weighted_sum_of_cosines():
     )
 
 
-def test_combine_passes_gradients_to_the_weights_alone():
+def test_combine_passes_gradients_only_to_the_weights():
     def first(embedding, weights):
         return combine([embedding, embedding[:, ::-1]], weights)[:, 0].sum()
 

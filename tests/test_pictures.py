@@ -1,4 +1,4 @@
-"""The pictures of a whole network beside a baseline, by their command."""
+"""The command that draws pictures of a whole network and a baseline."""
 
 import csv
 import json
@@ -9,12 +9,12 @@ from in_process import called
 from PIL import Image
 
 from benchmarks.pictures import __main__ as command
-from benchmarks.pictures import lists, networks, sheet
+from benchmarks.pictures import layout, lists, networks
 from benchmarks.pictures.choice import COUNT
 
 
 def changed_run(folder, to, model=(), **fields):
-    """A run's folder with its config alone, in which these fields are others."""
+    """A copy of a run's folder with only its config, in which some fields differ."""
     to.mkdir()
     content = json.loads((folder / "config.json").read_text())
     content["config"]["model"] |= dict(model)
@@ -28,7 +28,7 @@ def changed_run(folder, to, model=(), **fields):
 def runs(tested, whole, one_block, monkeypatch, compiled_in_a_hurry, tmp_path):
     """The folders of a whole network and a baseline of the same data."""
     monkeypatch.setattr(networks, "make_mesh", small_run.one_device)
-    # That run was tested on what another seed holds out.
+    # The run was evaluated on a dataset split by another seed.
     seed = json.loads((whole[0] / "config.json").read_text())["config"]["seed"]
     folder = changed_run(tested[1], tmp_path / "whole", seed=seed)
     for path in tested[1].iterdir():
@@ -49,10 +49,10 @@ def test_two_runs_give_four_pictures(runs, tmp_path, monkeypatch, capsys):
     names = {"gate.jpg", "attention.jpg", "right.jpg", "wrong.jpg"}
     assert {path.name for path in out.iterdir()} == names
     for name in names:
-        assert (out / name).stat().st_size < sheet.MOST_BYTES
+        assert (out / name).stat().st_size < layout.MOST_BYTES
         assert Image.open(out / name).format == "JPEG"
 
-    # The ranking is that of the test.
+    # The ranking is that of the run's own evaluation.
     (of,) = compared
     rows = csv.DictReader((runs[0] / "eval" / "queries.csv").open())
     rows = [row for row in rows if row["protocol"] == "clothes_changing"]
@@ -90,10 +90,10 @@ def test_two_runs_give_four_pictures(runs, tmp_path, monkeypatch, capsys):
         ),
         ({"model": {"fam": False, "cfm": False}}, "--whole", "has neither FAM nor CFM"),
         ({"model": {"branches": ["mask"]}}, "--baseline", "has no global branch"),
-        ({"labels": "other"}, "--whole", "are not those that the run --whole="),
+        ({"labels": "other"}, "--whole", "are not those of the run --whole="),
     ],
 )
-def test_runs_that_do_not_fit_are_refused(
+def test_unsuitable_runs_are_rejected(
     runs, tmp_path, monkeypatch, fields, which, message
 ):
     given = {"--whole": runs[0], "--baseline": runs[1]}
@@ -106,15 +106,15 @@ def test_runs_that_do_not_fit_are_refused(
     assert not out.exists()
 
 
-def test_folders_and_data_that_do_not_fit_are_refused(runs, tmp_path, monkeypatch):
+def test_unsuitable_folders_and_data_are_rejected(runs, tmp_path, monkeypatch):
     given = ("--whole", runs[0], "--out", tmp_path / "out", "--baseline")
     end = called(monkeypatch, command, *given, tmp_path)
     assert f"--baseline={tmp_path} holds no run" in end
     digests = iter(("aaa", "bbb"))
     monkeypatch.setattr(networks, "fingerprint", lambda config: next(digests))
     end = called(monkeypatch, command, *given, runs[1])
-    assert "the two runs are of different data" in end and "aaa" in end
-    # The data has moved: the run's own root is not read, and --data-root is.
+    assert "the two runs are on different data" in end and "aaa" in end
+    # The data has moved: --data-root replaces the run's own root.
     roots = []
     monkeypatch.setattr(networks, "fingerprint", lambda c: roots.append(c.data.root))
     monkeypatch.setattr(networks, "_evaluate", lambda *_: 1 / 0)

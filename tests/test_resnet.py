@@ -70,7 +70,7 @@ def test_names_are_torchvisions():
         ({"last_stride": 3}, "last_stride is 3; it must be 1 or 2"),
     ],
 )
-def test_resnet_refuses_unknown_options(options, message):
+def test_resnet_rejects_unknown_options(options, message):
     net = ResNet(*resnet.DEPTHS["resnet18"], **options)
     with pytest.raises(ValueError, match=message):
         shapes(net, jnp.ones((1, 64, 32, 3)), train=False)

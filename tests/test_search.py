@@ -1,4 +1,4 @@
-"""The search: exact lists, embeddings that are kept."""
+"""The search: exact lists, cached embeddings."""
 
 import os
 import shutil
@@ -12,12 +12,11 @@ import tiny
 from photos import TAG, make_folder, write_photo
 from untrained import untrained, whole_network
 
-from mbnet_jax.search import digests
-from mbnet_jax.search.digests import digest_of
+from mbnet_jax.search import cache
+from mbnet_jax.search.cache import Rows, digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
-from mbnet_jax.search.rows import Rows
 
 pytestmark = pytest.mark.usefixtures("one_block")
 
@@ -31,7 +30,7 @@ def mesh():
 
 @pytest.fixture(scope="module")
 def network(small_data, mesh):
-    """Of all branches, which are never compiled here but for the global one."""
+    """A network of all branches; only the global one is compiled here."""
     return untrained(whole_network(small_data[0]), mesh)
 
 
@@ -41,7 +40,7 @@ def shared(network, mesh):
 
 
 class Counting:
-    """An embedder that says which files it was given."""
+    """An embedder that records which files it was given."""
 
     def __init__(self, embedder: Embedder):
         self._embedder = embedder
@@ -61,14 +60,14 @@ def embedder(shared):
 
 
 def read_files(monkeypatch) -> list[str]:
-    """The names of files whose digests are taken from now on."""
+    """Returns a list to which the name of each file read from now on is added."""
     names = []
 
     def counted(path):
         names.append(Path(path).name)
         return digest_of(path)
 
-    monkeypatch.setattr(digests, "digest_of", counted)
+    monkeypatch.setattr(cache, "digest_of", counted)
     return names
 
 
@@ -94,9 +93,9 @@ def test_the_lists_are_those_of_brute_force(folder, embedder):
     )
 
     outside = write_photo(folder.parent / "query.jpg", 99)
-    asked = [outside, folder / "a.jpg", folder / "day 1" / "c.png"]
-    paths, rows, failed = embed_queries(asked, folder, embedder, GLOBAL)
-    assert paths == asked and not failed
+    queries = [outside, folder / "a.jpg", folder / "day 1" / "c.png"]
+    paths, rows, failed = embed_queries(queries, folder, embedder, GLOBAL)
+    assert paths == queries and not failed
     similarity = rows @ direct.T
     for k in (3, 100):
         found = find_nearest(paths, rows, gallery, k)
@@ -111,7 +110,9 @@ def test_the_lists_are_those_of_brute_force(folder, embedder):
     assert [len(query.hits) for query in found] == [7, 7, 7]
 
 
-def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared, monkeypatch):
+def test_only_new_or_changed_photographs_are_embedded(
+    folder, embedder, shared, monkeypatch
+):
     before = opened(folder, embedder)
     read = read_files(monkeypatch)
     # The global branch needs no maps: a folder of them changes nothing.
@@ -121,7 +122,7 @@ def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared, monke
     np.testing.assert_array_equal(again.features, before.features)
     assert isinstance(again.features, np.memmap)
 
-    write_photo(folder / "a.jpg", 50)  # its old content lives on in the copy
+    write_photo(folder / "a.jpg", 50)  # the copy still has its old content
     write_photo(folder / "new.jpg", 51)
     os.utime(folder / "b.JPG")  # another time, the same content
     (folder / "e.webp").rename(folder / "f.webp")
@@ -140,13 +141,13 @@ def test_only_what_is_new_or_changed_is_embedded(folder, embedder, shared, monke
     np.testing.assert_allclose(fewer.features[fewer.rows], direct, atol=1e-6)
     assert len(fewer.features) == 6
 
-    # Another folder with photographs that were met before.
+    # Another folder with photographs that are cached.
     shutil.copytree(folder / "day 1", folder.parent / "other")
     moved = opened(folder.parent / "other", embedder)
     assert moved.embedded == 0 and moved.names == ["c.png", "deep/d.jpg"]
 
 
-def test_another_network_or_choice_has_its_own_rows(folder, embedder, network, mesh):
+def test_another_network_or_setting_has_its_own_rows(folder, embedder, network, mesh):
     first = opened(folder, embedder)
     others = [
         Embedder(untrained(network.config, mesh, seed=1), mesh),
@@ -159,7 +160,7 @@ def test_another_network_or_choice_has_its_own_rows(folder, embedder, network, m
     assert opened(folder, embedder).embedded == 0
 
 
-def test_what_is_done_is_kept_when_embedding_is_interrupted(folder, shared):
+def test_an_interrupted_search_keeps_finished_embeddings(folder, shared):
     class Interrupted(Counting):
         def stream(self, *args, **kwargs):
             yield next(super().stream(*args, **kwargs))
@@ -179,15 +180,15 @@ def test_a_key_without_its_row_does_not_count(tmp_path):
         cut = shutil.copytree(whole, tmp_path / f"{name} cut")
         (cut / name).write_bytes((cut / name).read_bytes()[:-lost])
         opened = Rows(cut, width=3, key_bytes=2)
-        assert opened.place == {b"aa": 0}
+        assert opened.index == {b"aa": 0}
         opened.add([b"cc"], np.full((1, 3), 7, np.float32))
         opened = Rows(cut, width=3, key_bytes=2)
-        assert opened.place == {b"aa": 0, b"cc": 1}
+        assert opened.index == {b"aa": 0, b"cc": 1}
         features, where = opened.features(np.array([1, 0, 1]))
         np.testing.assert_array_equal(features[where], [[7] * 3, [0, 1, 2], [7] * 3])
 
 
-def test_what_cannot_be_used_is_left_out_and_listed(folder, embedder):
+def test_unusable_files_are_left_out_and_listed(folder, embedder):
     whole = (folder / "a.jpg").read_bytes()
     (folder / "bad.jpg").write_bytes(whole[:100])
     (folder / "day 1" / "empty.jpg").write_bytes(b"")
@@ -210,7 +211,7 @@ def test_what_cannot_be_used_is_left_out_and_listed(folder, embedder):
     (empty / "bad.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match=r"none of the 1 .* bad.jpg: .* be decoded"):
         opened(empty, embedder)
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         opened(folder / "gone", embedder)
 
 
@@ -228,9 +229,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(folder, shared):
     assert "b.JPG" in opened(folder, again).names and again.files == ["b.JPG"]
 
 
-def test_maps_count_with_their_photographs(folder, small_data, mesh, monkeypatch):
+def test_a_map_is_part_of_its_photographs_key(folder, small_data, mesh, monkeypatch):
     config = whole_network(small_data[0])
-    config.model.cfm = False  # or the mask branch would ask another one
+    config.model.cfm = False  # or the mask branch would need another one
     embedder = Counting(Embedder(untrained(config, mesh), mesh))
     branches = ("mask",)
     maps = folder / "maps"  # inside the folder, but no photographs
@@ -252,13 +253,13 @@ def test_maps_count_with_their_photographs(folder, small_data, mesh, monkeypatch
     after = search()
     assert after.embedded == 1 and embedder.files[4:] == ["a.jpg", "b.JPG"]
     assert "has the label 9" in dict(after.failures)["b.JPG"]
-    asked = [folder / "a.jpg", write_photo(folder.parent / "away.jpg", 3)]
-    paths, rows, failed = embed_queries(asked, folder, embedder, branches, maps)
-    assert paths == asked[:1] and "away.png) is not there" in failed[0][1]
+    queries = [folder / "a.jpg", write_photo(folder.parent / "away.jpg", 3)]
+    paths, rows, failed = embed_queries(queries, folder, embedder, branches, maps)
+    assert paths == queries[:1] and "away.png) does not exist" in failed[0][1]
     expected = after.features[after.rows[after.names.index("a.jpg")]]
     np.testing.assert_allclose(rows[0], expected, atol=1e-6)
     shutil.copy(maps / "a.png", folder.parent / "away.png")
     paths, rows, failed = embed_queries(
-        asked, folder, embedder, branches, maps, folder.parent
+        queries, folder, embedder, branches, maps, folder.parent
     )
-    assert paths == asked and not failed
+    assert paths == queries and not failed

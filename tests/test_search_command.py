@@ -1,4 +1,4 @@
-"""The search command: a page that stands alone, and errors in one line."""
+"""The search command: a page without other files, and errors in one line."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 class Page(HTMLParser):
-    """The elements of a page, and whether all are closed in order."""
+    """The elements of a page; asserts that all are closed in order."""
 
     VOID = ("meta", "link", "img")
 
@@ -52,9 +52,7 @@ def run(*arguments) -> None:
     main([str(argument) for argument in arguments])
 
 
-def test_the_command_writes_a_page_of_nothing_but_itself(
-    whole, folder, capsys, monkeypatch
-):
+def test_the_page_needs_no_other_file(whole, folder, capsys, monkeypatch):
     (folder / "bad.jpg").write_bytes(b"no image")
     query, out = write_photo(folder.parent / f"q{TAG}", 70), folder.parent / "page.html"
     shutil.copy(folder / "b.JPG", folder / os.fsdecode(b"\xff.jpg"))
@@ -90,10 +88,10 @@ def test_the_command_writes_a_page_of_nothing_but_itself(
     )
     assert "Queries that could not be used: 1" in words
 
-    # All of it is in the cache now.
+    # Everything is in the cache now.
     run(*arguments)
     assert ", 0 of them embedded now" in capsys.readouterr().out
-    # The pictures have an end.
+    # The number of pictures is limited.
     monkeypatch.setattr(page, "_MOST_PICTURES", 6)
     run(*arguments)
     read = Page(out.read_text())
@@ -118,13 +116,13 @@ def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
     (damaged / DIGESTS).write_bytes(b"no base" * 100)
     for change, message in (
         ({"model": tmp_path}, "holds no trained network"),
-        ({"gallery": tmp_path / "gone"}, "there is no folder"),
+        ({"gallery": tmp_path / "gone"}, "no such folder"),
         ({"query": tmp_path / "gone.jpg"}, "no query can be used"),
         ({"k": 0}, "--k=0 must be at least 1"),
         ({"out": tmp_path}, "is a folder; give the page's file"),
         ({"branches": "mask"}, "name one or more of what the network has: 'global'"),
         ({"query_parsing": atr}, "--query_parsing needs --parsing"),
-        ({"parsing": tmp_path / "gone"}, "there is no folder of parsing maps"),
+        ({"parsing": tmp_path / "gone"}, "no such folder of parsing maps"),
         ({"parsing": atr}, "give --parsing_labels=atr"),
         ({"cache": damaged}, "cannot be used (file is not a database); delete it"),
     ):
@@ -136,7 +134,7 @@ def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_pictures_are_turned_and_small(tmp_path):
+def test_pictures_are_upright_and_small(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "wide.jpg"

@@ -1,4 +1,4 @@
-"""What tells how far a network leans, on embeddings and images made by hand."""
+"""The measures of shortcuts, on hand-made embeddings and images."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def ranked(rows: np.ndarray, rule: str):
     return ranked_lists(rows, LABELS, rows, LABELS, rule=rule, k=len(rows))
 
 
-def test_whoever_sees_only_cameras_leans_all_the_way():
+def test_embeddings_of_the_camera_alone_have_the_maximum():
     found = own_camera(ranked(np.eye(CAMERAS)[LABELS.camera], "any"), LABELS, LABELS)
     assert found == {
         "nearest": 1,
@@ -41,15 +41,15 @@ def test_whoever_sees_only_cameras_leans_all_the_way():
     }
 
 
-def test_whoever_sees_only_people_does_not_lean():
+def test_embeddings_of_the_person_alone_are_at_chance():
     people = np.random.default_rng(0).normal(size=(PEOPLE, 8))
-    # Of whole people, each at every camera, the nearest images are a multiple of 3.
+    # Every person is seen at every camera, so near images come in multiples of 3.
     found = own_camera(ranked(unit(people)[LABELS.pid], "any"), LABELS, LABELS)
     assert found["auc"] == pytest.approx(0.5, abs=1e-6)
     assert found["ratio"] == pytest.approx(1, abs=0.25)
 
 
-def test_a_camera_that_repels_is_below_one_half():
+def test_a_repelling_camera_is_below_one_half():
     opposite = np.array([[1.0, 0], [-0.5, 0.8], [-0.5, -0.8]])
     query = Labels(*(values[LABELS.camera == 0] for values in LABELS))
     lists = ranked_lists(
@@ -64,7 +64,7 @@ def test_a_camera_that_repels_is_below_one_half():
     assert found["auc"] == 0 and found["nearest"] == 0
 
 
-def test_what_the_own_camera_did_not_take_is_not_judged():
+def test_queries_alone_at_their_camera_are_left_out():
     gallery = LABELS._replace(camera=LABELS.camera + CAMERAS)
     rows = random_rows()
     lists = ranked_lists(rows, LABELS, rows, gallery, rule="any", k=len(rows))
@@ -73,12 +73,12 @@ def test_what_the_own_camera_did_not_take_is_not_judged():
     assert np.isnan(found["ratio"]) and np.isnan(found["auc"])
 
 
-def test_centring_removes_what_is_added_for_each_camera():
+def test_centring_removes_an_offset_of_each_camera():
     rows = random_rows()
     added = 3 * np.random.default_rng(1).normal(size=(CAMERAS, rows.shape[1]))
-    leaning_rows = rows + added[LABELS.camera]
-    assert own_camera(ranked(leaning_rows, "any"), LABELS, LABELS)["auc"] > 0.9
-    without = centred(leaning_rows, LABELS.camera)
+    shifted = rows + added[LABELS.camera]
+    assert own_camera(ranked(shifted, "any"), LABELS, LABELS)["auc"] > 0.9
+    without = centred(shifted, LABELS.camera)
     np.testing.assert_allclose(without, centred(rows, LABELS.camera), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(without, axis=1), 1, atol=1e-5)
     with pytest.raises(ValueError, match=r"camera 1 .* mean of all its"):
@@ -86,14 +86,14 @@ def test_centring_removes_what_is_added_for_each_camera():
 
 
 @pytest.mark.parametrize("rule", ["general", "clothes_changing"])
-def test_precision_in_cut_galleries_is_that_of_the_metrics(rule):
+def test_precision_in_reduced_galleries_agrees_with_the_metrics(rule):
     rows = random_rows()
     lists = ranked(rows, rule)
 
     def expected(query, kept):
         parts = [
-            (rows[places], Labels(*(values[places] for values in LABELS)))
-            for places in (query, kept)
+            (rows[indices], Labels(*(values[indices] for values in LABELS)))
+            for indices in (query, kept)
         ]
         return retrieval_metrics(*parts[0], *parts[1], rule=rule).average_precision
 
@@ -106,10 +106,10 @@ def test_precision_in_cut_galleries_is_that_of_the_metrics(rule):
         for at in (LABELS.camera == camera for camera in range(CAMERAS))
     ]
     assert cut == pytest.approx(np.concatenate(by_camera).mean())
-    assert cut > whole  # there are fewer to be wrong
+    assert cut > whole  # fewer images can be wrong
 
 
-def test_the_control_removes_as_many_and_none_of_the_person():
+def test_the_control_removes_as_many_but_never_the_person():
     kept = as_many_removed(LABELS, LABELS, np.random.default_rng(0))
     own = LABELS.pid[:, None] == LABELS.pid
     assert kept[own].all()
@@ -122,7 +122,7 @@ def test_the_control_removes_as_many_and_none_of_the_person():
 
 
 def pictures() -> tuple[np.ndarray, ...]:
-    """An image and a donor, with their maps; the donor's person is all 255."""
+    """An image and a donor, with their maps; the donor's person is white."""
     rng = np.random.default_rng(0)
     image, donor = rng.integers(0, 200, (2, tiny.HEIGHT, tiny.WIDTH, 3), np.uint8)
     parsing = tiny.person()
@@ -132,7 +132,7 @@ def pictures() -> tuple[np.ndarray, ...]:
     return image, parsing, donor, donor_map
 
 
-def test_pasting_changes_the_background_alone():
+def test_pasting_changes_only_the_background():
     image, parsing, donor, donor_map = pictures()
     pasted = paste(image, parsing, donor, donor_map)
     person, free = parsing > 0, donor_map == 0
@@ -151,7 +151,7 @@ def test_pasting_changes_the_background_alone():
         )
 
 
-def test_pasting_leaves_what_it_cannot_exchange():
+def test_pasting_needs_a_person_and_a_background():
     image, parsing, donor, donor_map = pictures()
     nobody = np.zeros_like(parsing)
     np.testing.assert_array_equal(paste(image, nobody, donor, donor_map), image)
@@ -159,11 +159,11 @@ def test_pasting_leaves_what_it_cannot_exchange():
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_donors_are_others_of_the_camera_asked_for(same):
+def test_donors_are_other_people_at_the_requested_cameras(same):
     donors = choose_donors(LABELS, same, np.random.default_rng(0))
     assert (LABELS.pid[donors] != LABELS.pid).all()
     assert ((LABELS.camera[donors] == LABELS.camera) == same).all()
-    assert len(np.unique(donors)) > 40  # not always the same ones
+    assert len(np.unique(donors)) > 40  # various donors
     again = choose_donors(LABELS, same, np.random.default_rng(0))
     np.testing.assert_array_equal(donors, again)
     alone = Labels(*(values[LABELS.pid == 3] for values in LABELS))
@@ -171,11 +171,11 @@ def test_donors_are_others_of_the_camera_asked_for(same):
         choose_donors(alone, same, np.random.default_rng(0))
 
 
-def test_own_camera_has_its_share_of_others():
+def test_the_share_of_the_own_camera():
     np.testing.assert_allclose(share_of_own_camera(LABELS), 1 / CAMERAS)
 
 
-def test_mean_cosines_are_those_of_the_pairs():
+def test_mean_cosines_agree_with_all_pairs():
     rows = random_rows()
     product = rows @ rows.T
     person, camera, clothes = (values[:, None] == values for values in LABELS)

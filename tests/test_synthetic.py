@@ -1,4 +1,4 @@
-"""The synthetic dataset as files: determinism, restarts, labels, cells."""
+"""The files of a synthetic dataset: determinism, restarts, labels, number."""
 
 import itertools
 import json
@@ -10,8 +10,9 @@ from PIL import Image
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions, generate
-from mbnet_jax.synthetic.generate import DONE, plan
+from mbnet_jax.synthetic.generate import DONE, plan, read_options
 from mbnet_jax.synthetic.render import render
+from mbnet_jax.synthetic.sheet import contact_sheet
 
 OPTIONS = SyntheticOptions(
     train_identities=2,
@@ -25,7 +26,7 @@ OPTIONS = SyntheticOptions(
 
 
 def contents(root):
-    """Every file's bytes by its path in `root`."""
+    """The bytes of every file by its path in `root`."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
@@ -61,7 +62,7 @@ def test_every_cell_has_its_images_and_parsing_maps(dataset):
     assert json.loads((dataset / DONE).read_text()) == OPTIONS.record()
 
 
-def test_images_and_maps_have_the_size_asked_for(dataset):
+def test_images_and_maps_have_the_configured_size(dataset):
     for path in (dataset / "query").glob("*.jpg"):
         assert cv2.imread(str(path)).shape == (128, 64, 3)
         picture = Image.open(dataset / "parsing" / "query" / f"{path.stem}.png")
@@ -70,7 +71,7 @@ def test_images_and_maps_have_the_size_asked_for(dataset):
         assert picture.getpalette()[:24] == [c for rgb in parsing.PALETTE for c in rgb]
 
 
-def test_parsing_maps_are_of_a_person_the_right_way_up(dataset):
+def test_parsing_maps_show_an_upright_person(dataset):
     seen = set()
     in_order = maps = 0
     for path in sorted((dataset / "parsing").rglob("*.png")):
@@ -90,15 +91,41 @@ def test_parsing_maps_are_of_a_person_the_right_way_up(dataset):
     assert in_order == maps
 
 
+def test_options_are_read_back(dataset, tmp_path):
+    assert read_options(dataset) == OPTIONS
+    with pytest.raises(FileNotFoundError, match="no complete synthetic dataset"):
+        read_options(tmp_path)
+    old = {**OPTIONS.record(), "version": 0}
+    (tmp_path / DONE).write_text(json.dumps(old))
+    with pytest.raises(ValueError, match="version 0 of the generator"):
+        read_options(tmp_path)
+
+
+def test_the_contact_sheet_shows_images_above_their_parsing_maps(dataset):
+    sheet = contact_sheet(dataset, people=2)
+    # Two people; two outfits at two cameras side by side.
+    assert sheet.shape == (2 * 2 * 128, 2 * 2 * 64, 3)
+    for row, (split, pid) in enumerate((("train", 1), ("query", 4))):
+        name = f"{split}/{pid:04d}_2_c1_1"
+        image, parsing_map = sheet[256 * row : 256 * (row + 1), 128:192].reshape(
+            2, 128, 64, 3
+        )
+        expected = np.asarray(Image.open(dataset / f"{name}.jpg"))
+        np.testing.assert_array_equal(image, expected)
+        label = np.asarray(Image.open(dataset / "parsing" / f"{name}.png"))
+        palette = np.array(parsing.PALETTE)
+        np.testing.assert_array_equal(parsing_map, palette[label])
+
+
 def test_workers_do_not_change_a_byte(dataset, tmp_path):
     generate(tmp_path / "two", OPTIONS, workers=2, progress=False)
     assert contents(tmp_path / "two") == contents(dataset)
 
 
-def test_a_stopped_run_is_finished_and_finished_images_are_kept(dataset, tmp_path):
+def test_an_unfinished_dataset_is_completed_and_its_images_are_kept(dataset, tmp_path):
     root = tmp_path / "stopped"
     generate(root, OPTIONS, workers=1, progress=False)
-    # As it would be after a kill: begun, not done, images and a map missing.
+    # As after a kill: started, not finished, some images and a map missing.
     (root / DONE).rename(root / "dataset.partial.json")
     gone = sorted((root / "train").glob("*.jpg"))[:3]
     for path in gone:
@@ -106,42 +133,42 @@ def test_a_stopped_run_is_finished_and_finished_images_are_kept(dataset, tmp_pat
     next((root / "parsing" / "gallery").glob("*.png")).unlink()
     (root / "query" / "0003_1_c1_1.jpg.7.part").write_bytes(b"half")
     kept = sorted((root / "query").glob("*.jpg"))[0]
-    kept.write_bytes(b"kept as it is")
+    kept.write_bytes(b"unchanged")
     generate(root, OPTIONS, workers=1, progress=False)
     made, expected = contents(root), contents(dataset)
-    assert made.pop(f"query/{kept.name}") == b"kept as it is"
+    assert made.pop(f"query/{kept.name}") == b"unchanged"
     expected.pop(f"query/{kept.name}")
     assert made == expected
 
 
-def test_a_complete_dataset_is_left_alone_and_other_options_replace_it(tmp_path):
+def test_a_complete_dataset_is_kept_and_other_options_replace_it(tmp_path):
     small = SyntheticOptions(
         train_identities=1, test_identities=1, outfits=1, cameras=1, train_images=1
     )
     root = generate(tmp_path / "a", small, workers=1, progress=False)
     image = next((root / "train").glob("*.jpg"))
-    image.write_bytes(b"left alone")
+    image.write_bytes(b"unchanged")
     generate(root, small, workers=1, progress=False)
-    assert image.read_bytes() == b"left alone"
+    assert image.read_bytes() == b"unchanged"
 
     other = SyntheticOptions(
         train_identities=1, test_identities=0, outfits=1, cameras=1, seed=1
     )
     generate(root, other, workers=1, progress=False)
-    assert image.read_bytes() != b"left alone"
+    assert image.read_bytes() != b"unchanged"
     assert len(list((root / "train").glob("*.jpg"))) == 3
     assert not any((root / "query").iterdir())
     assert json.loads((root / DONE).read_text()) == other.record()
 
 
-def test_foreign_folders_are_never_touched(tmp_path):
+def test_other_folders_are_never_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(FileExistsError, match="not a synthetic dataset"):
         generate(tmp_path, OPTIONS, progress=False)
     assert contents(tmp_path) == {"thesis.txt": b"precious"}
 
 
-def test_an_image_depends_on_nothing_but_its_own_numbers():
+def test_an_image_depends_only_on_its_own_numbers():
     more = SyntheticOptions(
         **{**vars(OPTIONS), "train_identities": 9, "train_images": 7, "cameras": 4}
     )
@@ -152,7 +179,7 @@ def test_an_image_depends_on_nothing_but_its_own_numbers():
     assert (render(OPTIONS, 2, 1, 2, 1)[0] != render(OPTIONS, 2, 1, 2, 2)[0]).any()
 
 
-def test_size_scales_the_picture_and_not_the_scene():
+def test_the_image_size_does_not_change_the_scene():
     large = SyntheticOptions(**{**vars(OPTIONS), "height": 256, "width": 128})
     small_label, large_label = (render(o, 1, 1, 1, 1)[1] for o in (OPTIONS, large))
     assert large_label.shape == (256, 128)
@@ -171,7 +198,7 @@ def test_size_scales_the_picture_and_not_the_scene():
         ("width", 64.0),
     ],
 )
-def test_options_that_cannot_be_met_are_named(name, value):
+def test_options_out_of_range_are_named(name, value):
     with pytest.raises(ValueError, match=name):
         SyntheticOptions(**{name: value})
 
@@ -181,7 +208,7 @@ def test_workers_must_be_positive(tmp_path):
         generate(tmp_path, OPTIONS, workers=0)
 
 
-def test_plan_counts_the_default_dataset():
+def test_the_plan_of_the_default_dataset():
     shots = [shot for cell in plan(SyntheticOptions()) for shot in cell]
     count = {
         split: sum(shot.split == split for shot in shots)

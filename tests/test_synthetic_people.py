@@ -11,7 +11,12 @@ from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.body import BODY, load_body, skin
 from mbnet_jax.synthetic.dressing import dress, inflation
 from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.pose import sample_gait, turn, turn_between, walking_pose
+from mbnet_jax.synthetic.pose import (
+    rotation,
+    rotation_between,
+    sample_gait,
+    walking_pose,
+)
 from mbnet_jax.synthetic.raster import rasterize, vertex_normals
 from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
 from mbnet_jax.synthetic.yardsticks import clothes_histogram, yardsticks
@@ -25,7 +30,7 @@ def person(pid):
     return body, identity, *body.shape(body.coefficients(identity.phenotype))
 
 
-def test_the_body_that_ships_is_small():
+def test_the_shipped_body_is_small():
     path = resources.files("mbnet_jax") / "assets" / "body.npz"
     assert len(path.read_bytes()) < 2_000_000
 
@@ -37,7 +42,7 @@ def test_weights_sum_to_one_and_parents_come_first():
     assert all(0 <= parent < k for k, parent in enumerate(body.parents) if k)
 
 
-def test_phenotype_moves_the_body_the_way_it_is_named():
+def test_each_phenotype_changes_the_body_as_its_name_says():
     body = load_body()
     middle = np.array([0.5, 0.7, 0.5, 0.5, 0.4, 0.5, 0.5, 0.3, 0.3])
 
@@ -46,7 +51,7 @@ def test_phenotype_moves_the_body_the_way_it_is_named():
         changed[body.phenotypes.index(name)] = value
         vertices, _ = body.shape(body.coefficients(changed))
         trunk = np.abs(body.canonical[:, 1] - 0.35) < 0.03
-        trunk &= (body.armness < 0.1) & (body.headness < 0.1)
+        trunk &= (body.arm_weight < 0.1) & (body.head_weight < 0.1)
         waist = np.ptp(vertices[trunk], axis=0)
         return np.ptp(vertices[:, 1]), waist[0] * waist[2]
 
@@ -55,7 +60,7 @@ def test_phenotype_moves_the_body_the_way_it_is_named():
     assert measure("gender", 0.0)[0] > measure("gender", 1.0)[0]
 
 
-def test_no_rotation_leaves_the_rest_pose():
+def test_identity_rotations_keep_the_rest_pose():
     body, _, vertices, joints = person(1)
     still = np.tile(np.eye(3), (len(body.bones), 1, 1))
     posed = skin(
@@ -64,10 +69,10 @@ def test_no_rotation_leaves_the_rest_pose():
     np.testing.assert_allclose(posed, vertices, atol=1e-5)
 
 
-def test_turning_the_root_turns_the_whole_body():
+def test_rotating_the_root_rotates_the_whole_body():
     body, _, vertices, joints = person(2)
     rotations = np.tile(np.eye(3), (len(body.bones), 1, 1))
-    rotations[0] = turn(1, 0.7) @ turn(0, -0.4)
+    rotations[0] = rotation(1, 0.7) @ rotation(0, -0.4)
     posed = skin(
         vertices, body.transforms(joints, rotations), body.bone_index, body.bone_weight
     )
@@ -75,10 +80,10 @@ def test_turning_the_root_turns_the_whole_body():
     np.testing.assert_allclose(posed, expected, atol=1e-5)
 
 
-def test_a_bone_turns_its_own_limb_alone():
+def test_a_bone_rotates_only_its_own_limb():
     body, _, vertices, joints = person(3)
     rotations = np.tile(np.eye(3), (len(body.bones), 1, 1))
-    rotations[body.bones.index("thigh_l")] = turn(0, -0.5)
+    rotations[body.bones.index("thigh_l")] = rotation(0, -0.5)
     posed = skin(
         vertices, body.transforms(joints, rotations), body.bone_index, body.bone_weight
     )
@@ -90,11 +95,11 @@ def test_a_bone_turns_its_own_limb_alone():
     ]
     assert moved[right].max() < 0.02
     assert moved[left_foot].min() > 0.3
-    # A negative turn about x swings the leg forward.
+    # A negative rotation about x swings the leg forward.
     assert (posed - vertices)[left_foot, 2].min() > 0.3
 
 
-def test_walking_swings_legs_in_turn_and_arms_against_them():
+def test_walking_alternates_legs_and_swings_arms_against_them():
     body, identity, _, joints = person(4)
 
     def ahead(phase):
@@ -121,12 +126,12 @@ def test_rotations_are_rotations():
     np.testing.assert_allclose(np.linalg.det(rotations), 1, atol=1e-6)
     a, b = rng.standard_normal((2, 3))
     np.testing.assert_allclose(
-        turn_between(a, b) @ a / np.linalg.norm(a), b / np.linalg.norm(b), atol=1e-9
+        rotation_between(a, b) @ a / np.linalg.norm(a), b / np.linalg.norm(b), atol=1e-9
     )
 
 
 def brute_force(points, faces, width, height, two_sided):
-    """The nearest face at each pixel, one pixel and one face at a time."""
+    """The nearest face at each pixel, by one pixel and one face at a time."""
     nearest = np.full((height, width), -1)
     depth = np.full((height, width), np.inf)
     for row, column, face in np.ndindex(height, width, len(faces)):
@@ -143,9 +148,9 @@ def brute_force(points, faces, width, height, two_sided):
     return nearest, depth
 
 
-def test_rasterizer_agrees_with_one_pixel_at_a_time():
+def test_rasterizer_agrees_with_a_brute_force_loop():
     rng = np.random.default_rng(1)
-    # Corners well outside the image too, so that clipping is tested.
+    # Some corners are far outside the image, so that clipping is tested.
     points = np.column_stack([rng.uniform(-6, 22, (24, 2)), rng.uniform(1, 5, 24)])
     faces = rng.permuted(np.tile(np.arange(24), (15, 1)), axis=1)[:, :3]
     two_sided = rng.random(15) < 0.5
@@ -162,19 +167,19 @@ def test_rasterizer_agrees_with_one_pixel_at_a_time():
     )
 
 
-def test_nothing_in_sight_gives_no_fragments():
+def test_triangles_outside_the_image_give_no_fragments():
     points = np.array([[30.0, 1, 1], [30, 9, 1], [40, 5, 1]])
     seen = rasterize(points, np.array([[0, 1, 2]]), 16, 12, np.array([True]))
     assert len(seen.pixel) == len(seen.face) == len(seen.weights) == 0
 
 
-def test_normals_point_out_of_the_body():
+def test_normals_point_outwards():
     body = load_body()
     faces = body.faces[body.face_mesh == BODY]
     normals = vertex_normals(body.canonical, faces)
-    # The belly looks forward, the back backwards.
+    # The belly faces forward, the back backwards.
     x, y, z = body.canonical.T
-    trunk = (np.abs(x) < 0.1) & (y > 0.35) & (y < 0.55) & (body.armness < 0.1)
+    trunk = (np.abs(x) < 0.1) & (y > 0.35) & (y < 0.55) & (body.arm_weight < 0.1)
     used = np.isin(np.arange(len(x)), faces) & trunk
     assert normals[used & (z > 0.08), 2].min() > 0
     assert normals[used & (z < -0.06), 2].max() < 0
@@ -186,35 +191,35 @@ def test_people_share_garments_and_never_repeat_one():
     for pid in range(1, 97):
         female = sample_identity(OPTIONS, pid).female
         outfits = sample_outfits(OPTIONS, wardrobe, pid, female)
-        assert len({o.top_number for o in outfits}) == OPTIONS.outfits
-        assert len({o.bottom_number for o in outfits}) == OPTIONS.outfits
+        assert len({o.top_index for o in outfits}) == OPTIONS.outfits
+        assert len({o.bottom_index for o in outfits}) == OPTIONS.outfits
         if not female:
             assert not {"dress", "skirt"} & {
                 kind for o in outfits for kind in (o.top.kind, o.bottom.kind)
             }
         for outfit in outfits:
-            worn.setdefault(("top", outfit.top_number), set()).add(pid)
-            worn.setdefault(("bottom", outfit.bottom_number), set()).add(pid)
-    # 96 people with 3 outfits each: no garment tells who wears it.
+            worn.setdefault(("top", outfit.top_index), set()).add(pid)
+            worn.setdefault(("bottom", outfit.bottom_index), set()).add(pid)
+    # 96 people with 3 outfits each: no garment identifies a person.
     counts = [len(people) for people in worn.values()]
     assert min(counts) >= 2
     assert np.median(counts) >= 6
 
 
-def test_clothes_leave_the_head_and_the_hands_alone():
+def test_clothes_do_not_cover_head_and_hands():
     wardrobe = make_wardrobe(OPTIONS)
     body = load_body()
     hands = body.arm_coordinate > 2.15
-    hands &= body.armness > 0.9
+    hands &= body.arm_weight > 0.9
     bald = dataclasses.replace(sample_identity(OPTIONS, 1), hair="bald")
     for outfit in sample_outfits(OPTIONS, wardrobe, 1, bald.female):
         pushed = inflation(body, bald, outfit)
         assert pushed.max() > 0.002
         assert not pushed[hands].any()
-        assert not pushed[body.headness > 0.6].any()
+        assert not pushed[body.head_weight > 0.6].any()
 
 
-def test_one_person_keeps_the_body_under_every_outfit():
+def test_a_person_has_the_same_body_under_every_outfit():
     wardrobe = make_wardrobe(OPTIONS)
     identity = sample_identity(OPTIONS, 7)
     outfits = sample_outfits(OPTIONS, wardrobe, 7, identity.female)
@@ -224,7 +229,7 @@ def test_one_person_keeps_the_body_under_every_outfit():
     assert np.abs(identity.parameters() - other.parameters()).max() > 0.1
 
 
-def test_histogram_is_of_the_clothes_alone():
+def test_the_histogram_depends_only_on_the_clothes():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (16, 8, 3)).astype(np.uint8)
     label = np.repeat(

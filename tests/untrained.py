@@ -19,7 +19,7 @@ def untrained(config: ConfigDict, mesh: Mesh, seed: int = 0) -> Network:
         return rng.uniform(0.1, 1, leaf.shape).astype(leaf.dtype)
 
     variables = jax.tree.map(random, abstract_variables(config, model))
-    # Else every image would look alike to the network.
+    # Otherwise every image would look the same to the network.
     variables["params"] = jax.tree.map(
         lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), variables["params"]
     )

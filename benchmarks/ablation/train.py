@@ -1,4 +1,4 @@
-"""One run of an ablation: train.py in a process of its own, and what came of it."""
+"""One run of an ablation: a process of train.py, and the line of its results."""
 
 import contextlib
 import hashlib
@@ -19,16 +19,16 @@ from ml_collections import ConfigDict
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.ablation.rows import Row
-from mbnet_jax.runs import run_folder as run_config
+from mbnet_jax.runs.run_folder import FILE, FREE, RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
 LOG = "log.txt"
 
 
 class Run(NamedTuple):
-    """One training: a row with a seed.
+    """One training run: a row and a seed.
 
-    overrides: FIELD=VALUE, all that differ from the config file.
+    overrides: FIELD=VALUE, all changes to the config file.
     digest: see `digest_of`.
     """
 
@@ -41,26 +41,29 @@ class Run(NamedTuple):
 
 
 def digest_of(config: ConfigDict) -> str:
-    """Of a config, but for where the data is and how it is read."""
+    """Returns a digest of all config fields that can change the results.
+
+    These are all but the location of the data and how it is read.
+    """
     content = config.to_dict()
-    for field in run_config.FREE:
+    for field in FREE:
         content["data"].pop(field.removeprefix("data."))
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def check_same(config: ConfigDict, folder: Path) -> None:
-    """Refuses a folder that holds a run of another config.
+    """Checks that `folder` holds no run of another config.
 
     Raises:
-      ValueError: with the fields that differ.
+      ValueError: listing the fields that differ.
     """
-    if not (folder / run_config.FILE).is_file():
+    if not (folder / FILE).is_file():
         return
     changed = [
         line
-        for line in run_config.differences(config, folder, refused=())
-        if line.partition(":")[0] not in run_config.FREE
+        for line in RunFolder(folder).differences(config, refused=())
+        if line.partition(":")[0] not in FREE
     ]
     if changed:
         raise ValueError(
@@ -71,12 +74,12 @@ def check_same(config: ConfigDict, folder: Path) -> None:
 
 
 def train(run: Run, config: str, lock: int) -> dict:
-    """Trains and tests a run, or goes on with it; its line.
+    """Trains and tests a run, or resumes it; returns its line.
 
-    The process keeps `lock` open: while it lives, `out` is not free.
+    The process inherits `lock`, so the ablation's folder is locked while it lives.
 
     Raises:
-      RuntimeError: with the last line of its output, if it failed.
+      RuntimeError: with the last line of its output, if the process failed.
     """
     resumed = (run.folder / "checkpoints").is_dir()
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +89,7 @@ def train(run: Run, config: str, lock: int) -> dict:
     start = time.perf_counter()
     log = run.folder / LOG
     with log.open("a") as output:
-        # A session of its own, so that Ctrl-C reaches it once, from here.
+        # In its own session, so that Ctrl-C reaches it only once, through us.
         process = subprocess.Popen(
             command,
             stdout=output,
@@ -100,9 +103,9 @@ def train(run: Run, config: str, lock: int) -> dict:
         last = log.read_text().replace("\r", "\n").strip().splitlines()[-1:]
         raise RuntimeError(
             f"{run.row.name}, seed {run.seed} (exit code {code}): "
-            f"{''.join(last)} (all of it: {log})"
+            f"{''.join(last)} (full output: {log})"
         )
-    tested = json.loads((run.folder / "eval" / "metrics.json").read_text())
+    tested = RunFolder(run.folder).metrics()
     return {
         "row": run.row.name,
         "seed": run.seed,
@@ -112,14 +115,14 @@ def train(run: Run, config: str, lock: int) -> dict:
         "results": tested["results"],
         "parameters": parameters(run.folder),
         "images_per_second": images_per_second(run.folder, run.config.train.batch_size),
-        # Of what was made before a stop, nobody kept the time.
+        # Unknown for a resumed run: the time before the interruption was not saved.
         "seconds": None if resumed else round(time.perf_counter() - start, 1),
         "versions": versions(),
     }
 
 
 def versions() -> str:
-    """Of the libraries beside jax that a run depends on."""
+    """Returns the versions of the libraries beside jax that a run depends on."""
     return ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("flax", "optax", "numpy")
@@ -128,7 +131,7 @@ def versions() -> str:
 
 @contextlib.contextmanager
 def stopping(process: subprocess.Popen) -> Iterator[None]:
-    """Asks the process to save and end where this one is asked to."""
+    """Forwards SIGTERM and Ctrl-C to the process, which then saves and exits."""
 
     def end(number, frame):
         raise SystemExit(128 + number)
@@ -146,16 +149,16 @@ def stopping(process: subprocess.Popen) -> Iterator[None]:
 
 
 def parameters(folder: Path) -> int:
-    """How many a run's network has, its classifiers included."""
+    """Returns the number of parameters in a run's network, with its classifiers."""
     text = (folder / "parameters.txt").read_text()
     total = next(x for x in text.splitlines() if x.startswith("Total:"))
     return int(total.split()[1].replace(",", ""))
 
 
 def images_per_second(folder: Path, batch_size: int) -> float | None:
-    """The median over the windows of training's log; None where there are too few.
+    """Returns the median throughput over the training log's windows; None if too few.
 
-    So compiling, validation and checkpoints do not count.
+    The median excludes compilation, validation and checkpoints.
     """
     rates = []
     for path in sorted((folder / "events").iterdir()):
@@ -173,12 +176,15 @@ def images_per_second(folder: Path, batch_size: int) -> float | None:
 
 
 def _events(data: bytes) -> Iterator[Event]:
-    """TensorBoard's records: length (8 bytes), checksum (4), event, checksum (4)."""
-    place = 0
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, place)
-        body = data[place + 12 : place + 12 + length]
-        if len(body) < length:  # cut off by a kill
+    """Yields a TensorBoard file's events.
+
+    A record is length (8 bytes), checksum (4), event, checksum (4).
+    """
+    offset = 0
+    while offset + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, offset)
+        body = data[offset + 12 : offset + 12 + length]
+        if len(body) < length:  # truncated by a kill
             return
         yield Event.FromString(body)
-        place += 16 + length
+        offset += 16 + length

@@ -1,1 +1,1 @@
-"""Pictures of what the whole network does and a baseline does not."""
+"""Pictures that compare the whole network with a baseline."""

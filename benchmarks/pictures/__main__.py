@@ -1,23 +1,23 @@
-"""Draws what the whole network does on the test split, beside a baseline.
+"""Draws what the whole network does on the test split, compared with a baseline.
 
 python -m benchmarks.pictures --whole runs/ablation/whole/0
     --baseline runs/ablation/baseline/0 [--out docs/evidence] [--data-root FOLDER]
 
-OUT gets four pictures, each a JPEG below 250 KB:
+Writes four pictures to OUT, each a JPEG below 250 KB:
 
-right.jpg      queries that the whole network gets right and the baseline wrong: the
-               nearest gallery images by each, under the clothes-changing rule
-wrong.jpg      the other way round
-gate.jpg       KTM's gate over people who changed clothes, one image of each outfit
-attention.jpg  FAM's attention and CFM's over the other branches' views of those images
+right.jpg      queries that the whole network gets right and the baseline wrong, with
+               the nearest gallery images by each, under the clothes-changing rule
+wrong.jpg      the opposite
+gate.jpg       KTM's gate over people who changed clothes, one image per outfit
+attention.jpg  FAM's and CFM's attention over the other branches' views of those images
 
-What is shown follows from the runs. Queries: of those whose nearest image is right by
-one network and wrong by the other, the four of the largest difference in average
-precision, at most one of each person; how many there are in all is printed, also in
-the picture. People: those of right.jpg's queries, then those of the lowest numbers, up
-to four. Images: one of each outfit, up to five, from the camera that shows the most of
-the outfits. The folders are those of runs of train.py on the same data; where it no
-longer lies where the runs' configs say, --data-root tells.
+What is shown follows fixed rules. Queries: the four with the largest difference in
+average precision among those whose nearest image is right by one network and wrong by
+the other, at most one per person; the number of all such queries is printed, and noted
+in the picture. People: those of right.jpg's queries, then those with the lowest
+numbers, up to four. Images: one per outfit, up to five, from the camera that shows the
+most outfits. Both folders are of runs of train.py on the same data; --data-root names
+the data's root if it has moved since.
 """
 
 import argparse
@@ -25,30 +25,34 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks.pictures.choice import choose, images_of, people
+from benchmarks.pictures.choice import (
+    MOST_OUTFITS,
+    choose,
+    choose_images,
+    choose_people,
+)
 from benchmarks.pictures.lists import draw_choice
-from benchmarks.pictures.maps import compute_maps
+from benchmarks.pictures.maps import compute_maps, draw_attention, draw_gate
 from benchmarks.pictures.networks import compare
-from benchmarks.pictures.people import draw_attention, draw_gate
 from mbnet_jax.files import check_writable, write_whole
 
 
 def main() -> None:
-    """Parses the command line; bad input ends in one line."""
+    """Parses the command line; bad input ends in a one-line message."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--whole", type=Path, required=True, help="folder of a run")
-    parser.add_argument("--baseline", type=Path, required=True, help="of another")
+    parser.add_argument("--baseline", type=Path, required=True, help="another run")
     parser.add_argument("--out", type=Path, default=Path("docs/evidence"))
-    parser.add_argument("--data-root", type=Path, help="in place of the saved one")
+    parser.add_argument("--data-root", type=Path, help="replaces the runs' data.root")
     arguments = parser.parse_args()
     try:
-        made = pictures(arguments.whole, arguments.baseline, arguments.data_root)
+        files = pictures(arguments.whole, arguments.baseline, arguments.data_root)
         check_writable(arguments.out, "give another --out, or make room")
-        for name, data in made.items():
+        for name, data in files.items():
             write_whole(arguments.out / name, data)
             print(f"wrote {arguments.out / name}, {len(data) / 1000:.0f} KB")
     except (ValueError, OSError) as error:
@@ -60,37 +64,37 @@ def main() -> None:
 def pictures(
     whole: Path, baseline: Path, data_root: Path | None = None
 ) -> dict[str, bytes]:
-    """The four pictures by their files' names; prints how many queries there are.
+    """Returns the four pictures by file name; prints the numbers of queries.
 
     Raises:
       FileNotFoundError: if images are missing.
-      ValueError: if the runs do not fit each other or what is to be drawn.
+      ValueError: if the runs are on different data, or lack a module that is drawn.
     """
-    compared = compare(whole, baseline, data_root)
-    first, second = compared.whole, compared.baseline
+    comparison = compare(whole, baseline, data_root)
+    first, second = comparison.whole, comparison.baseline
     pid = first.query.split.pid
     right = choose(first.metrics, second.metrics, pid)
     wrong = choose(second.metrics, first.metrics, pid)
     print(
-        f"{compared.protocol.title}, {first.metrics.num_queries} queries with a true "
+        f"{comparison.protocol.title}, {first.metrics.num_queries} queries with a true "
         f"match, nearest image right: by the {first.title} alone for {right.total} "
         f"({len(right.rows)} shown), by the {second.title} alone for {wrong.total} "
         f"({len(wrong.rows)} shown)"
     )
-    chosen = people(pid[right.rows].tolist(), compared.splits)
-    images = [images_of(person, compared.splits) for person in chosen]
-    shown = compute_maps(first.network, [places for places, _ in images])
+    people = choose_people(pid[right.rows].tolist(), comparison.splits)
+    images = [choose_images(person, comparison.splits) for person in people]
+    maps = compute_maps(first.network, [chosen for chosen, _ in images])
     notes = [
-        "People: those of the queries in right.jpg, then those of the lowest numbers; "
-        "of each outfit one image, from the camera that shows most of the outfits."
+        "People: those of the queries in right.jpg, then those with the lowest "
+        "numbers; one image per outfit, from the camera that shows the most outfits."
     ]
-    if any(len(places) < outfits for places, outfits in images):
-        notes.append(f"Of more than {len(images[0][0])} outfits the first are shown.")
+    if any(len(chosen) < outfits for chosen, outfits in images):
+        notes.append(f"Only the first {MOST_OUTFITS} outfits are shown.")
     return {
-        "gate.jpg": draw_gate(shown, notes),
-        "attention.jpg": draw_attention(shown, notes),
-        "right.jpg": draw_choice(compared, right, wrong, first, second),
-        "wrong.jpg": draw_choice(compared, wrong, right, second, first),
+        "gate.jpg": draw_gate(maps, notes),
+        "attention.jpg": draw_attention(maps, notes),
+        "right.jpg": draw_choice(comparison, right, wrong, first, second),
+        "wrong.jpg": draw_choice(comparison, wrong, right, second, first),
     }
 
 

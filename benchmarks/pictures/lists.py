@@ -1,4 +1,4 @@
-"""The picture of queries with a list by each of two networks."""
+"""The picture of queries with the ranked lists of two networks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures.choice import Choice
-from benchmarks.pictures.networks import Compared, Evaluated
-from benchmarks.pictures.sheet import MARGIN, encoded, font, heading, stacked
+from benchmarks.pictures.layout import MARGIN, encoded, font, heading, stacked
+from benchmarks.pictures.networks import Comparison, Evaluated
 from mbnet_jax.report.lists import NEAREST, item_of, nearest_images, short_names
 from mbnet_jax.report.ranked_lists import (
     BACKGROUND,
@@ -30,29 +30,29 @@ BLOCK = 2 * ROW + BLOCK_GAP
 SMALL = 11  # of the text below an image
 WIDTH = 2 * MARGIN + (NEAREST + 1) * CELL + NEAREST * GAP + QUERY_GAP
 
-_LEFT_OUT = {
+_EXCLUDED = {
     "clothes_changing": (
-        "The gallery is without the query's person in the query's camera or clothes."
+        "The gallery excludes the query's person in the query's camera or clothes."
     ),
-    "general": "The gallery is without the query's person in the query's camera.",
+    "general": "The gallery excludes the query's person in the query's camera.",
 }
 
 
 class Ranked(NamedTuple):
-    """A list: the words above it, and its images, the nearest first."""
+    """A ranked list: the line above it, and its images, nearest first."""
 
-    words: str
+    caption: str
     items: list[RankedItem]
 
 
 def corner(block: int, row: int, column: int) -> tuple[int, int]:
-    """Left and top of a frame; column 0 is the query, 1 the nearest image."""
+    """Returns left and top of a frame; column 0 is the query, 1 the nearest image."""
     left = MARGIN + column * (CELL + GAP) + (QUERY_GAP if column else 0)
     return left, block * BLOCK + row * ROW + HEAD
 
 
 def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.Image:
-    """Each query on the left, its two lists one below the other beside it."""
+    """Draws each query on the left, and its two lists beside it."""
     height = max(len(blocks) * BLOCK - BLOCK_GAP, 0) + MARGIN
     picture = Image.new("RGB", (WIDTH, height), BACKGROUND)
     draw = ImageDraw.Draw(picture)
@@ -65,9 +65,9 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
         for number, text in enumerate(("query", f"camera {query.camera}", query.name)):
             text = shortened(text, font(SMALL), CELL + QUERY_GAP)
             draw.text((left, below + 2 + 15 * number), text, TEXT, font(SMALL))
-        for row, (words, items) in enumerate(lists):
+        for row, (caption, items) in enumerate(lists):
             left, top = corner(block, row, 1)
-            draw.text((left, top - HEAD + 4), words, TEXT, font())
+            draw.text((left, top - HEAD + 4), caption, TEXT, font())
             for column, item in enumerate(items, start=1):
                 left, top = corner(block, row, column)
                 at = (left, top)
@@ -78,7 +78,7 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
     return picture
 
 
-def _words(network: Evaluated, row: int) -> str:
+def _caption(network: Evaluated, row: int) -> str:
     metrics = network.metrics
     return (
         f"{network.title}: average precision "
@@ -88,58 +88,58 @@ def _words(network: Evaluated, row: int) -> str:
 
 
 def of_queries(
-    compared: Compared, choice: Choice
+    comparison: Comparison, choice: Choice
 ) -> list[tuple[RankedItem, list[Ranked]]]:
-    """The chosen queries, each with the whole network's list, then the baseline's."""
-    config = compared.whole.network.config
-    query, gallery = compared.splits
+    """Ranks the gallery for each chosen query: whole network first, then baseline."""
+    config = comparison.whole.network.config
+    query, gallery = comparison.splits
     names = short_names(query), short_names(gallery)
     found = [
         nearest_images(
             network.query.subset(choice.rows),
             network.gallery,
             network.embedding,
-            compared.protocol.rule,
+            comparison.protocol.rule,
         )
         if len(choice.rows)
         else []
-        for network in (compared.whole, compared.baseline)
+        for network in (comparison.whole, comparison.baseline)
     ]
     return [
         (
             item_of(config, query, names[0], row),
             [
                 Ranked(
-                    _words(network, row),
+                    _caption(network, row),
                     [
                         item_of(config, gallery, names[1], *near)
-                        for near in lists[place]
+                        for near in lists[number]
                     ],
                 )
-                for network, lists in zip(compared[:2], found, strict=True)
+                for network, lists in zip(comparison[:2], found, strict=True)
             ],
         )
-        for place, row in enumerate(choice.rows.tolist())
+        for number, row in enumerate(choice.rows.tolist())
     ]
 
 
 def draw_choice(
-    compared: Compared,
+    comparison: Comparison,
     choice: Choice,
     other: Choice,
     better: Evaluated,
     worse: Evaluated,
 ) -> bytes:
-    """The JPEG of the queries that `better` gets right and `worse` wrong.
+    """Draws the queries that `better` gets right and `worse` wrong; returns a JPEG.
 
-    `other` are those for which it is the other way round.
+    `other` is the opposite choice, for its number of queries.
     """
-    queries = compared.whole.metrics.num_queries
+    queries = comparison.whole.metrics.num_queries
+    protocol = comparison.protocol
     notes = [
         f"The {better.title} ranks a right image first, the {worse.title} a wrong one, "
-        f"for {choice.total} of {queries} queries; the other way round for "
-        f"{other.total}.",
-        f"Rule: {compared.protocol.title}. {_LEFT_OUT[compared.protocol.rule]} Whole "
+        f"for {choice.total} of {queries} queries; the opposite for {other.total}.",
+        f"Rule: {protocol.title}. {_EXCLUDED[protocol.rule]} Whole "
         "network: all branches combined; baseline: global branch alone.",
         "Below each image: its camera, and its cosine similarity to the query.",
     ]
@@ -147,10 +147,10 @@ def draw_choice(
         notes.insert(
             1,
             f"Shown: the {len(choice.rows)} with the largest difference in average "
-            "precision, at most one of each person.",
+            "precision, at most one per person.",
         )
     title = f"Right by the {better.title}, wrong by the {worse.title}"
     legend = Image.new("RGB", (WIDTH, 26), BACKGROUND)
     draw_legend(ImageDraw.Draw(legend), MARGIN, 2)
-    body = draw_blocks(of_queries(compared, choice))
+    body = draw_blocks(of_queries(comparison, choice))
     return encoded(stacked([heading(title, notes, WIDTH), legend, body]))

@@ -1,4 +1,4 @@
-"""Two trained networks on the same test split, each with its ranking of it."""
+"""Two trained networks, evaluated on the same test split."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +18,13 @@ from mbnet_jax.runs.run_folder import FILE, RunFolder, digest_labels
 
 
 class Evaluated(NamedTuple):
-    """A trained network, evaluated on the test split.
+    """A trained network and its results on the test split.
 
-    title: as printed.
-    network: its config has the data's current root.
-    embedding: the name of the evaluated embedding.
-    query, gallery: with their embeddings.
-    metrics: of every query.
+    title: its name in texts.
+    network: the network; its config has the current root of the data.
+    embedding: name of the embedding that is evaluated.
+    query, gallery: the images with their embeddings.
+    metrics: the results, also of every query.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Evaluated(NamedTuple):
     metrics: RetrievalMetrics
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """Both networks under one protocol."""
 
     whole: Evaluated
@@ -44,22 +44,22 @@ class Compared(NamedTuple):
 
     @property
     def splits(self) -> tuple[Split, Split]:
-        """The images of both sides."""
+        """The splits of queries and gallery."""
         return self.whole.query.split, self.whole.gallery.split
 
 
-def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
-    """Reads both runs, and evaluates them under the clothes-changing rule.
+def compare(whole: Path, baseline: Path, data_root: Path | None) -> Comparison:
+    """Loads both runs, and evaluates them under the clothes-changing rule.
 
     Args:
-      whole: the folder of a run with KTM and the clothing-unrelated branch.
-      baseline: that of one with the global branch.
-      data_root: in place of the root in the runs' configs.
+      whole: folder of a run with KTM and the clothing-unrelated branch.
+      baseline: folder of a run with the global branch.
+      data_root: current root of the data; None for the runs' own.
 
     Raises:
       FileNotFoundError: if images are missing.
-      ValueError: if a folder holds no run or one that does not fit, the runs are of
-        different data, or no clothes are known.
+      ValueError: if a folder holds no suitable run, the runs are on different data, or
+        the data has no clothes labels.
     """
     runs = {
         "--whole": _run(whole, "--whole"),
@@ -71,25 +71,27 @@ def compare(whole: Path, baseline: Path, data_root: Path | None) -> Compared:
             config.data.root = str(data_root)
     _check_parts(configs["--whole"], f"--whole={whole}")
     if "global" not in configs["--baseline"].model.branches:
-        raise ValueError(f"--baseline={baseline} has no global branch; give a run with")
+        raise ValueError(
+            f"--baseline={baseline} has no global branch; give a run with it"
+        )
     configs["--whole"].eval.branches = ()
     configs["--baseline"].eval.branches = ("global",)
     digests = {flag: fingerprint(config) for flag, config in configs.items()}
     if len(set(digests.values())) > 1:
         raise ValueError(
-            f"the two runs are of different data: --whole={whole} of "
-            f"{digests['--whole']}, --baseline={baseline} of {digests['--baseline']}"
+            f"the two runs are on different data: --whole={whole} on "
+            f"{digests['--whole']}, --baseline={baseline} on {digests['--baseline']}"
         )
     mesh = make_mesh()
-    evaluated = [
+    results = [
         _evaluate(runs[flag], flag, title, embedding, mesh)
         for flag, title, embedding in (
             ("--whole", "whole network", ALL),
             ("--baseline", "baseline", "global"),
         )
     ]
-    protocol = evaluated[0][1]
-    return Compared(evaluated[0][0], evaluated[1][0], protocol)
+    (first, protocol), (second, _) = results
+    return Comparison(first, second, protocol)
 
 
 def _run(folder: Path, flag: str) -> RunFolder:
@@ -101,7 +103,7 @@ def _run(folder: Path, flag: str) -> RunFolder:
 
 
 def _check_parts(config: ConfigDict, given: str) -> None:
-    """Rejects a network that does not have the parts to draw."""
+    """Checks that the network has the modules that the pictures show."""
     model = config.model
     missing = [b for b in ("global", "clothing_unrelated") if b not in model.branches]
     if missing:
@@ -110,12 +112,8 @@ def _check_parts(config: ConfigDict, given: str) -> None:
         )
     if not model.ktm:
         raise ValueError(f"{given} has model.ktm=False; give a run with KTM")
-    if not (model.fam or _fuses(config)):
+    if not (model.fam or (model.cfm and "mask" in model.branches)):
         raise ValueError(f"{given} has neither FAM nor CFM; give a run with one")
-
-
-def _fuses(config: ConfigDict) -> bool:
-    return config.model.cfm and "mask" in config.model.branches
 
 
 def _evaluate(
@@ -125,17 +123,17 @@ def _evaluate(
     dataset = load_dataset(config, training=False)
     if run.labels != digest_labels(dataset):
         raise ValueError(
-            f"the images in {config.data.root}, or their labels, are not those that "
-            f"the run {flag}={run.path} started with; give their --data-root"
+            f"the images in {config.data.root}, or their labels, are not those of the "
+            f"run {flag}={run.path}; give their --data-root"
         )
     protocols, _ = usable_protocols(dataset.protocols, dataset.test)
     protocol = drawn_protocol(protocols)
     if not protocol.name.startswith("clothes_changing"):
         raise ValueError(
-            f"the test split of {config.data.name} has no labels of clothes or of "
-            "cameras, so there is no change of clothes to show"
+            f"the test split of {config.data.name} has no clothes labels or no camera "
+            "labels, so no change of clothes can be shown"
         )
-    # The same number of images on every device.
+    # The same shape on every device.
     config.eval.batch_size += -config.eval.batch_size % mesh.size
     network = run.load(mesh)
     embedded = embed_test(config, network, dataset, [protocol], mesh)

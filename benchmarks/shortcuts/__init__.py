@@ -1,1 +1,1 @@
-"""How far a network relies on camera and background: `-m benchmarks.shortcuts`."""
+"""Shortcut learning by camera and background: `python -m benchmarks.shortcuts`."""

@@ -1,10 +1,10 @@
-"""Measures how far trained networks lean on camera and background.
+"""Measures how much trained networks use camera and background as shortcuts.
 
 python -m benchmarks.shortcuts RUN [RUN ...] [--data-root FOLDER] [--seed 0]
 
-RUN is the folder of a run, whose best checkpoint is tested on the test images of its
-dataset. Runs of one config but for the seed are averaged. Tables in Markdown go to
-standard output; README.md beside this file says what their columns mean.
+RUN is the folder of a run; its best checkpoint is evaluated on the test images of its
+dataset. Runs whose configs differ only in the seed are averaged. The tables are printed
+in Markdown; README.md beside this file explains their columns.
 """
 
 import argparse
@@ -26,42 +26,46 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
-from mbnet_jax.runs.checkpoints import BEST
-from mbnet_jax.runs.load import load_trained
-from mbnet_jax.runs.run_folder import load_saved
+from mbnet_jax.runs.run_folder import RunFolder
 
 
 def main() -> None:
-    """Parses the command line; bad input ends in one line."""
+    """Parses the command line; bad input ends in a one-line message."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--data-root", type=Path, help="in place of the runs' own")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
+    parser.add_argument("--data-root", type=Path, help="replaces the runs' data.root")
+    parser.add_argument("--seed", type=int, default=0, help="of the random draws")
     arguments = parser.parse_args()
     compilation_cache.enable()
     try:
-        print(lean(arguments.runs, arguments.data_root, arguments.seed))
+        print(tables(arguments.runs, arguments.data_root, arguments.seed))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
 
-def lean(folders: Sequence[Path], root: Path | None, seed: int) -> str:
-    """The tables of the runs in `folders`, whose data lies in `root` if it is given.
+def tables(folders: Sequence[Path], root: Path | None, seed: int) -> str:
+    """Measures the runs in `folders`; returns the tables.
+
+    Args:
+      folders: the folders of the runs.
+      root: the folder of the data; None for the runs' own `data.root`.
+      seed: of the random draws.
 
     Raises:
-      FileNotFoundError: if one is no run, or the data is missing.
-      ValueError: if two runs are one, their data differ or does not tell cameras, or
-        an image has no parsing map.
+      FileNotFoundError: if a folder holds no run, or the data is missing.
+      ValueError: if two runs have the same config and seed, the runs are on different
+        data, or an image has no camera label or no parsing map.
     """
     if seed < 0:
         raise ValueError(f"--seed={seed} must be at least 0")
-    configs = {folder: load_saved(folder) for folder in folders}
+    runs = {folder: RunFolder(folder) for folder in folders}
+    configs = {folder: run.config for folder, run in runs.items()}
     if root is not None:
         for config in configs.values():
             config.data.root = str(root)
@@ -70,22 +74,22 @@ def lean(folders: Sequence[Path], root: Path | None, seed: int) -> str:
     if len(data) > 1:
         raise ValueError(
             f"the runs are on different data ({', '.join(sorted(data))}); measure "
-            "those of each in a command of its own"
+            "the runs on each separately"
         )
-    images = {  # of all, before the first network is loaded
+    images = {  # all are checked before the first network is loaded
         folder: images_of(config, load_dataset(config, training=False))
         for folder, config in configs.items()
     }
     measured = [
-        Group(_title(group), _measured(group, configs, images, seed))
+        Group(_title(group), _measured([runs[f] for f in group], images, seed))
         for group in groups
     ]
     first = images[folders[0]]
     return "\n\n".join(
         [
             f"Dataset {first.data.name}, fingerprint `{data.pop()}`. "
-            "mAP and shares in per cent; mean ± standard deviation over seeds of "
-            "training (of a sample; none for a single seed).",
+            "mAP and shares in per cent; mean ± sample std over training seeds "
+            "(none for a single seed).",
             *(f"Note: {note}." for note in first.notes),
             markdown(measured),
             f"{about_this_machine()}, {versions()}",
@@ -94,44 +98,41 @@ def lean(folders: Sequence[Path], root: Path | None, seed: int) -> str:
 
 
 def grouped(configs: dict[Path, ConfigDict]) -> list[list[Path]]:
-    """The folders of runs, together where configs differ in the seed alone.
+    """Groups the folders of runs whose configs differ only in the seed.
 
     Raises:
-      ValueError: if two are of one config and one seed.
+      ValueError: if two runs have the same config and seed.
     """
     found: dict[str, dict[int, Path]] = {}
     for folder, config in configs.items():
-        without = config.copy_and_resolve_references()
-        without.seed = 0
-        seeds = found.setdefault(digest_of(without), {})
+        seedless = config.copy_and_resolve_references()
+        seedless.seed = 0
+        seeds = found.setdefault(digest_of(seedless), {})
         if config.seed in seeds:
             raise ValueError(
-                f"{seeds[config.seed]} and {folder} are of one config and one seed; "
-                "give one of them"
+                f"{seeds[config.seed]} and {folder} have the same config and seed; "
+                "give only one of them"
             )
         seeds[config.seed] = folder
     return [list(seeds.values()) for seeds in found.values()]
 
 
 def _title(folders: Sequence[Path]) -> str:
-    """What a group is called: the folder that holds its runs."""
+    """Returns a group's title: the folder that holds its runs."""
     paths = [os.path.normpath(folder) for folder in folders]
     shared = os.path.commonpath(map(os.path.abspath, paths))
     return paths[0] if len(paths) == 1 else os.path.relpath(shared)
 
 
 def _measured(
-    folders: Sequence[Path],
-    configs: dict[Path, ConfigDict],
-    images: dict[Path, Images],
-    seed: int,
+    runs: Sequence[RunFolder], images: dict[Path, Images], seed: int
 ) -> list[Values]:
-    """Of each run of a group, whose network is compiled once."""
+    """Measures each run of a group, compiling the network once."""
     mesh, program, values = make_mesh(), None, []
-    for folder in folders:
-        trained = load_trained(folder, mesh, BEST, configs[folder])
-        program = program or make_embed(configs[folder], trained.model, mesh)
-        values.append(measure(trained, program, images[folder], seed))
+    for run in runs:
+        network = run.load(mesh)
+        program = program or make_embed(run.config, network.model, mesh)
+        values.append(measure(network, program, images[run.path], seed))
     return values
 
 

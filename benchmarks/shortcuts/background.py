@@ -1,4 +1,4 @@
-"""New backgrounds for images, taken from others, and how alike images are."""
+"""Replacing the backgrounds of images, and mean cosine similarities of images."""
 
 import numpy as np
 
@@ -7,28 +7,31 @@ from mbnet_jax.retrieval import Labels
 
 
 def choose_donors(labels: Labels, same: bool, rng: np.random.Generator) -> np.ndarray:
-    """For each image one of another person, as int [n].
+    """Draws, for each image, the index of an image of another person, int [n].
 
-    `same`: from the same camera; else from any other one.
+    Args:
+      labels: the images' labels.
+      same: whether the donor is from the same camera, or from any other one.
+      rng: draws the donors.
 
     Raises:
-      ValueError: if there is none.
+      ValueError: if an image has no possible donor.
     """
     donors = np.empty(len(labels.pid), int)
-    for place, (pid, camera) in enumerate(zip(*labels[:2], strict=True)):
+    for index, (pid, camera) in enumerate(zip(*labels[:2], strict=True)):
         fits = (labels.pid != pid) & ((labels.camera == camera) == same)
         if not fits.any():
             raise ValueError(
                 f"camera {camera} (from 0) took person {pid}, and "
-                f"{'it' if same else 'another camera'} took nobody else: there is no "
-                "background to exchange"
+                f"{'it' if same else 'another camera'} took nobody else, so no other "
+                "person's background is available"
             )
-        donors[place] = rng.choice(np.flatnonzero(fits))
+        donors[index] = rng.choice(np.flatnonzero(fits))
     return donors
 
 
 def share_of_own_camera(labels: Labels) -> np.ndarray:
-    """Of the other people's images, what share is of an image's camera, float [n]."""
+    """Returns the share of each image's camera in other people's images, float [n]."""
     other = labels.pid[:, None] != labels.pid
     own = labels.camera[:, None] == labels.camera
     return (other & own).sum(axis=1) / other.sum(axis=1)
@@ -37,15 +40,18 @@ def share_of_own_camera(labels: Labels) -> np.ndarray:
 def paste(
     image: np.ndarray, parsing: np.ndarray, donor: np.ndarray, donor_map: np.ndarray
 ) -> np.ndarray:
-    """The image with the donor's background around its person, uint8 [H, W, 3].
+    """Replaces the background of an image by the donor's.
 
-    Where the donor has its own person there, the mean colour of the donor's
-    background in that row of pixels, or of all of it if the row has none. An image is
-    left as it is if its map shows nobody, or the donor's no background.
+    Pixels where the donor shows its own person get the mean colour of the donor's
+    background in that row, or in the whole image if the row has no background. The
+    image is unchanged if its map shows nobody, or the donor's map has no background.
 
     Args:
       image, donor: uint8 [H, W, 3].
       parsing, donor_map: uint8 [H, W], canonical labels.
+
+    Returns:
+      uint8 [H, W, 3].
     """
     free = donor_map == BACKGROUND
     if not free.any() or (parsing == BACKGROUND).all():
@@ -60,16 +66,20 @@ def paste(
 
 
 def cosines_between(rows: np.ndarray, labels: Labels) -> dict[str, float]:
-    """Mean cosine of pairs of images, of rows [n, d] of length 1; NaN of no pair.
+    """Returns the mean cosine of three kinds of image pairs; NaN if there is no pair.
 
-    A group's pairs sum up to the square of its rows' sum, so no pair is looked at.
-    What an image has with itself is in each sum, and cancels out.
+    No pair is enumerated: the cosines of a group's pairs sum to the squared norm of the
+    sum of its rows. The pairs of an image with itself cancel out.
+
+    Args:
+      rows: float [n, d], unit length.
+      labels: the images' labels.
     """
     rows = np.asarray(rows, np.float64)
     pid, camera, clothes = labels
 
     def pairs(*fields: np.ndarray) -> np.ndarray:
-        """Sum of the cosines and number of pairs that agree in the fields."""
+        """Returns sum of cosines and number of the pairs that agree in the fields."""
         key = np.stack(fields or (np.zeros_like(pid),), axis=1)
         group = np.unique(key, axis=0, return_inverse=True)[1].ravel()
         sums = np.zeros((group.max() + 1, rows.shape[1]))
@@ -92,5 +102,5 @@ def cosines_between(rows: np.ndarray, labels: Labels) -> dict[str, float]:
 
 
 def cosine_with(rows: np.ndarray, others: np.ndarray) -> float:
-    """Mean cosine of row i with row i of the others, all [n, d] of length 1."""
+    """Returns the mean cosine of rows i of two arrays [n, d] of unit length."""
     return float(np.einsum("nd,nd->n", rows, others).mean())

@@ -1,22 +1,22 @@
-"""All test images of a dataset in one row, read and embedded by their place in it."""
+"""All test images of a dataset as one sequence: read and embedded by index."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset, Split, read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import load_example
+from mbnet_jax.evaluation.batches import embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, Embedded, Embeddings
 from mbnet_jax.evaluation.protocols import Protocol, usable_protocols
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.parsing.maps import MAKE_MAPS
 from mbnet_jax.retrieval import Labels
-from mbnet_jax.search.stream import stream
 
 Read = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
@@ -26,10 +26,10 @@ class Images:
     """The test images that the protocols use, one split after the other.
 
     Attributes:
-      data: `config.data`, which says how they are read.
-      splits: by name, in the order of the places.
-      protocols: those that rank the whole gallery.
-      notes: what is to be said of the protocols.
+      data: `config.data`, which determines how the images are read.
+      splits: the splits by name, in the order of the images.
+      protocols: the protocols that rank the whole gallery.
+      notes: remarks on the protocols, for the report.
     """
 
     data: ConfigDict
@@ -39,26 +39,26 @@ class Images:
 
     @property
     def _starts(self) -> np.ndarray:
-        """Where all splits but the first begin."""
+        """The indices at which all splits but the first begin."""
         return np.cumsum([len(split) for split in self.splits.values()])[:-1]
 
     @property
     def labels(self) -> Labels:
-        """Of all images, int32 [n] each."""
+        """The labels of all images, int32 [n] each."""
         every = [split.labels for split in self.splits.values()]
         return Labels(*map(np.concatenate, zip(*every, strict=True)))
 
-    def read(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image [H, W, 3] and parsing map [H, W], uint8, as evaluation reads them."""
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads image [H, W, 3] and parsing map [H, W], uint8, as evaluation does."""
         for split in self.splits.values():
-            if place < len(split):
-                example = load_example(split, place, self.data)
+            if index < len(split):
+                example = load_example(split, index, self.data)
                 return example["image"], example["parsing"]
-            place -= len(split)
-        raise IndexError(place)
+            index -= len(split)
+        raise IndexError(index)
 
-    def as_from(self, camera: np.ndarray) -> "Images":
-        """The same images, labelled with other cameras, int [n]."""
+    def with_cameras(self, camera: np.ndarray) -> "Images":
+        """Returns the same images with other camera labels, int [n]."""
         cameras = iter(np.split(camera, self._starts))
         splits = {
             name: dataclasses.replace(split, camera=next(cameras))
@@ -67,7 +67,7 @@ class Images:
         return dataclasses.replace(self, splits=splits)
 
     def embedded(self, embeddings: Embeddings) -> dict[str, Embedded]:
-        """The embeddings [n, d] of all images, split by split."""
+        """Splits the embeddings [n, d] of all images by the dataset's splits."""
         parts = {
             name: np.split(rows, self._starts) for name, rows in embeddings.items()
         }
@@ -80,17 +80,16 @@ class Images:
 
 
 def images_of(config: ConfigDict, dataset: Dataset) -> Images:
-    """The images that a run is tested on.
+    """Returns the test images of a run.
 
     Raises:
-      ValueError: if the dataset does not tell cameras, or an image has no map.
+      ValueError: if the dataset has no camera labels, or an image has no parsing map.
     """
     data = config.data
     protocols, notes = usable_protocols(dataset.protocols, dataset.test)
     if protocols[0].rule == "any":
         raise ValueError(
-            f"the dataset {data.name} does not tell which camera took an image; give "
-            "runs on one that does"
+            f"the dataset {data.name} has no camera labels; give runs on one that has"
         )
     protocols = [protocol for protocol in protocols if not protocol.draws]
     names = sorted({name for p in protocols for name in (p.query, p.gallery)})
@@ -99,8 +98,8 @@ def images_of(config: ConfigDict, dataset: Dataset) -> Images:
     missing = sum(record.parsing_path is None for record in rows)
     if missing:
         raise ValueError(
-            f"{missing} of {len(rows)} test images have no parsing map, which tells "
-            f"what is background; to make maps:\n  {MAKE_MAPS}"
+            f"{missing} of {len(rows)} test images have no parsing map, which marks "
+            f"the background; to make maps:\n  {MAKE_MAPS}"
         )
     return Images(data, {name: dataset.test[name] for name in names}, protocols, notes)
 
@@ -108,25 +107,28 @@ def images_of(config: ConfigDict, dataset: Dataset) -> Images:
 def embed_images(
     program: Callable, variables: dict, read: Read, count: int, config: ConfigDict
 ) -> Embeddings:
-    """Embeds images 0 to `count`: name -> float32 [count, d], rows of length 1.
+    """Embeds `count` images.
 
-    `program` is what `make_embed` compiled for the config.
+    Args:
+      program: the function that `make_embed` compiled for the config.
+      variables: the network's variables.
+      read: returns image and parsing map of an index below `count`.
+      count: number of images.
+      config: the run's config.
+
+    Returns:
+      name -> float32 [count, d], rows of unit length.
     """
     data, devices = config.data, jax.device_count()
     size = -(-config.eval.batch_size // devices) * devices
-    shape = (size, data.height, data.width)
-    made = program.eval_shape(
-        variables,
-        jax.ShapeDtypeStruct((*shape, 3), np.uint8),
-        jax.ShapeDtypeStruct(shape, np.uint8),
+    batches = embed_batches(
+        functools.partial(program, variables),
+        read_batches(read, count, (size, data.height, data.width), data.threads),
+        count,
     )
-    names = [name for name in (*BRANCHES, ALL) if name in made]
-
-    def joined(image: np.ndarray, parsing: np.ndarray) -> jax.Array:
-        done = program(variables, image, parsing)
-        return jnp.concatenate([done[name] for name in names], axis=1)
-
-    batches = stream(read, joined, count, shape, data.threads)
-    rows = np.concatenate([rows for _, rows in batches])
-    ends = np.cumsum([made[name].shape[1] for name in names])[:-1]
-    return dict(zip(names, np.split(rows, ends, axis=1), strict=True))
+    rows = [embeddings for _, embeddings in batches]
+    return {
+        name: np.concatenate([part[name] for part in rows])
+        for name in (*BRANCHES, ALL)
+        if name in rows[0]
+    }

@@ -1,4 +1,4 @@
-"""The measures of one run: what leans on the camera, what on the background."""
+"""The measures of one run: shortcuts by the camera, and by the background."""
 
 import itertools
 from collections.abc import Callable
@@ -25,88 +25,93 @@ from mbnet_jax.evaluation.embed import Embeddings
 from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RankedLists, ranked_lists
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.runs.network import Network
 
-# Table -> row (embedding, and case or protocol if it has several) -> column -> value.
+# Table -> row (embedding, and case or protocol if any) -> column -> value.
 Values = dict[str, dict[tuple[str, ...], dict[str, float]]]
 
 NEIGHBOURS, CAMERA = "neighbours", "camera"
 COSINES, BACKGROUND = "cosines", "background"
-OWN, ANOTHER, ANY = "own", "another", "any"  # whose background is pasted
-AS_IT_IS = "as it is"
+OWN, ANOTHER, ANY = "own", "another", "any"  # camera whose background is pasted
+UNCHANGED = "unchanged"
 
 
-def measure(trained: Trained, program: Callable, images: Images, seed: int) -> Values:
-    """All tables of one run.
+def measure(network: Network, program: Callable, images: Images, seed: int) -> Values:
+    """Measures one run; returns all tables.
 
     Args:
-      trained: its network.
-      program: what `make_embed` compiled for it.
-      images: what it is tested on.
-      seed: of donors and controls, together with the run's own seed: so deviations
-        over runs have those of the drawing in them.
+      network: the run's network.
+      program: the function that `make_embed` compiled for it.
+      images: the test images.
+      seed: of donors and controls, combined with the run's own seed: the std over runs
+        includes that of the random draws.
 
     Raises:
       ValueError: if an image cannot be read, or has no donor.
     """
     labels = images.labels
-    rng = np.random.default_rng([seed, trained.config.seed])
+    rng = np.random.default_rng([seed, network.config.seed])
     donors = {
         where: choose_donors(labels, where == OWN, rng) for where in (OWN, ANOTHER)
     }
 
     def embed(read: Read) -> Embeddings:
         count = len(labels.pid)
-        return embed_images(program, trained.variables, read, count, trained.config)
+        return embed_images(program, network.variables, read, count, network.config)
 
-    made = {AS_IT_IS: embed(images.read)}
-    made |= {where: embed(_pasting(images, of)) for where, of in donors.items()}
-    # A background of any camera: each image has that of its own as often as chance
-    # has it, so that none tells the camera, not even which it was not.
+    embeddings = {UNCHANGED: embed(images.read)}
+    embeddings |= {
+        where: embed(_pasting(images, chosen)) for where, chosen in donors.items()
+    }
+    # "Any" background: an image keeps one of its own camera with the probability of
+    # chance, so the background carries no information about the camera.
     stays = rng.random(len(labels.pid)) < share_of_own_camera(labels)
-    made[ANY] = {
-        name: np.where(stays[:, None], made[OWN][name], made[ANOTHER][name])
-        for name in made[OWN]
+    embeddings[ANY] = {
+        name: np.where(stays[:, None], embeddings[OWN][name], other)
+        for name, other in embeddings[ANOTHER].items()
     }
     seen = np.where(stays, labels.camera, labels.camera[donors[ANOTHER]])
     return {
-        NEIGHBOURS: _neighbours(images, made, seen),
-        CAMERA: _camera(images, made[AS_IT_IS], rng),
+        NEIGHBOURS: _neighbours(images, embeddings, seen),
+        CAMERA: _camera(images, embeddings[UNCHANGED], rng),
         COSINES: {
             (name,): {
-                where: cosine_with(rows, made[where][name]) for where in (OWN, ANOTHER)
+                where: cosine_with(rows, embeddings[where][name])
+                for where in (OWN, ANOTHER)
             }
             | cosines_between(rows, labels)
-            for name, rows in made[AS_IT_IS].items()
+            for name, rows in embeddings[UNCHANGED].items()
         },
-        BACKGROUND: _background(images, made),
+        BACKGROUND: _background(images, embeddings),
     }
 
 
 def _pasting(images: Images, donors: np.ndarray) -> Read:
-    """Reads images on the background of their donors."""
+    """Returns a function that reads images with their donors' backgrounds."""
 
-    def read(place: int) -> tuple[np.ndarray, np.ndarray]:
-        image, parsing = images.read(place)
-        return paste(image, parsing, *images.read(int(donors[place]))), parsing
+    def read(index: int) -> tuple[np.ndarray, np.ndarray]:
+        image, parsing = images.read(index)
+        return paste(image, parsing, *images.read(int(donors[index]))), parsing
 
     return read
 
 
 def _neighbours(
-    images: Images, made: dict[str, Embeddings], seen: np.ndarray
+    images: Images, embeddings: dict[str, Embeddings], seen: np.ndarray
 ) -> dict[tuple[str, ...], dict[str, float]]:
-    """By the camera of the person; where they differ, also of the background `seen`."""
+    """By the person's camera and, if it differs, by that of the background `seen`."""
     cases = {
-        AS_IT_IS: (AS_IT_IS, images),
+        UNCHANGED: (UNCHANGED, images),
         "own camera's background": (OWN, images),
         "any background, camera of the person": (ANY, images),
-        "any background, camera of the background": (ANY, images.as_from(seen)),
+        "any background, camera of the background": (ANY, images.with_cameras(seen)),
     }
     return {
-        (name, case): own_camera(*_ranked(of, made[where], of.protocols[0], name))
-        for name in made[AS_IT_IS]
-        for case, (where, of) in cases.items()
+        (name, case): own_camera(
+            *_ranked(labelled, embeddings[where], labelled.protocols[0], name)
+        )
+        for name in embeddings[UNCHANGED]
+        for case, (where, labelled) in cases.items()
     }
 
 
@@ -114,7 +119,7 @@ def _camera(
     images: Images, embeddings: Embeddings, rng: np.random.Generator
 ) -> dict[tuple[str, ...], dict[str, float]]:
     camera = images.labels.camera
-    without = {name: centred(rows, camera) for name, rows in embeddings.items()}
+    residual = {name: centred(rows, camera) for name, rows in embeddings.items()}
     found = {}
     for name, protocol in itertools.product(embeddings, images.protocols):
         ranked = _ranked(images, embeddings, protocol, name, protocol.rule)
@@ -126,8 +131,8 @@ def _camera(
         ]
         control = float(np.mean(controls))
         found[name, protocol.title] = {
-            AS_IT_IS: _mean_precision(images, embeddings, protocol, name),
-            "centred": _mean_precision(images, without, protocol, name),
+            UNCHANGED: _mean_precision(images, embeddings, protocol, name),
+            "centred": _mean_precision(images, residual, protocol, name),
             "other cameras": others,
             "control": control,
             "difference": others - control,
@@ -136,13 +141,13 @@ def _camera(
 
 
 def _background(
-    images: Images, made: dict[str, Embeddings]
+    images: Images, embeddings: dict[str, Embeddings]
 ) -> dict[tuple[str, ...], dict[str, float]]:
     found = {}
-    for name, protocol in itertools.product(made[AS_IT_IS], images.protocols):
+    for name, protocol in itertools.product(embeddings[UNCHANGED], images.protocols):
         values = {
-            where: _mean_precision(images, embeddings, protocol, name)
-            for where, embeddings in made.items()
+            where: _mean_precision(images, pasted, protocol, name)
+            for where, pasted in embeddings.items()
         }
         values["difference"] = values[ANY] - values[OWN]
         found[name, protocol.title] = values
@@ -156,7 +161,7 @@ def _ranked(
     name: str,
     rule: str = "any",
 ) -> tuple[RankedLists, ...]:
-    """The whole gallery ranked by embedding `name`, and the labels of both sides."""
+    """Ranks the whole gallery by embedding `name`; returns lists, and both labels."""
     query, (gallery,) = query_and_galleries(
         images.embedded(embeddings), protocol, seed=0
     )

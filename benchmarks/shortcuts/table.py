@@ -1,4 +1,4 @@
-"""The measures in Markdown: a table each, a row for each group and embedding."""
+"""The measures as Markdown tables, with a row per group of runs and embedding."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from benchmarks.shortcuts.camera import NEAREST
 from benchmarks.shortcuts.measure import (
     ANOTHER,
     ANY,
-    AS_IT_IS,
     BACKGROUND,
     CAMERA,
     COSINES,
     NEIGHBOURS,
     OWN,
+    UNCHANGED,
     Values,
 )
 from mbnet_jax.evaluation.table import title_of
 
 _PER_CENT, _RATIO, _FINE = (100, 1), (1, 2), (1, 3)  # scale, digits
-# Table -> its title, what tells its rows apart beside the embedding, and its columns:
+# Table -> title, headings that distinguish its rows beside the embedding, and columns:
 # name -> heading, scale, digits.
 LAYOUT = {
     NEIGHBOURS: (
@@ -38,8 +38,8 @@ LAYOUT = {
         "Camera: mAP",
         ["rule"],
         {
-            AS_IT_IS: ("as it is", *_PER_CENT),
-            "centred": ("less each camera's mean", *_PER_CENT),
+            UNCHANGED: ("unchanged", *_PER_CENT),
+            "centred": ("minus each camera's mean", *_PER_CENT),
             "other cameras": ("other cameras only", *_PER_CENT),
             "control": ("as many removed at random", *_PER_CENT),
             "difference": ("difference of these two", *_PER_CENT),
@@ -60,25 +60,25 @@ LAYOUT = {
         "Background: mAP",
         ["rule"],
         {
-            AS_IT_IS: ("as it is", *_PER_CENT),
+            UNCHANGED: ("unchanged", *_PER_CENT),
             OWN: ("own camera's background", *_PER_CENT),
             ANOTHER: ("another camera's", *_PER_CENT),
             ANY: ("any camera's", *_PER_CENT),
-            "difference": ("any less own", *_PER_CENT),
+            "difference": ("any minus own", *_PER_CENT),
         },
     ),
 }
 
 
 class Group(NamedTuple):
-    """Runs of one config but for the seed: what they are called, their values."""
+    """Runs whose configs differ only in the seed: their title and their values."""
 
     title: str
     runs: list[Values]
 
 
 def markdown(groups: Sequence[Group]) -> str:
-    """The tables, per cent, mean ± sample deviation over the runs of a group."""
+    """Returns the tables; cells are mean ± sample std over the runs of a group."""
     return "\n\n".join(_table(name, groups) for name in LAYOUT)
 
 
@@ -104,5 +104,5 @@ def _table(name: str, groups: Sequence[Group]) -> str:
 
 
 def _cell(values: Sequence[float], scale: float, digits: int) -> str:
-    """Of all runs, "-" where there is nothing to measure."""
+    """Formats the values of all runs; "-" if a value is undefined."""
     return "-" if np.isnan(values).any() else spread(values, scale, digits)

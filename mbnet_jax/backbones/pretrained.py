@@ -41,7 +41,7 @@ def load_pretrained(
     files: dict[str, dict] = {}  # branches may start with the same file
     for branch, module in modules.items():
         config = configs[branch]
-        source = config["weights"]
+        source = config.get("weights", "")
         if not source:
             continue
         backbone = known("backbone", config["name"], BACKBONES)

@@ -1,10 +1,10 @@
-"""Finds the photographs that are most like each query, and makes a page of them.
+"""Finds the photographs most similar to each query, and writes a page of them.
 
-    python -m mbnet_jax.commands.search [--model runs/prcc] --gallery PHOTOS
-        --query a.jpg b.jpg --out report.html
+    mbnet-search [--model runs/prcc] --gallery PHOTOS --query a.jpg b.jpg
+        --out report.html
 
-The gallery's sub-folders count too. Its embeddings are kept, so that the next search
-embeds only what is new. docs/use.md says what is kept where.
+Searches the gallery's sub-folders too. Embeddings are cached, so the next search
+embeds only new photographs; docs/use.md describes the cache.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def search(arguments: argparse.Namespace) -> None:
     """Searches, and writes the page.
 
     Raises:
-      ValueError, OSError: saying what cannot be used.
+      ValueError, OSError: naming what cannot be used.
     """
     if arguments.k < 1:
         raise ValueError(f"--k={arguments.k} must be at least 1")
@@ -44,14 +44,13 @@ def search(arguments: argparse.Namespace) -> None:
     embedder = Embedder.load(arguments.model, parsing_labels=arguments.parsing_labels)
     for folder in {maps, query_maps} - {None}:
         if not folder.is_dir():
-            raise FileNotFoundError(f"there is no folder of parsing maps {folder}")
-        labels = embedder.config.data.parsing_labels
-        check_maker(folder, labels, flag="parsing_labels")
+            raise FileNotFoundError(f"no such folder of parsing maps: {folder}")
+        check_maker(folder, embedder.parsing_labels, flag="parsing_labels")
     branches = embedder.choose(arguments.branches, maps is not None)
     paths, rows, failed = embed_queries(
         arguments.query, arguments.gallery, embedder, branches, maps, query_maps
     )
-    _tell("query", failed)
+    _warn_of("query", failed)
     if not paths:
         raise ValueError("no query can be used")
     gallery = open_gallery(
@@ -62,7 +61,7 @@ def search(arguments: argparse.Namespace) -> None:
         maps,
         arguments.batch_size,
     )
-    _tell("photograph", gallery.failures)
+    _warn_of("photograph", gallery.failures)
     found = find_nearest(paths, rows, gallery, arguments.k)
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = (
@@ -77,7 +76,7 @@ def search(arguments: argparse.Namespace) -> None:
     )
 
 
-def _tell(what: str, failures: list[tuple[str, str]]) -> None:
+def _warn_of(what: str, failures: list[tuple[str, str]]) -> None:
     for name, why in failures[:_SHOWN]:
         print(f"warning: {what} {name} is left out: {why}", file=sys.stderr)
     if len(failures) > _SHOWN:
@@ -86,38 +85,35 @@ def _tell(what: str, failures: list[tuple[str, str]]) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Reads the flags, and searches; bad input ends in one line."""
+    """Parses the flags and searches; exits with one line for bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m mbnet_jax.commands.search",
-        description=__doc__.splitlines()[0],
+        prog="mbnet-search", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
     add(
         "--model",
-        help="a trained network, such as runs/prcc; unless given, the one that comes "
+        help="a trained network, such as runs/prcc; by default the one that comes "
         "with mbnet_jax, trained on synthetic people only",
     )
     add("--gallery", required=True, type=Path, help="the folder to search in")
     add("--query", required=True, type=Path, nargs="+", help="photographs to find")
     add("--out", type=Path, default=Path("search.html"), help="the page to write")
-    add("--k", type=int, default=20, help="photographs for each query")
+    add("--k", type=int, default=20, help="photographs listed for each query")
     add(
         "--cache",
         type=Path,
         default=cache_folder("search"),
-        help="keeps the embeddings",
+        help="the folder in which embeddings are cached",
     )
     add("--parsing", type=Path, help="parsing maps: mirrors --gallery, in PNG files")
-    add("--query_parsing", type=Path, help="those of the queries, if elsewhere")
+    add("--query_parsing", type=Path, help="parsing maps of queries outside --gallery")
+    add("--parsing_labels", choices=LABEL_SETS, help="label set; by default the run's")
     add(
-        "--parsing_labels", choices=LABEL_SETS, help="their label set, if not the run's"
-    )
-    add(
-        "--branches", nargs="+", help="those to combine, if not as the run's evaluation"
+        "--branches", nargs="+", help="branches to combine; by default the evaluation's"
     )
     add("--batch_size", type=int, default=64, help="photographs embedded at a time")
     arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.FATAL)  # Orbax tells of every file
+    logging.set_verbosity(logging.FATAL)  # Orbax logs every file
     compilation_cache.enable()
     try:
         with warnings.catch_warnings():
@@ -131,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("interrupted; what was embedded is kept", file=sys.stderr)
+        print("interrupted; finished embeddings are cached", file=sys.stderr)
         sys.exit(130)
 
 

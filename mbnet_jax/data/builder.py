@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.records import Record, Records
-from mbnet_jax.files import alone
+from mbnet_jax.files import locked
 
 
 class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
@@ -115,7 +115,7 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
       ValueError: images cannot be decoded. The message lists them all.
     """
     folder = data_dir / fingerprint(records, root)
-    with alone(folder):
+    with locked(folder):
         builder = ReIdBuilder(
             records, root, data_dir=folder, file_format="array_record"
         )

@@ -1,1 +1,1 @@
-"""Devices, processes and compiled programs."""
+"""Devices, processes and the cache of compiled programs."""

@@ -1,7 +1,7 @@
-"""Several processes as one program: on a TPU pod, under Slurm, or by flags.
+"""Running one program as several processes: on a TPU pod, under Slurm, or by flags.
 
-Every process runs the same command on its own devices, and all see one folder of
-data and one of runs: the filesystem is shared.
+Every process runs the same command on its own devices. The filesystem is shared: all
+processes see the same data and the same run folder.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh, replicated
 
-# What jax wants to see before it takes a process for one of a Slurm step.
+# The variables by which jax recognises a process of a Slurm step.
 _SLURM = (
     "SLURM_JOB_ID",
     "SLURM_STEP_NODELIST",
@@ -28,31 +28,31 @@ _SLURM = (
     "SLURM_PROCID",
     "SLURM_LOCALID",
 )
-_METADATA = "metadata.google.internal"  # answers on any machine of Google Cloud
+_METADATA = "metadata.google.internal"  # resolves on every Google Cloud machine
 _JOIN_SECONDS = 300
-# All meet before they end; who waits longer than this knows that another failed.
-_END_SECONDS = 30
+# All processes meet before they exit; a longer wait means that another one failed.
+_SHUTDOWN_SECONDS = 30
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
 def joined(
     coordinator: str | None, num_processes: int | None, process_id: int | None
 ) -> Iterator[None]:
-    """Runs its body as one process of a cluster, or alone where there is none.
+    """Runs its body as one process of a cluster, or alone if there is no cluster.
 
-    With None for all three, the environment tells: Slurm with more than one task, or
-    a TPU pod of more than one host. In processes other than 0 nothing is printed but
-    errors. To be entered before jax meets a device.
+    If all three arguments are None, the cluster is detected from the environment:
+    Slurm with more than one task, or a TPU pod with more than one host. Processes
+    other than 0 print errors only. Enter this before jax initialises a device.
 
     Args:
-      coordinator: where process 0 can be reached, "host:port", the port free there.
-      num_processes: how many there are.
-      process_id: which of them this is, from 0.
+      coordinator: address of process 0, "host:port", with a free port.
+      num_processes: number of processes.
+      process_id: index of this process, from 0.
 
     Raises:
-      ValueError: for some of the three without the others, or wrong ones.
+      ValueError: if only some of the three are given, or one of them is invalid.
       ConnectionError: if process 0 cannot be reached.
     """
     given = {
@@ -60,12 +60,12 @@ def joined(
         "num_processes": num_processes,
         "process_id": process_id,
     }
-    # To wait for a process that has died would take as long as the longest run.
+    # Bounded, so that a process that has died does not hold up the others.
     limits = {
         "initialization_timeout": _JOIN_SECONDS,
-        "shutdown_timeout_seconds": _END_SECONDS,
+        "shutdown_timeout_seconds": _SHUTDOWN_SECONDS,
     }
-    # jax would keep SIGTERM to itself; `training.interruption` sees to it.
+    # jax would intercept SIGTERM, which the training loop handles itself.
     jax.config.update("jax_enable_preemption_service", False)
     if any(value is not None for value in given.values()):
         _check(given)
@@ -79,15 +79,15 @@ def joined(
             cluster_detection_method="deactivate",
             **limits,
         )
-    elif (found := processes_around()) > 1:
-        _announce(found, "an address that the environment gives")
+    elif (found := detected_processes()) > 1:
+        _announce(found, "the address given by the environment")
         jax.distributed.initialize(**limits)
     if not jax.distributed.is_initialized():
         yield
         return
-    # CPU devices give up where the first talk of a group of them is not answered
-    # within 30 s, and wait for as long as it takes later. So both groups that are
-    # going to talk do it now: Orbax's, and all devices.
+    # On CPUs, the first collective of a group of devices times out after 30 s; later
+    # ones wait as long as necessary. So both groups run their first one here, where
+    # all processes arrive together: Orbax's group, and all devices.
     multihost_utils.sync_global_devices("joined")
     _sum_over_devices(0)
     with contextlib.ExitStack() as stack:
@@ -95,53 +95,54 @@ def joined(
             silence = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(contextlib.redirect_stdout(silence))
         yield
-    _sum_over_devices(0)  # none leaves before the last is done
+    _sum_over_devices(0)  # no process leaves before all are done
 
 
-def processes_around() -> int:
-    """How many processes the environment says there are; 1 if it says nothing."""
+def detected_processes() -> int:
+    """Returns the number of processes by the environment; 1 if it names none."""
     environment = os.environ
     if all(name in environment for name in _SLURM):
         return int(environment["SLURM_NTASKS"])
-    # Where it finds a TPU's chips and driver, jax adds the platform itself.
+    # jax adds the platform itself if it finds a TPU's chips and driver.
     if "tpu" not in (jax.config.jax_platforms or ""):
         return 1
     hosts = environment.get("TPU_PROCESS_ADDRESSES") or environment.get(
         "TPU_WORKER_HOSTNAMES"
     )
-    # Set where there is no metadata server of a TPU, on Colab among others.
+    # Set on machines without a TPU metadata server, such as Colab.
     if not hosts and "TPU_SKIP_MDS_QUERY" not in environment:
         hosts = _metadata("worker-network-endpoints")
     slices = int(environment.get("MEGASCALE_NUM_SLICES") or 1)
     return slices * (hosts.count(",") + 1 if hosts else 1)
 
 
-def first_process_first(make: Callable[[], Made]) -> Made:
-    """What `make` returns, called in process 0 and then in all the others.
+def first_process_first(make: Callable[[], Result]) -> Result:
+    """Calls `make` in process 0, then in all the others; returns its result.
 
-    For what is written to the shared filesystem by whoever comes first.
+    Use it for functions that write to the shared filesystem if nobody has yet.
 
     Raises:
-      ValueError: in the others, if process 0 failed; there, its own error.
+      ValueError: in the other processes, if process 0 failed. Process 0 raises its
+        own error.
     """
     if jax.process_count() == 1:
         return make()
-    made = error = None
+    result = error = None
     if jax.process_index() == 0:
         try:
-            made = make()
-        except Exception as caught:  # raised below, when the others know
+            result = make()
+        except Exception as caught:  # raised below, after the others were notified
             error = caught
     failed = _sum_over_devices(error is not None)
     if error is not None:
         raise error
     if failed:
         raise ValueError("process 0 failed; its message says why")
-    return made if jax.process_index() == 0 else make()
+    return result if jax.process_index() == 0 else make()
 
 
 def _sum_over_devices(value: int) -> int:
-    """Each process's `value` on each of its devices; waits for all processes."""
+    """Sums each process's `value` over its devices; waits for all processes."""
     mesh = make_mesh()
     values = np.full(jax.local_device_count(), value, np.int32)
     split = jax.make_array_from_process_local_data(
@@ -173,7 +174,7 @@ def _check(given: dict) -> None:
 
 
 def _announce(processes: int, where: str) -> None:
-    # jax ends the process itself, with a stack trace, where others do not come.
+    # If others do not join, jax ends the process itself, with a stack trace.
     print(
         f"joining {processes} processes at {where}; waiting up to {_JOIN_SECONDS} s",
         file=sys.stderr,
@@ -182,7 +183,7 @@ def _announce(processes: int, where: str) -> None:
 
 
 def _wait_for(coordinator: str) -> None:
-    """Returns when process 0 listens."""
+    """Returns once process 0 accepts connections."""
     host, _, port = coordinator.rpartition(":")
     deadline = time.monotonic() + _JOIN_SECONDS
     while True:
@@ -199,14 +200,14 @@ def _wait_for(coordinator: str) -> None:
 
 
 def _metadata(name: str) -> str:
-    """An attribute of this machine of Google Cloud; empty if there is none."""
+    """Returns an attribute of this Google Cloud machine; "" if it has none."""
     server = os.environ.get("GCE_METADATA_IP", _METADATA)  # as jax reads it
     request = urllib.request.Request(
         f"http://{server}/computeMetadata/v1/instance/attributes/{name}",
         headers={"Metadata-Flavor": "Google"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.read().decode()
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.read().decode()
     except OSError:
         return ""

@@ -1,4 +1,4 @@
-"""Compiled programs on disk, so that a second start need not compile again."""
+"""The on-disk cache of compiled programs, which makes a second start fast."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,15 @@ from mbnet_jax.files import cache_folder
 
 
 def enable() -> Path | None:
-    """Lets jax keep compiled programs in `~/.cache/mbnet_jax/xla`; returns the folder.
+    """Lets jax cache compiled programs in `~/.cache/mbnet_jax/xla`.
 
-    What a program was compiled for (processor, devices, versions, flags) is in jax's
-    names of the files, so machines may share a home. Where jax's own settings name
-    another folder (the environment variable JAX_COMPILATION_CACHE_DIR) or want none
-    (JAX_ENABLE_COMPILATION_CACHE=false), and where nothing can be written, nothing
-    changes and the result is None.
+    jax's file names encode what a program was compiled for (processor, devices,
+    versions, flags), so several machines can share a home directory.
+
+    Returns:
+      The folder; None if nothing was changed, because jax's own settings name another
+      folder (JAX_COMPILATION_CACHE_DIR) or disable caching
+      (JAX_ENABLE_COMPILATION_CACHE=false), or because the folder cannot be written.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return None
@@ -24,7 +26,7 @@ def enable() -> Path | None:
     try:
         folder = cache_folder("xla")
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # the latter where there is no home
+    except (OSError, RuntimeError):  # RuntimeError: no home directory
         return None
     if not os.access(folder, os.W_OK | os.X_OK):
         return None

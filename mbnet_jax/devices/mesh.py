@@ -1,4 +1,4 @@
-"""The mesh: one axis, `data`, over all devices; state replicated, batches split."""
+"""The device mesh: one axis, `data`; state is replicated, batches are split."""
 
 import jax
 import numpy as np
@@ -8,25 +8,30 @@ AXIS = "data"
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """A 1-D mesh over `devices`, all there are unless given."""
+    """Returns a 1-D mesh over `devices`; over all devices if None."""
     return Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Splits the first axis over the devices."""
+    """Returns the sharding that splits the first axis over the devices."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The whole array on every device."""
+    """Returns the sharding that keeps the whole array on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def check_divisible(field: str, size: int, mesh: Mesh) -> None:
-    """Refuses a batch that cannot be split evenly.
+    """Checks that a batch can be split evenly over the devices.
+
+    Args:
+      field: the config field that holds the batch size, for the message.
+      size: the batch size.
+      mesh: the devices.
 
     Raises:
-      ValueError: naming the config `field`.
+      ValueError: if `size` is not a multiple of the number of devices.
     """
     if size % mesh.size:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Embeds images: one float32 row per image and kind of embedding."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -8,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from mbnet_jax.data import Dataset, Split
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.evaluation.batches import Batch, embed_batches
 from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import needing_maps, ordered, views_of_branches
@@ -157,23 +158,17 @@ def embed_split(
     embed: Callable, variables: dict, split: Split, loader: Loader, batch_size: int
 ) -> Embeddings:
     """Embeds every image of `split`: kind -> float32 [n, d], in the split's order."""
-    batches = []
-    with tqdm(
-        total=len(split),
-        desc="embedding",
-        unit="image",
-        leave=False,
-        delay=2,
-        disable=jax.process_index() > 0,
-    ) as bar:
-        for batch in loader.evaluate(split, batch_size):
-            embeddings = embed(variables, batch["image"], batch["parsing"])
-            batches.append(jax.device_get(embeddings))
-            bar.update(min(batch_size, len(split) - bar.n))
+    starts = range(0, len(split), batch_size)
+    batches = (
+        Batch(range(len(split))[start : start + batch_size], b["image"], b["parsing"])
+        for start, b in zip(starts, loader.evaluate(split, batch_size), strict=True)
+    )
+    embed = functools.partial(embed, variables)
+    rows = [part for _, part in embed_batches(embed, batches, len(split))]
     return {
-        name: np.concatenate([batch[name] for batch in batches])[: len(split)]
+        name: np.concatenate([part[name] for part in rows])
         for name in (*BRANCHES, ALL)  # jit sorted the names
-        if name in batches[0]
+        if name in rows[0]
     }
 
 

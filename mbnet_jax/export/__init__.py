@@ -1,1 +1,1 @@
-"""A trained network as files that are used without its run, and without this code."""
+"""Exporting a trained network to files that need neither its run nor this code."""

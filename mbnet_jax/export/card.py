@@ -1,15 +1,18 @@
-"""The README of an export: what it takes, how well it did, how it is used."""
+"""The README of an export: its inputs and outputs, its results, how to use it."""
 
 import json
 from pathlib import Path
 
 import jinja2
+from ml_collections import ConfigDict
 
-from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.backbones import BACKBONES
+from mbnet_jax.data import DATASETS, Protocol
 from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.models import BRANCHES
+from mbnet_jax.runs.network import Network
 
 FILE = "README.md"
 _METRICS = Path("eval", "metrics.json")  # of a run
@@ -23,41 +26,68 @@ _TEMPLATES = jinja2.Environment(
 
 
 def model_card(
-    trained: Trained,
+    network: Network,
     programs: list[Program],
     differences: dict[str, float],
     run: Path,
     *,
+    branches: tuple[str, ...],
     platforms: tuple[str, ...],
     onnx: bool,
     half: bool,
     license_id: str,
 ) -> str:
-    """The text, in Markdown with the Hugging Face hub's metadata.
+    """Returns the text, in Markdown with the Hugging Face hub's metadata.
 
     Args:
-      differences: of the files that were compared with the network, by their names.
-      run: the folder of the run, of whose last test the table is shown.
-      platforms, onnx, half, license_id: what was asked of `export_network`.
+      network: the exported network.
+      programs: the main one, then those of single branches.
+      differences: file name -> its difference from the network, of the compared files.
+      run: the run's folder; the table of its last evaluation is shown.
+      branches, platforms, onnx, half, license_id: as of `export_network`.
     """
-    config = trained.config
+    config = network.config
+    written = bool(platforms or onnx)
     return _TEMPLATES.get_template("card.md").render(
         config=config,
-        trained=trained,
+        network=network,
+        generated=_is_generated(config),
+        backbones=[_backbone(config, branch) for branch in network.model.branches],
         programs=programs,
+        without_maps=[
+            f"`{program.name}.*`"
+            if written
+            else f"the {BRANCHES[program.embedding].title}"
+            for program in programs[1:]
+        ],
         platforms=platforms,
         differences=differences,
         onnx=onnx,
         half=half,
         license_id=license_id,
-        written=bool(platforms or onnx),
-        options=_options(config.eval.branches, platforms, onnx, half, license_id),
+        written=written,
+        options=_options(branches, platforms, onnx, half, license_id),
         stablehlo_ending=stablehlo.ENDING,
         onnx_ending=onnx_file.ENDING,
         output=onnx_file.OUTPUT,
         height=config.data.height,
         width=config.data.width,
-        tested=tested(run / _METRICS, trained.step),
+        results=results_table(run / _METRICS, network.step),
+    )
+
+
+def _is_generated(config: ConfigDict) -> bool:
+    """Whether the people that the network was trained on are synthetic."""
+    spec = DATASETS.get(config.data.name)
+    return spec is not None and spec.make_folder is not None
+
+
+def _backbone(config: ConfigDict, branch: str) -> str:
+    """A branch's backbone with its fields, in one line."""
+    fields = config.model.backbones[branch]
+    known = [name for name in BACKBONES[fields.name].fields if name in fields]
+    return ", ".join(
+        [f"`{fields.name}`", *(f"{name} {fields[name]}" for name in known)]
     )
 
 
@@ -68,7 +98,7 @@ def _options(
     half: bool,
     license_id: str,
 ) -> str:
-    """Those of the command, as they are typed."""
+    """The options of the command, as they are typed."""
     given = {
         f" --branches {','.join(branches)}": branches,
         f" --platforms {','.join(platforms)}": platforms,
@@ -80,15 +110,23 @@ def _options(
     return "".join(option for option, is_given in given.items() if is_given)
 
 
-def tested(path: Path, step: int) -> str:
-    """The table of a run's last test; "" if there is none of this checkpoint."""
+def results_table(path: Path, step: int) -> str:
+    """Returns the table of a run's last evaluation; "" if it is of another step.
+
+    Args:
+      path: the evaluation's `metrics.json`; it may be missing.
+      step: of training, of the exported checkpoint.
+
+    Raises:
+      ValueError: if the file is damaged.
+    """
     try:
         metrics = json.loads(path.read_text())
     except OSError:
         return ""
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path} is damaged ({error}); test the run again, or delete it"
+            f"{path} is damaged ({error}); evaluate the run again, or delete it"
         ) from error
     if metrics["step"] != step:
         return ""

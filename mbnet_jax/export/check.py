@@ -1,4 +1,4 @@
-"""Written programs against the network that they were made from."""
+"""Compares exported programs with the network that they were exported from."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.export import onnx_file
 from mbnet_jax.export.programs import Program
 from mbnet_jax.parsing.labels import NUM_LABELS
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.runs.network import Network
 
-# Of an entry of the embedding, whose length is 1. bfloat16 keeps 8 bits.
+# Of an entry of an embedding, whose length is 1. bfloat16 has 8 significant bits.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
 def examples(program: Program, count: int) -> dict[str, np.ndarray]:
-    """Made-up inputs: noise, and maps of a figure in bands, the last of nobody."""
+    """Returns made-up inputs: noise, and maps of a figure in bands, the last empty."""
     rng = np.random.default_rng(0)
     height, width = program.inputs["image"][:2]
     image = rng.integers(0, 256, (count, height, width, 3), np.uint8)
@@ -31,22 +31,25 @@ def examples(program: Program, count: int) -> dict[str, np.ndarray]:
 
 
 def references(
-    trained: Trained, programs: list[Program], count: int
+    network: Network, programs: list[Program], count: int
 ) -> dict[str, np.ndarray]:
-    """The network's own embeddings of `examples`, by the program's name."""
-    mesh = jax.tree.leaves(trained.variables)[0].sharding.mesh
-    embed = make_embed(trained.config, trained.model, mesh)
+    """Returns the network's own embeddings of `examples`, by the program's name.
+
+    The first program is the main one: its branches include those of the others.
+    """
+    mesh = jax.tree.leaves(network.variables)[0].sharding.mesh
+    embed = make_embed(network.config, network.model, mesh, programs[0].branches)
     inputs = examples(programs[0], count)
     if "parsing" not in inputs:
         inputs["parsing"] = np.zeros(inputs["image"].shape[:3], np.uint8)
-    rows = embed(trained.variables, inputs["image"], inputs["parsing"])
+    rows = embed(network.variables, inputs["image"], inputs["parsing"])
     return {program.name: np.asarray(rows[program.embedding]) for program in programs}
 
 
 def largest_difference(
     program: Program, path: Path, expected: np.ndarray, dtype: str
 ) -> float:
-    """Runs a written program on `examples`; how far it is from what is expected.
+    """Runs a written program on `examples`; returns its largest error in an entry.
 
     Raises:
       ValueError: if that is more than `TOLERANCE[dtype]`.
@@ -54,9 +57,9 @@ def largest_difference(
     inputs = examples(program, len(expected))
     run = _run_onnx if path.suffix == onnx_file.ENDING else _run_stablehlo
     difference = float(np.abs(run(path, inputs) - expected).max())
-    if not difference <= TOLERANCE[dtype]:  # nan neither
+    if not difference <= TOLERANCE[dtype]:  # nan is refused too
         raise ValueError(
-            f"{path.name} gives other embeddings than the network: they differ by "
+            f"{path.name} does not give the network's embeddings: they differ by "
             f"{difference:.1e}, where {TOLERANCE[dtype]:.0e} is allowed. Nothing was "
             "exported; please report this"
             + (", or give --no-onnx" if path.suffix == onnx_file.ENDING else "")

@@ -1,4 +1,4 @@
-"""A function as a list of plain operations: no calls, no choice of a platform."""
+"""Flattens a function into primitive operations: no calls, no platform choices."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
-# Operations that call a function -> the parameter that holds it.
+# Primitives that call a function -> the parameter that holds it.
 _CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -16,17 +16,17 @@ _CALLS = {
 
 
 def flat(function: Callable, arguments: Sequence[jax.ShapeDtypeStruct]) -> Callable:
-    """The same function, of those arguments, by operations of `jax.lax` alone.
+    """Returns the same function of these arguments, as operations of `jax.lax` alone.
 
-    Calls are replaced by what they call, `platform_dependent` by its default, and
-    barriers to the compiler by nothing.
+    Calls are inlined, `platform_dependent` is replaced by its default, and barriers to
+    the compiler are dropped.
     """
     traced = jax.make_jaxpr(function)(*arguments)
     return lambda *values: _evaluate(traced, values)[0]
 
 
 def _evaluate(traced, arguments: Sequence) -> list:
-    """The results of a ClosedJaxpr."""
+    """Evaluates a ClosedJaxpr."""
     values = dict(zip(traced.jaxpr.constvars, traced.consts, strict=True))
     values |= zip(traced.jaxpr.invars, arguments, strict=True)
 
@@ -38,7 +38,7 @@ def _evaluate(traced, arguments: Sequence) -> list:
     for operation in traced.jaxpr.eqns:
         name, parameters = operation.primitive.name, operation.params
         if name == "platform_index":
-            continue  # read only by a choice of a platform
+            continue  # only platform choices read it
         if name == "cond" and parameters.get("branches_platforms"):
             default = parameters["branches"][-1]
             results = _evaluate(default, [value(a) for a in operation.invars[1:]])
@@ -49,7 +49,7 @@ def _evaluate(traced, arguments: Sequence) -> list:
             elif name == "optimization_barrier":
                 results = given
             elif name == "reduce_window_max":
-                results = [_pooled_by_three(operation, *given)]
+                results = [_pooled_over_three_axes(operation, *given)]
             else:
                 results = operation.primitive.bind(*given, **parameters)
                 if not operation.primitive.multiple_results:
@@ -58,10 +58,10 @@ def _evaluate(traced, arguments: Sequence) -> list:
     return [value(atom) for atom in traced.jaxpr.outvars]
 
 
-def _pooled_by_three(operation, x) -> jax.Array:
-    """Maximum pooling of a map [B, h, w, c], with B and c as one axis.
+def _pooled_over_three_axes(operation, x) -> jax.Array:
+    """Max pooling of a map [B, h, w, c], with B and c as one axis.
 
-    jax2onnx pools over every axis there is, ONNX Runtime over three at most.
+    jax2onnx pools over all axes, ONNX Runtime over three at most.
     """
     batch, height, width, channels = x.shape
     parameters = {

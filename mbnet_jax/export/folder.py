@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all."""
+"""A folder that is written completely or not at all."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ from mbnet_jax.runs.exported import is_exported
 
 
 def check_out(out: Path) -> None:
-    """Refuses a folder that is there and no export, and one that cannot be made.
+    """Checks that `out` can be written, and replaces nothing but an export.
 
     Raises:
       ValueError, OSError: naming it, with the remedy.
     """
     if out.exists() and not is_exported(out) and not _is_empty_folder(out):
         raise ValueError(
-            f"--out={out} is there, and is no export that could be replaced; give "
+            f"--out={out} exists and is not an export, so it is not replaced; give "
             "another --out, or delete it"
         )
     check_writable(out.absolute().parent, "give another --out")
@@ -30,7 +30,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 @contextlib.contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """A new folder to fill. It becomes `out` at the end, in place of what was there.
+    """Yields a new folder to fill, which replaces `out` at the end.
 
     After an error `out` is as it was.
     """

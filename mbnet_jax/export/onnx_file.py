@@ -1,4 +1,4 @@
-"""A program in ONNX form, through jax2onnx."""
+"""A program as an ONNX model, converted by jax2onnx."""
 
 import contextlib
 import importlib.util
@@ -16,7 +16,7 @@ OUTPUT = "embedding"
 
 
 def check_converter() -> None:
-    """Raises a ValueError, which names the remedy, if a package is missing."""
+    """Raises a ValueError, with the remedy, if a package is missing."""
     for package in ("jax2onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise ValueError(
@@ -26,16 +26,16 @@ def check_converter() -> None:
 
 
 def to_onnx(program: Program) -> bytes:
-    """The program as an ONNX model, of a free batch size "b".
+    """Returns the program as an ONNX model with a free batch size "b".
 
-    Its inputs are named as the program's, its output `OUTPUT`. The network must
-    compute in float32: few of ONNX Runtime's operations know bfloat16.
+    Its inputs have the program's names, its output is `OUTPUT`. The network must
+    compute in float32: few operations of ONNX Runtime support bfloat16.
     """
     from jax2onnx import to_onnx as convert
 
     arguments = program.arguments()
-    # jax2onnx follows calls of jax.numpy and Flax by replacing these functions, and
-    # gets some shapes of a free batch size wrong. It is given plain operations.
+    # jax2onnx traces jax.numpy and Flax by replacing their functions, and infers some
+    # shapes wrongly if the batch size is free. So it is given primitive operations.
     with _restored(jnp), _quiet("onnx_ir", "jax2onnx"):
         model = convert(
             flat(program.embed, arguments),
@@ -49,7 +49,7 @@ def to_onnx(program: Program) -> bytes:
 
 @contextlib.contextmanager
 def _restored(module: ModuleType) -> Iterator[None]:
-    """Puts back what jax2onnx leaves replaced in `module`."""
+    """Restores the functions of `module` that jax2onnx leaves replaced."""
     before = dict(vars(module))
     try:
         yield
@@ -61,7 +61,7 @@ def _restored(module: ModuleType) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Keeps back warnings about shapes of values inside the model."""
+    """Suppresses warnings about the shapes of intermediate values."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

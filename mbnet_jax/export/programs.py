@@ -1,4 +1,4 @@
-"""What an export computes: functions of images, with the weights inside."""
+"""The functions that an export writes: from images to embeddings, weights inside."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,21 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from mbnet_jax.evaluation.embed import ALL, embed_function, evaluated_branches
-from mbnet_jax.runs.load import Trained
+from mbnet_jax.evaluation.embed import ALL, chosen_branches, embed_function
+from mbnet_jax.models.branches import needing_maps
+from mbnet_jax.runs.network import Network
 
 
 class Program(NamedTuple):
-    """A function to be written in forms that need no other file.
+    """A function, to be written in forms that need no other file.
 
-    name: of its files, without their endings.
-    embedding: what it returns, "all" or a branch.
-    branches: those that take part.
-    embed: (image, and parsing if it is in `inputs`) -> float32 [b, width], rows of
-      length 1. Normalising, views and mirrored images are part of it.
-    inputs: "image", and unless the global branch alone takes part "parsing" -> the
-      shape of one, uint8.
-    width: of the embedding.
+    Attributes:
+      name: of its files, without their endings.
+      embedding: what it returns, "all" or a branch.
+      branches: the branches that take part.
+      embed: (image, and parsing if it is in `inputs`) -> float32 [b, width], rows of
+        length 1. Includes normalising, views and mirrored images.
+      inputs: "image" and, if a branch needs it, "parsing" -> the shape of one, uint8.
+      width: of the embedding.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Program(NamedTuple):
     width: int
 
     def described(self) -> dict:
-        """What it takes and returns, for a JSON file."""
+        """Returns inputs and output for a JSON file."""
         return {
             "embedding": self.embedding,
             "branches": list(self.branches),
@@ -42,7 +43,7 @@ class Program(NamedTuple):
         }
 
     def arguments(self) -> list[jax.ShapeDtypeStruct]:
-        """What `embed` takes, of a free batch size b."""
+        """Returns the shapes of the arguments of `embed`, with a free batch size b."""
         (batch,) = export.symbolic_shape("b")
         return [
             jax.ShapeDtypeStruct((batch, *shape), np.uint8)
@@ -50,35 +51,39 @@ class Program(NamedTuple):
         ]
 
 
-def make_programs(trained: Trained) -> list[Program]:
-    """The main embedding of `eval.branches`; then, if it is another, the global one.
+def make_programs(network: Network, branches: tuple[str, ...]) -> list[Program]:
+    """Returns the main program, then one for each branch that needs no parsing maps.
 
-    The global branch alone needs no parsing maps.
+    Args:
+      network: the network.
+      branches: those that the main embedding combines; empty: all.
 
     Raises:
-      ValueError: if `eval.branches` names a branch that the network does not have.
+      ValueError: if `branches` names a branch that the network does not have.
     """
-    branches = evaluated_branches(trained.config.eval.branches, trained.model)
-    made = [_program("embed", branches, trained)]
-    if "global" in branches and len(branches) > 1:
-        made.append(_program("embed_global", ("global",), trained))
-    return made
+    chosen = chosen_branches(branches, network.model)
+    programs = [_program("embed", chosen, network)]
+    if len(chosen) > 1:
+        programs += [
+            _program(f"embed_{branch}", (branch,), network)
+            for branch in chosen
+            if not needing_maps([branch])
+        ]
+    return programs
 
 
-def _program(name: str, branches: tuple[str, ...], trained: Trained) -> Program:
-    config = trained.config.copy_and_resolve_references()
-    config.eval.branches = branches
-    function = embed_function(config, trained.model)
+def _program(name: str, branches: tuple[str, ...], network: Network) -> Program:
+    data = network.config.data
+    function = embed_function(network.config, network.model, branches)
     embedding = ALL if len(branches) > 1 else branches[0]
-    size = (config.data.height, config.data.width)
-    inputs = {"image": (*size, 3)}
-    if branches != ("global",):
-        inputs["parsing"] = size
+    inputs = {"image": (data.height, data.width, 3)}
+    if needing_maps(branches):
+        inputs["parsing"] = (data.height, data.width)
 
     def embed(image, parsing=None):
         # Without the barrier XLA computes what depends on weights alone while it
         # compiles, slowly: the compilation took twice as long.
-        variables = jax.tree.map(jax.lax.optimization_barrier, trained.variables)
+        variables = jax.tree.map(jax.lax.optimization_barrier, network.variables)
         return function(variables, image, parsing)[embedding]
 
     one = [jnp.zeros((1, *shape), jnp.uint8) for shape in inputs.values()]

@@ -1,4 +1,4 @@
-"""A program as StableHLO, which jax alone runs."""
+"""A program as StableHLO, which jax alone can run."""
 
 import jax
 from jax import export
@@ -18,10 +18,10 @@ def check_platforms(platforms: tuple[str, ...]) -> None:
 
 
 def to_stablehlo(program: Program, platforms: tuple[str, ...]) -> bytes:
-    """The program for each of the platforms, as `jax.export` writes it.
+    """Returns the program for each of the platforms, as `jax.export` serialises it.
 
-    A platform has its own form of a layer where the network has one. None of them
-    needs to be here.
+    A layer with its own form on a platform is exported in that form. No device of the
+    platforms is needed.
     """
     exported = export.export(jax.jit(program.embed), platforms=platforms)
     return bytes(exported(*program.arguments()).serialize())

@@ -122,7 +122,9 @@ def _command(argv: Sequence[str]) -> str:
             return shlex.quote(word)
         return f'"{word}"'
 
-    return " ".join(["python", Path(argv[0]).name, *map(quoted, argv[1:])])
+    program = Path(argv[0]).name
+    start = ["python"] if program.endswith(".py") else []  # not if it is installed
+    return " ".join([*start, program, *map(quoted, argv[1:])])
 
 
 def _counted(embedded: Mapping[str, Embedded]) -> str:

@@ -1,4 +1,4 @@
-"""Weights and config of an exported network: written, read, downloaded."""
+"""An exported network on disk: its weights and config, written, read, downloaded."""
 
 import json
 from pathlib import Path
@@ -8,27 +8,17 @@ import numpy as np
 import safetensors.numpy
 from flax import traverse_util
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from mbnet_jax.backbones.weight_files import download, read_weights
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
-from mbnet_jax.models import MBNet
-from mbnet_jax.runs.run_folder import (
-    FILE,
-    load_num_classes,
-    load_num_clothes,
-    load_saved,
-)
-from mbnet_jax.training.optimizer import make_optimizer
-from mbnet_jax.training.step import init_state, make_model
+from mbnet_jax.runs.network import Network, abstract_variables, make_model
+from mbnet_jax.runs.run_folder import FILE, config_of
 
 WEIGHTS = "model.safetensors"
 KIND = "mbnet_jax export"
-# Each version of the format, and the type that its weights are stored in. A program
-# that knows the first alone reads what is stored in float32, and refuses the rest.
-_FLOAT32, _FLOAT16 = 1, 2
-_STORED = {_FLOAT32: np.dtype(np.float32), _FLOAT16: np.dtype(np.float16)}
+# Of the format. Versions 1 and 2, float32 and float16 weights, had other config fields.
+VERSION = 3
 # Folders of the machine that trained: nobody else's business.
 _LOCAL = ("root", "parsing_dir")
 _SHOWN = 4  # names in an error
@@ -38,34 +28,39 @@ def write_weights(variables: dict, folder: Path, half: bool = False) -> None:
     """Writes every variable under its path, "params/global_backbone/conv1/kernel".
 
     Args:
-      half: in float16, not float32; `rounded` gives what is then read.
+      variables: float32, "params" and "batch_stats".
+      folder: where `model.safetensors` is written.
+      half: stores float16, not float32. `rounded` returns what is then read.
 
     Raises:
       ValueError: naming a variable that float16 cannot hold.
     """
-    arrays = _halved(variables) if half else _flat(variables)
+    arrays = _in_float16(variables) if half else _by_path(variables)
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     write_whole(folder / WEIGHTS, safetensors.numpy.save(arrays))
 
 
 def rounded(variables: dict) -> dict:
-    """The variables as float16 keeps them: float32 arrays of NumPy.
+    """Returns the variables rounded to float16, as float32 NumPy arrays.
 
     Raises:
       ValueError: naming a variable that float16 cannot hold.
     """
-    arrays = {name: v.astype(np.float32) for name, v in _halved(variables).items()}
+    arrays = {
+        k: value.astype(np.float32) for k, value in _in_float16(variables).items()
+    }
     return traverse_util.unflatten_dict(arrays, sep="/")
 
 
-def _flat(variables: dict) -> dict[str, np.ndarray]:
+def _by_path(variables: dict) -> dict[str, np.ndarray]:
     return traverse_util.flatten_dict(jax.device_get(variables), sep="/")
 
 
-def _halved(variables: dict) -> dict[str, np.ndarray]:
-    """In float16, by path."""
-    with np.errstate(over="ignore"):  # told below
-        arrays = {name: v.astype(np.float16) for name, v in _flat(variables).items()}
+def _in_float16(variables: dict) -> dict[str, np.ndarray]:
+    with np.errstate(over="ignore"):  # raised below
+        arrays = {
+            k: value.astype(np.float16) for k, value in _by_path(variables).items()
+        }
     for name, value in arrays.items():
         if not np.isfinite(value).all():
             raise ValueError(
@@ -75,21 +70,41 @@ def _halved(variables: dict) -> dict[str, np.ndarray]:
     return arrays
 
 
-def write_config(config: ConfigDict, folder: Path, half: bool = False, **more) -> None:
-    """Writes the config, with `more` that is needed to rebuild the network.
+def write_config(
+    network: Network,
+    folder: Path,
+    *,
+    branches: tuple[str, ...],
+    half: bool = False,
+    programs: dict | None = None,
+) -> None:
+    """Writes everything but the weights that is needed to rebuild the network.
 
-    `half` is as of `write_weights`.
+    Args:
+      network: the network.
+      folder: where `config.json` is written.
+      branches: those of the embedding, saved as `eval.branches`; empty: all.
+      half: as of `write_weights`.
+      programs: descriptions of the programs beside it, by name.
     """
-    config = config.copy_and_resolve_references()
-    for field in _LOCAL:
-        config.data[field] = ""
-    version = _FLOAT16 if half else _FLOAT32
-    content = {"kind": KIND, "version": version, **more, "config": config.to_dict()}
+    config = network.config.to_dict()
+    config["data"] |= dict.fromkeys(_LOCAL, "")
+    config["eval"]["branches"] = branches
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "dtype": "float16" if half else "float32",
+        "step": network.step,
+        "num_classes": network.model.num_classes,
+        "num_clothes": network.model.num_clothes,
+        "programs": programs or {},
+        "config": config,
+    }
     write_whole(folder / FILE, json.dumps(content, indent=2) + "\n")
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether `folder` is an export, of this version or another."""
+    """Whether `folder` is an export, of this version of the format or another."""
     return _content(folder).get("kind") == KIND
 
 
@@ -102,7 +117,7 @@ def _content(folder: Path) -> dict:
 
 
 def download_export(hub_id: str) -> Path:
-    """The folder, in the hub's cache, of an export that is on the Hugging Face hub.
+    """Downloads an export from the Hugging Face hub; returns its folder in the cache.
 
     Raises:
       ValueError: if it cannot be downloaded, with what to do.
@@ -111,54 +126,62 @@ def download_export(hub_id: str) -> Path:
     if not is_exported(folder):
         raise ValueError(
             f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
-            "says nothing of it"
+            f'has no "kind": "{KIND}"'
         )
     return download(hub_id, WEIGHTS, "folder").parent
 
 
-def load_exported(folder: Path, mesh: Mesh) -> tuple[ConfigDict, MBNet, dict, int]:
-    """Reads an export: config, network, variables on every device, training step.
-
-    Weights that are stored in float16 become float32.
+def load_exported(folder: Path, mesh: Mesh) -> Network:
+    """Reads an export; its variables are float32, on every device of `mesh`.
 
     Raises:
       FileNotFoundError: if the weights are missing.
-      ValueError: if another version wrote them, or they do not fit the config.
+      ValueError: if it has another version of the format, or the weights do not fit
+        the config.
     """
     content = _content(folder)
-    version = content.get("version")
-    if version not in _STORED:
+    _check_version(folder, content.get("version"))
+    config = config_of(content)
+    model = make_model(config.model, content["num_classes"], content["num_clothes"])
+    path = folder / WEIGHTS
+    variables = _fitting(
+        read_weights(str(path)),
+        abstract_variables(config, model),
+        np.dtype(content["dtype"]),
+        path,
+    )
+    variables = jax.device_put(variables, replicated(mesh))
+    return Network(config, model, variables, content["step"])
+
+
+def _check_version(folder: Path, version: int | None) -> None:
+    if version in (1, 2):
+        raise ValueError(
+            f"{folder} was exported by an earlier version of mbnet_jax and has to be "
+            "exported again"
+        )
+    if version != VERSION:
         raise ValueError(
             f"{folder} was exported in version {version} of the format, this program "
-            f"reads {' and '.join(map(str, _STORED))}; install the mbnet_jax that "
-            "wrote it"
+            f"reads version {VERSION}; install the mbnet_jax that wrote it"
         )
-    config = load_saved(folder)
-    classes, clothes = load_num_classes(folder), load_num_clothes(folder)
-    model = make_model(config.model, classes, clothes)
-    path = folder / WEIGHTS
-    arrays = read_weights(str(path))
-    variables = _fitting(arrays, _shapes(config, model), _STORED[version], path)
-    return config, model, jax.device_put(variables, replicated(mesh)), content["step"]
-
-
-def _shapes(config: ConfigDict, model: MBNet) -> dict:
-    optimizer = make_optimizer(config.train, steps_per_epoch=1)
-    return jax.eval_shape(lambda: init_state(config, model, optimizer)).variables
 
 
 def _fitting(
-    arrays: dict[str, np.ndarray], wanted: dict, stored: np.dtype, path: Path
+    arrays: dict[str, np.ndarray], abstract: dict, stored: np.dtype, path: Path
 ) -> dict:
-    """The arrays as the network's variables, if they are those, of type `stored`."""
-    shapes = traverse_util.flatten_dict(wanted, sep="/")
+    """The arrays as the network's variables, if they have its names and shapes.
+
+    Their dtype must be `stored`.
+    """
+    specs = traverse_util.flatten_dict(abstract, sep="/")
     problems = {
-        "missing": sorted(shapes.keys() - arrays.keys()),
-        "not in the network": sorted(arrays.keys() - shapes.keys()),
+        "missing": sorted(specs.keys() - arrays.keys()),
+        "not in the network": sorted(arrays.keys() - specs.keys()),
         "of another shape or type": [
             f"{name} {arrays[name].dtype}{list(arrays[name].shape)}, not "
             f"{stored}{list(spec.shape)}"
-            for name, spec in sorted(shapes.items())
+            for name, spec in sorted(specs.items())
             if name in arrays
             and (arrays[name].shape, arrays[name].dtype) != (spec.shape, stored)
         ],
@@ -173,5 +196,5 @@ def _fitting(
                 if names
             )
         )
-    variables = {name: arrays[name].astype(shapes[name].dtype) for name in shapes}
+    variables = {name: arrays[name].astype(spec.dtype) for name, spec in specs.items()}
     return traverse_util.unflatten_dict(variables, sep="/")

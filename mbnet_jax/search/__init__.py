@@ -1,1 +1,1 @@
-"""Finds a person's photograph among many, without labels."""
+"""Embedding photographs, and searching a folder for those similar to a query."""

@@ -1,5 +1,8 @@
 """A trained network that embeds photographs."""
 
+import functools
+import hashlib
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -9,47 +12,48 @@ import numpy as np
 from jax.sharding import Mesh
 from PIL import Image
 
-from mbnet_jax.data.needed_maps import CUT_BY_MAP
 from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, make_embed
-from mbnet_jax.models import BRANCHES
+from mbnet_jax.models.branches import BRANCHES, needing_maps, ordered
 from mbnet_jax.parsing.label_sets import check_label_set
-from mbnet_jax.retrieval.blocks import power_of_two
-from mbnet_jax.runs import load as trained
-from mbnet_jax.search.embedding_digest import embedding_digest, weights_digest
+from mbnet_jax.runs.load import SHIPPED, load
+from mbnet_jax.runs.network import Network
 from mbnet_jax.search.photographs import Photograph, load_photograph, name_of
-from mbnet_jax.search.stream import stream
+
+# To be raised when the same photograph and weights give other embeddings than before.
+_VERSION = 1
 
 
 class Embedder:
     """Embeds photographs of people with a trained network.
 
-    Rows of one person are alike: compare them by the cosine, which for rows of
-    length 1 is the product.
+    Embeddings of one person are similar. Compare them by the cosine, which for rows
+    of length 1 is the dot product.
     """
 
     def __init__(
         self,
-        network: trained.Trained,
+        network: Network,
         mesh: Mesh,
         *,
         flip: bool | None = None,
         parsing_labels: str | None = None,
     ):
         """Takes the network and the mesh that its weights are on; see `load`."""
-        self.config = network.config.copy_and_resolve_references()
+        config = network.config
+        self.config = config
         self.step = network.step  # of training
+        self.flip = config.eval.flip if flip is None else flip
+        self.parsing_labels = (
+            config.data.parsing_labels if parsing_labels is None else parsing_labels
+        )
+        check_label_set(self.parsing_labels)
         self._model = network.model
         self._variables = network.variables
         self._mesh = mesh
-        if flip is not None:
-            self.config.eval.flip = flip
-        if parsing_labels is not None:
-            self.config.data.parsing_labels = parsing_labels
-        check_label_set(self.config.data.parsing_labels)
         self._programs: dict[tuple[str, ...], Callable] = {}
-        self._weights_digest: str | None = None
-        self._told = False
+        self._warned = False
 
     @classmethod
     def load(
@@ -64,13 +68,13 @@ class Embedder:
 
         Args:
           source: what `mbnet_jax.runs.load.load` reads, such as a run's folder. None:
-            the network that comes with the package, trained on synthetic people only,
-            and a warning says so.
-          mesh: the devices to use; all of this process unless given.
-          flip: whether the mirrored image's embedding is added; as the run's
-            `eval.flip` unless given.
-          parsing_labels: the label set of the parsing maps to come; the run's
-            `data.parsing_labels` unless given.
+            the network that comes with the package, which was trained on synthetic
+            people only; a warning says so.
+          mesh: the devices to use. None: all devices of this process.
+          flip: whether to add the mirrored image's embedding. None: as in the run
+            (`eval.flip`).
+          parsing_labels: the label set of the parsing maps that `embed` will be given.
+            None: the run's (`data.parsing_labels`).
 
         Raises:
           FileNotFoundError: if there is no such network.
@@ -80,12 +84,11 @@ class Embedder:
         if source is None:
             warnings.warn(
                 "the network that comes with mbnet_jax was trained on synthetic people "
-                "only; for real ones train a network on your data, or give your own",
+                "only; for real people, train a network on your own data and give that",
                 stacklevel=2,
             )
-            source = trained.SHIPPED
-        network = trained.load(source, mesh)
-        return cls(network, mesh, flip=flip, parsing_labels=parsing_labels)
+            source = SHIPPED
+        return cls(load(source, mesh), mesh, flip=flip, parsing_labels=parsing_labels)
 
     def embed(
         self,
@@ -97,89 +100,103 @@ class Embedder:
         """Embeds a list of photographs: float32 [n, d], rows of length 1, in order.
 
         Args:
-          images: paths, Pillow images and uint8 arrays [h, w, 3] in RGB, of any
-            sizes, also mixed.
+          images: paths, Pillow images and uint8 arrays [h, w, 3] in RGB; types and
+            sizes may be mixed.
           parsing: their parsing maps: paths, Pillow images or uint8 arrays [h, w],
-            each of its image's size. Not read where no branch needs them.
-          branches: those to combine, as `eval.branches`. None: as the run was
-            evaluated, which without `parsing` may leave the global branch alone, and
-            a warning says so once.
-          batch_size: images at a time, rounded up to a multiple of the devices. A
-            list that is shorter makes a batch of the next power of two.
+            each of its image's size. Not read if no branch needs them.
+          branches: the branches to combine. None: those of the run's evaluation
+            (`eval.branches`); without `parsing`, only those that need no map, and a
+            warning says so once.
+          batch_size: images per batch, rounded up to a multiple of the devices. A
+            shorter list makes a batch of the next power of two.
 
         Raises:
           FileNotFoundError: naming a file that is missing.
           ValueError: naming an image or map that cannot be used (see
-            `load_photograph`); or the lists or the branches do not fit.
+            `load_photograph`); or if the lists or the branches do not fit.
         """
-        images = _listed("images", images)
-        maps = None if parsing is None else _listed("parsing", parsing)
+        images = _checked_list("images", images)
+        maps = None if parsing is None else _checked_list("parsing", parsing)
         chosen = self.choose(branches, maps is not None)
         rows = np.empty((len(images), self.width(chosen)), np.float32)
-        for places, done in self.stream(images, maps, chosen, batch_size):
-            rows[places] = done
+        for indices, embedded in self.stream(images, maps, chosen, batch_size):
+            rows[indices] = embedded
         return rows
 
     def choose(
         self, branches: Sequence[str] | None, with_maps: bool
     ) -> tuple[str, ...]:
-        """The branches that `embed` combines, in the order of `BRANCHES`.
+        """Returns the branches that `embed` combines, in the order of `BRANCHES`.
 
         Raises:
-          ValueError: if the network lacks one, or one needs parsing maps.
+          ValueError: if the network does not have one, or one needs parsing maps.
         """
-        has = self._model.branches
         if isinstance(branches, str):
             raise ValueError(f"branches={branches!r}: give a list, [{branches!r}]")
-        asked = self.config.eval.branches if branches is None else branches
-        lacking = [branch for branch in asked if branch not in has]
-        if lacking or (branches is not None and not asked):
+        has = self._model.branches
+        requested = branches
+        if branches is None:
+            requested = self.config.eval.branches or has
+        if not requested or not set(requested) <= set(has):
             raise ValueError(
-                f"branches={tuple(asked)}: name one or more of what the network has: "
-                f"{', '.join(map(repr, has))}"
+                f"branches={tuple(requested)}: name one or more of what the network "
+                f"has: {', '.join(map(repr, has))}"
             )
-        chosen = tuple(b for b in BRANCHES if b in (asked or has))
-        needing = [branch for branch in chosen if branch in CUT_BY_MAP]
+        chosen = ordered(requested)
+        needing = needing_maps(chosen)
         if with_maps or not needing:
             return chosen
-        if branches is not None or "global" not in has:
+        others = [branch for branch in ordered(has) if branch not in needing_maps(has)]
+        if branches is not None or not others:
             raise ValueError(
-                f"{', '.join(map(repr, needing))} cannot do without parsing maps: give "
-                "`parsing`, a map for each image"
-                + (", or branches=['global']" if "global" in has else "")
+                f"{', '.join(map(repr, needing))} cannot embed without parsing maps: "
+                "give `parsing`, a map for each image"
+                + (f", or branches={others}" if others else "")
             )
-        if not self._told:
-            self._told = True
-            without = " and ".join(needing)
+        if not self._warned:
+            self._warned = True
+            used = " and ".join(f"the {BRANCHES[branch].title}" for branch in others)
             warnings.warn(
-                f"no parsing maps: the global branch alone embeds, without {without}",
+                f"no parsing maps: embedding with {used} alone, without "
+                + " and ".join(needing),
                 stacklevel=3,
             )
-        return ("global",)
-
-    def needs_maps(self, branches: tuple[str, ...]) -> bool:
-        """Whether one of the branches cannot do without parsing maps."""
-        return any(branch in CUT_BY_MAP for branch in branches)
+        return tuple(others)
 
     def width(self, branches: tuple[str, ...]) -> int:
-        """Numbers in an embedding of the branches that `choose` returned."""
-        data, rows = self.config.data, self._mesh.size
-        shape = (rows, data.height, data.width)
-        made = self._program(branches).eval_shape(
+        """Returns the size d of an embedding of the branches that `choose` returned."""
+        shape = (self._mesh.size, self.config.data.height, self.config.data.width)
+        embedded = self._program(branches).eval_shape(
             self._variables,
             jax.ShapeDtypeStruct((*shape, 3), np.uint8),
             jax.ShapeDtypeStruct(shape, np.uint8),
         )
-        return _main(made).shape[1]
+        return _combined(embedded).shape[1]
 
     def digest(self, branches: tuple[str, ...]) -> str:
-        """What decides an embedding beside the photograph: see `embedding_digest`.
+        """Returns 32 letters that identify how photographs are embedded.
 
-        `branches` are what `choose` returned.
+        They depend on the weights, network, branches, views, size and flip; and on
+        the label set of parsing maps, if a branch needs them.
+
+        Args:
+          branches: what `choose` returned.
         """
-        if self._weights_digest is None:
-            self._weights_digest = weights_digest(self._variables)
-        return embedding_digest(self.config, self._weights_digest, branches)
+        model = self.config.model.to_dict()
+        for backbone in model["backbones"].values():
+            backbone.pop("weights", None)  # only a new run reads it
+        content = {
+            "version": _VERSION,
+            "weights": self._weights_digest,
+            "branches": branches,
+            "flip": self.flip,
+            "size": (self.config.data.height, self.config.data.width),
+            "views": self.config.views.to_dict(),
+            "model": model,
+            "labels": self.parsing_labels if needing_maps(branches) else None,
+        }
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def stream(
         self,
@@ -187,17 +204,15 @@ class Embedder:
         parsing: Sequence[Photograph] | None,
         branches: tuple[str, ...],
         batch_size: int = 64,
-        failed: Callable[[int, Exception], None] | None = None,
-    ) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Embeds batch by batch: yields places in `images` and their rows [b, d].
-
-        Threads decode what comes next while the devices work.
+        failed: Failed | None = None,
+    ) -> Iterator[tuple[Sequence[int], np.ndarray]]:
+        """Embeds batch by batch: yields indices in `images` and their rows [b, d].
 
         Args:
           images, parsing, batch_size: as of `embed`.
           branches: what `choose` returned.
-          failed: called with the place of an image that cannot be used, and why;
-            it is left out. Without, the error is raised.
+          failed: called with the index of an image that cannot be used, and the
+            error; the image is left out. None: the error is raised.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
@@ -206,49 +221,67 @@ class Embedder:
                 f"there are {len(images)} images and {len(parsing)} parsing maps; give "
                 "a map for each image, in the same order"
             )
-        data, devices = self.config.data, self._mesh.size
-        size = min(batch_size, power_of_two(len(images)))
-        size = -(-size // devices) * devices
-        if not self.needs_maps(branches):
+        if not needing_maps(branches):
             parsing = None
-
-        def load(place: int) -> tuple[np.ndarray, np.ndarray]:
-            name = f"images[{place}]"
-            if parsing is None:
-                return load_photograph(images[place], None, name, data)
-            if parsing[place] is None:
-                raise ValueError(
-                    f"{name_of(images[place], name)} has no parsing map: "
-                    f"parsing[{place}] is None"
-                )
-            return load_photograph(images[place], parsing[place], name, data)
-
+        data, devices = self.config.data, self._mesh.size
+        size = min(batch_size, 1 << (len(images) - 1).bit_length())
+        size = -(-size // devices) * devices
         program = self._program(branches)
-        yield from stream(
-            load,
-            lambda image, parsing: _main(program(self._variables, image, parsing)),
+        batches = read_batches(
+            functools.partial(self._load, images, parsing),
             len(images),
             (size, data.height, data.width),
             data.threads,
             failed,
         )
+        yield from embed_batches(
+            lambda image, parsing: _combined(program(self._variables, image, parsing)),
+            batches,
+            len(images),
+        )
+
+    def _load(
+        self,
+        images: Sequence[Photograph],
+        parsing: Sequence[Photograph] | None,
+        index: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes one image and its map, if maps are given."""
+        photograph, name = images[index], f"images[{index}]"
+        parsing_map = None if parsing is None else parsing[index]
+        if parsing is not None and parsing_map is None:
+            raise ValueError(
+                f"{name_of(photograph, name)} has no parsing map: parsing[{index}] is "
+                "None"
+            )
+        size = (self.config.data.height, self.config.data.width)
+        return load_photograph(photograph, parsing_map, name, size, self.parsing_labels)
 
     def _program(self, branches: tuple[str, ...]) -> Callable:
-        """The compiled network of these branches; made once."""
+        """The compiled network of these branches, created once."""
         if branches not in self._programs:
-            config = self.config.copy_and_resolve_references()
-            config.eval.branches = branches
-            self._programs[branches] = make_embed(config, self._model, self._mesh)
+            self._programs[branches] = make_embed(
+                self.config, self._model, self._mesh, branches, self.flip
+            )
         return self._programs[branches]
 
+    @functools.cached_property
+    def _weights_digest(self) -> str:
+        """Of the names, shapes and bits of the weights and batch statistics."""
+        digest = hashlib.sha256()
+        for path, leaf in jax.tree.leaves_with_path(self._variables):
+            digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape}".encode())
+            digest.update(np.asarray(leaf).tobytes())
+        return digest.hexdigest()
 
-def _main(made: dict) -> jax.Array:
+
+def _combined(embedded: dict[str, jax.Array]) -> jax.Array:
     """Of what `make_embed` computes, the combination, or the only branch."""
-    return made[ALL] if ALL in made else next(iter(made.values()))
+    return embedded[ALL] if ALL in embedded else next(iter(embedded.values()))
 
 
-def _listed(name: str, items: Sequence[Photograph]) -> list[Photograph]:
-    single = 3 if name == "images" else 2  # axes of one
+def _checked_list(name: str, items: Sequence[Photograph]) -> list[Photograph]:
+    single = 3 if name == "images" else 2  # axes of a single array
     if isinstance(items, str | os.PathLike | Image.Image) or (
         isinstance(items, np.ndarray) and items.ndim <= single
     ):

@@ -1,4 +1,4 @@
-"""A folder of photographs and their embeddings, of which only new ones are made."""
+"""A folder of photographs with their embeddings; only new ones are computed."""
 
 import json
 import os
@@ -9,19 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import alone, check_writable, write_whole
+from mbnet_jax.files import check_writable, locked, write_whole
+from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
-from mbnet_jax.search.digests import Digests
+from mbnet_jax.search.cache import Digests, Rows
 from mbnet_jax.search.embedder import Embedder
-from mbnet_jax.search.photos import Failures, Stamp, list_photos, stamp
-from mbnet_jax.search.rows import Rows
+from mbnet_jax.search.photographs import Failures, Stamp, list_photographs, stamp
 
 DIGESTS = "digests.sqlite"
 _DIGEST_BYTES = 32
 
-
 _File = tuple[Path, Stamp]
-_Source = tuple[_File, ...]  # a photograph and, where it counts, its parsing map
+_Source = tuple[_File, ...]  # a photograph and, if maps are used, its parsing map
 
 
 class _Map(NamedTuple):
@@ -34,12 +33,12 @@ class Gallery:
     """Photographs that can be searched.
 
     Attributes:
-      folder: where they are.
+      folder: the folder they are in.
       names: their paths relative to `folder`, sorted.
       rows: int [n], the row of each in `features`; equal contents share one.
-      features: float32 [m, d], rows of length 1.
-      digests: of each photograph's bytes.
-      embedded: how many rows were made now, not found in the cache.
+      features: float32 [m, d], embeddings of length 1.
+      digests: the SHA-256 of each photograph's bytes.
+      embedded: how many were embedded now, not found in the cache.
       failures: files that are left out, and why.
     """
 
@@ -60,68 +59,71 @@ def open_gallery(
     parsing_dir: Path | None = None,
     batch_size: int = 64,
 ) -> Gallery:
-    """Reads the embeddings of the photographs in `folder`, making those that lack.
+    """Reads the embeddings of the photographs in `folder`, computing missing ones.
 
-    What is made is kept in `cache` batch by batch.
+    New embeddings are saved in `cache` batch by batch.
 
     Args:
+      folder: searched with its sub-folders.
+      embedder: the network.
       branches: what `embedder.choose` returned.
       cache: a folder; see docs/use.md.
-      parsing_dir: parsing maps, mirroring `folder`, in PNG files; or None. Not read
-        where no branch needs them.
+      parsing_dir: the parsing maps: mirrors `folder`, in PNG files. Not read if no
+        branch needs them.
+      batch_size: photographs embedded at a time.
 
     Raises:
       FileNotFoundError: if there is no such folder.
       ValueError: if no photograph in it can be used.
       OSError: if `cache` cannot be written to.
     """
-    files, failures = list_photos(folder, without=parsing_dir)
+    files, failures = list_photographs(folder, without=parsing_dir)
     if not files:
         raise ValueError(f"{folder} and its sub-folders hold no photograph")
-    if not embedder.needs_maps(branches):
+    if not needing_maps(branches):
         parsing_dir = None
-    check_writable(cache, "make room, correct its permissions, or give another --cache")
-    with alone(cache):
+    check_writable(cache, "free space, change its permissions or give another --cache")
+    with locked(cache):
         digests = Digests(cache / DIGESTS, embedder.config.data.threads)
         try:
-            images, bad = digests.of(folder, files)
-            failures += bad
-            maps, bad = _maps(folder, images, parsing_dir, digests)
-            failures += bad
+            images, unreadable = digests.of(folder, files)
+            failures += unreadable
+            maps, unreadable = _maps(folder, images, parsing_dir, digests)
+            failures += unreadable
         finally:
             digests.close()
         if parsing_dir is None:
             keys = images
         else:
-            keys = {name: images[name] + row.digest for name, row in maps.items()}
+            keys = {name: images[name] + found.digest for name, found in maps.items()}
         rows = Rows(
             model_folder(cache, embedder, branches),
             embedder.width(branches),
             _DIGEST_BYTES * (1 if parsing_dir is None else 2),
         )
-        lacking: dict[bytes, _Source] = {}  # one file for each content
+        missing: dict[bytes, _Source] = {}  # one file per content
         for name, key in keys.items():
-            if key not in rows.place and key not in lacking:
+            if key not in rows.index and key not in missing:
                 image = folder / name, files[name]
-                sources = (image, maps[name].file) if maps else (image,)
-                lacking[key] = sources
-        reasons = _embed(embedder, branches, rows, lacking, batch_size)
+                missing[key] = (image, maps[name].file) if maps else (image,)
+        reasons = _embed(embedder, branches, rows, missing, batch_size)
     failures += [(name, reasons[keys[name]]) for name in keys if keys[name] in reasons]
-    names = [name for name, key in keys.items() if key in rows.place]
+    names = [name for name, key in keys.items() if key in rows.index]
     if not names:
         raise ValueError(
             f"none of the {len(files)} photographs in {folder} can be used; the first: "
             f"{failures[0][0]}: {failures[0][1]}"
         )
-    places = np.array([rows.place[keys[name]] for name in names])
-    features, places = rows.features(places)
+    features, row_of_each = rows.features(
+        np.array([rows.index[keys[name]] for name in names])
+    )
     return Gallery(
         folder,
         names,
-        places,
+        row_of_each,
         features,
         [images[name] for name in names],
-        len(lacking) - len(reasons),
+        len(missing) - len(reasons),
         failures,
     )
 
@@ -129,35 +131,35 @@ def open_gallery(
 def _maps(
     folder: Path, names: Iterable[str], parsing_dir: Path | None, digests: Digests
 ) -> tuple[dict[str, _Map], Failures]:
-    """The photographs' parsing maps, by the photographs' names; and failures."""
+    """The parsing maps of photographs, by the photographs' names; and failures."""
     if parsing_dir is None:
         return {}, []
     failures: Failures = []
     stamps: dict[str, Stamp] = {}
-    place: dict[str, str] = {}  # of a photograph's map, relative to parsing_dir
+    map_of: dict[str, str] = {}  # photograph -> its map, relative to parsing_dir
     for name in names:
         path = map_path(folder / name, folder, parsing_dir)
-        place[name] = os.path.relpath(path, parsing_dir)
+        map_of[name] = os.path.relpath(path, parsing_dir)
         try:
-            stamps[place[name]] = stamp(path.stat())
+            stamps[map_of[name]] = stamp(path.stat())
         except OSError:
             failures.append((name, f"has no parsing map {path}"))
-    found, bad = digests.of(parsing_dir, stamps)
-    reasons = dict(bad)
+    found, unreadable = digests.of(parsing_dir, stamps)
+    reasons = dict(unreadable)
     failures += [
         (name, f"its parsing map {reasons[own]}")
-        for name, own in place.items()
+        for name, own in map_of.items()
         if own in reasons
     ]
     return {
         name: _Map(found[own], (parsing_dir / own, stamps[own]))
-        for name, own in place.items()
+        for name, own in map_of.items()
         if own in found
     }, failures
 
 
 def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> Path:
-    """The folder of the rows that this network makes of these branches."""
+    """Returns the folder of the rows that this network computes with these branches."""
     folder = cache / embedder.digest(branches)
     if not (folder / "model.json").is_file():
         folder.mkdir(exist_ok=True)
@@ -165,7 +167,7 @@ def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> 
             "name": embedder.config.name,
             "step": embedder.step,
             "branches": branches,
-            "flip": embedder.config.eval.flip,
+            "flip": embedder.flip,
         }
         write_whole(folder / "model.json", json.dumps(content, indent=2) + "\n")
     return folder
@@ -185,17 +187,19 @@ def _embed(
     paths = [path for path, _ in images]
     map_paths = [path for path, _ in maps[0]] if maps else None
 
-    def failed(place: int, error: Exception) -> None:
-        reasons[keys[place]] = str(error)
+    def failed(index: int, error: Exception) -> None:
+        reasons[keys[index]] = str(error)
 
-    for places, made in embedder.stream(paths, map_paths, branches, batch_size, failed):
-        sound = [_unchanged(sources[keys[place]]) for place in places]
-        for place, same in zip(places, sound, strict=True):
-            if not same:
-                reasons[keys[place]] = "changed while it was read; search again"
-        kept = [keys[place] for place, same in zip(places, sound, strict=True) if same]
+    for indices, embedded in embedder.stream(
+        paths, map_paths, branches, batch_size, failed
+    ):
+        read = [keys[index] for index in indices]
+        unchanged = [_unchanged(sources[key]) for key in read]
+        kept = [key for key, same in zip(read, unchanged, strict=True) if same]
+        for key in {*read} - {*kept}:
+            reasons[key] = "changed while it was read; search again"
         if kept:
-            rows.add(kept, made[sound])
+            rows.add(kept, embedded[unchanged])
     return reasons
 
 

@@ -1,4 +1,4 @@
-"""The photographs of a gallery that are nearest to each query."""
+"""The photographs of a gallery that are most similar to each query."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 
 from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.retrieval import top_k
-from mbnet_jax.search.digests import digest_of
+from mbnet_jax.search.cache import digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import Gallery
-from mbnet_jax.search.photos import Failures
+from mbnet_jax.search.photographs import Failures
 
 SAME, COPY = "the query itself", "the same file content as the query"
 
@@ -18,9 +18,10 @@ SAME, COPY = "the query itself", "the same file content as the query"
 class Hit(NamedTuple):
     """A photograph of the gallery in a ranked list.
 
-    name: its path relative to the gallery.
-    similarity: the cosine, -1 to 1.
-    note: what it is to the query beside similar: `SAME`, `COPY` or "".
+    Attributes:
+      name: its path relative to the gallery.
+      similarity: the cosine, -1 to 1.
+      note: `SAME`, `COPY` or "".
     """
 
     name: str
@@ -29,7 +30,7 @@ class Hit(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A photograph that is searched for, and what was found, nearest first."""
+    """A query, and the photographs found for it, most similar first."""
 
     path: Path
     hits: list[Hit]
@@ -43,16 +44,20 @@ def embed_queries(
     parsing_dir: Path | None = None,
     query_parsing: Path | None = None,
 ) -> tuple[list[Path], np.ndarray, Failures]:
-    """Embeds the queries: those that can be used, rows [q, d], and failures.
+    """Embeds the queries.
 
     Args:
       paths: their files.
       gallery: the folder that is searched.
+      embedder: the network.
       branches: what `embedder.choose` returned.
-      parsing_dir: the gallery's parsing maps, in which those of queries inside
-        `gallery` lie too; or None.
-      query_parsing: where the maps of other queries lie, under their names;
-        `parsing_dir` unless given.
+      parsing_dir: the gallery's parsing maps, also those of queries inside `gallery`;
+        None: no maps.
+      query_parsing: the folder of other queries' maps, which have the queries' names.
+        None: `parsing_dir`.
+
+    Returns:
+      The files that can be used, their embeddings, float32 [q, d], and the failures.
     """
     failures: Failures = []
     maps = None
@@ -61,15 +66,14 @@ def embed_queries(
         maps = [_map_of(path, gallery, parsing_dir, other) for path in paths]
     rows: dict[int, np.ndarray] = {}
 
-    def failed(place: int, error: Exception) -> None:
-        failures.append((str(paths[place]), str(error)))
+    def failed(index: int, error: Exception) -> None:
+        failures.append((str(paths[index]), str(error)))
 
-    for places, made in embedder.stream(paths, maps, branches, failed=failed):
-        rows |= dict(zip(places, made, strict=True))
-    usable = [paths[place] for place in sorted(rows)]
+    for indices, embedded in embedder.stream(paths, maps, branches, failed=failed):
+        rows |= dict(zip(indices, embedded, strict=True))
+    usable = [paths[index] for index in rows]
     width = embedder.width(branches)
-    stacked = np.reshape([rows[place] for place in sorted(rows)], (len(rows), width))
-    return usable, stacked, failures
+    return usable, np.reshape([*rows.values()], (len(rows), width)), failures
 
 
 def _map_of(path: Path, gallery: Path, parsing_dir: Path, other: Path) -> Path:
@@ -82,10 +86,9 @@ def _map_of(path: Path, gallery: Path, parsing_dir: Path, other: Path) -> Path:
 def find_nearest(
     paths: list[Path], rows: np.ndarray, gallery: Gallery, k: int
 ) -> list[Query]:
-    """The k nearest photographs of `gallery` to each query, exact.
+    """Returns the k most similar photographs of `gallery` to each query, exact.
 
-    Photographs of equal content are equally near, and come in the order of their
-    names.
+    Photographs of equal content have equal similarity; they are sorted by name.
 
     Args:
       paths: the queries' files.
@@ -102,9 +105,9 @@ def find_nearest(
         starts = np.searchsorted(sorted_rows, row)
         ends = np.searchsorted(sorted_rows, row, side="right")
         for similarity, start, end in zip(value, starts, ends, strict=True):
-            for place in by_row[start:end][: k - len(hits)]:
-                name, note = gallery.names[place], ""
-                if gallery.digests[place] == digest:
+            for index in by_row[start:end][: k - len(hits)]:
+                name, note = gallery.names[index], ""
+                if gallery.digests[index] == digest:
                     is_query = (gallery.folder / name).resolve() == resolved
                     note = SAME if is_query else COPY
                 hits.append(Hit(name, float(similarity), note))

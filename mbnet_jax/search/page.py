@@ -1,4 +1,4 @@
-"""The page of a search: each query and its nearest photographs."""
+"""The page of a search: each query and the photographs most similar to it."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,10 @@ from PIL import Image, ImageOps
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.nearest import Query
-from mbnet_jax.search.photos import Failures
+from mbnet_jax.search.photographs import Failures
 
 _HEIGHT = 160  # pixels, of a picture
-# About 5 KB each. What comes later is listed by its name alone.
+# About 5 KB each. Later photographs are listed by name alone.
 _MOST_PICTURES = 2000
 
 
@@ -23,14 +23,14 @@ def draw_page(
     described: str,
     threads: int = 8,
 ) -> str:
-    """HTML in one file, which needs nothing beside itself.
+    """Returns a page of HTML that needs no other file.
 
     Args:
-      queries: what was found, in the order in which it is shown.
-      gallery: what was searched.
-      failed_queries: those that could not be used, and why.
+      queries: the results, in the order of the page.
+      gallery: the photographs that were searched.
+      failed_queries: the queries that could not be used, and why.
       described: the network and its embedding, in words.
-      threads: how many make pictures.
+      threads: how many threads make pictures.
     """
     wanted: dict[Path, None] = {}
     shown = 0
@@ -78,15 +78,15 @@ def draw_page(
 
 
 def _text(path: str | Path) -> str:
-    """A path as text; bytes that are no text become question marks."""
+    """A path as text; invalid bytes become replacement characters."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _picture(path: Path) -> str | None:
-    """A small picture as a `data:` URI; None if the file is gone by now."""
+    """A small picture as a `data:` URI; None if the file can no longer be read."""
     try:
         with Image.open(path) as image:
-            # A JPEG is decoded at about the size that is needed.
+            # Decodes a JPEG at about the required size, which is faster.
             image.draft("RGB", (_HEIGHT, _HEIGHT))
             return picture(ImageOps.exif_transpose(image).convert("RGB"), _HEIGHT)
     except (OSError, ValueError, SyntaxError):

@@ -1,8 +1,26 @@
-"""A made-up clothes-changing re-identification dataset, drawn on the CPU.
+"""A synthetic clothes-changing re-identification dataset, rendered on the CPU.
 
-People are MakeHuman bodies with their own build, skin, hair, face, posture and gait;
-what they wear comes from a wardrobe that all of them share. Whoever matches clothes
-fails on it; whoever reads body, head and limbs succeeds.
+People are MakeHuman bodies, each with its own build, skin, hair, face, posture and
+gait; their clothes come from one wardrobe that everybody shares. Matching clothes
+fails on this dataset; matching body, head and limbs succeeds.
+
+The modules, in the order in which an image is made:
+
+options     size and seed of a dataset, and the random streams derived from the seed
+identity    a person: body shape, skin, hair, face, posture and gait
+wardrobe    the garments, and the outfits that each person draws from them
+body        the parametric body: shape from a phenotype, skeleton, skinning
+dressing    the body's mesh with garments, hair and bags
+pose        rotations of the bones of a walking or standing person
+camera      position, light and image quality; its floor and wall are in textures
+figure      poses and draws a dressed person; raster is the z-buffer, paint gives each
+            visible point its colour and label
+background  draws floor, wall and shadow behind the person, and occluders in front
+render      one image with its parsing map, from all of the above
+generate    all files of a dataset, in parallel, resumable
+
+Two commands inspect a dataset: `python -m mbnet_jax.synthetic.sheet` draws a contact
+sheet, `python -m mbnet_jax.synthetic.yardsticks` measures how hard the dataset is.
 """
 
 from mbnet_jax.synthetic.generate import generate

@@ -1,4 +1,4 @@
-"""What is behind and before the person: floor, wall, clutter, shadow, occluders."""
+"""Draws what is behind the person, and what hides parts of them."""
 
 import cv2
 import numpy as np
@@ -16,10 +16,10 @@ from mbnet_jax.synthetic.textures import (
 def draw_background(
     camera: Camera, view: View, height: int, width: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Floor with the person's shadow, and wall, as seen; float32 [h, w, 3]."""
+    """Draws the wall, and the floor with the person's shadow; float32 [h, w, 3]."""
     ray = view.rays(height, width)
     eye = view.position
-    s, c = np.sin(camera.wall_turn), np.cos(camera.wall_turn)
+    s, c = np.sin(camera.wall_angle), np.cos(camera.wall_angle)
     foot = np.array([0.0, 0.0, -camera.wall_distance * rng.uniform(0.7, 1.3)])
     normal, along = np.array([s, 0, c]), np.array([c, 0, -s])
     far = ((foot - eye) @ normal) / np.minimum(ray @ normal, -1e-3)
@@ -56,11 +56,11 @@ def draw_background(
 def draw_occluder(
     image: np.ndarray, label: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Put something before the person, in place.
+    """Draws an object in front of the person, in place.
 
     Args:
       image: float32 [h, w, 3].
-      label: uint8 [h, w], set to background where the person is hidden.
+      label: uint8 [h, w], set to background where the object is.
       rng: the image's random stream.
     """
     height, width = label.shape

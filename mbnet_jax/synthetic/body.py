@@ -1,8 +1,8 @@
 """The parametric body: shape from a phenotype, posed by linear blend skinning.
 
 Distilled from MakeHuman's CC0 assets by `tools/distill_body.py` (see NOTICE).
-Axes: x to the person's left, y up, z forward; metres. Besides the body the mesh
-holds a long skirt and long hair, which garments and hair styles cut to length.
+Axes: x to the person's left, y up, z forward; metres. The mesh also contains a long
+skirt and long hair, which garments and hair styles cut to length.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from importlib import resources
 import numpy as np
 
 BODY, SKIRT, HAIR = 0, 1, 2  # values of Body.face_mesh
-# Each chain hangs from the bone before it.
+# In each chain, a bone is the parent of the next.
 _CHAINS = (
     ("pelvis", "spine_01", "spine_02", "spine_03", "neck_01", "head"),
     ("spine_03", "clavicle_l", "upperarm_l", "lowerarm_l", "hand_l"),
@@ -24,7 +24,7 @@ _CHAINS = (
 _PARENTS = {
     bone: parent for chain in _CHAINS for parent, bone in itertools.pairwise(chain)
 }
-# Middle of each phenotype (age: a grown adult's; a third of each ancestry).
+# The middle of each phenotype (age: a mature adult; ancestry: a third of each).
 _NEUTRAL = (0.5, 0.8, 0.5, 0.5, 0.5, 0.5, 0.5, 1 / 3, 1 / 3)
 _ARM_BONES = ("upperarm", "lowerarm", "hand")
 
@@ -43,7 +43,7 @@ class Body:
       bone_index, bone_weight: int64, float32 [V, 4]; the weights sum to 1.
       faces: int64 [F, 3], anticlockwise from outside.
       face_mesh: uint8 [F], BODY, SKIRT or HAIR.
-      phenotypes: names of the numbers that describe an adult.
+      phenotypes: names of the phenotype's entries.
       regression: float32 [terms, K], cubic polynomial of the phenotype.
     """
 
@@ -67,18 +67,18 @@ class Body:
 
     @property
     def canonical(self) -> np.ndarray:
-        """Rest vertices [V, 3] of one adult of middling build, 1.84 m tall.
+        """Rest vertices [V, 3] of an adult of average build, 1.84 m tall.
 
-        A vertex's place on this adult is its canonical place on everybody.
+        A vertex's position on this adult is its canonical position on everybody.
         """
         return self._neutral[0]
 
     def canonical_joint(self, name: str) -> np.ndarray:
-        """Rest position [3] of a bone's head or a landmark on that adult."""
+        """Returns the canonical position [3] of a bone's head or a landmark."""
         return self._neutral[1][(self.bones + self.landmarks).index(name)]
 
     def coefficients(self, phenotype: np.ndarray) -> np.ndarray:
-        """Components [K] of an adult given the phenotype [9], each in 0..1."""
+        """Returns the components [K] of a phenotype [9], whose entries are in 0..1."""
         terms = [1.0]
         for power in (1, 2, 3):
             terms += [
@@ -90,48 +90,48 @@ class Body:
         return (np.array(terms) @ self.regression).astype(np.float32)
 
     def shape(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rest vertices [V, 3] and joints [J, 3] for components [K]."""
+        """Returns rest vertices [V, 3] and joints [J, 3] for components [K]."""
         vertices = self.mean + np.tensordot(coefficients, self.components, 1)
         joints = self.joint_mean + np.tensordot(coefficients, self.joint_components, 1)
         return vertices, joints
 
     def transforms(self, joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-        """Each bone's map from rest to posed.
+        """Returns each bone's transform from the rest pose to the posed position.
 
         Args:
           joints: float [J, 3] rest joints of the person.
-          rotations: float [bones, 3, 3], each bone's turn about its own joint,
-            in the rest pose's axes, before those of its ancestors.
+          rotations: float [bones, 3, 3], each bone's rotation about its own joint,
+            in the rest pose's axes, applied before those of its ancestors.
 
         Returns:
           float32 [bones, 3, 4]: rotation and translation.
         """
         result = np.zeros((len(self.bones), 3, 4), np.float32)
         for bone, parent in enumerate(self.parents):
-            turn = rotations[bone]
-            shift = joints[bone] - turn @ joints[bone]
+            rotation = rotations[bone]
+            shift = joints[bone] - rotation @ joints[bone]
             if parent >= 0:
                 above = result[parent]
                 shift = above[:, :3] @ shift + above[:, 3]
-                turn = above[:, :3] @ turn
-            result[bone, :, :3], result[bone, :, 3] = turn, shift
+                rotation = above[:, :3] @ rotation
+            result[bone, :, :3], result[bone, :, 3] = rotation, shift
         return result
 
     @functools.cached_property
-    def armness(self) -> np.ndarray:
-        """How much each vertex moves with the arm below the shoulder, [V] 0..1."""
+    def arm_weight(self) -> np.ndarray:
+        """Skinning weight of the arm below the shoulder, float32 [V] in 0..1."""
         arm = np.array([bone.startswith(_ARM_BONES) for bone in self.bones])
         return (arm[self.bone_index] * self.bone_weight).sum(1).astype(np.float32)
 
     @functools.cached_property
-    def headness(self) -> np.ndarray:
-        """How much each vertex moves with the head, [V] 0..1."""
+    def head_weight(self) -> np.ndarray:
+        """Skinning weight of the head, float32 [V] in 0..1."""
         head = self.bone_index == self.bones.index("head")
         return (head * self.bone_weight).sum(1).astype(np.float32)
 
     @functools.cached_property
     def arm_coordinate(self) -> np.ndarray:
-        """Where along the arm a vertex is: 0 shoulder, 1 elbow, 2 wrist; [V]."""
+        """Position along the arm, float [V]: 0 shoulder, 1 elbow, 2 wrist."""
         result = np.full(len(self.canonical), -1, np.float32)
         for side, sign in (("l", 1), ("r", -1)):
             shoulder, elbow, wrist = (
@@ -141,9 +141,9 @@ class Body:
                 ((self.canonical - a) @ (b - a)) / ((b - a) @ (b - a))
                 for a, b in ((shoulder, elbow), (elbow, wrist))
             ]
-            # Continuous at the elbow up to the bend of the rest pose.
-            place = np.where(along[1] > 0, 1 + along[1], np.minimum(along[0], 1))
-            result = np.where(sign * self.canonical[:, 0] > 0, place, result)
+            # Continuous at the elbow, except for its bend in the rest pose.
+            position = np.where(along[1] > 0, 1 + along[1], np.minimum(along[0], 1))
+            result = np.where(sign * self.canonical[:, 0] > 0, position, result)
         return result
 
 
@@ -153,13 +153,13 @@ def skin(
     bone_index: np.ndarray,
     bone_weight: np.ndarray,
 ) -> np.ndarray:
-    """Linear blend skinning.
+    """Poses vertices by linear blend skinning.
 
     Args:
       vertices: float [V, 3] rest vertices.
       transforms: float [bones, 3, 4] from `Body.transforms`.
       bone_index: int [V, 4].
-      bone_weight: float [V, 4], which sums to 1.
+      bone_weight: float [V, 4], whose rows sum to 1.
 
     Returns:
       float32 [V, 3] posed vertices.
@@ -172,7 +172,7 @@ def skin(
 
 @functools.cache
 def load_body() -> Body:
-    """Read the body that ships with the package (once per process)."""
+    """Reads the body that ships with the package (once per process)."""
     path = resources.files("mbnet_jax") / "assets" / "body.npz"
     with path.open("rb") as file, np.load(file) as data:
         bones = tuple(data["bones"].tolist())

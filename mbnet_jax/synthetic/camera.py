@@ -1,4 +1,4 @@
-"""Cameras: where they stand, their light and their faults."""
+"""Cameras: position, light, and the imperfections of their images."""
 
 import dataclasses
 
@@ -11,21 +11,22 @@ from mbnet_jax.synthetic.textures import make_floor, make_wall
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """One camera of a dataset; world axes: y up, the camera looks towards -z.
+    """One camera of a dataset; in the world y is up, the camera looks towards -z.
 
     Attributes:
-      height, distance: metres above the floor, and from the person (low, high).
-      yaw: the way most people walk past, radians; 0 is towards the camera.
+      height: metres above the floor.
+      distance: metres from the person (lowest, highest).
+      yaw: direction in which most people walk, radians; 0 is towards the camera.
       light: float64 [3], unit vector towards the key light.
-      ambient, key: strengths of the light.
+      ambient, key: strengths of the two lights.
       cast: float64 [3], gain of red, green and blue.
       contrast: exponent of the tone curve.
-      blur: standard deviation in rows of an image 128 rows high.
-      noise: standard deviation, of 0..1.
-      resolution: rows the sensor spends on a person, as a share of 128.
-      jpeg: lowest quality.
-      wall_distance, wall_turn: metres behind the person; radians.
-      floor, wall: float32 textures in 0..1 RGB, 64 texels a metre.
+      blur: standard deviation in pixels of an image 128 pixels high.
+      noise: standard deviation, for values in 0..1.
+      resolution: rows that the sensor has for a person, as a share of 128.
+      jpeg: lowest JPEG quality.
+      wall_distance, wall_angle: metres behind the person; radians.
+      floor, wall: float32 textures in 0..1 RGB, 64 texels per metre.
     """
 
     height: float
@@ -41,13 +42,13 @@ class Camera:
     resolution: float
     jpeg: int
     wall_distance: float
-    wall_turn: float
+    wall_angle: float
     floor: np.ndarray
     wall: np.ndarray
 
 
 def make_camera(options: SyntheticOptions, number: int) -> Camera:
-    """Camera `number` (from 1) of a dataset."""
+    """Returns camera `number` (from 1) of a dataset."""
     rng = options.rng(CAMERA, number)
     light = np.array([rng.uniform(-1, 1), rng.uniform(0.6, 1.6), rng.uniform(-0.3, 1)])
     nearest = rng.uniform(4.0, 8.0)
@@ -67,7 +68,7 @@ def make_camera(options: SyntheticOptions, number: int) -> Camera:
         resolution=rng.uniform(0.7, 1.0),
         jpeg=int(rng.integers(60, 85)),
         wall_distance=rng.uniform(1.5, 6.0),
-        wall_turn=rng.uniform(-0.5, 0.5),
+        wall_angle=rng.uniform(-0.5, 0.5),
         floor=make_floor(rng),
         wall=make_wall(rng),
     )
@@ -75,12 +76,12 @@ def make_camera(options: SyntheticOptions, number: int) -> Camera:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A camera's picture of one place, cropped: world points to pixels and back.
+    """A camera's cropped view: projects points to pixels, and pixels to rays.
 
     Attributes:
       position: float64 [3] of the camera.
-      axes: float64 [3, 3], rows: right, up, forward.
-      corner, scale: float64 [2]: pixel = (x / z, -y / z minus corner) times scale.
+      axes: float64 [3, 3]; the rows are right, up, forward.
+      corner, scale: float64 [2]; pixel = ((x / z, -y / z) - corner) * scale.
     """
 
     position: np.ndarray
@@ -89,13 +90,13 @@ class View:
     scale: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """World points [n, 3] to columns, rows and depth in metres, [n, 3]."""
+        """Projects points [n, 3] to column, row and depth in metres, [n, 3]."""
         x, y, depth = ((points - self.position) @ self.axes.T).T
         plane = np.stack([x / depth, -y / depth], axis=1)
         return np.column_stack([(plane - self.corner) * self.scale, depth])
 
     def rays(self, height: int, width: int) -> np.ndarray:
-        """Directions [height, width, 3] through the centres of the pixels."""
+        """Returns the directions [height, width, 3] through the pixels' centres."""
         u = (np.arange(width) + 0.5) / self.scale[0] + self.corner[0]
         v = (np.arange(height) + 0.5) / self.scale[1] + self.corner[1]
         right, up, forward = self.axes
@@ -105,12 +106,12 @@ class View:
 def look_at_person(
     camera: Camera, points: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> View:
-    """Place the camera and crop the person, as a detector's jittered box would.
+    """Positions the camera, and crops the person like a detector's jittered box.
 
     Args:
-      camera: which camera.
-      points: float [V, 3] of the person, who stands at the origin.
-      size: rows and columns of the crop.
+      camera: the camera.
+      points: float [V, 3], vertices of the person, who stands at the origin.
+      size: height and width of the crop in pixels.
       rng: the image's random stream.
     """
     distance = rng.uniform(*camera.distance)
@@ -133,11 +134,11 @@ def look_at_person(
 def expose(
     image: np.ndarray, camera: Camera, rng: np.random.Generator
 ) -> tuple[np.ndarray, int]:
-    """What the sensor makes of an image.
+    """Applies the sensor's imperfections to an image.
 
     Args:
       image: float32 [h, w, 3] RGB, 1 is white.
-      camera: whose faults.
+      camera: the camera.
       rng: the image's random stream.
 
     Returns:
@@ -152,7 +153,7 @@ def expose(
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     sigma = camera.blur * rng.uniform(0.6, 1.4) * height / 128
-    if rng.random() < 0.2:  # Something moved: blurred sideways as well.
+    if rng.random() < 0.2:  # Motion blur: sideways as well.
         image = cv2.GaussianBlur(
             image, (0, 0), sigma + 0.9 * height / 128, sigmaY=sigma
         )

@@ -1,6 +1,6 @@
 """A dressed person's mesh at rest: garments and hair inflate regions of the body.
 
-Garments are cut in canonical coordinates: a vertex's place on one canonical adult,
+Garments are cut in canonical coordinates: a vertex's position on one canonical adult,
 the same for everybody, so that one garment fits all.
 """
 
@@ -18,7 +18,7 @@ from mbnet_jax.synthetic.wardrobe import Bag, Outfit
 KNOT, BAG = 3, 4
 WAIST = 0.26  # canonical height in metres
 _HEAD_Z = 0.05
-# The hairline's canonical height over z, from the nape to the forehead.
+# The hairline's canonical height as a function of z, from nape to forehead.
 _HAIRLINE_Z = (-0.05, 0.0, 0.035, 0.06, 0.085, 0.115, 0.15)
 _HAIRLINE_Y = (0.84, 0.845, 0.86, 0.88, 0.915, 0.958, 0.965)
 _HAIR_THICKNESS = {
@@ -43,13 +43,13 @@ class Dressed:
       joints: float32 [J, 3].
       faces: int64 [F, 3].
       face_kind: int64 [F]: BODY, SKIRT, HAIR, KNOT (of hair) or BAG.
-      canonical: float32 [V, 6]: x, y, z on the canonical adult, place along the arm,
-        armness, headness; of an accessory x, y, z from its centre, and zeros.
-      bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand hangs
-        from the bone one past the last, which does not turn.
-      stride: how much of a full stride the outfit allows, 0..1.
-      grip: float64 [3], where that bag is held at rest.
-      grip_bone: the bone of the hand that holds it.
+      canonical: float32 [V, 6]: x, y, z on the canonical adult, position along the
+        arm, weights of arm and head; for an accessory x, y, z from its centre, zeros.
+      bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand belongs
+        to an extra bone after the last, which does not rotate.
+      stride: the share of a full stride that the outfit allows, 0..1.
+      grip: float64 [3], the point at rest where that bag is held.
+      grip_bone: index of the bone of the hand that holds it.
     """
 
     vertices: np.ndarray
@@ -65,7 +65,7 @@ class Dressed:
 
 
 def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
-    """Canonical height above which hair grows, given z; metres."""
+    """Returns the canonical height above which hair grows, given z; metres."""
     line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
     front = np.clip((z - 0.09) / 0.04, 0, 1)
     if identity.hair == "receding":
@@ -76,7 +76,7 @@ def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
 def ellipsoid(
     centre: np.ndarray, radii: np.ndarray, power: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A closed surface between an ellipsoid (power 1) and a box (power near 0)."""
+    """Returns vertices and faces between an ellipsoid (power 1) and a box (near 0)."""
     rings, spokes = 7, 10
     polar = np.linspace(0, np.pi, rings)[:, None]
     around = np.linspace(0, 2 * np.pi, spokes, endpoint=False)[None]
@@ -97,10 +97,10 @@ def ellipsoid(
 
 
 def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
-    """How far each vertex is pushed along its normal, float32 [V] in metres."""
+    """Returns each vertex's offset along its normal, float32 [V] in metres."""
     _x, y, z = body.canonical.T
-    arm, armness, headness = body.arm_coordinate, body.armness, body.headness
-    on_arm, on_head = armness > 0.5, headness > 0.5
+    arm = body.arm_coordinate
+    on_arm, on_head = body.arm_weight > 0.5, body.head_weight > 0.5
     amount = np.zeros(len(y), np.float32)
 
     bottom, top, shoes = outfit.bottom, outfit.top, outfit.shoes
@@ -129,11 +129,11 @@ def _accessories(
     identity: Identity,
     bag: Bag | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, float, int]]:
-    """Yield (kind, centre, radii, power, bone) of hair knots and bags."""
+    """Yields (kind, centre, radii, power, bone) of hair knots and bags."""
     own = np.unique(body.faces[body.face_mesh == BODY])
 
     def near(point: tuple[float, ...]) -> np.ndarray:
-        """The person's vertex that is nearest to a canonical place, [3]."""
+        """Returns the person's vertex [3] that is nearest to a canonical point."""
         away = ((body.canonical[own] - point) ** 2).sum(1)
         return vertices[own[np.argmin(away)]]
 
@@ -159,7 +159,7 @@ def _accessories(
 
 
 def _grip(body: Body, joints: np.ndarray, bag: Bag) -> np.ndarray:
-    """Middle of the palm at rest, [3]: a little beyond the wrist."""
+    """Returns the middle of the palm at rest, [3]: a little beyond the wrist."""
     side = "l" if bag.side > 0 else "r"
     elbow, wrist = (
         joints[body.bones.index(f"{bone}_{side}")] for bone in ("lowerarm", "hand")
@@ -168,7 +168,7 @@ def _grip(body: Body, joints: np.ndarray, bag: Bag) -> np.ndarray:
 
 
 def _skirt_ends(outfit: Outfit) -> list[float]:
-    """Canonical heights at which the outfit's skirts end, a coat's included."""
+    """Returns the canonical heights at which skirts (and coats) end."""
     top, bottom = outfit.top, outfit.bottom
     ends = [top.skirt_end] if top.skirt_end is not None else []
     # A dress is worn instead of the outfit's bottom.
@@ -180,7 +180,7 @@ def _skirt_ends(outfit: Outfit) -> list[float]:
 def _widen(
     body: Body, vertices: np.ndarray, joints: np.ndarray, outfit: Outfit
 ) -> None:
-    """Spread the skirt and the long hair away from what is under them, in place."""
+    """Moves the skirt and the long hair away from the body, in place."""
     skirt = np.unique(body.faces[body.face_mesh == SKIRT])
     away = vertices[skirt] - joints[body.bones.index("pelvis")]
     wider = 0.16 if outfit.top.kind == "coat" else 0.09
@@ -194,12 +194,12 @@ def _widen(
 
 
 def _drawn(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
-    """Which faces of the body's mesh the person shows, bool [F]."""
+    """Returns which faces of the body's mesh are drawn, bool [F]."""
     drawn = body.face_mesh == BODY
     corners = body.canonical[body.faces]  # [F, 3, 3]
     ends = _skirt_ends(outfit)
     if ends:
-        # By the upper edge, which both triangles of a ring's quad share.
+        # Cut at the upper edge, which both triangles of a quad share.
         upper = corners[:, :, 1].max(1)
         skirt = (body.face_mesh == SKIRT) & (upper > min(ends))
         if outfit.top.skirt_end is None:  # The top's hem hangs over the skirt.
@@ -215,15 +215,15 @@ def _drawn(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
 
 
 def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
-    """Shape the person, then put on the outfit and the hair."""
+    """Returns the mesh of a person in an outfit, at rest."""
     vertices, joints = body.shape(body.coefficients(identity.phenotype))
     normals = vertex_normals(vertices, body.faces[body.face_mesh == BODY])
     vertices = vertices + normals * inflation(body, identity, outfit)[:, None]
     _widen(body, vertices, joints, outfit)
 
     drawn = _drawn(body, identity, outfit)
-    along = np.stack([body.arm_coordinate, body.armness, body.headness], axis=1)
-    # Lists of parts, the body first: each accessory is a rigid part of its own.
+    along = np.stack([body.arm_coordinate, body.arm_weight, body.head_weight], axis=1)
+    # Lists of parts: the body, then the accessories, each of them rigid.
     points = [vertices]
     faces, kinds = [body.faces[drawn]], [body.face_mesh[drawn]]
     canonical = [np.concatenate([body.canonical, along], axis=1)]

@@ -1,4 +1,4 @@
-"""Pose a dressed person and draw them: colour and labels, without a background."""
+"""Poses a dressed person and draws them without a background."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mbnet_jax.synthetic.body import HAIR, SKIRT, load_body, skin
 from mbnet_jax.synthetic.dressing import Dressed
 from mbnet_jax.synthetic.identity import Identity
 from mbnet_jax.synthetic.paint import paint
-from mbnet_jax.synthetic.pose import turn, walking_pose
+from mbnet_jax.synthetic.pose import rotation, walking_pose
 from mbnet_jax.synthetic.raster import rasterize, vertex_normals
 from mbnet_jax.synthetic.wardrobe import Outfit
 
@@ -18,13 +18,13 @@ _STANDING = 0.15  # share of the images
 def pose_figure(
     dressed: Dressed, identity: Identity, yaw: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A moment of the person's walk, on the floor at the origin.
+    """Poses the person at a random moment of their walk, on the floor at the origin.
 
     Args:
       dressed: the person in an outfit.
-      identity: whose gait.
-      yaw: where the person heads, radians; 0 is towards +z.
-      rng: phase, pace and the turn of the head are drawn from it.
+      identity: the person, for the gait.
+      yaw: walking direction, radians; 0 is towards +z.
+      rng: draws phase, pace and the rotation of the head.
 
     Returns:
       float32 [V, 3] vertices in metres.
@@ -45,7 +45,7 @@ def pose_figure(
     hanging[0, :, 3] = hand[:, :3] @ dressed.grip + hand[:, 3] - dressed.grip
     transforms = np.concatenate([transforms, hanging])
     posed = skin(dressed.vertices, transforms, dressed.bone_index, dressed.bone_weight)
-    posed = posed @ turn(1, yaw).T.astype(np.float32)
+    posed = posed @ rotation(1, yaw).T.astype(np.float32)
     low, high = posed.min(0), posed.max(0)
     return posed - np.float32([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
 
@@ -60,22 +60,22 @@ def draw_figure(
     light: tuple[np.ndarray, float, float],
     size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a posed person.
+    """Draws a posed person: colour, and the share of each label in each pixel.
 
     Args:
       dressed: the person in an outfit.
-      identity: whose skin, hair and face.
-      outfit: what is worn.
+      identity: the person, for skin, hair and face.
+      outfit: the clothes.
       posed: float32 [V, 3] vertices in the world.
-      points: float [V, 3] columns and rows in pixels, depth.
-      forward: float [3], the direction in which the camera looks.
+      points: float [V, 3], the same projected: column and row in pixels, depth.
+      forward: float [3], the viewing direction of the camera.
       light: unit vector [3] towards the key light, strength of the ambient light
         and of the key light.
       size: rows and columns of the image.
 
     Returns:
-      float32 [h, w, 3] RGB times the covered share of the pixel, and float32
-      [h, w, 8] the share of each canonical label, which sum to 1.
+      float32 [h, w, 3], RGB times the covered share of the pixel, and float32
+      [h, w, 8], the share of each canonical label; these sum to 1.
     """
     height, width = size
     scaled = points * (_SAMPLES, _SAMPLES, 1)
@@ -88,14 +88,14 @@ def draw_figure(
     both = seen.interpolate(both, dressed.faces)
     normal, canonical = both[:, :3], both[:, 3:]
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    # A skirt or a lock of hair seen from its inner side.
+    # A skirt or hair seen from the inside.
     normal[two_sided[seen.face] & (normal @ forward > 0)] *= -1
     kind = dressed.face_kind[seen.face]
     label, colour = paint(kind, canonical, identity, outfit)
     towards, ambient, key = light
     bright = ambient * (0.8 + 0.2 * normal[:, 1])
     bright += key * np.clip(normal @ towards, 0, None)
-    # Surfaces that turn away from the eye are a little darker (folds, hair, pores).
+    # Surfaces at grazing angles are a little darker (folds, hair, pores).
     bright *= 0.8 + 0.2 * np.clip(-(normal @ forward), 0, 1)
 
     part = np.eye(parsing.NUM_LABELS, dtype=np.float32)[label]

@@ -1,7 +1,7 @@
-"""Write a synthetic dataset: images, parsing maps and what they were made from.
+"""Writes a synthetic dataset: images, parsing maps and the options they came from.
 
-Every file follows from the options alone, so workers, order and restarts make no
-difference to a byte (on one machine: another NumPy or OpenCV may round otherwise).
+Every file depends on the options alone: the number of workers, their order and
+restarts do not change a byte. Other versions of NumPy or OpenCV may round differently.
 """
 
 import dataclasses
@@ -22,18 +22,18 @@ from tqdm import tqdm
 
 from mbnet_jax.files import PART, write_whole
 from mbnet_jax.parsing import labels as parsing
-from mbnet_jax.synthetic.options import SyntheticOptions
+from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
 from mbnet_jax.synthetic.render import render
 
 DONE = "dataset.json"
-_BEGUN = "dataset.partial.json"
+_UNFINISHED = "dataset.partial.json"
 SPLITS = ("train", "query", "gallery")
 _PALETTE = list(np.array(parsing.PALETTE, np.uint8).ravel())
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Shot:
-    """One image to make: its split and the numbers in its name, each from 1."""
+    """One image of the dataset: its split, and the numbers in its name, from 1."""
 
     split: str
     pid: int
@@ -43,12 +43,12 @@ class Shot:
 
     @property
     def stem(self) -> str:
-        """The file name without its ending, "PID_OUTFIT_cCAM_N"."""
+        """File name without its extension, "PID_OUTFIT_cCAMERA_NUMBER"."""
         return f"{self.pid:04d}_{self.outfit}_c{self.camera}_{self.number}"
 
 
 def plan(options: SyntheticOptions) -> Iterator[list[Shot]]:
-    """All images of a dataset, in lists of one person in one outfit."""
+    """Yields all images of a dataset, in lists of one person in one outfit."""
     people = options.train_identities + options.test_identities
     for pid in range(1, people + 1):
         train = pid <= options.train_identities
@@ -64,12 +64,12 @@ def plan(options: SyntheticOptions) -> Iterator[list[Shot]]:
 
 
 def image_path(root: Path, shot: Shot) -> Path:
-    """Where a shot's image is."""
+    """Returns the path of a shot's image."""
     return root / shot.split / f"{shot.stem}.jpg"
 
 
 def parsing_path(root: Path, shot: Shot) -> Path:
-    """Where a shot's parsing map is."""
+    """Returns the path of a shot's parsing map."""
     return root / "parsing" / shot.split / f"{shot.stem}.png"
 
 
@@ -80,18 +80,17 @@ def generate(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make a dataset, or finish one, or find that it is there.
+    """Generates a dataset in `root`, unless it exists already.
 
-    Where the folder holds part of a dataset of the same options, the images already
-    there are kept; a dataset of other options is deleted first. With more than one
-    worker, processes are spawned: a script calls this under
-    `if __name__ == "__main__":`.
+    An unfinished dataset of the same options is completed, keeping its images; a
+    dataset of other options is deleted first. Several workers are spawned processes,
+    so a script must call this under `if __name__ == "__main__":`.
 
     Args:
       root: the dataset's folder; it is created if need be.
-      options: what to make.
-      workers: processes; the number of CPUs where None, and never more than that.
-      progress: whether to show a progress bar on the error stream.
+      options: size and seed of the dataset.
+      workers: number of processes, at most the number of CPUs; None for that number.
+      progress: whether to show a progress bar on stderr.
 
     Returns:
       `root` as a path.
@@ -122,15 +121,37 @@ def generate(
             # Spawned, not forked: the parent may hold JAX's threads.
             context = multiprocessing.get_context("spawn")
             with context.Pool(workers, cv2.setNumThreads, (1,)) as pool:
-                for made in pool.imap_unordered(make, tasks, chunksize=2):
-                    bar.update(made)
+                for count in pool.imap_unordered(make, tasks, chunksize=2):
+                    bar.update(count)
     write_whole(root / DONE, json.dumps(options.record(), indent=2))
-    (root / _BEGUN).unlink()
+    (root / _UNFINISHED).unlink()
     return root
 
 
+def read_options(root: Path) -> SyntheticOptions:
+    """Returns the options of the dataset in `root`.
+
+    Raises:
+      FileNotFoundError: if `root` holds no complete dataset.
+      ValueError: if another version of the generator made it.
+    """
+    path = root / DONE
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: {root} holds no complete synthetic dataset; "
+            "generate it"
+        )
+    record = json.loads(path.read_text())
+    if record["version"] != VERSION:
+        raise ValueError(
+            f"{path} was made by version {record['version']} of the generator, this is "
+            f"version {VERSION}: generate the dataset again"
+        )
+    return SyntheticOptions(**record["options"])
+
+
 def _read(path: Path) -> dict | None:
-    """The record in a JSON file; None where there is none that can be read."""
+    """Returns the record in a JSON file; None if it is missing or damaged."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
@@ -138,20 +159,20 @@ def _read(path: Path) -> dict | None:
 
 
 def _prepare(root: Path, options: SyntheticOptions) -> None:
-    """Leave in `root` nothing but images of these options, and the folders."""
+    """Creates the folders, and deletes everything that other options made."""
     root.mkdir(parents=True, exist_ok=True)
-    ours = (root / DONE).exists() or (root / _BEGUN).exists()
+    ours = (root / DONE).exists() or (root / _UNFINISHED).exists()
     if not ours and any(root.iterdir()):
         raise FileExistsError(
-            f"{root} holds files that are not a synthetic dataset: give an empty or a "
+            f"{root} holds files that are not a synthetic dataset: give an empty or "
             f"new folder, or delete it"
         )
-    if _read(root / _BEGUN) != options.record():
+    if _read(root / _UNFINISHED) != options.record():
         (root / DONE).unlink(missing_ok=True)
         for folder in (*SPLITS, "parsing"):
             shutil.rmtree(root / folder, ignore_errors=True)
-        write_whole(root / _BEGUN, json.dumps(options.record(), indent=2))
-    for part in root.rglob(f"*{PART}"):  # Of a run that was killed as it wrote.
+        write_whole(root / _UNFINISHED, json.dumps(options.record(), indent=2))
+    for part in root.rglob(f"*{PART}"):  # Left by a run killed while writing.
         part.unlink()
     for split in SPLITS:
         (root / split).mkdir(exist_ok=True)
@@ -159,7 +180,7 @@ def _prepare(root: Path, options: SyntheticOptions) -> None:
 
 
 def _encode_parsing(label: np.ndarray) -> bytes:
-    """A palette PNG whose indices are the labels."""
+    """Encodes labels as a PNG with a palette, whose indices are the labels."""
     picture = Image.fromarray(label, mode="P")
     picture.putpalette(_PALETTE)
     stream = io.BytesIO()
@@ -168,7 +189,7 @@ def _encode_parsing(label: np.ndarray) -> bytes:
 
 
 def _make_shots(root: Path, options: SyntheticOptions, shots: list[Shot]) -> int:
-    """Make what is missing of some shots; how many shots they are."""
+    """Renders and writes the missing files of some shots; returns their number."""
     for shot in shots:
         image_file, parsing_file = image_path(root, shot), parsing_path(root, shot)
         if image_file.exists() and parsing_file.exists():

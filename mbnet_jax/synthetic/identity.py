@@ -1,4 +1,4 @@
-"""A person: body, skin, hair, face, posture and gait. Nothing here is clothing."""
+"""A person: body, skin, hair, face, posture and gait, but no clothing."""
 
 import dataclasses
 
@@ -32,18 +32,18 @@ _HAIR_COLOURS = np.array([_BLACK, _BROWN, _FAIR, _RED])
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What stays the same about a person whatever is worn.
+    """The traits of a person that do not depend on clothes.
 
     Attributes:
       phenotype: float64 [9], as `Body.phenotypes` names them (0 is male).
       skin, hair_colour, lips: float64 [3] RGB in 0..1.
       hair: one of HAIR_STYLES.
       hair_length: 0..1 within the style.
-      fringe: how far hair comes down the forehead, in metres.
+      fringe: how far the hair comes down the forehead, in metres.
       beard: one of BEARDS.
       brows: height of the eyebrows, in metres.
       glasses: 0 none, 1 thin frames, 2 thick frames, 3 dark glasses.
-      gait: posture and walk.
+      gait: posture and walking style.
     """
 
     phenotype: np.ndarray
@@ -60,11 +60,11 @@ class Identity:
 
     @property
     def female(self) -> bool:
-        """Whether the body is nearer the female end."""
+        """Whether the body is closer to the female end of the scale."""
         return bool(self.phenotype[0] > 0.5)
 
     def parameters(self) -> np.ndarray:
-        """All of the above as one float64 vector, each number of order 1."""
+        """Returns all traits as one float64 vector with entries of order 1."""
         styles = np.array(HAIR_STYLES) == self.hair
         beards = np.array(BEARDS) == self.beard
         glasses = np.arange(4) == self.glasses
@@ -84,12 +84,12 @@ class Identity:
 
 
 def sample_identity(options: SyntheticOptions, pid: int) -> Identity:
-    """The person with number `pid` of the dataset."""
+    """Returns the person with number `pid` of a dataset."""
     return random_identity(options.rng(IDENTITY, pid))
 
 
 def random_identity(rng: np.random.Generator) -> Identity:
-    """Anybody, drawn from `rng`."""
+    """Draws a random person."""
     female = rng.random() < 0.5
     race = rng.dirichlet((0.35, 0.35, 0.45))
     age = rng.beta(1.2, 2.0)  # 0 young adult, 1 old

@@ -1,13 +1,13 @@
-"""What a synthetic dataset is made from, and the seeds that follow from it."""
+"""The options of a synthetic dataset, and the random streams of its parts."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-# Raised whenever the same options would give other images.
+# Incremented whenever the same options would give different images.
 VERSION = 1
-MAX_OUTFITS = 12  # what a person can draw without wearing a garment twice
+MAX_OUTFITS = 12  # most that a person can draw without repeating a garment
 
 # First spawn key of each kind of random stream.
 WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY = range(6)
@@ -18,18 +18,18 @@ class SyntheticOptions:
     """Size and seed of a synthetic dataset.
 
     Attributes:
-      train_identities: people in `train/`.
-      test_identities: other people, in `query/` and `gallery/`.
-      outfits: outfits a person is seen in, at most 12.
-      cameras: cameras, each of which sees every person in every outfit.
-      train_images: images of a training person in an outfit at a camera.
-      test_images: the same for a test person; one is a query, the others gallery.
-      height: rows of an image, at least 64.
-      width: columns of an image, at least 32.
-      seed: what everything random follows from.
+      train_identities: number of people in `train/`.
+      test_identities: number of other people, in `query/` and `gallery/`.
+      outfits: outfits per person, at most 12.
+      cameras: number of cameras; each sees every person in every outfit.
+      train_images: images per training person, outfit and camera.
+      test_images: the same per test person; one is a query, the others are gallery.
+      height: image height in pixels, at least 64.
+      width: image width in pixels, at least 32.
+      seed: determines everything random.
 
     Raises:
-      ValueError: if a number cannot be met.
+      ValueError: if a number is out of range.
     """
 
     train_identities: int = 64
@@ -43,8 +43,8 @@ class SyntheticOptions:
     seed: int = 0
 
     def __post_init__(self):
-        """Check every number on its own."""
-        least = {
+        """Checks the range of every number."""
+        minimum = {
             "train_identities": 0,
             "test_identities": 0,
             "outfits": 1,
@@ -55,7 +55,7 @@ class SyntheticOptions:
             "width": 32,
             "seed": 0,
         }
-        for name, low in least.items():
+        for name, low in minimum.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(
@@ -64,8 +64,8 @@ class SyntheticOptions:
                 )
         if self.outfits > MAX_OUTFITS:
             raise ValueError(
-                f"synthetic option outfits is {self.outfits}, yet the wardrobe "
-                f"dresses a person in at most {MAX_OUTFITS} without repeating a garment"
+                f"synthetic option outfits is {self.outfits}, but the wardrobe has at "
+                f"most {MAX_OUTFITS} per person without repeating a garment"
             )
         if not 1 <= self.train_identities + self.test_identities <= 9999:
             raise ValueError(
@@ -75,10 +75,10 @@ class SyntheticOptions:
             )
 
     def rng(self, *key: int) -> np.random.Generator:
-        """The random stream of one identity, camera, image, ... of this dataset."""
+        """Returns the random stream of one identity, camera, image, ... by its key."""
         sequence = np.random.SeedSequence(self.seed, spawn_key=key)
         return np.random.Generator(np.random.PCG64(sequence))
 
     def record(self) -> dict[str, Any]:
-        """What `dataset.json` holds."""
+        """Returns the content of `dataset.json`."""
         return {"version": VERSION, "options": dataclasses.asdict(self)}

@@ -1,7 +1,7 @@
 """A z-buffer for small triangles, in NumPy.
 
-All pixels of all triangles' bounding boxes are tested in one go; a key of depth
-and candidate number, kept by its minimum per pixel, is the z-buffer.
+All pixels of all triangles' bounding boxes are tested at once. The z-buffer holds
+each pixel's minimum of a key that is made of depth and candidate index.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Fragments:
     weights: np.ndarray
 
     def interpolate(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """Values at vertices [V, c] to values at fragments [n, c]."""
+        """Interpolates values at vertices [V, c] to the fragments, [n, c]."""
         return np.einsum("nk,nkc->nc", self.weights, values[faces[self.face]])
 
 
@@ -37,15 +37,15 @@ def rasterize(
     height: int,
     two_sided: np.ndarray,
 ) -> Fragments:
-    """Find what is seen at each pixel's centre.
+    """Returns the nearest triangle at each pixel's centre.
 
     Args:
       points: float [V, 3]: column and row in pixels (the centre of the first pixel
         is 0.5, 0.5), and depth, which must be positive in front of the camera.
       faces: int [F, 3], anticlockwise from outside in a y-up world.
-      width: columns of the image.
-      height: rows of the image.
-      two_sided: bool [F], False where a triangle seen from behind is left out.
+      width: width of the image in pixels.
+      height: height of the image in pixels.
+      two_sided: bool [F]; other triangles are culled when seen from behind.
     """
     corners = points[faces].astype(np.float32)  # [F, 3, 3]
     edge = corners[:, 1:, :2] - corners[:, :1, :2]  # from the first corner
@@ -56,7 +56,8 @@ def rasterize(
     corners, edge, area = corners[drawn], edge[drawn], area[drawn]
     first, count = _boxes(corners[:, :, :2], width, height)
 
-    # Weights of the second and third corner are linear in the way from the first.
+    # The weights of the second and third corner are linear in the pixel's offset
+    # from the first.
     right, down = edge[:, :, 0] / area[:, None], edge[:, :, 1] / area[:, None]
     x0, y0 = corners[:, 0, 0] - first[:, 0], corners[:, 0, 1] - first[:, 1]
     sizes = count[:, 0] * count[:, 1]
@@ -92,10 +93,10 @@ def rasterize(
 def _boxes(
     corners: np.ndarray, width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels whose centres may lie in triangles [F, 3, 2].
+    """Returns the bounding boxes of triangles [F, 3, 2], in pixel centres.
 
     Returns:
-      int64 [F, 2] first column and row, and how many columns and rows (0: none).
+      int64 [F, 2], first column and row; int64 [F, 2], numbers of columns and rows.
     """
     # NumPy's reductions are slow along an axis of three.
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
@@ -108,7 +109,7 @@ def _boxes(
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals at the vertices, weighted by area; float32 [V, 3]."""
+    """Returns unit normals at the vertices, weighted by area; float32 [V, 3]."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     total = np.empty_like(vertices)

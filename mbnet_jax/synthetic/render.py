@@ -1,4 +1,4 @@
-"""One image of one person in one outfit at one camera, with its parsing map."""
+"""Renders one image of a person in an outfit at a camera, and its parsing map."""
 
 import dataclasses
 import functools
@@ -25,7 +25,7 @@ from mbnet_jax.synthetic.wardrobe import (
 )
 
 _OCCLUDED = 0.15  # share of the images
-_PASSERSBY = 6  # before the wall of each camera
+_PASSERSBY = 6  # in front of the wall of each camera
 
 
 @functools.lru_cache(maxsize=4)
@@ -45,7 +45,7 @@ def _dressed(
 
 @functools.lru_cache(maxsize=64)
 def _camera(options: SyntheticOptions, number: int) -> Camera:
-    """A camera, with strangers standing and walking along its wall."""
+    """Returns a camera, with strangers drawn in front of its wall."""
     camera = make_camera(options, number)
     wall = camera.wall.copy()
     rng = options.rng(PASSERSBY, number)
@@ -55,7 +55,7 @@ def _camera(options: SyntheticOptions, number: int) -> Camera:
         outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)[0]
         dressed = dress(load_body(), stranger, outfit)
         posed = pose_figure(dressed, stranger, rng.uniform(-np.pi, np.pi), rng)
-        # Straight ahead from far away: the wall's rows grow upwards.
+        # Orthographic, from the front; the wall's rows grow upwards.
         points = posed * (TEXELS, -TEXELS, -1) + (size[1] / 2, size[0], 10)
         colour, share = draw_figure(
             dressed,
@@ -68,38 +68,38 @@ def _camera(options: SyntheticOptions, number: int) -> Camera:
             size,
         )
         left = rng.integers(wall.shape[1] - size[1])
-        place = wall[: size[0], left : left + size[1]]
-        place *= share[::-1, :, :1]
-        place += colour[::-1]
+        region = wall[: size[0], left : left + size[1]]
+        region *= share[::-1, :, :1]
+        region += colour[::-1]
     return dataclasses.replace(camera, wall=wall)
 
 
 def render(
     options: SyntheticOptions, pid: int, outfit: int, camera: int, number: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Draw one image.
+    """Renders one image.
 
     Args:
-      options: the dataset's.
-      pid: the person, from 1.
-      outfit: from 1.
-      camera: from 1.
-      number: which of the cell's images, from 1.
+      options: the dataset's options.
+      pid: number of the person, from 1.
+      outfit: number of the outfit, from 1.
+      camera: number of the camera, from 1.
+      number: number of the image among those of the same three, from 1.
 
     Returns:
       uint8 [h, w, 3] RGB, uint8 [h, w] canonical labels, and the JPEG quality.
     """
     rng = options.rng(IMAGE, pid, outfit, camera, number)
-    eye = _camera(options, camera)
+    viewer = _camera(options, camera)
     identity, worn, dressed = _dressed(options, pid, outfit)
-    # Most people pass a camera one way or back; some go anywhere.
+    # Most people pass a camera along one line, either way; some go anywhere.
     way = rng.choice((0.0, np.pi)) + rng.normal(0, 0.45)
-    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.3 else eye.yaw + way
+    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.3 else viewer.yaw + way
     posed = pose_figure(dressed, identity, yaw, rng)
 
     size = (options.height, options.width)
-    view = look_at_person(eye, posed, size, rng)
-    image = draw_background(eye, view, *size, rng)
+    view = look_at_person(viewer, posed, size, rng)
+    image = draw_background(viewer, view, *size, rng)
     colour, share = draw_figure(
         dressed,
         identity,
@@ -107,14 +107,14 @@ def render(
         posed,
         view.project(posed),
         view.axes[2],
-        (eye.light, eye.ambient, eye.key),
+        (viewer.light, viewer.ambient, viewer.key),
         size,
     )
     image = image * share[..., :1] + colour
-    # The label with most of the pixel; of equal ones, a part before background.
+    # The label that covers most of the pixel; on a tie, a part wins over background.
     share[..., 0] -= 1e-3
     label = share.argmax(-1).astype(np.uint8)
     if rng.random() < _OCCLUDED:
         draw_occluder(image, label, rng)
-    image, quality = expose(image, eye, rng)
+    image, quality = expose(image, viewer, rng)
     return image, label, quality

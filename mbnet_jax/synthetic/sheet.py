@@ -1,9 +1,9 @@
-"""A contact sheet of a synthetic dataset: people, what they wear, parsing maps.
+"""A contact sheet of a synthetic dataset: people, their clothes, parsing maps.
 
     python -m mbnet_jax.synthetic.sheet --root DIR --out sheet.jpg
 
-A row is a person, in every outfit at every camera; below it are the parsing maps.
-DIR is generated first where it is not there.
+Each row shows one person in every outfit at every camera; below it are the parsing
+maps. If DIR holds no dataset, the default one is generated first.
 """
 
 import argparse
@@ -14,13 +14,19 @@ import numpy as np
 from PIL import Image
 
 from mbnet_jax.parsing import labels as parsing
-from mbnet_jax.synthetic.generate import DONE, generate, image_path, parsing_path, plan
+from mbnet_jax.synthetic.generate import (
+    DONE,
+    generate,
+    image_path,
+    parsing_path,
+    plan,
+    read_options,
+)
 from mbnet_jax.synthetic.options import SyntheticOptions
-from mbnet_jax.synthetic.yardsticks import read_options
 
 
 def contact_sheet(root: Path, people: int) -> np.ndarray:
-    """Draws `people` people of the dataset in `root`, evenly chosen.
+    """Draws `people` people, evenly spaced among those of the dataset in `root`.
 
     Returns uint8 [people * 2 * H, outfits * cameras * W, 3]: the first image of each
     person, outfit and camera, and its parsing map in `parsing.PALETTE`.
@@ -45,7 +51,7 @@ def contact_sheet(root: Path, people: int) -> np.ndarray:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes a contact sheet."""
+    """Parses the command line, and writes a contact sheet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, required=True, help="the dataset")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")

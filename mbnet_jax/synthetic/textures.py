@@ -1,26 +1,26 @@
-"""Textures of floors and walls, the latter with the clutter before them."""
+"""Textures of floors, and of walls with the clutter in front of them."""
 
 import cv2
 import numpy as np
 
-TEXELS = 64  # a metre
+TEXELS = 64  # per metre
 WALL_METRES, FLOOR_METRES, WALL_HEIGHT = 16, 4, 4
 
 
 def dull_colour(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
-    """A nearly grey colour, RGB."""
+    """Draws a nearly grey colour, RGB."""
     return np.clip(rng.uniform(low, high) * np.exp(rng.normal(0, 0.05, 3)), 0, 1)
 
 
 def bright_colour(rng: np.random.Generator) -> tuple[float, ...]:
-    """Any colour, mostly muted, RGB."""
+    """Draws any colour, mostly muted, RGB."""
     colour = rng.uniform(0.05, 0.9, 3)
     grey = rng.uniform(0.3, 0.95)
     return tuple((grey * colour.mean() + (1 - grey) * colour).tolist())
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.ndarray:
-    """Smooth noise of order 1 that repeats at the borders, float32 [h, w, 1]."""
+    """Draws smooth periodic noise of order 1, float32 [h, w, 1]."""
     coarse = rng.standard_normal((cells, cells), np.float32)
     coarse = np.pad(coarse, ((0, 1), (0, 1)), mode="wrap")
     rows, columns = (side + side // cells for side in shape)
@@ -29,7 +29,7 @@ def _grain(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.n
 
 
 def make_floor(rng: np.random.Generator) -> np.ndarray:
-    """A floor of 4 by 4 metres that repeats, float32 [256, 256, 3] in 0..1."""
+    """Draws a periodic floor of 4 by 4 metres, float32 [256, 256, 3] in 0..1."""
     side = FLOOR_METRES * TEXELS
     base = dull_colour(rng, 0.25, 0.65)
     image = np.tile(np.float32(base), (side, side, 1))
@@ -51,7 +51,7 @@ def make_floor(rng: np.random.Generator) -> np.ndarray:
 
 
 def make_wall(rng: np.random.Generator) -> np.ndarray:
-    """A wall 16 metres long and 4 high with things before it.
+    """Draws a wall of 16 by 4 metres, with objects in front of it.
 
     Returns:
       float32 [256, 1024, 3] in 0..1; row 0 is at the floor.

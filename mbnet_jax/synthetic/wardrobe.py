@@ -1,4 +1,4 @@
-"""Garments that many people share, and the outfits each person draws from them."""
+"""The garments, which all people share, and the outfits drawn from them."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from mbnet_jax.synthetic.options import OUTFITS, WARDROBE, SyntheticOptions
 
 PATTERNS = ("plain", "hoops", "stripes", "check", "yoke", "print", "dots", "open")
 
-# What clothes come in, RGB in 0..1: mostly dull, some bright.
+# Colours of clothes, RGB in 0..1: mostly dull, some bright.
 _COLOURS = np.array(
     [
         (0.06, 0.06, 0.07),
@@ -32,7 +32,7 @@ _COLOURS = np.array(
     ]
 )
 # Tops: kind, sleeve (-1 none, 1 elbow, 2 wrist), hem (canonical height in metres),
-# looseness (metres), where the skirt of a coat or dress ends (None: it has none).
+# looseness (metres), where the skirt of a coat or dress ends (None: no skirt).
 _TOPS = (
     *[("tee", 0.55, 0.14, 0.008, None)] * 6,
     *[("tank", -1.0, 0.16, 0.006, None)] * 2,
@@ -65,7 +65,7 @@ _SHOES = (
 
 @dataclasses.dataclass(frozen=True)
 class Top:
-    """A garment of the trunk; lengths as in the table of tops."""
+    """A garment for the trunk; lengths as in the table of tops."""
 
     kind: str
     sleeve: float
@@ -80,7 +80,7 @@ class Top:
 
 @dataclasses.dataclass(frozen=True)
 class Bottom:
-    """A garment of the legs; lengths as in the table of bottoms."""
+    """A garment for the legs; lengths as in the table of bottoms."""
 
     kind: str
     end: float
@@ -101,7 +101,7 @@ class Shoes:
 
 @dataclasses.dataclass(frozen=True)
 class Bag:
-    """A carried thing: "backpack", "shoulder" or "hand"; RGB in 0..1."""
+    """A bag of kind "backpack", "shoulder" or "hand"; its colour is RGB in 0..1."""
 
     kind: str
     side: int  # 1 left, -1 right
@@ -110,10 +110,10 @@ class Bag:
 
 @dataclasses.dataclass(frozen=True)
 class Outfit:
-    """What a person wears; numbers are places in the wardrobe."""
+    """What a person wears; the indices are those of the wardrobe."""
 
-    top_number: int
-    bottom_number: int
+    top_index: int
+    bottom_index: int
     top: Top
     bottom: Bottom
     shoes: Shoes
@@ -130,7 +130,7 @@ class Wardrobe:
 
 
 def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
-    """The wardrobe of a dataset: cuts are fixed, colours and patterns drawn."""
+    """Returns the wardrobe of a dataset: fixed cuts, random colours and patterns."""
     rng = options.rng(WARDROBE)
 
     def colours(dull: bool) -> np.ndarray:
@@ -143,7 +143,7 @@ def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
         open_front = kind in ("jacket", "coat")
         pattern = "open" if open_front else rng.choice(PATTERNS[:-1])
         if kind == "tank" and pattern == "yoke":
-            pattern = "plain"  # The yoke would be all there is of it.
+            pattern = "plain"  # The yoke would cover all of it.
         tops.append(
             Top(
                 kind=kind,
@@ -175,7 +175,7 @@ def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
 def sample_outfits(
     options: SyntheticOptions, wardrobe: Wardrobe, pid: int, female: bool
 ) -> list[Outfit]:
-    """The outfits of the person with number `pid` of the dataset."""
+    """Returns the outfits of the person with number `pid` of a dataset."""
     rng = options.rng(OUTFITS, pid)
     return random_outfits(rng, wardrobe, female, options.outfits)
 
@@ -183,10 +183,9 @@ def sample_outfits(
 def random_outfits(
     rng: np.random.Generator, wardrobe: Wardrobe, female: bool, count: int
 ) -> list[Outfit]:
-    """A person's outfits: no top and no bottom is worn in two of them.
+    """Draws `count` outfits of one person, which share no top and no bottom.
 
-    Skirts and dresses are worn by women alone; everything else by everybody.
-    Most outfits go with the person's usual shoes.
+    Only women wear skirts and dresses. Most outfits include the person's usual shoes.
     """
     tops = [k for k, top in enumerate(wardrobe.tops) if female or top.kind != "dress"]
     bottoms = [
@@ -207,8 +206,8 @@ def random_outfits(
         carried = rng.random() < 0.3
         outfits.append(
             Outfit(
-                top_number=int(top),
-                bottom_number=int(bottom),
+                top_index=int(top),
+                bottom_index=int(bottom),
                 top=wardrobe.tops[top],
                 bottom=wardrobe.bottoms[bottom],
                 shoes=wardrobe.shoes[shoes],

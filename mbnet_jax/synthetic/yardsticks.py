@@ -1,14 +1,14 @@
-"""How hard a synthetic dataset is: chance, matching clothes, knowing the person.
+"""How hard a synthetic dataset is: three yardsticks for a network's scores.
 
     python -m mbnet_jax.synthetic.yardsticks --root DIR
 
-Ranking by the colours of the clothes must do well where people keep their clothes
-and fall to chance where they change them; ranking by the true parameters of the
-person must be near 100 % throughout. DIR is generated first where it is not there.
+They are chance, ranking by the colours of the clothes, and ranking by the person's
+true parameters. The second must do well where people keep their clothes and drop to
+chance where they change them; the third must be near 100 % throughout. If DIR holds
+no dataset, the default one is generated first.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,39 +25,18 @@ from mbnet_jax.synthetic.generate import (
     image_path,
     parsing_path,
     plan,
+    read_options,
 )
 from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
+from mbnet_jax.synthetic.options import SyntheticOptions
 
 _RULES = ("general", "same_clothes", "clothes_changing")
 _BINS = (6, 12, 12)  # of CIE L, a and b
 _LAB_RANGE = ((0, 100), (-50, 50), (-50, 50))
 
 
-def read_options(root: Path) -> SyntheticOptions:
-    """The options that the dataset in `root` was made from.
-
-    Raises:
-      FileNotFoundError: if there is no complete dataset.
-      ValueError: if another version of the generator made it.
-    """
-    path = root / DONE
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: {root} holds no complete synthetic dataset: "
-            f"generate it"
-        )
-    record = json.loads(path.read_text())
-    if record["version"] != VERSION:
-        raise ValueError(
-            f"{path} was made by version {record['version']} of the generator, this is "
-            f"version {VERSION}: generate the dataset again"
-        )
-    return SyntheticOptions(**record["options"])
-
-
 def clothes_histogram(image: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Colours of upper and of lower clothes.
+    """Returns colour histograms of the upper and the lower clothes.
 
     Args:
       image: uint8 [h, w, 3] BGR.
@@ -65,9 +44,9 @@ def clothes_histogram(image: np.ndarray, label: np.ndarray) -> np.ndarray:
 
     Returns:
       float64 [1728]: square roots of two CIE Lab histograms of 864 bins, each of
-      which sums to 1 (and is uniform where the garment cannot be seen), so that the
+      which sums to 1 (and is uniform if the garment is not visible), so that the
       inner product is the Bhattacharyya coefficient. Counts are spread over
-      neighbouring bins: a camera's cast moves a colour a little.
+      neighbouring bins, because a camera's colour cast shifts colours a little.
     """
     lab = cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_BGR2LAB)
     parts = []
@@ -85,7 +64,7 @@ def clothes_histogram(image: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def identity_vector(options: SyntheticOptions, shot: Shot) -> np.ndarray:
-    """The true parameters of a shot's person, float64 [d]."""
+    """Returns the true parameters of a shot's person, float64 [d]."""
     return sample_identity(options, shot.pid).parameters()
 
 
@@ -98,13 +77,17 @@ def _labels(shots: Sequence[Shot]) -> Labels:
 
 
 def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
-    """Scores of each yardstick on the queries and the gallery of a dataset.
+    """Evaluates each yardstick on the queries and the gallery of a dataset.
 
     Args:
       root: a complete synthetic dataset.
 
     Returns:
       yardstick -> rule -> (mAP, Rank-1), in 0..1. Chance is the exact expectation.
+
+    Raises:
+      FileNotFoundError, ValueError: see `read_options`; ValueError also if the dataset
+        has no test identities.
     """
     options = read_options(root)
     shots = [shot for cell in plan(options) for shot in cell if shot.split != "train"]
@@ -112,8 +95,8 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
     gallery = [shot for shot in shots if shot.split == "gallery"]
     if not query:
         raise ValueError(
-            f"{root} has no test identities: nothing can be ranked; generate it with "
-            f"test_identities of at least 2"
+            f"{root} has no test identities, so nothing can be ranked; generate it "
+            "with test_identities of at least 2"
         )
     labels = _labels(query), _labels(gallery)
 
@@ -157,11 +140,11 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table of the yardsticks."""
+    """Parses the command line, and prints the table of the yardsticks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, required=True, help="the dataset")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of a dataset that is not there yet"
+        "--seed", type=int, default=0, help="seed of the dataset, if it is generated"
     )
     args = parser.parse_args(arguments)
     if not (args.root / DONE).exists():

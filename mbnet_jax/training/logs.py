@@ -17,7 +17,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 from tqdm import tqdm
 
-from mbnet_jax.files import naming, write_whole
+from mbnet_jax.files import filename_in_errors, write_whole
 
 _VALIDATION = "validation/"
 _COUNTS = ("bad_steps", "bad_in_a_row")
@@ -131,7 +131,7 @@ class Logs:
                 lines = self._path.read_text().splitlines(keepends=True)
                 kept = [line for line in lines if _stays(line, step, evaluated)]
                 write_whole(self._path, "".join(kept))
-            with naming(workdir):
+            with filename_in_errors(workdir):
                 self._open(workdir, step)
         self._bar = tqdm(
             total=total * batch_size,
@@ -210,7 +210,7 @@ class Logs:
     ) -> None:
         if not self._writes:
             return
-        with naming(self._path):
+        with filename_in_errors(self._path):
             line = {"step": step, **values, **(more or {})}
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
@@ -229,7 +229,7 @@ class Logs:
         finally:
             self._bar.close()
             if self._writes:
-                with naming(self._path):
+                with filename_in_errors(self._path):
                     self._file.close()
                     self._events.close()
 
