@@ -11,7 +11,7 @@ import pytest
 from small_run import assert_same, one_device
 
 from mbnet_jax.api import Run
-from mbnet_jax.files import check_writable, naming
+from mbnet_jax.files import check_writable, filename_in_errors
 from mbnet_jax.runs.load import load
 from mbnet_jax.runs.run_folder import FILE, RunFolder
 
@@ -183,5 +183,5 @@ def test_a_folder_that_cannot_be_written_to_is_refused_with_the_remedy(tmp_path)
 
 def test_an_error_of_a_full_disk_gets_the_name_of_the_file():
     full = pytest.raises(OSError, match=r"No space left on device: 'here'")
-    with full, naming("here"), open("/dev/full", "w") as file:
+    with full, filename_in_errors("here"), open("/dev/full", "w") as file:
         file.write("x")
