@@ -13,8 +13,8 @@ from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.loop import train
-from mbnet_jax.training.step import make_model
 
 
 @pytest.fixture(scope="module")
