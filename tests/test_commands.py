@@ -188,8 +188,8 @@ def test_stopped_training_resumes_and_ends_like_the_uninterrupted(trained, tmp_p
         ("--config.data.name=mars", "data.name='mars' is not a dataset here; known"),
         ("--config.train.epochs=many", "--config.train.epochs"),
         ("--confg.seed=1", "confg.seed"),
-        ("--config=configs/prc.py", "there is no config file configs/prc.py; give a"),
-        ("--config=prc", "there is no config file prc; give a file, or one of ltcc,"),
+        ("--config=configs/prc.py", "config file not found: configs/prc.py; give a"),
+        ("--config=prc", "config file not found: prc; give a file, or one of ltcc,"),
         ("stray", "unknown argument 'stray'"),
         (
             "--config.model.backbones.global.name=vgg16",
