@@ -15,8 +15,8 @@ def add_people(c: ConfigDict) -> None:
     """Adds the fields of the generator of synthetic people to a config."""
     c.data.name = "synthetic"
     c.data.synthetic = ConfigDict()
-    c.data.synthetic.train_identities = 64  # of them some are held out
-    c.data.synthetic.test_identities = 32
+    c.data.synthetic.train_identities = 64  # people to train on; some are held out
+    c.data.synthetic.test_identities = 32  # people to evaluate on
     c.data.synthetic.outfits = 3  # per identity
     c.data.synthetic.cameras = 4  # each sees every identity
     c.data.synthetic.train_images = 3  # per identity, outfit and camera
