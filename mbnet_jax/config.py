@@ -27,7 +27,7 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
         counts.
 
     Raises:
-      ValueError: if there is no such file or field, or a value does not fit.
+      ValueError: if the file or a field does not exist, or a value does not fit.
     """
     file = configs.find(str(name))
     argv = ["", f"--config={file}", *(f"--config.{text}" for text in overrides)]

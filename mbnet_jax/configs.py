@@ -30,5 +30,5 @@ def find(name: str) -> Path:
     if name in names():
         return FOLDER / f"{name}.py"
     raise ValueError(
-        f"there is no config file {name}; give a file, or one of {', '.join(names())}"
+        f"config file not found: {name}; give a file, or one of {', '.join(names())}"
     )

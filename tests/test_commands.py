@@ -1,10 +1,12 @@
-"""The two commands as a person runs them: overrides, errors, a stop and a resume."""
+"""Training and evaluation as users run them: commands, Python, errors, resuming."""
 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +21,7 @@ def arguments(script: str, data: Path, workdir: Path, *more: str) -> list[str]:
     return tiny.command(script, tiny.tiny_config(data), workdir, *more)
 
 
-# One device and the cache of compiled programs where it is by itself, as on a laptop.
+# As on a laptop: one device, and the default cache of compiled programs.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -28,11 +30,13 @@ ENVIRONMENT = {
 PROGRAMS = Path(ENVIRONMENT["XDG_CACHE_HOME"], "mbnet_jax", "xla")
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess:
+def run(
+    command: list[str], environment: dict[str, str] = ENVIRONMENT
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         command,
         cwd=ROOT,
-        env=ENVIRONMENT,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -40,7 +44,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess:
 
 
 def table(output: str) -> list[str]:
-    """The lines of the printed table."""
+    """Returns the lines of the printed table."""
     lines = output.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("---"))
     return lines[start - 2 : start + 6]
@@ -48,7 +52,7 @@ def table(output: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A finished run: its folder, the data's, what it printed."""
+    """A finished run: its folder, the data's, and what it printed."""
     folder = tmp_path_factory.mktemp("trained")
     done = run(arguments("train.py", folder / "data", folder / "run"))
     assert done.returncode == 0, done.stderr
@@ -94,8 +98,9 @@ def test_eval_repeats_the_table_to_the_last_digit(trained):
     assert shown == f"{100 * stored:.1f}"
 
 
-def test_a_named_checkpoint_is_evaluated(trained):
-    workdir, data, _ = trained
+def test_a_named_checkpoint_is_evaluated(trained, tmp_path):
+    whole, data, _ = trained
+    workdir = shutil.copytree(whole, tmp_path / "run")
     done = run(arguments("eval.py", data, workdir, "--checkpoint=4"))
     assert "step 4, test split" in done.stdout, done.stderr
     done = run(arguments("eval.py", data, workdir, "--checkpoint=77"))
@@ -103,7 +108,45 @@ def test_a_named_checkpoint_is_evaluated(trained):
     assert "Traceback" not in done.stderr
 
 
-def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_path):
+# Run with the config, overrides and folder of the command.
+SCRIPT = """
+import json, sys
+import mbnet_jax
+
+name, workdir, *overrides = sys.argv[1:]
+config = mbnet_jax.load_config(name, overrides)
+run = mbnet_jax.train(config, workdir)
+assert isinstance(run, mbnet_jax.Run) and run.config.train.epochs == config.train.epochs
+print(json.dumps(run.evaluate()))
+"""
+
+
+def test_python_gives_what_the_command_gives(trained, tmp_path):
+    whole, data, output = trained
+    _, _, _, _, *words = arguments("train.py", data, tmp_path)
+    overrides = [word.removeprefix("--config.") for word in words[:-1]]
+    # The command's programs serve here too.
+    environment = ENVIRONMENT | {"JAX_COMPILATION_CACHE_DIR": str(PROGRAMS)}
+    done = run(
+        [sys.executable, "-c", SCRIPT, "synthetic", str(tmp_path), *overrides],
+        environment,
+    )
+    assert done.returncode == 0, done.stderr
+    *printed, results = done.stdout.splitlines()
+    assert table("\n".join(printed)) == table(output)
+    metrics = json.loads((whole / "eval" / "metrics.json").read_text())
+    assert json.loads(results) == metrics["results"]
+    for name in (
+        "config.json",
+        "metrics.jsonl",
+        "parameters.txt",
+        "eval/metrics.json",
+        "eval/queries.csv",
+    ):
+        assert (tmp_path / name).read_text() == (whole / name).read_text(), name
+
+
+def test_stopped_training_resumes_and_ends_like_the_uninterrupted(trained, tmp_path):
     whole, data, output = trained
     workdir = tmp_path / "stopped"
     command = arguments("train.py", data, workdir)
@@ -119,19 +162,19 @@ def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_p
     while not any(p.name.isdigit() for p in (workdir / "checkpoints").glob("*")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)  # as a scheduler pre-empts
+    process.send_signal(signal.SIGTERM)  # as a scheduler pre-empts a job
     _, error = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM, error
     step, total = re.findall(r"^stopped at step (\d) of (\d), saved in", error, re.M)[0]
     assert int(step) < int(total) and "Traceback" not in error
     done = run(command)
     assert done.returncode == 0, done.stderr
-    assert f"going on from step {step} in" in done.stdout
+    assert f"resuming from step {step} in" in done.stdout
     assert table(done.stdout) == table(output)
     assert (workdir / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"
     ).read_text()
-    # Three starts, one of them on top of a checkpoint, asked for one program.
+    # All starts, one of them from a checkpoint, used one program.
     assert len(list(PROGRAMS.glob("jit_step-*"))) == 1
 
 
@@ -145,9 +188,18 @@ def test_stopped_training_goes_on_and_ends_like_the_uninterrupted(trained, tmp_p
         ("--config.data.name=mars", "data.name='mars' is not a dataset here; known"),
         ("--config.train.epochs=many", "--config.train.epochs"),
         ("--confg.seed=1", "confg.seed"),
-        ("--config=configs/prc.py", "there is no config file configs/prc.py"),
+        ("--config=configs/prc.py", "config file not found: configs/prc.py; give a"),
+        ("--config=prc", "config file not found: prc; give a file, or one of ltcc,"),
         ("stray", "unknown argument 'stray'"),
-        ("--config.model.backbone=vgg16", "unknown backbone 'vgg16'; known: resnet10"),
+        (
+            "--config.model.backbones.global.name=vgg16",
+            "unknown backbone 'vgg16'; known: resnet10",
+        ),
+        (
+            "--config.model.backbones.global.wdth=8",
+            "unknown key config.model.backbones.global.wdth; nearest known: "
+            "config.model.backbones.global.width",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_clear_line(trained, tmp_path, argument, message):
@@ -158,7 +210,14 @@ def test_bad_input_ends_in_one_clear_line(trained, tmp_path, argument, message):
     assert "Traceback" not in done.stderr
 
 
-def test_evaluating_nothing_says_how_to_train(trained, tmp_path):
+@pytest.mark.parametrize("last", ["--config", "--config.seed"])
+def test_a_flag_without_its_value_ends_in_one_clear_line(last):
+    done = run([sys.executable, "-m", "mbnet_jax.commands.train", last])
+    assert done.returncode != 0
+    assert "error: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_evaluating_a_folder_without_a_run_says_how_to_train(trained, tmp_path):
     _, data, _ = trained
     done = run(arguments("eval.py", data, tmp_path / "none"))
     assert done.returncode == 1

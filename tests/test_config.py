@@ -98,8 +98,12 @@ def test_a_config_is_loaded_by_name_or_file_with_overrides(tmp_path):
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
-        ("sythetic", "seed=1", "no config file sythetic; give a file, or one of ltcc,"),
-        ("base", "seed=1", "there is no config file base"),
+        (
+            "sythetic",
+            "seed=1",
+            "config file not found: sythetic; give a file, or one of ltcc,",
+        ),
+        ("base", "seed=1", "config file not found: base"),
         ("synthetic", "train.epoch=1", "unknown key .*; nearest known: .*train.epochs"),
         ("synthetic", "model.backbones.global.wdth=1", r"known: .*\.global\.width"),
         ("synthetic", "train.epochs=many", "train.epochs"),

@@ -52,7 +52,7 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     else:
         files, rest = [ROOT / argv[0]], argv[1:]
     missing = [file for file in files if not file.is_file()]
-    assert files and not missing, f"there is no {missing or argv}"
+    assert files and not missing, f"no such file: {missing or argv}"
     source = "".join(file.read_text() for file in files)
     for _ in range(2):  # train.py -> commands/train.py -> commands/cli.py
         imported = sorted({*re.findall(r"mbnet_jax\.commands\.(\w+)", source)})
@@ -108,7 +108,7 @@ def test_commands_exist(page, monkeypatch):
         )
         assert not syntax.returncode, f"{where}: {syntax.stderr}"
         for file in re.findall(r"install .*?-r (\S+)", block.text):
-            assert (ROOT / file).is_file(), f"{where}: there is no {file}"
+            assert (ROOT / file).is_file(), f"{where}: no such file: {file}"
         for argv in doc_blocks.python_calls(block.text):
             try:
                 check_call(argv)
@@ -205,18 +205,18 @@ def test_a_failing_block_is_reported_with_page_and_line(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        ("python trian.py --config configs/prcc.py", "there is no .*trian.py"),
-        ("python -m mbnet_jax.data.prview", "there is no .*prview.py"),
-        ("mbnet-trian --config prcc", "there is no .*trian.py"),
+        ("python trian.py --config configs/prcc.py", "no such file: .*trian.py"),
+        ("python -m mbnet_jax.data.prview", "no such file: .*prview.py"),
+        ("mbnet-trian --config prcc", "no such file: .*trian.py"),
         ("python eval.py --config configs/prcc.py --chekpoint=6", "no --chekpoint"),
         ("mbnet-eval --config prcc --chekpoint=6", "no --chekpoint"),
         (".venv/bin/mbnet-search --galery photos", "no --galery"),
         ("mbnet-search --config prcc", "no --config"),
         (
             "python train.py --config configs/prc.py --config.seed=1",
-            "no config file configs/prc.py",
+            "config file not found: configs/prc.py",
         ),
-        ("mbnet-train --config prc --config.seed=1", "no config file prc;"),
+        ("mbnet-train --config prc --config.seed=1", "config file not found: prc;"),
         (
             "python train.py --config configs/prcc.py --config.data.rot=/data",
             "unknown key config.data.rot;",

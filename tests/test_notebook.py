@@ -15,14 +15,14 @@ STEPS, STOP = 200, 10
 
 
 def settings(folder: Path) -> dict[str, str]:
-    """Cell tag -> what is set after that cell: a small run in `folder`."""
+    """Returns, for each cell tag, code to run after that cell: a small run."""
     config = tiny.tiny_config(folder / "data")
     config.model.branches = ("global",)
     config.model.ktm = False
     config.train.steps_per_epoch = STEPS // config.train.epochs
     config.train.checkpoint_every = STEPS
     command = tiny.command("train.py", config, folder / "run")
-    own = ("--config.data.root=", "--workdir=")  # the notebook gives these itself
+    own = ("--config.data.root=", "--workdir=")  # the notebook sets these itself
     overrides = [word for word in command[4:] if not word.startswith(own)]
     return {
         "parameters": f"OVERRIDES = {overrides!r}\nSTOP_AFTER = {STOP}",
@@ -33,7 +33,7 @@ def settings(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The notebook's code cells by their id, after all have run."""
+    """The notebook's code cells by id, after all have run."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cells = []
@@ -52,31 +52,31 @@ def executed(tmp_path_factory):
 
 
 def text(cell) -> str:
-    """What a cell printed."""
+    """Returns what a cell printed."""
     return "".join(o.text for o in cell.outputs if o.output_type == "stream")
 
 
 def pictures(cell) -> list[str]:
-    """The PNG files that a cell shows."""
+    """Returns the PNG files that a cell shows."""
     shown = [o for o in cell.outputs if o.output_type == "display_data"]
     return [o.data["image/png"] for o in shown if "image/png" in o.data]
 
 
-def test_it_says_what_it_trains_on(executed):
+def test_it_prints_the_devices(executed):
     assert "trains on 1 x cpu (cpu)" in text(executed["device"])
 
 
-def test_training_stops_and_goes_on_with_a_curve(executed):
+def test_training_stops_and_resumes_with_a_curve(executed):
     assert len(pictures(executed["train"])) == len(pictures(executed["resume"])) == 1
     [stopped] = [
         line for line in text(executed["train"]).splitlines() if "stopped at" in line
     ]
     step = int(stopped.split()[3])
     assert STOP <= step < STEPS and f" of {STEPS}" in stopped
-    assert f"going on from step {step} in" in text(executed["resume"])
+    assert f"resuming from step {step} in" in text(executed["resume"])
 
 
-def test_it_shows_the_table_and_whom_it_found(executed):
+def test_it_shows_the_table_and_the_ranked_lists(executed):
     table = text(executed["table"])
     for words in ("test split", "clothes-changing", "global branch", "chance"):
         assert words in table
@@ -97,7 +97,7 @@ def test_it_is_stored_without_outputs():
             assert not cell.outputs and cell.execution_count is None, cell.id
 
 
-def test_its_links_lead_somewhere():
+def test_its_links_are_valid():
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         for target in re.findall(r"\]\(([^)#]+)", cell.source):
             assert (NOTEBOOK.parent / target).exists(), f"{cell.id}: {target}"
