@@ -2,8 +2,8 @@
 
   python train.py --config configs/synthetic.py
 
-Needs no download. Made-up people: the figures say that the code works and how
-modules compare, nothing about real cameras.
+Needs no download. The figures show that the code works and how the modules compare;
+they say nothing about real cameras.
 """
 
 from ml_collections import ConfigDict
@@ -12,19 +12,19 @@ from mbnet_jax.configs import base
 
 
 def add_people(c: ConfigDict) -> None:
-    """Gives a config the fields that the made-up people follow from."""
+    """Adds the fields of the generator of synthetic people to a config."""
     c.data.name = "synthetic"
     c.data.synthetic = ConfigDict()
-    c.data.synthetic.train_identities = 64  # people to train on, some held out
-    c.data.synthetic.test_identities = 32  # people to test on
+    c.data.synthetic.train_identities = 64  # people to train on; some are held out
+    c.data.synthetic.test_identities = 32  # people to evaluate on
     c.data.synthetic.outfits = 3  # per identity
-    c.data.synthetic.cameras = 4  # that see every identity
+    c.data.synthetic.cameras = 4  # each sees every identity
     c.data.synthetic.train_images = 3  # per identity, outfit and camera
-    # The same of a test identity; one is a query, the others are in the gallery.
+    # The same for test identities: one query, the others in the gallery.
     c.data.synthetic.test_images = 2
     c.data.synthetic.height = c.data.get_ref("height")  # follows data.height
     c.data.synthetic.width = c.data.get_ref("width")  # follows data.width
-    c.data.synthetic.seed = 0  # of the people and their pictures, not of training
+    c.data.synthetic.seed = 0  # of people and pictures, not of training
 
 
 def get_config() -> ConfigDict:
@@ -38,7 +38,7 @@ def get_config() -> ConfigDict:
 
     add_people(c)
 
-    # Too few steps to make up for harder images.
+    # The steps are too few for harder images.
     c.augment.crop = 0.0
     c.augment.erase = 0.0
 

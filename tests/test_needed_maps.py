@@ -135,8 +135,8 @@ def test_evaluated_branches_are_those_of_the_whole_network():
     image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     parsing = np.stack([tiny.person(8), tiny.person(12)])
     views = {
-        "global": np.zeros((*size, 3), np.float32),
-        "clothing_unrelated": np.zeros((*size, 3), np.float32),
+        "image": np.zeros((*size, 3), np.float32),
+        "crops": np.zeros((*size, 3), np.float32),
         "silhouette": np.zeros((*size, 1), np.float32),
     }
     variables = jax.jit(model.init, static_argnames="train")(
