@@ -81,7 +81,7 @@ def test_a_file_is_preferred_to_the_name_of_a_config(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["prc", "base", "configs/prc.py", ""])
 def test_an_unknown_name_lists_the_configs(name):
-    message = rf"no config file {name}; give a file, or one of {', '.join(SHIPPED)}"
+    message = rf"file not found: {name}; give a file, or one of {', '.join(SHIPPED)}"
     for find in (configs.find, load_config):
         with pytest.raises(ValueError, match=message):
             find(name)
