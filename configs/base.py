@@ -1,4 +1,7 @@
-"""All config fields with their defaults; the other configs override some of them.
+"""All config fields: defaults, what else they may be, what they mean.
+
+The other configs override some of the defaults. Every value is checked against its
+field here, wherever it comes from: a command line, a config file, a saved run.
 
 The training recipe is CAL's (Gu et al., CVPR 2022), which most clothes-changing work
 follows, because MBNet's own was not available. This file names no dataset, so it cannot
@@ -7,62 +10,98 @@ be trained with.
 
 from ml_collections import ConfigDict
 
+from mbnet_jax import schema
+from mbnet_jax.schema import choice, flag, real, several, text, whole
+
 
 def backbone(name: str) -> ConfigDict:
     """The fields of `model.backbones.<branch>`."""
     c = ConfigDict()
-    c.name = name  # a key of mbnet_jax.backbones.BACKBONES
+    c.name = text(name, low=1)  # a key of mbnet_jax.backbones.BACKBONES
     # Initial weights of a new run: a .safetensors, .npz or .pth file, or a Hugging
     # Face hub id such as "timm/resnet50.tv_in1k"; "": random.
-    c.weights = ""
-    c.width = 64  # of ResNets: channels of the first stage; 64 is the standard network
-    c.stem = "imagenet"  # of ResNets; "small" or "patch" for small images
-    c.last_stride = 1  # of ResNets: stride of the last stage; 1 doubles the final map
+    c.weights = text("")
+    # Of ResNets: channels of the first stage; 64 is the standard network
+    c.width = whole(64, low=1, high=1024)
+    # Of ResNets; the others for small images
+    c.stem = choice("imagenet", "small", "patch")
+    # Of ResNets: stride of the last stage; 1 doubles the final map
+    c.last_stride = whole(1, low=1, high=2)
+    return c
+
+
+def people() -> ConfigDict:
+    """The fields of `data.synthetic`, of configs whose dataset is generated."""
+    c = ConfigDict()
+    c.train_identities = whole(64, high=9999)  # people to train on; some are held out
+    c.test_identities = whole(32, high=9999)  # people to evaluate on
+    c.outfits = whole(3, low=1, high=12)  # per identity
+    c.cameras = whole(4, low=1, high=99)  # each sees every identity
+    c.train_images = whole(3, low=1, high=999)  # per identity, outfit and camera
+    # The same for test identities: one query, the others in the gallery.
+    c.test_images = whole(2, low=2, high=999)
+    c.height = whole(128, low=64, high=2048)  # follows data.height
+    c.width = whole(64, low=32, high=2048)  # follows data.width
+    c.seed = whole(0)  # of people and pictures, not of training
     return c
 
 
 def start_from_imagenet(c: ConfigDict) -> None:
     """Initialises every backbone with torchvision's ImageNet weights."""
-    for fields in c.model.backbones.values():
-        fields.weights = f"timm/{fields.name}.tv_in1k"
+    for own in c.model.backbones.values():
+        own.weights = f"timm/{own.name}.tv_in1k"
 
 
-def get_config() -> ConfigDict:
-    """Returns the default config; a config file overrides fields of it."""
+def fields() -> ConfigDict:
+    """Every field, in its section."""
     c = ConfigDict()
-    c.name = ""  # the config's name; a run's folder is runs/<name>
-    c.seed = 0  # of initial weights, batches, augmentation and held-out identities
+    c.name = text("")  # the config's name; a run's folder is runs/<name>
+    # Of initial weights, batches, augmentation and held-out identities
+    c.seed = whole(0)
 
     c.data = ConfigDict()
-    c.data.name = ""  # a key of mbnet_jax.data.DATASETS
-    c.data.root = "data"  # folder of the dataset; a synthetic one is written there
+    c.data.name = text("")  # a key of mbnet_jax.data.DATASETS
+    # Folder of the dataset; a synthetic one is written there
+    c.data.root = text("data", low=1)
     # Folder of parsing maps, which mirrors root, with one .png per image; "": none.
-    c.data.parsing_dir = ""
-    c.data.parsing_labels = "canonical"  # label set: or "lip", "atr", "pascal"
-    c.data.height = 384  # pixels, of the image that all views are made from
-    c.data.width = 192  # pixels
+    c.data.parsing_dir = text("")
+    c.data.parsing_labels = choice("canonical", "lip", "atr", "pascal")  # label set
+    # Pixels, of the image that all views are made from
+    c.data.height = schema.pixels(384)
+    c.data.width = schema.pixels(192)  # pixels
     # What selects the best checkpoint: "held_out" training identities, the dataset's
     # "own" validation split, or "none": train on all images, keep the last checkpoint.
     # "default": whichever of these is usual for the dataset.
-    c.data.validation = "default"
-    c.data.validation_fraction = 0.1  # of training identities, if held out
-    c.data.threads = 8  # that read and decode images
-    c.data.prefetch = 4  # batches prepared ahead of time
+    c.data.validation = choice("default", "held_out", "own", "none")
+    # Of training identities, if held out
+    c.data.validation_fraction = real(0.1, high=1.0)
+    c.data.threads = whole(8, low=1, high=256)  # that read and decode images
+    c.data.prefetch = whole(4, low=1, high=256)  # batches prepared ahead of time
     # Unreadable images that training tolerates, replacing each by another of the same
     # person, before it stops.
-    c.data.max_bad_images = 10
+    c.data.max_bad_images = whole(10)
+
+    # Only of configs whose dataset is generated: configs/synthetic.py.
+    c.data.synthetic = schema.optional_section(people())
 
     c.augment = ConfigDict()
-    c.augment.flip = 0.5  # probability of the mirror image
-    c.augment.crop = 0.5  # probability of enlarging by 9/8 and cropping to size
-    c.augment.erase = 0.5  # probability of random erasing (Zhong et al., AAAI 2020)
+    c.augment.flip = real(0.5, high=1.0)  # probability of the mirror image
+    # Probability of enlarging by 9/8 and cropping to size
+    c.augment.crop = real(0.5, high=1.0)
+    # Probability of random erasing (Zhong et al., AAAI 2020)
+    c.augment.erase = real(0.5, high=1.0)
 
     c.views = ConfigDict()  # sizes are height and width in pixels
-    c.views.crops = (384, 192)  # head over legs, of the clothing-unrelated branch
-    c.views.silhouette = (256, 128)  # of the mask branch
+    # head over legs, of the clothing-unrelated branch
+    c.views.crops = schema.size(384, 192)
+    c.views.silhouette = schema.size(256, 128)  # of the mask branch
+    c.views[schema.ANY] = schema.size(256, 128)  # of a view of your own
 
     c.model = ConfigDict()
-    c.model.branches = ("global", "clothing_unrelated", "mask")  # or some of them
+    # Or some of them
+    c.model.branches = several(
+        ("global", "clothing_unrelated", "mask"), text(None, 1), low=1
+    )
     c.model.backbones = ConfigDict()  # of each branch
     for branch, name in (
         ("global", "resnet50"),
@@ -70,67 +109,90 @@ def get_config() -> ConfigDict:
         ("mask", "resnet18"),
     ):
         c.model.backbones[branch] = backbone(name)
-    c.model.pooling = "max_avg"  # or "gem", "avg"
-    c.model.ktm = True  # knowledge transfer module
-    c.model.fam = True  # feature attention module
-    c.model.cfm = True  # cross fusion module
-    c.model.fusion_width = 512  # channels of CFM's tokens, a multiple of its heads
-    c.model.fusion_heads = 8  # attention heads of CFM
-    c.model.balance = True  # a learned weight per image and branch
-    c.model.balance_floor = 0.5  # minimum weight, the mean being 1; 1: all equal
-    c.model.dtype = "float32"  # of the computation, or "bfloat16"
+    c.model.backbones[schema.ANY] = backbone("resnet50")  # of a branch of your own
+    c.model.pooling = choice("max_avg", "gem", "avg")  # of maps into embeddings
+    c.model.ktm = flag(True)  # knowledge transfer module
+    c.model.fam = flag(True)  # feature attention module
+    c.model.cfm = flag(True)  # cross fusion module
+    # Channels of CFM's tokens, a multiple of its heads
+    c.model.fusion_width = whole(512, low=1, high=8192)
+    c.model.fusion_heads = whole(8, low=1, high=1024)  # attention heads of CFM
+    c.model.balance = flag(True)  # a learned weight per image and branch
+    # Minimum weight, the mean being 1; 1: all equal
+    c.model.balance_floor = real(0.5, high=1.0)
+    c.model.dtype = choice("float32", "bfloat16")  # of the computation
 
     c.loss = ConfigDict()
-    c.loss.label_smoothing = 0.1  # of the cross-entropy; 0: none
-    c.loss.identity = 1.0  # weight of the cross-entropy of each branch
-    c.loss.triplet = 1.0  # weight of the batch-hard triplet loss of each branch
-    c.loss.margin = 0.3  # of the triplet loss, Euclidean distance; 0: soft margin
-    c.loss.ktm_distill = 1.0  # weight of KTM's distillation
-    c.loss.ktm_temperature = 4.0  # of KTM's distillation
-    c.loss.ktm_area = 1.0  # weight of KTM's area term
-    c.loss.background = 0.1  # weight of the background constraint on FAM's attention
+    c.loss.label_smoothing = real(0.1, high=1.0)  # of the cross-entropy; 0: none
+    c.loss.identity = real(1.0)  # weight of the cross-entropy of each branch
+    c.loss.triplet = real(1.0)  # weight of the batch-hard triplet loss of each branch
+    c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
+    c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
+    c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
+    c.loss.ktm_area = real(1.0)  # weight of KTM's area term
+    # Weight of the background constraint on FAM's attention
+    c.loss.background = real(0.1)
     # Weight of the triplet loss on the combined embedding, which trains the balance.
-    c.loss.balance = 1.0
+    c.loss.balance = real(1.0)
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.
-    c.loss.cal = 0.0
+    c.loss.cal = real(0.0)
     # Epochs before that loss sets in; the clothes classifier learns from the start.
-    c.loss.cal_start_epoch = 25
-    c.loss.cal_temperature = 0.0625  # divides the clothes classifier's cosines
-    c.loss.cal_epsilon = 0.1  # share of CAL's target spread over a person's clothes
+    c.loss.cal_start_epoch = whole(25)
+    # Divides the clothes classifier's cosines
+    c.loss.cal_temperature = real(0.0625, above=True)
+    # Share of CAL's target spread over a person's clothes
+    c.loss.cal_epsilon = real(0.1, high=1.0)
 
     c.train = ConfigDict()
-    c.train.batch_size = 64  # over all devices; a multiple of images_per_identity
-    c.train.images_per_identity = 4  # in a batch
+    # Over all devices; a multiple of images_per_identity
+    c.train.batch_size = whole(64, low=2, high=65_536)
+    c.train.images_per_identity = whole(4, low=2, high=1024)  # in a batch
     # Micro-batches per step, for batches that do not fit into memory. Each has whole
     # identities, and its own batch norm statistics and losses.
-    c.train.accumulate = 1
-    c.train.epochs = 60  # of steps_per_epoch steps each
-    c.train.steps_per_epoch = 0  # 0: images // batch_size
-    c.train.learning_rate = 3.5e-4  # of Adam
-    c.train.warmup_epochs = 0.0  # of linear warm-up
-    c.train.schedule = "step"  # or "cosine", which ends at 0
-    c.train.decay_epochs = (20, 40)  # at which the step schedule lowers the rate
-    c.train.decay_rate = 0.1  # factor of each such decay
-    c.train.weight_decay = 5e-4  # of kernels; biases and norms have none
-    c.train.log_every = 20  # steps per line of metrics.jsonl
-    c.train.checkpoint_every = 200  # steps; also after each evaluation
-    c.train.keep = 2  # newest checkpoints to keep, besides the best
+    c.train.accumulate = whole(1, low=1, high=1024)
+    c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
+    c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size
+    c.train.learning_rate = real(3.5e-4, high=10.0)  # of Adam
+    c.train.warmup_epochs = real(0.0)  # of linear warm-up
+    c.train.schedule = choice("step", "cosine")  # the cosine ends at 0
+    # At which the step schedule lowers the rate
+    c.train.decay_epochs = several((20, 40), whole(None, 1))
+    c.train.decay_rate = real(0.1, high=1.0)  # factor of each such decay
+    # Of kernels; biases and norms have none
+    c.train.weight_decay = real(5e-4, high=10.0)
+    c.train.log_every = whole(20, low=1)  # steps per line of metrics.jsonl
+    c.train.checkpoint_every = whole(200, low=1)  # steps; also after each evaluation
+    # Newest checkpoints to keep, besides the best
+    c.train.keep = whole(2, low=1, high=1_000_000)
     # Consecutive steps with a loss or gradient that is not finite, none of which is
     # applied, before training stops; 1: stops at the first.
-    c.train.max_bad_steps = 10
+    c.train.max_bad_steps = whole(10, low=1)
 
     c.eval = ConfigDict()
-    c.eval.every_epochs = 5  # between validations; the last epoch is always validated
-    c.eval.batch_size = 64  # over all devices
-    c.eval.branches = ()  # to evaluate; (): all. "global" needs no parsing maps
-    c.eval.flip = True  # adds the mirrored image's embedding
-    c.eval.ranks = (1, 5, 10)  # of the table's CMC columns
-    c.eval.draw_seed = 0  # of single-shot galleries
-    c.eval.rerank = False  # adds a row per embedding with k-reciprocal re-ranking
-    c.eval.figure_queries = 8  # rows of ranked_lists.png; 0: no picture
-    c.eval.report = True  # writes report.html
-    c.eval.report_lists = 4  # its queries of each kind (random, best, worst), up to 6
-    c.eval.report_queries = ()  # file names of further queries in it, up to 10
+    # Between validations; the last epoch is always validated
+    c.eval.every_epochs = whole(5, low=1)
+    c.eval.batch_size = whole(64, low=1, high=65_536)  # over all devices
+    # To evaluate; (): all. "global" needs no parsing maps
+    c.eval.branches = several((), text(None, 1))
+    c.eval.flip = flag(True)  # adds the mirrored image's embedding
+    c.eval.ranks = several((1, 5, 10), whole(None, 1))  # of the table's CMC columns
+    c.eval.draw_seed = whole(0)  # of single-shot galleries
+    c.eval.rerank = flag(False)  # adds a row per embedding with k-reciprocal re-ranking
+    # Rows of ranked_lists.png; 0: no picture
+    c.eval.figure_queries = whole(8, high=1000)
+    c.eval.report = flag(True)  # writes report.html
+    # Its queries of each kind (random, best, worst), up to 6
+    c.eval.report_lists = whole(4, high=6)
+    # File names of further queries in it, up to 10
+    c.eval.report_queries = several((), text(None, 1), high=10)
     return c
+
+
+FIELDS = fields()
+
+
+def get_config() -> ConfigDict:
+    """Returns the default config; a config file overrides fields of it."""
+    return schema.defaults(FIELDS)

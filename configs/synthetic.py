@@ -8,23 +8,16 @@ they say nothing about real cameras.
 
 from ml_collections import ConfigDict
 
+from mbnet_jax import schema
 from mbnet_jax.configs import base
 
 
 def add_people(c: ConfigDict) -> None:
     """Adds the fields of the generator of synthetic people to a config."""
     c.data.name = "synthetic"
-    c.data.synthetic = ConfigDict()
-    c.data.synthetic.train_identities = 64  # people to train on; some are held out
-    c.data.synthetic.test_identities = 32  # people to evaluate on
-    c.data.synthetic.outfits = 3  # per identity
-    c.data.synthetic.cameras = 4  # each sees every identity
-    c.data.synthetic.train_images = 3  # per identity, outfit and camera
-    # The same for test identities: one query, the others in the gallery.
-    c.data.synthetic.test_images = 2
-    c.data.synthetic.height = c.data.get_ref("height")  # follows data.height
-    c.data.synthetic.width = c.data.get_ref("width")  # follows data.width
-    c.data.synthetic.seed = 0  # of people and pictures, not of training
+    c.data.synthetic = schema.defaults(base.people())
+    for side in ("height", "width"):  # the images have the size that is asked for
+        c.data.synthetic[side] = c.data.get_ref(side)
 
 
 def get_config() -> ConfigDict:

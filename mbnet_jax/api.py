@@ -12,6 +12,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.config import check_config
 from mbnet_jax.data import Dataset, load_dataset
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import check_divisible, make_mesh
@@ -75,6 +76,7 @@ class Run(RunFolder):
           ValueError: if a field does not fit the run, the data or the devices.
         """
         config = self.config if config is None else config
+        check_config(config)
         mesh = self._mesh
         check_divisible("eval.batch_size", config.eval.batch_size, mesh)
         for line in self.differences(config):
@@ -133,6 +135,7 @@ def train(
       FloatingPointError: after too many steps whose loss or gradient is not finite.
       InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
     """
+    check_config(config)
     workdir = Path(workdir or f"runs/{config.name}")
     mesh = make_mesh() if mesh is None else mesh
     check_writable(workdir, "give another --workdir, or make room")

@@ -1,4 +1,4 @@
-"""Reads configs with overrides, and flattens them."""
+"""Reads configs with overrides, checks and flattens them."""
 
 import difflib
 import keyword
@@ -11,7 +11,8 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from mbnet_jax import configs
+from mbnet_jax import configs, schema
+from mbnet_jax.configs import base
 
 # What a value that does not fit, or a missing or faulty file raises.
 FLAG_ERRORS = (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError)
@@ -36,9 +37,26 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=parsed)
     try:
         values(parsed)
-        return values.config.copy_and_resolve_references()
+        config = values.config.copy_and_resolve_references()
     except FLAG_ERRORS as error:
         raise ValueError(cause(argv) or str(error)) from error
+    check_config(config)
+    return config
+
+
+def check_config(config: ConfigDict | dict, what: str = "the config") -> None:
+    """Refuses unknown and missing fields, and values that are not allowed.
+
+    Every entry to the program calls it: commands, Python, saved runs, exports.
+
+    Args:
+      config: the whole config.
+      what: what has it, for the message.
+
+    Raises:
+      ValueError: with a line for each field.
+    """
+    schema.check(config, base.FIELDS, what)
 
 
 def parsable(argv: Sequence[str]) -> list[str]:

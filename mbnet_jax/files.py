@@ -1,21 +1,93 @@
-"""Writing files so that a kill at any moment leaves each of them whole or absent."""
+"""The one place that writes, locks and deletes files, and reads those of others.
+
+A file that is written is whole or absent after a kill at any moment. Nothing is deleted
+that this program did not write.
+"""
 
 import contextlib
 import fcntl
+import json
 import os
+import socket
+import stat
+import sys
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 
 PART = ".part"  # the ending of a file that is being written
+LOCK = "lock"  # the file that a process locks, in a folder that it holds
+# More than any photograph or list; a file of weights has a limit of its own.
+MAX_BYTES = 256 << 20
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
-    """Writes `data` to `path` atomically, through a `.part` file beside it."""
+def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
+    """Writes `data` to `path` atomically, through a `.part` file beside it.
+
+    `sync` waits for the disk, so that the file survives a loss of power too.
+
+    Raises:
+      OSError: naming the file. Its former content is as it was.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
     with filename_in_errors(path):
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-    os.replace(part, path)
+        try:
+            with part.open("wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Reads a file of at most `most` bytes; never waits for a pipe or a device.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is not a regular file, is larger, or its name cannot be one.
+      OSError: if it cannot be read. All messages name the file.
+    """
+    with filename_in_errors(path):
+        try:
+            # Without waiting: opening a named pipe would wait for its writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except ValueError as error:  # a NUL
+            raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ValueError(f"{path} is not a regular file")
+            if found.st_size > most:
+                raise ValueError(
+                    f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
+                )
+            data = file.read(most + 1)
+            if len(data) > most:
+                raise ValueError(f"{path} grows; at most {most:,} bytes are read")
+            return data
+
+
+def confined(name: str, where: str) -> PurePosixPath:
+    """A relative path that was read from a file, if it stays inside its folder.
+
+    Args:
+      name: the path, with slashes.
+      where: the file and line it comes from, for the message.
+
+    Raises:
+      ValueError: if it is empty, absolute, has a part ".." or a NUL.
+    """
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(
+            f"{where}: the path {name!r} must be relative, and stay inside its folder"
+        )
+    return path
 
 
 @contextlib.contextmanager
@@ -23,19 +95,83 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
     """Holds an exclusive lock on `folder`, which is created if it does not exist.
 
     Args:
-      folder: where the file `lock` is.
-      wait: whether to wait until another process has released the lock.
+      folder: where the file `lock` is; the file says who holds it.
+      wait: whether to wait until another process has released the lock; it is said
+        for whom.
 
     Yields:
       The lock's file descriptor. A child process that inherits it keeps the lock.
 
     Raises:
-      BlockingIOError: if another process holds the lock and `wait` is False.
+      BlockingIOError: naming the holder, if another process holds the lock and `wait`
+        is False.
+      OSError: naming the folder, if it cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield lock.fileno()
+    with filename_in_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            text = f"{folder} is in use by {lock.read(1000).strip() or 'a process'}"
+            if not wait:
+                raise BlockingIOError(
+                    f"{text}; wait for it, end it, or give another folder"
+                ) from None
+            print(f"{text}; waiting for it", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with filename_in_errors(folder / LOCK):
+            lock.seek(0)
+            lock.truncate()
+            lock.write(_holder())
+            lock.flush()
+        try:
+            yield lock.fileno()
+        finally:
+            with contextlib.suppress(OSError):
+                lock.truncate(0)
+
+
+def _holder() -> str:
+    command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500])
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"process {os.getpid()} on {socket.gethostname()} since {since}: {command}"
+
+
+def foreign(folder: Path, ours: Collection[str]) -> list[str]:
+    """Files and links below `folder` that `ours` does not name, sorted.
+
+    Paths are relative to `folder`, with slashes.
+    """
+    found = []
+    for parent, folders, names in os.walk(folder):
+        linked = [n for n in folders if os.path.islink(os.path.join(parent, n))]
+        paths = [Path(parent, name).relative_to(folder) for name in names + linked]
+        found += [path.as_posix() for path in paths]
+    return sorted({*found} - {*ours})
+
+
+def delete(folder: Path, ours: Collection[str]) -> None:
+    """Deletes `folder`, whose files are all named by `ours`, relative to it.
+
+    Raises:
+      FileExistsError: naming what else is in it. Nothing is then deleted.
+    """
+    others = foreign(folder, ours)
+    if others:
+        shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        raise FileExistsError(
+            f"{folder} holds what this program did not write: {shown}; move it out, "
+            "or give another folder"
+        )
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            os.unlink(os.path.join(parent, name))
+        for name in folders:
+            os.rmdir(os.path.join(parent, name))
+    os.rmdir(folder)
 
 
 @contextlib.contextmanager
@@ -44,6 +180,8 @@ def filename_in_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # a message of our own
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
@@ -69,7 +207,6 @@ def check_writable(folder: Path, remedy: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
-    except OSError as error:
-        raise OSError(
-            f"{folder} cannot be written to ({error.strerror}); {remedy}"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{folder} cannot be written to ({reason}); {remedy}") from error

@@ -1,31 +1,133 @@
-"""Image files: which there are, how they are decoded, resized and normalised."""
+"""Image files: the one decoder, its limits, and resizing.
+
+Everything that reads an image uses it: the check before training, the loader,
+`Embedder`, search, the parser and the pages. So they all take the same files, and see
+the same pixels in them.
+"""
+
+import io
+import os
+import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
-# What counts as an image file, in lower case. OpenCV decodes GIF from 4.11 on.
+from mbnet_jax.files import read_bytes
+
+# What counts as an image file, in lower case, and the formats that are decoded.
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+# A photograph of 64 megapixels is decoded. A small file that claims to be 65,500 pixels
+# wide and high is not; Pillow too refuses it, from a higher limit on.
+MAX_PIXELS = 1 << 26
+MAX_SIDE = 1 << 15
+# Pillow's modes with at most 8 bits a channel, and 16 bits of grey.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 # ImageNet's mean and standard deviation of RGB in [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+_LIMIT = f"at most {MAX_PIXELS:,} in all and {MAX_SIDE:,} a side are decoded"
+# What Pillow's decoders raise for broken files.
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError)
+_BROKEN += (OverflowError, ZeroDivisionError, AttributeError, EOFError, struct.error)
+_BROKEN += (NotImplementedError, RuntimeError)
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads and decodes an image file to RGB, uint8 [h, w, 3].
+
+    Raises:
+      FileNotFoundError: the file is missing.
+      ValueError: it is no regular file, or cannot be decoded.
+      OSError: it cannot be read. All messages name the file.
+    """
+    return decode_image(read_bytes(Path(path)), os.fspath(path))
+
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decodes an image file to RGB, uint8 [h, w, 3].
+    """Decodes the bytes of an image file to RGB, uint8 [h, w, 3].
+
+    The image is rotated by its EXIF orientation. Of an animation, or a file of several
+    pages, it is the first one. Of 16 bits a channel the upper 8 are taken; transparency
+    is ignored.
 
     Args:
       data: the file's bytes.
       name: of the file, for the error message.
 
     Raises:
-      ValueError: the bytes cannot be decoded.
+      ValueError: the bytes cannot be decoded, or the image is beyond `MAX_PIXELS`, or
+        of a kind without a defined conversion to 8 bits a channel.
     """
-    pixels = np.frombuffer(data, np.uint8)
-    # OpenCV raises on empty input, and returns None for what it cannot decode.
-    image = cv2.imdecode(pixels, cv2.IMREAD_COLOR_RGB) if len(pixels) else None
-    if image is None:
-        raise ValueError(f"the image of {name} cannot be decoded; replace the file")
-    return image
+    return to_rgb(open_image(data, f"the image of {name}"), f"the image of {name}")
+
+
+def open_image(data: bytes, what: str) -> Image.Image:
+    """Opens the bytes of an image file, and decodes its first image.
+
+    Raises:
+      ValueError: as of `decode_image`; `what` names the image.
+    """
+    try:
+        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
+    except _BROKEN as error:
+        reason = "it is empty" if not data else "it is no image of a known format"
+        raise ValueError(
+            f"{what} cannot be decoded ({reason}); replace the file"
+        ) from error
+    return load_image(picture, what)
+
+
+def load_image(picture: Image.Image, what: str) -> Image.Image:
+    """Decodes an opened Pillow image, after a check of its size.
+
+    Raises:
+      ValueError: as of `decode_image`; `what` names the image.
+    """
+    width, height = picture.size
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or (
+        width * height > MAX_PIXELS
+    ):
+        raise ValueError(f"{what} has {width:,} x {height:,} pixels; {_LIMIT}")
+    try:
+        picture.load()
+    except _BROKEN as error:
+        raise ValueError(
+            f"{what} cannot be decoded ({error}); replace the file"
+        ) from error
+    return picture
+
+
+def to_rgb(picture: Image.Image, what: str) -> np.ndarray:
+    """A decoded Pillow image as RGB, uint8 [h, w, 3], rotated by its orientation.
+
+    Raises:
+      ValueError: as of `decode_image`; `what` names the image.
+    """
+    mode = picture.mode
+    if mode not in _MODES + _GREY_16:
+        raise ValueError(
+            f"{what} must have up to 8 bits a channel, or be 16-bit grey; its Pillow "
+            f"mode is {mode}; convert it to RGB"
+        )
+    try:
+        picture = ImageOps.exif_transpose(picture)
+        if mode in _GREY_16:
+            grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
+        if mode in ("P", "PA"):  # its palette may be transparent
+            picture = picture.convert("RGBA")
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    except _BROKEN as error:
+        raise ValueError(
+            f"{what} cannot be decoded ({error}); replace the file"
+        ) from error
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

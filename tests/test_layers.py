@@ -7,7 +7,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "mbnet_jax"
 # From the bottom to the top: what is directly in the package.
 LAYERS = (
-    ("files", "images", "config", "configs", "devices", "parsing"),
+    ("schema", "files", "json_files", "images", "config", "configs"),
+    ("devices", "parsing"),
     ("retrieval", "synthetic", "backbones"),
     ("views",),
     ("models",),
@@ -77,6 +78,6 @@ def test_imports_from_higher_layers_are_found():
     )
     assert len(upward("models", source)) == 4
     assert upward("training", source) == [
-        "imports mbnet_jax.Run, but training is on layer 9, __init__ on 14"
+        "imports mbnet_jax.Run, but training is on layer 10, __init__ on 15"
     ]
     assert not upward("__init__", source)

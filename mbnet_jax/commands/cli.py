@@ -9,7 +9,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from mbnet_jax import configs
-from mbnet_jax.config import FLAG_ERRORS, cause, parsable
+from mbnet_jax.config import FLAG_ERRORS, cause, check_config, parsable
 from mbnet_jax.devices import cluster, compilation_cache
 from mbnet_jax.training.interruption import InterruptedTraining
 
@@ -47,6 +47,7 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         workdir = Path(_WORKDIR.value or f"runs/{config.name}")
         compilation_cache.enable()
         try:
+            check_config(config)
             with cluster.joined(
                 _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
             ):
