@@ -72,16 +72,29 @@ def open_image(data: bytes, what: str) -> Image.Image:
     Raises:
       ValueError: as of `decode_image`; `what` names the image.
     """
+    return load_image(open_header(data, what), what)
+
+
+def open_header(
+    data: bytes, what: str, formats: tuple[str, ...] = _FORMATS
+) -> Image.Image:
+    """Opens the bytes of an image file of some formats, without decoding its pixels.
+
+    Raises:
+      ValueError: as of `decode_image`; `what` names the image.
+    """
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError:
         raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
     except _BROKEN as error:
-        reason = "it is empty" if not data else "it is no image of a known format"
+        kind = (
+            "of a known format" if formats == _FORMATS else "in " + ", ".join(formats)
+        )
+        reason = f"it is no image {kind}" if data else "it is empty"
         raise ValueError(
             f"{what} cannot be decoded ({reason}); replace the file"
         ) from error
-    return load_image(picture, what)
 
 
 def load_image(picture: Image.Image, what: str) -> Image.Image:
