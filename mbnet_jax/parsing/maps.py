@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mbnet_jax.files import read_bytes
-from mbnet_jax.images import load_image, open_header
+from mbnet_jax.images import load_image
 from mbnet_jax.json_files import read_json
 from mbnet_jax.parsing.label_sets import LABEL_SETS, to_canonical
 from mbnet_jax.parsing.voc import VOC_COLOURS, check_order, labels_of
@@ -211,10 +211,7 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
         takes, or has a colour that is not in the PASCAL VOC colour map.
     """
     what = f"the parsing map of {name}"
-    # Pillow, because OpenCV would turn a palette's indices into colours.
-    picture = data
-    if not isinstance(data, Image.Image):
-        picture = open_header(data, what, ("PNG",))
+    picture = data if isinstance(data, Image.Image) else _opened(data, what)
     # Of a Pillow image that is decoded already, only the mode is known.
     stored = [tile.args for tile in getattr(picture, "tile", ())] or [picture.mode]
     if picture.format not in ("PNG", None):
@@ -239,3 +236,15 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
             "map; give maps whose pixels are the labels"
         )
     return labels.astype(np.uint8)
+
+
+def _opened(data: bytes, what: str) -> Image.Image:
+    """Opens a PNG file with Pillow: OpenCV would turn indices into colours."""
+    try:
+        return Image.open(io.BytesIO(data), formats=("PNG",))
+    except Exception as error:  # Pillow's decoders raise of every class
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        reason = ("it is no PNG file" if unknown else error) if data else "it is empty"
+        raise ValueError(
+            f"{what} cannot be decoded ({reason}); replace the file"
+        ) from error
