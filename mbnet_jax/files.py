@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 PART = ".part"  # the ending of a file that is being written
 LOCK = "lock"  # the file that a process locks, in a folder that it holds
@@ -45,8 +46,24 @@ def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
             raise
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Reads a file of at most `most` bytes; never waits for a pipe or a device.
+def shown(name: str | os.PathLike) -> str:
+    """A name in one line of valid text, for messages.
+
+    Bytes that are no UTF-8 become replacement characters; control characters, which a
+    terminal would obey, become escapes.
+    """
+    return "".join(map(_shown, os.fspath(name)))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character == "\ufffd":
+        return character
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
+
+
+@contextlib.contextmanager
+def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """Opens a file of at most `most` bytes; never waits for a pipe or a device.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -67,10 +84,20 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
                 )
-            data = file.read(most + 1)
-            if len(data) > most:
-                raise ValueError(f"{path} grows; at most {most:,} bytes are read")
-            return data
+            yield file
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Reads a file of at most `most` bytes.
+
+    Raises:
+      ValueError, OSError: as of `opened`.
+    """
+    with opened(path, most) as file:
+        data = file.read(most + 1)
+        if len(data) > most:
+            raise ValueError(f"{path} grows; at most {most:,} bytes are read")
+        return data
 
 
 def confined(name: str, where: str) -> PurePosixPath:
