@@ -401,7 +401,12 @@ def test_a_large_image_is_parsed_class_by_class(monkeypatch):
     np.testing.assert_array_equal(segmenter._labels_at(logits, (33, 21)), at_once)
 
 
-def test_images_that_cannot_be_decoded_are_named_at_the_end(config, tmp_path):
+def test_images_that_cannot_be_decoded_are_named_at_the_end(
+    config, tmp_path, monkeypatch
+):
+    folder = images_folder(config.data)
+    # Would make them again.
+    monkeypatch.setattr("mbnet_jax.data.make_maps.images_folder", lambda data: folder)
     parser = ParserOptions(write_model(tmp_path / "m.onnx"), "atr", (64, 32), batch=5)
     broken = images(config)[:6]
     good = [path.read_bytes() for path in broken]
