@@ -174,6 +174,12 @@ def delete(folder: Path, ours: Collection[str]) -> None:
     os.rmdir(folder)
 
 
+def shown(name: str | os.PathLike) -> str:
+    """A file name for a message: in quotes, with escapes, unless it is printable."""
+    text = os.fspath(name)
+    return text if text.isprintable() else ascii(text)
+
+
 @contextlib.contextmanager
 def filename_in_errors(path: Path) -> Iterator[None]:
     """Adds `path` to an OSError; the one of a full disk names no file by itself."""
