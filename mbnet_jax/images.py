@@ -10,6 +10,7 @@ import ctypes
 import io
 import logging
 import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,10 @@ MAX_SIDE = 1 << 15
 # A progressive JPEG file has about ten scans, each of all pixels. A small file may have
 # thousands, which would take minutes.
 _MAX_SCANS = 200
+# Larger images are decoded one at a time, whatever the number of threads: the largest
+# takes 700 MB.
+_LARGE = 1 << 24
+_ONE_LARGE = threading.Lock()
 # Pillow's modes with at most 8 bits a channel, and 16 bits of grey.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -36,7 +41,7 @@ _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_LIMIT = f"at most {MAX_PIXELS:,} in all and {MAX_SIDE:,} a side are decoded"
+_LIMIT = f"1 to {MAX_PIXELS:,} in all, at most {MAX_SIDE:,} a side, are decoded"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -82,19 +87,37 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         of a kind without a defined conversion to 8 bits a channel.
     """
     what = f"the image of {shown(name)}"
-    return to_rgb(open_image(data, what), what)
+    picture = _opened(data, what)
+    large = picture.width * picture.height > _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        return to_rgb(load_image(picture, what), what)
 
 
-def open_image(data: bytes, what: str) -> Image.Image:
+def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
     """Opens the bytes of an image file, and decodes its first image.
 
+    Args:
+      data: the file's bytes.
+      what: names the image in messages.
+      least: decode a JPEG at a fraction of its size that is at least this many pixels
+        a side, which is faster. None: at its own size.
+
     Raises:
-      ValueError: as of `decode_image`; `what` names the image.
+      ValueError: as of `decode_image`.
     """
+    picture = _opened(data, what)
+    if least is not None:
+        check_size(*picture.size, what)
+        picture.draft("RGB", (least, least))
+    return load_image(picture, what)
+
+
+def _opened(data: bytes, what: str) -> Image.Image:
+    """An image of which only the header has been read."""
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_SCANS:
         raise _undecodable(what, f"it has more than {_MAX_SCANS} scans")
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
     except Image.UnidentifiedImageError as error:  # its message shows an address
@@ -102,7 +125,14 @@ def open_image(data: bytes, what: str) -> Image.Image:
         raise _undecodable(what, reason) from error
     except Exception as error:  # Pillow's decoders raise of every class
         raise _undecodable(what, error) from error
-    return load_image(picture, what)
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """Refuses an image without pixels, or beyond `MAX_PIXELS` or `MAX_SIDE`."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or (
+        width * height > MAX_PIXELS
+    ):
+        raise ValueError(f"{what} has {width:,} x {height:,} pixels; {_LIMIT}")
 
 
 def load_image(picture: Image.Image, what: str) -> Image.Image:
@@ -111,11 +141,7 @@ def load_image(picture: Image.Image, what: str) -> Image.Image:
     Raises:
       ValueError: as of `decode_image`; `what` names the image.
     """
-    width, height = picture.size
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or (
-        width * height > MAX_PIXELS
-    ):
-        raise ValueError(f"{what} has {width:,} x {height:,} pixels; {_LIMIT}")
+    check_size(*picture.size, what)
     try:
         picture.load()
     except Exception as error:

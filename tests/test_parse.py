@@ -15,8 +15,8 @@ from mbnet_jax.commands.parse import make_maps
 from mbnet_jax.data import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.parsing.maps import VOC_COLOURS
 from mbnet_jax.parsing.segmenter import ParserOptions
+from mbnet_jax.parsing.voc import VOC_COLOURS
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -179,7 +179,7 @@ def _builder(records: Records, root: Path, folder: Path) -> ReIdBuilder:
 
 
 def _write(records: Records, root: Path, folder: Path) -> None:
-    for left_over in (folder / ReIdBuilder.name).glob("incomplete.*"):
+    for left_over in (folder / ReIdBuilder.name).glob("*incomplete*"):
         delete(left_over, [n for n in os.listdir(left_over) if _WRITTEN.fullmatch(n)])
     check_files(records)
     builder = _builder(records, root, folder)

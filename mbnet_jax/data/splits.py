@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbnet_jax.data.records import UNKNOWN, Record
-from mbnet_jax.retrieval import Labels
+from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import matches_and_junk
 
 
@@ -116,11 +116,9 @@ def make_validation(images: Split) -> Validation:
     cells = np.stack(images.labels, axis=1)
     query = np.sort(np.unique(cells, axis=0, return_index=True)[1])
     gallery = np.arange(len(images))
-    if "camera" in images.known:
-        rules = ["clothes_changing", "general"]
-        if "clothes" not in images.known:
-            rules.remove("clothes_changing")
-    else:
+    hardest_first = ("clothes_changing", "general")
+    rules = [rule for rule in hardest_first if RULES[rule].needs <= images.known]
+    if not rules:
         rules = ["any"]
         gallery = np.setdiff1d(gallery, query)
     for rule in rules:
