@@ -38,6 +38,10 @@ def contiguous(values: Iterable) -> dict:
 
 def some_of(names: Iterable, most: int = 5) -> str:
     """The first names, and how many more follow, for a message."""
-    names = [shown(str(name)) for name in names]
+    names = [_shortened(shown(str(name))) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 300 else f"{name[:100]}...{name[-100:]}"

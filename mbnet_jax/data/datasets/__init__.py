@@ -1,6 +1,5 @@
 """The datasets: one file per dataset, and one line here to register it."""
 
-import os
 from pathlib import Path
 
 from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
@@ -59,8 +58,8 @@ def read_records(
       OSError: a folder cannot be listed. All messages name the offender.
     """
     spec = dataset_spec(name)
-    if not os.fspath(root):
-        raise ValueError("the dataset's root must be a folder; it is empty text")
+    if not isinstance(root, str | Path) or str(root) == "" or "\0" in str(root):
+        raise ValueError(f"the dataset's root={root!r} must be the path of a folder")
     root = Path(root)
     try:
         records = spec.read(root / spec.folder)

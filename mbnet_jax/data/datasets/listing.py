@@ -24,7 +24,7 @@ def list_images(
 ) -> list[tuple[Path, re.Match[str]]]:
     """Lists the images in `folder` and below, with their names matched.
 
-    Files that are no images (`Thumbs.db`, lists) and hidden files are ignored. Links
+    Files that are no images (`Thumbs.db`, lists) and what is hidden are ignored. Links
     are followed, but no folder is read twice.
 
     Args:
@@ -84,10 +84,21 @@ def _walk(folder: Path) -> Iterator[Path]:
         for entry in entries:
             # A leading dot: what macOS leaves beside an image ("._0001.jpg").
             is_image = entry.name.lower().endswith(IMAGE_ENDINGS)
-            if is_image and not entry.name.startswith("."):
+            if entry.name.startswith("."):
+                continue
+            if is_image:
                 yield entry
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 left.append(entry)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:  # a broken link may stand for a person's folder
+        raise OSError(
+            f"{shown(path)} cannot be read ({error.strerror}); mend it, or remove it"
+        ) from error
 
 
 def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
@@ -129,8 +140,8 @@ def _missing(folder: Path) -> str:
     first = folder
     while not first.parent.is_dir() and first.parent != first:
         first = first.parent
-    if first.is_file():
-        return f"{shown(folder)} is needed as a folder, but {shown(first)} is a file"
+    if os.path.lexists(first):
+        return f"{shown(folder)} must be a folder, but {shown(first)} is none"
     present = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
     return (
         f"looked for {shown(folder)}, but {shown(first)} is missing; "

@@ -32,10 +32,11 @@ def read_manifest(root: Path) -> Records:
     rows = read_rows(file)
     images = [root / row["path"] for row in rows]
     check_regular(images, f"images of {file}", f"Paths are relative to {root}")
-    paths = [row[column] for row in rows for column in ("path", "parsing")]
+    paths = [row[c] for row in rows for c in ("path", "parsing") if row[c]]
     absolute = [path for path in paths if path.startswith("/")]
     if absolute:
-        print(f"note: {file}: {len(absolute)} paths are absolute: {some_of(absolute)}")
+        count = f"{len(absolute)} of {len(paths)}"
+        print(f"note: {file}: {count} paths are absolute: {some_of(absolute)}")
     persons = _numbers(row["pid"] for row in rows)
     cameras = _numbers((row["camera"] for row in rows), keep=False)
     outfits = _numbers((row["clothes"] for row in rows), keep=False)
