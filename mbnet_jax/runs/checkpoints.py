@@ -1,6 +1,7 @@
 """A run's checkpoints: the newest few to resume from, and the best."""
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,8 @@ def parse_checkpoint(text: str) -> str | int:
     Raises:
       ValueError: if it is neither.
     """
-    if text != BEST and not text.isdigit():
-        raise ValueError(f"--checkpoint={text!r} must be 'best' or a step")
+    if text != BEST and not re.fullmatch("[0-9]{1,18}", text):
+        raise ValueError(f"--checkpoint={text!r:.60} must be 'best' or a step")
     return text if text == BEST else int(text)
 
 
