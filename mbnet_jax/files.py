@@ -15,9 +15,11 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 PART = ".part"  # the ending of a file that is being written
 LOCK = "lock"  # the file that a process locks, in a folder that it holds
+_HOLDER = "process "  # what the text in it begins with
 # More than any photograph or list; a file of weights has a limit of its own.
 MAX_BYTES = 256 << 20
 
@@ -44,8 +46,24 @@ def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
             raise
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Reads a file of at most `most` bytes; never waits for a pipe or a device.
+def shown(name: str | os.PathLike) -> str:
+    """A name in one line of valid text, for messages.
+
+    Bytes that are no UTF-8 become replacement characters; control characters, which a
+    terminal would obey, become escapes.
+    """
+    return "".join(map(_shown, os.fspath(name)))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character == "\ufffd":
+        return character
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
+
+
+@contextlib.contextmanager
+def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """Opens a file of at most `most` bytes; never waits for a pipe or a device.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -66,10 +84,20 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
                 )
-            data = file.read(most + 1)
-            if len(data) > most:
-                raise ValueError(f"{path} grows; at most {most:,} bytes are read")
-            return data
+            yield file
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Reads a file of at most `most` bytes.
+
+    Raises:
+      ValueError, OSError: as of `opened`.
+    """
+    with opened(path, most) as file:
+        data = file.read(most + 1)
+        if len(data) > most:
+            raise ValueError(f"{path} grows; at most {most:,} bytes are read")
+        return data
 
 
 def confined(name: str, where: str) -> PurePosixPath:
@@ -105,39 +133,61 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
     Raises:
       BlockingIOError: naming the holder, if another process holds the lock and `wait`
         is False.
+      FileExistsError: if `lock` is somebody's file of that name.
       OSError: naming the folder, if it cannot be written to.
     """
+    path = folder / LOCK
     with filename_in_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            text = f"{folder} is in use by {lock.read(1000).strip() or 'a process'}"
+    with filename_in_errors(path):
+        # Without waiting, which the opening of a named pipe does.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        lock = os.open(path, flags, 0o666)
+    try:
+        holder = _lock(lock, path)
+        if holder is not None:
+            text = f"{folder} is in use by {holder or 'a process'}"
             if not wait:
                 raise BlockingIOError(
                     f"{text}; wait for it, end it, or give another folder"
-                ) from None
+                )
             print(f"{text}; waiting for it", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with filename_in_errors(folder / LOCK):
-            lock.seek(0)
-            lock.truncate()
-            lock.write(_holder())
-            lock.flush()
+            with filename_in_errors(path):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        with filename_in_errors(path):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, _holder().encode(), 0)
         try:
-            yield lock.fileno()
+            yield lock
         finally:
             with contextlib.suppress(OSError):
-                lock.truncate(0)
+                os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, path: Path) -> str | None:
+    """Locks an open file, or returns who has locked it: "" if that is not known."""
+    with filename_in_errors(path):
+        ours = stat.S_ISREG(os.fstat(lock).st_mode)
+        text = os.pread(lock, 2000, 0).decode(errors="replace") if ours else ""
+    if not ours or (text and not text.startswith(_HOLDER)):
+        raise FileExistsError(
+            f"{path} is not a lock of this program; move it out, or give another folder"
+        )
+    with filename_in_errors(path):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return text.strip()
+    return None
 
 
 def _holder() -> str:
     command = json.dumps(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500])
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"process {os.getpid()} on {socket.gethostname()} since {since}: {command}"
+    host = socket.gethostname()
+    return f"{_HOLDER}{os.getpid()} on {host} since {since}: {command}"
 
 
 def foreign(folder: Path, ours: Collection[str]) -> list[str]:

@@ -5,9 +5,11 @@ Everything that reads an image uses it: the check before training, the loader,
 the same pixels in them.
 """
 
+import contextlib
 import io
 import os
 import struct
+import threading
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,10 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 # wide and high is not; Pillow too refuses it, from a higher limit on.
 MAX_PIXELS = 1 << 26
 MAX_SIDE = 1 << 15
+# Larger images are decoded one at a time, whatever the number of threads: the largest
+# takes 700 MB.
+_LARGE = 1 << 24
+_ONE_LARGE = threading.Lock()
 # Pillow's modes with at most 8 bits a channel, and 16 bits of grey.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -30,7 +36,7 @@ _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_LIMIT = f"at most {MAX_PIXELS:,} in all and {MAX_SIDE:,} a side are decoded"
+_LIMIT = f"1 to {MAX_PIXELS:,} in all, at most {MAX_SIDE:,} a side, are decoded"
 # What Pillow's decoders raise for broken files.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError)
 _BROKEN += (OverflowError, ZeroDivisionError, AttributeError, EOFError, struct.error)
@@ -63,17 +69,36 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
       ValueError: the bytes cannot be decoded, or the image is beyond `MAX_PIXELS`, or
         of a kind without a defined conversion to 8 bits a channel.
     """
-    return to_rgb(open_image(data, f"the image of {name}"), f"the image of {name}")
+    what = f"the image of {name}"
+    picture = _opened(data, what)
+    large = picture.width * picture.height > _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        return to_rgb(load_image(picture, what), what)
 
 
-def open_image(data: bytes, what: str) -> Image.Image:
+def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
     """Opens the bytes of an image file, and decodes its first image.
 
+    Args:
+      data: the file's bytes.
+      what: names the image in messages.
+      least: decode a JPEG at a fraction of its size that is at least this many pixels
+        a side, which is faster. None: at its own size.
+
     Raises:
-      ValueError: as of `decode_image`; `what` names the image.
+      ValueError: as of `decode_image`.
     """
+    picture = _opened(data, what)
+    if least is not None:
+        check_size(*picture.size, what)
+        picture.draft("RGB", (least, least))
+    return load_image(picture, what)
+
+
+def _opened(data: bytes, what: str) -> Image.Image:
+    """An image of which only the header has been read."""
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
     except _BROKEN as error:
@@ -81,7 +106,14 @@ def open_image(data: bytes, what: str) -> Image.Image:
         raise ValueError(
             f"{what} cannot be decoded ({reason}); replace the file"
         ) from error
-    return load_image(picture, what)
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """Refuses an image without pixels, or beyond `MAX_PIXELS` or `MAX_SIDE`."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or (
+        width * height > MAX_PIXELS
+    ):
+        raise ValueError(f"{what} has {width:,} x {height:,} pixels; {_LIMIT}")
 
 
 def load_image(picture: Image.Image, what: str) -> Image.Image:
@@ -90,11 +122,7 @@ def load_image(picture: Image.Image, what: str) -> Image.Image:
     Raises:
       ValueError: as of `decode_image`; `what` names the image.
     """
-    width, height = picture.size
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or (
-        width * height > MAX_PIXELS
-    ):
-        raise ValueError(f"{what} has {width:,} x {height:,} pixels; {_LIMIT}")
+    check_size(*picture.size, what)
     try:
         picture.load()
     except _BROKEN as error:

@@ -168,10 +168,12 @@ def test_decode_names_the_bad_file():
     }
     decode(good, SIZE, "canonical")
     lip = tiny.encoded(np.full((64, 32), 19, np.uint8), "PNG")
+    half = tiny.encoded(tiny.person()[::2, ::2], "PNG")
     for change, message in (
         ({"image": b"x" * 50}, r"image of train/x\.jpg cannot be decoded"),
         ({"parsing": b"x" * 50}, r"parsing map of train/x\.jpg cannot be decoded"),
         ({"parsing": lip}, r"x\.jpg has the label 19, .*'canonical' ends at 7"),
+        ({"parsing": half}, r"x\.jpg is 16x32 pixels .*, its image 32x64; give a map"),
     ):
         with pytest.raises(ValueError, match=message):
             decode(good | change, SIZE, "canonical")

@@ -1,5 +1,8 @@
 import io
+import os
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +10,18 @@ import pytest
 import tiny
 from PIL import Image
 
-from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.label_sets import LABEL_SETS, to_canonical
 from mbnet_jax.parsing.labels import NAMES
 from mbnet_jax.parsing.maps import (
-    VOC_COLOURS,
+    check_maker,
+    check_map,
     decode_parsing,
     encode_parsing,
     map_path,
+    map_paths,
+    read_labels,
 )
+from mbnet_jax.parsing.voc import VOC_COLOURS
 
 SIZE = (4, 5)
 
@@ -97,20 +104,136 @@ def test_a_label_outside_the_set_is_refused_with_the_sets_it_fits(
             decode_parsing(data, labels, SIZE, "train/x.jpg")
 
 
-def test_files_without_labels_are_refused_by_name():
-    grey_as_rgb = np.full((*SIZE, 3), 5, np.uint8)
-    good = tiny.encoded(every_label("lip"), "PNG")
-    for data, message in (
-        (tiny.encoded(grey_as_rgb, "PNG"), r"x\.jpg has the colour \(5, 5, 5\), which"),
-        (
-            tiny.encoded(np.zeros(SIZE, np.uint16), "PNG"),
-            r"x\.jpg must .* mode is I",
-        ),
-        (good[: len(good) // 2], r"x\.jpg cannot be decoded; replace the file"),
-        (b"", r"x\.jpg cannot be decoded"),
+def png(pixels: np.ndarray, **how) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", **how)
+    return stream.getvalue()
+
+
+def raw_png(pixels: np.ndarray, bits: int, colour: int, size=None) -> bytes:
+    """A PNG file written by hand, of big-endian samples; `size` is what it claims."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checked = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checked
+
+    height, width = pixels.shape[:2]
+    samples = pixels.reshape(height, -1)
+    if bits == 16:
+        rows = samples.astype(">u2").view(np.uint8)
+    else:
+        places = np.arange(bits)[::-1]
+        rows = np.packbits((samples[..., None] >> places & 1).reshape(height, -1), 1)
+    header = struct.pack(">IIBBBBB", *(size or (width, height)), bits, colour, 0, 0, 0)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + content
+
+
+LIP = every_label("lip")
+GOOD = png(LIP)
+GREY_AS_RGB = np.full((*SIZE, 3), 5, np.uint8)
+# A 16-bit RGB image whose colours differ from those of VOC in the lower bytes alone.
+NEARLY_VOC = VOC_COLOURS[LIP].astype(np.uint16) * 256 + 128
+SHUFFLED = np.roll(VOC_COLOURS, 1, axis=0)
+BOMB = raw_png(LIP, 8, 0, size=(65500, 65500))
+REFUSED = {
+    "another colour": (png(GREY_AS_RGB), r"colour \(5, 5, 5\), which"),
+    "16-bit grey": (png(LIP.astype(np.uint16)), r"must .* mode is I;16B"),
+    "16-bit RGB": (raw_png(NEARLY_VOC, 16, 2), "must .* mode is RGB;16B"),
+    "4-bit grey": (raw_png(LIP % 16, 4, 0), "must .* mode is L;4"),
+    "1-bit grey": (png(LIP > 3), "must .* mode is 1"),
+    "grey with alpha": (
+        tiny.encoded(np.stack([LIP, LIP], -1), "PNG"),
+        "mode is LA",
+    ),
+    "JPEG": (tiny.encoded(LIP, "JPEG"), "cannot be decoded .it is no PNG file"),
+    "GIF": (tiny.encoded(LIP, "GIF"), "cannot be decoded .it is no PNG file"),
+    "animated": (
+        png(LIP, save_all=True, append_images=[Image.fromarray(LIP[::-1])]),
+        "is animated; give a palette",
+    ),
+    "VOC's palette in another order": (palette_png(LIP, SHUFFLED), "in another order"),
+    "cut": (GOOD[: len(GOOD) // 2], "cannot be decoded .*; replace the file"),
+    "cut in its header": (GOOD[:20], "cannot be decoded .*; replace the file"),
+    "text": (b"no image at all", "cannot be decoded .it is no PNG file"),
+    "empty": (b"", "cannot be decoded .it is empty"),
+    "too large": (BOMB, "cannot be decoded .*exceeds limit"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_files_without_labels_are_refused_by_name(kind):
+    data, message = REFUSED[kind]
+    with pytest.raises(ValueError, match=rf"the parsing map of x\.jpg .*({message})"):
+        decode_parsing(data, "lip", SIZE, "x.jpg")
+
+
+def test_few_bits_of_a_palette_and_transparency_do_not_change_the_labels():
+    four_bits = LIP % 16
+    transparent = np.dstack([VOC_COLOURS[LIP], np.zeros_like(LIP)])
+    for data, expected in (
+        (palette_png(four_bits, VOC_COLOURS[:16]), four_bits),
+        (png(transparent), LIP),
+        (png(LIP, transparency=0), LIP),
     ):
-        with pytest.raises(ValueError, match=message):
-            decode_parsing(data, "lip", SIZE, "x.jpg")
+        np.testing.assert_array_equal(read_labels(data, "x.jpg"), expected)
+    np.testing.assert_array_equal(read_labels(Image.fromarray(LIP), "x.jpg"), LIP)
+    with pytest.raises(ValueError, match=r"must be .* format is JPEG"):
+        read_labels(Image.open(io.BytesIO(tiny.encoded(LIP, "JPEG"))), "x.jpg")
+    with pytest.raises(ValueError, match=r"must be .* mode is F"):
+        read_labels(Image.fromarray(LIP).convert("F"), "x.jpg")
+
+
+def test_the_check_before_training_decides_as_the_loader_does(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(GOOD)
+    check_map(path, "lip", "x.jpg", SIZE)
+    for label_set, size, message in (
+        ("atr", SIZE, "x.jpg has the label 19, but"),
+        ("lip", SIZE[::-1], "x.jpg is 5x4 pixels .* its image 4x5; give a map of the"),
+    ):
+        for decode in (
+            lambda *given: check_map(path, *given),
+            lambda *given: decode_parsing(GOOD, given[0], (8, 8), *given[1:]),
+        ):
+            with pytest.raises(ValueError, match=message):
+                decode(label_set, "x.jpg", size)
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        check_map(tmp_path / "gone.png", "lip", "x.jpg")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png is not a regular file"):
+        check_map(tmp_path / "pipe.png", "lip", "x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((0, 4), np.uint8), r"of x is empty: \[0, 4\]"),
+        (np.array([[-1, 2]]), "of x has the label -1; labels start at 0"),
+        (np.ones((2, 2)), "must be an array of integers; it is float64"),
+        (np.ones((2, 2), bool), "must be an array of integers; it is bool"),
+        ([[1, 2]], "must be an array of integers; it is list"),
+        (None, "must be an array of integers; it is NoneType"),
+    ],
+)
+def test_what_is_no_label_is_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        to_canonical(labels, "lip", "x")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.zeros((2, 2)),
+        np.zeros((0, 2), np.uint8),
+        np.zeros((2, 2, 3), np.uint8),
+        [[1]],
+    ],
+)
+def test_only_labels_are_encoded(labels):
+    with pytest.raises(ValueError, match=r"labels must be uint8 \[height, width\]"):
+        encode_parsing(labels)
 
 
 def test_a_map_has_its_images_path_but_is_never_the_image():
@@ -119,13 +242,58 @@ def test_a_map_has_its_images_path_but_is_never_the_image():
     assert found == Path("maps/train/1.a.png")
     with pytest.raises(ValueError, match="would be the image itself"):
         map_path(root / "x.png", root, root)
-    with pytest.raises(ValueError, match="parsing_dir cannot mirror it"):
-        map_path(Path("other/x.png"), root, Path("maps"))
+    for outside in (Path("other/x.png"), root / ".." / ".." / "x.png"):
+        with pytest.raises(ValueError, match="parsing_dir cannot mirror it; move the"):
+            map_path(outside, root, Path("maps"))
 
 
-def test_an_unknown_set_is_refused():
-    with pytest.raises(ValueError, match="'cihp' is unknown; known: canonical, lip, a"):
-        decode_parsing(tiny.encoded(every_label("lip"), "PNG"), "cihp", SIZE, "x.jpg")
+def test_two_images_never_share_a_map():
+    root = Path("rgb")
+    images = [root / "a.jpg", root / "b.jpg", root / "a.jpg"]
+    assert map_paths(images, root, Path("maps")) == {
+        root / "a.jpg": Path("maps/a.png"),
+        root / "b.jpg": Path("maps/b.png"),
+    }
+    shared = r"a\.jpg and rgb/a\.png would share the parsing map maps/a\.png; rename"
+    with pytest.raises(ValueError, match=shared):
+        map_paths([*images, root / "a.png"], root, Path("maps"))
+
+
+@pytest.mark.parametrize("unknown", ["cihp", "", None, ["lip"], 3])
+def test_an_unknown_set_is_refused(unknown):
+    with pytest.raises(ValueError, match=" is unknown; known: canonical, lip, atr, p"):
+        decode_parsing(GOOD, unknown, SIZE, "x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is damaged"),
+        ("[]", r"is damaged \(it holds no object\)"),
+        ('{"labels": "at', "is damaged"),
+        ("{}", "is damaged: labels is missing; it must be one of 'canonical'"),
+        ('{"labels": null}', "is damaged: labels=None must be one of"),
+        ('{"labels": ["atr"]}', r"is damaged: labels=\['atr'\] must be one of"),
+        ('{"labels": "cihp"}', "is damaged: labels='cihp' must be one of"),
+        ('{"labels": "atr", "version": 2}', "has version=2, not 1; a later version"),
+        ('{"labels": "atr", "version": NaN}', r"is damaged \(it holds NaN\)"),
+    ],
+)
+def test_a_damaged_description_of_maps_is_named(tmp_path, content, message):
+    (tmp_path / "maps.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"maps\.json {message}"):
+        check_maker(tmp_path, "atr")
+
+
+def test_a_description_of_maps_may_be_absent_but_is_a_file(tmp_path):
+    check_maker(tmp_path, "atr")
+    check_maker(tmp_path / "none", "atr")
+    (tmp_path / "maps.json").write_text('{"labels": "atr"}')  # of earlier versions
+    check_maker(tmp_path, "atr")
+    (tmp_path / "maps.json").unlink()
+    (tmp_path / "maps.json").mkdir()
+    with pytest.raises((ValueError, OSError), match=r"maps\.json"):
+        check_maker(tmp_path, "atr")
 
 
 def test_documentation_has_every_label_of_every_set():

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -132,40 +133,98 @@ def test_an_unfinished_dataset_is_completed_and_its_images_are_kept(dataset, tmp
         path.unlink()
     next((root / "parsing" / "gallery").glob("*.png")).unlink()
     (root / "query" / "0003_1_c1_1.jpg.7.part").write_bytes(b"half")
+    (root / "dataset.json.7.part").write_bytes(b"half")
+    theirs = root / "train" / "download.jpg.7.part"
+    theirs.write_bytes(b"precious")
     kept = sorted((root / "query").glob("*.jpg"))[0]
     kept.write_bytes(b"unchanged")
     generate(root, OPTIONS, workers=1, progress=False)
     made, expected = contents(root), contents(dataset)
+    assert made.pop("train/download.jpg.7.part") == b"precious"
     assert made.pop(f"query/{kept.name}") == b"unchanged"
     expected.pop(f"query/{kept.name}")
     assert made == expected
 
 
-def test_a_complete_dataset_is_kept_and_other_options_replace_it(tmp_path):
-    small = SyntheticOptions(
-        train_identities=1, test_identities=1, outfits=1, cameras=1, train_images=1
-    )
-    root = generate(tmp_path / "a", small, workers=1, progress=False)
-    image = next((root / "train").glob("*.jpg"))
-    image.write_bytes(b"unchanged")
-    generate(root, small, workers=1, progress=False)
-    assert image.read_bytes() == b"unchanged"
+@pytest.fixture
+def copy(dataset, tmp_path):
+    """A copy of the dataset, to be damaged."""
+    return shutil.copytree(dataset, tmp_path / "copy")
 
-    other = SyntheticOptions(
-        train_identities=1, test_identities=0, outfits=1, cameras=1, seed=1
-    )
-    generate(root, other, workers=1, progress=False)
-    assert image.read_bytes() != b"unchanged"
-    assert len(list((root / "train").glob("*.jpg"))) == 3
-    assert not any((root / "query").iterdir())
-    assert json.loads((root / DONE).read_text()) == other.record()
+
+def test_a_complete_dataset_is_kept_and_other_options_are_refused(copy):
+    image = next((copy / "train").glob("*.jpg"))
+    image.write_bytes(b"unchanged")
+    before = contents(copy)
+    generate(copy, OPTIONS, workers=1, progress=False)
+    other = SyntheticOptions(**{**vars(OPTIONS), "seed": 6, "cameras": 3})
+    with pytest.raises(
+        FileExistsError, match=r"\(cameras: 2 -> 3, seed: 5 -> 6\); give another folder"
+    ):
+        generate(copy, other, workers=1, progress=False)
+    (copy / DONE).rename(copy / "dataset.partial.json")
+    with pytest.raises(FileExistsError, match="other options"):
+        generate(copy, other, workers=1, progress=False)
+    (copy / "dataset.partial.json").rename(copy / DONE)
+    assert contents(copy) == before
+
+
+def test_what_is_missing_of_a_complete_dataset_is_rendered_again(dataset, copy):
+    next((copy / "train").glob("*.jpg")).unlink()
+    next((copy / "parsing" / "query").glob("*.png")).unlink()
+    next((copy / "gallery").glob("*.jpg")).write_bytes(b"")
+    generate(copy, OPTIONS, workers=1, progress=False)
+    assert contents(copy) == contents(dataset)
+
+
+def test_images_that_the_dataset_does_not_have_are_named(copy):
+    for name in ("9999_1_c1_1.jpg", "holiday.PNG"):
+        (copy / "train" / name).write_bytes(b"x")
+    (copy / "train" / "Thumbs.db").write_bytes(b"x")  # no image
+    with pytest.raises(
+        FileExistsError, match=r"2 images .*: train/9999_1_c1_1.jpg, train/holiday.PNG;"
+    ):
+        generate(copy, OPTIONS, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b"", "damaged"),
+        (b"{}", "version is missing"),
+        (b'{"name": "my holidays"}', "version is missing"),
+        (b'{"version": "1"}', "version='1' must be a whole number"),
+        (b'{"version": 1}', "options.train_identities is missing"),
+        (b'{"version": 1, "options": 3}', "options=3 must be a section"),
+        (b'{"version": 0, "options": {}}', "made by version 0 of the generator"),
+        (b"\xff\xfe{", "damaged"),
+        (b'{"version": 1, "options": {"a": 1}}', "options.a is unknown"),
+    ],
+)
+@pytest.mark.parametrize("name", [DONE, "dataset.partial.json"])
+def test_somebodys_images_beside_a_json_file_survive(tmp_path, name, record, message):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "me.jpg").write_bytes(b"precious")
+    (tmp_path / name).write_bytes(record)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=message) as error:
+        generate(tmp_path, OPTIONS, progress=False)
+    assert str(tmp_path / name) in str(error.value)
+    assert "give another folder" in str(error.value)
+    assert contents(tmp_path) == before
 
 
 def test_other_folders_are_never_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(FileExistsError, match="not a synthetic dataset"):
+    with pytest.raises(FileExistsError, match=r"holds thesis\.txt, and is not a"):
         generate(tmp_path, OPTIONS, progress=False)
     assert contents(tmp_path) == {"thesis.txt": b"precious"}
+    lock = tmp_path / "mine" / "lock"
+    lock.parent.mkdir()
+    lock.write_text("a poem about locks")
+    with pytest.raises(FileExistsError, match="lock is not a lock of this program"):
+        generate(lock.parent, OPTIONS, progress=False)
+    assert contents(lock.parent) == {"lock": b"a poem about locks"}
 
 
 def test_an_image_depends_only_on_its_own_numbers():
@@ -203,9 +262,20 @@ def test_options_out_of_range_are_named(name, value):
         SyntheticOptions(**{name: value})
 
 
-def test_workers_must_be_positive(tmp_path):
-    with pytest.raises(ValueError, match="workers"):
-        generate(tmp_path, OPTIONS, workers=0)
+@pytest.mark.parametrize(
+    ("root", "options", "workers", "message"),
+    [
+        ("x", OPTIONS, 0, "workers=0 must be None or at least 1"),
+        ("x", OPTIONS, 1.5, "workers=1.5"),
+        ("x", {"seed": 1}, 1, "options={'seed': 1} must be SyntheticOptions"),
+        (3, OPTIONS, 1, "root=3 must be the path of a folder"),
+    ],
+)
+def test_wrong_arguments_are_named(tmp_path, root, options, workers, message):
+    root = tmp_path / root if root == "x" else root
+    with pytest.raises(ValueError, match=message):
+        generate(root, options, workers=workers)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_plan_of_the_default_dataset():

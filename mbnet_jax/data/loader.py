@@ -45,13 +45,15 @@ def decode(
 
     Raises:
       ValueError: a file cannot be decoded, or the parsing map does not fit its label
-        set. The message names the file.
+        set or its image's size. The message names the file.
     """
     name = example["name"].decode()
-    image = resize_image(decode_image(example["image"], name), size)
+    image = decode_image(example["image"], name)
+    resized = resize_image(image, size)
     if not example["parsing"]:
-        return image, np.full(size, BACKGROUND, np.uint8)
-    return image, decode_parsing(example["parsing"], label_set, size, name)
+        return resized, np.full(size, BACKGROUND, np.uint8)
+    data, own_size = example["parsing"], image.shape[:2]
+    return resized, decode_parsing(data, label_set, size, name, own_size)
 
 
 def load_example(split: Split, index: int, data: ConfigDict) -> dict:

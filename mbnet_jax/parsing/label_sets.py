@@ -82,7 +82,7 @@ LABEL_SETS: dict[str, tuple[tuple[str, int], ...]] = {
 
 def check_label_set(label_set: str) -> None:
     """Refuses an unknown label set, and names the known ones."""
-    if label_set not in LABEL_SETS:
+    if not isinstance(label_set, str) or label_set not in LABEL_SETS:
         raise ValueError(
             f"data.parsing_labels={label_set!r} is unknown; known: "
             f"{', '.join(LABEL_SETS)}"
@@ -93,7 +93,7 @@ def to_canonical(labels: np.ndarray, label_set: str, name: str) -> np.ndarray:
     """Translates labels of a set to the canonical labels.
 
     Args:
-      labels: integers [...].
+      labels: integers [...], not empty.
       label_set: a key of `LABEL_SETS`.
       name: of the image, for error messages.
 
@@ -102,10 +102,24 @@ def to_canonical(labels: np.ndarray, label_set: str, name: str) -> np.ndarray:
 
     Raises:
       ValueError: the set is unknown, or does not have one of the labels. The message
-        names the sets that do.
+        names the sets that do. Or `labels` is empty, or no array of integers.
     """
     check_label_set(label_set)
-    highest = int(labels.max())
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise ValueError(
+            f"the parsing map of {name} must be an array of integers; it is {kind}"
+        )
+    if not labels.size:
+        raise ValueError(
+            f"the parsing map of {name} is empty: {list(labels.shape)}; give a map of "
+            "the image's size"
+        )
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0:
+        raise ValueError(
+            f"the parsing map of {name} has the label {lowest}; labels start at 0"
+        )
     parts = np.array([part for _, part in LABEL_SETS[label_set]], np.uint8)
     if highest < len(parts):
         return parts[labels]

@@ -1,43 +1,33 @@
-"""Parsing maps as files: encoding, decoding, and where they are on disk."""
+"""Parsing maps as files: the one decoder, encoding, and where they are on disk.
+
+The check before training, the loader, `Embedder`, search and preview all decode maps
+here, so they take the same files.
+"""
 
 import io
-import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from mbnet_jax.parsing.label_sets import to_canonical
+from mbnet_jax.files import read_bytes
+from mbnet_jax.images import load_image
+from mbnet_jax.json_files import read_json
+from mbnet_jax.parsing.label_sets import LABEL_SETS, to_canonical
+from mbnet_jax.parsing.voc import VOC_COLOURS, check_order, labels_of
+from mbnet_jax.schema import Field, check, choice
 
 MAPS_FILE = "maps.json"  # in a folder of maps that were made here: what made them
+MAPS_VERSION = 1  # of `MAPS_FILE`; files of earlier versions of the project have none
+LABELS_FIELD = {"labels": choice(None, *LABEL_SETS)}
 # The command that error messages recommend for missing maps.
 MAKE_MAPS = "mbnet-parse --config ... --model FILE.onnx --labels atr"
-
-
-def _voc_colours() -> np.ndarray:
-    """The PASCAL VOC colour map, uint8 [256, 3]: label -> RGB.
-
-    Bits 0, 3, 6 of a label are red's highest bits, 1, 4, 7 green's, 2, 5 blue's.
-    """
-    labels = np.arange(256)
-    colours = np.zeros((256, 3), np.int64)
-    for bit in range(8):
-        colours[:, bit % 3] |= (labels >> bit & 1) << (7 - bit // 3)
-    return colours.astype(np.uint8)
-
-
-VOC_COLOURS = _voc_colours()
-
-
-def _packed(colours: np.ndarray) -> np.ndarray:
-    """RGB [..., 3] as one integer [...]."""
-    red, green, blue = np.moveaxis(colours.astype(np.int64), -1, 0)
-    return red << 16 | green << 8 | blue
-
-
-_PACKED = _packed(VOC_COLOURS)
-_SORTED = np.argsort(_PACKED)
+# How a PNG file stores pixels, in Pillow's words. Grey of fewer than 8 bits is not
+# among them, because Pillow scales it to 0..255, nor 16 bits, of which it drops 8.
+_RAW_MODES = ("L", "P", "P;1", "P;2", "P;4", "RGB", "RGBA")
+_KINDS = "a palette, 8-bit grey or 8-bit RGB PNG image"
 
 
 def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
@@ -46,9 +36,10 @@ def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
     Raises:
       ValueError: the map would be the image itself, or the image is not in `root`.
     """
-    if not image.is_relative_to(root):
+    if not image.is_relative_to(root) or ".." in image.relative_to(root).parts:
         raise ValueError(
-            f"{image} is outside of {root}, so data.parsing_dir cannot mirror it"
+            f"{image} is outside of {root}, so data.parsing_dir cannot mirror it; move "
+            "the image into that folder"
         )
     path = parsing_dir / image.relative_to(root).with_suffix(".png")
     if path == image:
@@ -59,26 +50,87 @@ def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
     return path
 
 
+def map_paths(
+    images: Iterable[Path], root: Path, parsing_dir: Path
+) -> dict[Path, Path]:
+    """The `map_path` of each image: image -> map, in the order of the images.
+
+    Raises:
+      ValueError: as of `map_path`; or two images would share one map.
+    """
+    paths: dict[Path, Path] = {}
+    owners: dict[Path, Path] = {}
+    for image in images:
+        path = paths[image] = map_path(image, root, parsing_dir)
+        other = owners.setdefault(path, image)
+        if other != image:
+            raise ValueError(
+                f"{other} and {image} would share the parsing map {path}; rename one "
+                "of the images"
+            )
+    return paths
+
+
+def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
+    """What `mbnet-parse` wrote about the maps in a folder; None if it made none there.
+
+    Args:
+      parsing_dir: the folder.
+      fields: what must be in the file.
+
+    Raises:
+      ValueError: the file is damaged, or of a later version.
+    """
+    path = parsing_dir / MAPS_FILE
+    remedy = "delete it if another program made the maps, or make them again elsewhere"
+    try:
+        saved = read_json(path, {}, remedy)
+        if "deviation" in saved:  # the name of "std" in earlier versions
+            saved.setdefault("std", saved.pop("deviation"))
+        if saved.get("version", MAPS_VERSION) != MAPS_VERSION:
+            raise ValueError(
+                f"{path} has version={saved['version']!r:.60}, not {MAPS_VERSION}; a "
+                "later version of this program wrote it: update, or make the maps "
+                "again elsewhere"
+            )
+        known = {name: saved[name] for name in fields if name in saved}
+        check(known, fields, f"{path} is damaged", remedy=remedy)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return saved
+
+
 def check_maker(
     parsing_dir: Path, label_set: str, flag: str = "config.data.parsing_labels"
 ) -> None:
     """Refuses maps that `mbnet-parse` made in another label set.
 
     `flag` is the one that the error message recommends.
+
+    Raises:
+      ValueError: of the label set, or as of `read_maker`.
     """
-    path = parsing_dir / MAPS_FILE
-    if not path.is_file():
-        return
-    made_in = json.loads(path.read_text())["labels"]
-    if made_in != label_set:
+    saved = read_maker(parsing_dir, LABELS_FIELD)
+    if saved is not None and saved["labels"] != label_set:
         raise ValueError(
             f"data.parsing_labels={label_set!r}, but the maps in {parsing_dir} were "
-            f"made with --labels={made_in}: give --{flag}={made_in}"
+            f"made with --labels={saved['labels']}: give --{flag}={saved['labels']}"
         )
 
 
 def encode_parsing(labels: np.ndarray) -> bytes:
-    """Encodes labels, uint8 [h, w], as a palette PNG file whose indices they are."""
+    """Encodes labels, uint8 [h, w], as a palette PNG file whose indices they are.
+
+    Raises:
+      ValueError: of another type or shape, or empty.
+    """
+    is_map = isinstance(labels, np.ndarray) and labels.dtype == np.uint8
+    if not is_map or labels.ndim != 2 or not labels.size:
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise ValueError(
+            f"labels must be uint8 [height, width], not empty; they are {kind} "
+            f"{list(getattr(labels, 'shape', []))}"
+        )
     picture = Image.fromarray(labels)
     picture.putpalette(VOC_COLOURS.ravel().tolist())
     stream = io.BytesIO()
@@ -86,36 +138,69 @@ def encode_parsing(labels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def check_map(
+    path: Path, label_set: str, name: str, image_size: tuple[int, int] | None = None
+) -> None:
+    """Refuses a map that the loader could not decode; decodes all of it.
+
+    Args:
+      path: of the map's file.
+      label_set, name, image_size: as of `decode_parsing`.
+
+    Raises:
+      FileNotFoundError: the file is missing.
+      ValueError: as of `decode_parsing`; or it is no regular file.
+      OSError: it cannot be read.
+    """
+    decode_parsing(read_bytes(path), label_set, None, name, image_size)
+
+
 def decode_parsing(
-    data: bytes, label_set: str, size: tuple[int, int], name: str
+    data: bytes,
+    label_set: str,
+    size: tuple[int, int] | None,
+    name: str,
+    image_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Decodes a parsing map to canonical labels, uint8 [H, W].
 
     Args:
-      data: a PNG file: palette or grey, whose indices or values are the labels, or
-        RGB in the PASCAL VOC colours of the labels, as in SCHP's palette.
+      data: a PNG file: palette or 8-bit grey, whose indices or values are the labels,
+        or 8-bit RGB in the PASCAL VOC colours of the labels, as in SCHP's palette.
+        Transparency is ignored.
       label_set: the set of its labels, a key of `LABEL_SETS`. It is never guessed.
-      size: (H, W) to resize to, by nearest neighbour.
+      size: (H, W) to resize to, by nearest neighbour. None: the map's own.
       name: of the image, for error messages.
+      image_size: (height, width) of the image, which the map must have too. None: it
+        is not checked.
 
     Raises:
-      ValueError: the file cannot be decoded, is of another kind, or has a colour or a
-        label that is not in the set.
+      ValueError: the file cannot be decoded, is of another kind, has another size than
+        its image, or has a colour or a label that is not in the set.
     """
-    return canonical_map(read_labels(data, name), label_set, size, name)
+    return canonical_map(read_labels(data, name), label_set, size, name, image_size)
 
 
 def canonical_map(
-    labels: np.ndarray, label_set: str, size: tuple[int, int], name: str
+    labels: np.ndarray,
+    label_set: str,
+    size: tuple[int, int] | None,
+    name: str,
+    image_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Does what `decode_parsing` does, for labels, uint8 [h, w], that are decoded."""
+    if image_size is not None and labels.shape != tuple(image_size):
+        (height, width), (rows, columns) = labels.shape, image_size
+        raise ValueError(
+            f"the parsing map of {name} is {width}x{height} pixels (width x height), "
+            f"its image {columns}x{rows}; give a map of the image's size"
+        )
+    parts = to_canonical(labels, label_set, name)
+    if size is None:
+        return parts
     height, width = size
     # The exact kind samples at the centres of pixels, as the image's resizing does.
-    return cv2.resize(
-        to_canonical(labels, label_set, name),
-        (width, height),
-        interpolation=cv2.INTER_NEAREST_EXACT,
-    )
+    return cv2.resize(parts, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
@@ -125,31 +210,41 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
       ValueError: the file cannot be decoded, is of another kind than `decode_parsing`
         takes, or has a colour that is not in the PASCAL VOC colour map.
     """
-    # Pillow, because OpenCV would turn a palette's indices into colours.
-    try:
-        is_file = isinstance(data, bytes)
-        picture = Image.open(io.BytesIO(data)) if is_file else data
-        picture.load()
-    except (OSError, SyntaxError) as error:  # what Pillow raises on broken files
-        raise ValueError(
-            f"the parsing map of {name} cannot be decoded; replace the file"
-        ) from error
-    if picture.mode in ("L", "P"):
+    what = f"the parsing map of {name}"
+    picture = data if isinstance(data, Image.Image) else _opened(data, what)
+    # Of a Pillow image that is decoded already, only the mode is known.
+    stored = [tile.args for tile in getattr(picture, "tile", ())] or [picture.mode]
+    if picture.format not in ("PNG", None):
+        raise ValueError(f"{what} must be {_KINDS}; its format is {picture.format}")
+    if not {*stored} <= {*_RAW_MODES}:
+        raise ValueError(f"{what} must be {_KINDS}; its mode is {stored[0]}")
+    if getattr(picture, "n_frames", 1) > 1:
+        raise ValueError(f"{what} is animated; give {_KINDS} of one frame")
+    load_image(picture, what)
+    if picture.mode == "L":
         return np.asarray(picture)
-    if picture.mode not in ("RGB", "RGBA"):
-        raise ValueError(
-            f"the parsing map of {name} must be a palette, 8-bit grey or RGB image; "
-            f"its mode is {picture.mode}"
-        )
+    if picture.mode == "P":
+        labels = np.asarray(picture)
+        check_order(picture, labels, what)
+        return labels
     pixels = np.asarray(picture)[..., :3]
-    packed = _packed(pixels)
-    position = np.searchsorted(_PACKED, packed, sorter=_SORTED)
-    labels = _SORTED[np.minimum(position, len(_SORTED) - 1)]
-    unknown = _PACKED[labels] != packed
+    labels, unknown = labels_of(pixels)
     if unknown.any():
         colour = tuple(pixels[unknown][0].tolist())
         raise ValueError(
-            f"the parsing map of {name} has the colour {colour}, which is not in the "
-            "PASCAL VOC colour map; give maps whose pixels are the labels"
+            f"{what} has the colour {colour}, which is not in the PASCAL VOC colour "
+            "map; give maps whose pixels are the labels"
         )
     return labels.astype(np.uint8)
+
+
+def _opened(data: bytes, what: str) -> Image.Image:
+    """Opens a PNG file with Pillow: OpenCV would turn indices into colours."""
+    try:
+        return Image.open(io.BytesIO(data), formats=("PNG",))
+    except Exception as error:  # Pillow's decoders raise of every class
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        reason = ("it is no PNG file" if unknown else error) if data else "it is empty"
+        raise ValueError(
+            f"{what} cannot be decoded ({reason}); replace the file"
+        ) from error

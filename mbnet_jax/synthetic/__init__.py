@@ -17,6 +17,9 @@ figure      poses and draws a dressed person; raster is the z-buffer, paint give
             visible point its colour and label
 background  draws floor, wall and shadow behind the person, and occluders in front
 render      one image with its parsing map, from all of the above
+shots       which images a dataset has, and their paths
+folder      what is in a dataset's folder, and what is missing
+workers     processes that render, and end with the one that started them
 generate    all files of a dataset, in parallel, resumable
 
 Two commands inspect a dataset: `python -m mbnet_jax.synthetic.sheet` draws a contact

@@ -4,13 +4,10 @@ Every file depends on the options alone: the number of workers, their order and
 restarts do not change a byte. Other versions of NumPy or OpenCV may round differently.
 """
 
-import dataclasses
+import contextlib
 import functools
 import io
-import json
-import multiprocessing
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,57 +17,26 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from mbnet_jax.files import PART, write_whole
+from mbnet_jax.files import locked, write_whole
 from mbnet_jax.parsing import labels as parsing
-from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
+from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
+from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
+from mbnet_jax.synthetic.shots import Shot, image_path, parsing_path, plan
+from mbnet_jax.synthetic.workers import run, sigterm_exits
 
-DONE = "dataset.json"
-_UNFINISHED = "dataset.partial.json"
-SPLITS = ("train", "query", "gallery")
+__all__ = [
+    "DONE",
+    "Shot",
+    "generate",
+    "image_path",
+    "parsing_path",
+    "plan",
+    "read_options",
+]
+
 _PALETTE = list(np.array(parsing.PALETTE, np.uint8).ravel())
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Shot:
-    """One image of the dataset: its split, and the numbers in its name, from 1."""
-
-    split: str
-    pid: int
-    outfit: int
-    camera: int
-    number: int
-
-    @property
-    def stem(self) -> str:
-        """File name without its extension, "PID_OUTFIT_cCAMERA_NUMBER"."""
-        return f"{self.pid:04d}_{self.outfit}_c{self.camera}_{self.number}"
-
-
-def plan(options: SyntheticOptions) -> Iterator[list[Shot]]:
-    """Yields all images of a dataset, in lists of one person in one outfit."""
-    people = options.train_identities + options.test_identities
-    for pid in range(1, people + 1):
-        train = pid <= options.train_identities
-        images = options.train_images if train else options.test_images
-        for outfit in range(1, options.outfits + 1):
-            shots = []
-            for camera in range(1, options.cameras + 1):
-                for number in range(1, images + 1):
-                    test = "query" if number == 1 else "gallery"
-                    split = "train" if train else test
-                    shots.append(Shot(split, pid, outfit, camera, number))
-            yield shots
-
-
-def image_path(root: Path, shot: Shot) -> Path:
-    """Returns the path of a shot's image."""
-    return root / shot.split / f"{shot.stem}.jpg"
-
-
-def parsing_path(root: Path, shot: Shot) -> Path:
-    """Returns the path of a shot's parsing map."""
-    return root / "parsing" / shot.split / f"{shot.stem}.png"
+_TASK = 64  # most shots that a worker gets at a time
 
 
 def generate(
@@ -80,11 +46,11 @@ def generate(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Generates a dataset in `root`, unless it exists already.
+    """Generates a dataset in `root`, or what is missing of it.
 
-    An unfinished dataset of the same options is completed, keeping its images; a
-    dataset of other options is deleted first. Several workers are spawned processes,
-    so a script must call this under `if __name__ == "__main__":`.
+    Images that exist are kept. A second process waits for the first. Several workers
+    are spawned processes, so a script must call this under
+    `if __name__ == "__main__":`.
 
     Args:
       root: the dataset's folder; it is created if need be.
@@ -96,87 +62,81 @@ def generate(
       `root` as a path.
 
     Raises:
-      ValueError: if `workers` is not positive.
-      FileExistsError: if `root` holds files that are not a synthetic dataset.
+      ValueError: if an argument is wrong, or the dataset's file of options damaged.
+      FileExistsError: if `root` holds anything else, or a dataset of other options.
+      ChildProcessError: if a worker was killed. The next call completes the dataset.
+      OSError: if `root` cannot be written to.
     """
-    root = Path(root)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    if _read(root / DONE) == options.record():
-        return root
-    _prepare(root, options)
+    root = _checked(root, options, workers)
+    with _remedy_in_errors(root):
+        # First without the lock, which a folder that is read-only cannot have, and
+        # which must not be left in somebody's folder.
+        if missing(root, options) is None:
+            return root
+        with locked(root):
+            tasks = missing(root, options)
+            if tasks is not None:
+                begin(root, options)
+                _make(root, options, tasks, workers, progress)
+                finish(root)
+    return root
 
-    tasks = list(plan(options))
+
+def _checked(root: Path | str, options: SyntheticOptions, workers: int | None) -> Path:
+    if not isinstance(root, str | os.PathLike):
+        raise ValueError(f"root={root!r} must be the path of a folder")
+    if not isinstance(options, SyntheticOptions):
+        raise ValueError(f"options={options!r} must be SyntheticOptions")
+    whole = isinstance(workers, int) and not isinstance(workers, bool)
+    if workers is not None and not (whole and workers >= 1):
+        raise ValueError(f"workers={workers!r} must be None or at least 1")
+    return Path(root)
+
+
+@contextlib.contextmanager
+def _remedy_in_errors(root: Path) -> Iterator[None]:
+    """Says of errors of the system what failed, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a message of our own
+            raise
+        where = error.filename or root
+        raise OSError(
+            f"the synthetic dataset in {root} cannot be completed: {error.strerror} "
+            f"({where}); make room or correct the permissions, and start again (the "
+            "images that exist are kept), or give another folder"
+        ) from error
+
+
+def _make(
+    root: Path,
+    options: SyntheticOptions,
+    cells: list[list[Shot]],
+    workers: int | None,
+    progress: bool,
+) -> None:
+    """Renders and writes shots, in parallel."""
+    tasks = [c[i : i + _TASK] for c in cells for i in range(0, len(c), _TASK)]
     cpus = (
         len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     )
     workers = min(workers or cpus, cpus, len(tasks))
-    total = sum(map(len, tasks))
     make = functools.partial(_make_shots, root, options)
-    with tqdm(total=total, desc="synthetic", unit="image", disable=not progress) as bar:
-        if workers == 1:
-            for shots in tasks:
-                bar.update(make(shots))
-        else:
-            # Spawned, not forked: the parent may hold JAX's threads.
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(workers, cv2.setNumThreads, (1,)) as pool:
-                for count in pool.imap_unordered(make, tasks, chunksize=2):
-                    bar.update(count)
-    write_whole(root / DONE, json.dumps(options.record(), indent=2))
-    (root / _UNFINISHED).unlink()
-    return root
-
-
-def read_options(root: Path) -> SyntheticOptions:
-    """Returns the options of the dataset in `root`.
-
-    Raises:
-      FileNotFoundError: if `root` holds no complete dataset.
-      ValueError: if another version of the generator made it.
-    """
-    path = root / DONE
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: {root} holds no complete synthetic dataset; "
-            "generate it"
-        )
-    record = json.loads(path.read_text())
-    if record["version"] != VERSION:
-        raise ValueError(
-            f"{path} was made by version {record['version']} of the generator, this is "
-            f"version {VERSION}: generate the dataset again"
-        )
-    return SyntheticOptions(**record["options"])
-
-
-def _read(path: Path) -> dict | None:
-    """Returns the record in a JSON file; None if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-        return None
-
-
-def _prepare(root: Path, options: SyntheticOptions) -> None:
-    """Creates the folders, and deletes everything that other options made."""
-    root.mkdir(parents=True, exist_ok=True)
-    ours = (root / DONE).exists() or (root / _UNFINISHED).exists()
-    if not ours and any(root.iterdir()):
-        raise FileExistsError(
-            f"{root} holds files that are not a synthetic dataset: give an empty or "
-            f"new folder, or delete it"
-        )
-    if _read(root / _UNFINISHED) != options.record():
-        (root / DONE).unlink(missing_ok=True)
-        for folder in (*SPLITS, "parsing"):
-            shutil.rmtree(root / folder, ignore_errors=True)
-        write_whole(root / _UNFINISHED, json.dumps(options.record(), indent=2))
-    for part in root.rglob(f"*{PART}"):  # Left by a run killed while writing.
-        part.unlink()
-    for split in SPLITS:
-        (root / split).mkdir(exist_ok=True)
-        (root / "parsing" / split).mkdir(parents=True, exist_ok=True)
+    total, rest = sum(map(len, plan(options))), sum(map(len, tasks))
+    bar = tqdm(
+        total=total,
+        initial=total - rest,
+        desc="synthetic",
+        unit="image",
+        disable=not progress,
+    )
+    stopped = f"stopped; the next start keeps the images in {root}, and adds the rest"
+    with sigterm_exits(stopped), bar:
+        counts = map(make, tasks) if workers <= 1 else run(make, tasks, workers)
+        with contextlib.closing(counts) if workers > 1 else contextlib.nullcontext():
+            for count in counts:
+                bar.update(count)
 
 
 def _encode_parsing(label: np.ndarray) -> bytes:
@@ -189,16 +149,20 @@ def _encode_parsing(label: np.ndarray) -> bytes:
 
 
 def _make_shots(root: Path, options: SyntheticOptions, shots: list[Shot]) -> int:
-    """Renders and writes the missing files of some shots; returns their number."""
+    """Renders shots and writes those of their files that are missing."""
     for shot in shots:
-        image_file, parsing_file = image_path(root, shot), parsing_path(root, shot)
-        if image_file.exists() and parsing_file.exists():
-            continue
         image, label, quality = render(
             options, shot.pid, shot.outfit, shot.camera, shot.number
         )
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
         _, data = cv2.imencode(".jpg", image[..., ::-1], flags)
-        write_whole(parsing_file, _encode_parsing(label))
-        write_whole(image_file, data.tobytes())
+        _write(parsing_path(root, shot), _encode_parsing(label))
+        _write(image_path(root, shot), data.tobytes())
     return len(shots)
+
+
+def _write(path: Path, data: bytes) -> None:
+    # Not synced, which would take longer than rendering. After a loss of power, a file
+    # may be empty, and counts as missing.
+    if not path.exists() or not path.stat().st_size:
+        write_whole(path, data, sync=False)

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from mbnet_jax import schema
+from mbnet_jax.configs import base
+
 # Incremented whenever the same options would give different images.
 VERSION = 1
-MAX_OUTFITS = 12  # most that a person can draw without repeating a garment
 
 # First spawn key of each kind of random stream.
 WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY = range(6)
@@ -20,7 +22,7 @@ class SyntheticOptions:
     Attributes:
       train_identities: number of people in `train/`.
       test_identities: number of other people, in `query/` and `gallery/`.
-      outfits: outfits per person, at most 12.
+      outfits: outfits per person, at most 12, so that nobody repeats a garment.
       cameras: number of cameras; each sees every person in every outfit.
       train_images: images per training person, outfit and camera.
       test_images: the same per test person; one is a query, the others are gallery.
@@ -43,30 +45,8 @@ class SyntheticOptions:
     seed: int = 0
 
     def __post_init__(self):
-        """Checks the range of every number."""
-        minimum = {
-            "train_identities": 0,
-            "test_identities": 0,
-            "outfits": 1,
-            "cameras": 1,
-            "train_images": 1,
-            "test_images": 2,
-            "height": 64,
-            "width": 32,
-            "seed": 0,
-        }
-        for name, low in minimum.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(
-                    f"synthetic option {name} must be a whole number of at least "
-                    f"{low}, got {value!r}"
-                )
-        if self.outfits > MAX_OUTFITS:
-            raise ValueError(
-                f"synthetic option outfits is {self.outfits}, but the wardrobe has at "
-                f"most {MAX_OUTFITS} per person without repeating a garment"
-            )
+        """Checks every number."""
+        schema.check(vars(self), base.people(), "synthetic options")
         if not 1 <= self.train_identities + self.test_identities <= 9999:
             raise ValueError(
                 "synthetic options train_identities and test_identities must sum to "

@@ -7,6 +7,7 @@ maps. If DIR holds no dataset, the default one is generated first.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,9 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     parser.add_argument("--people", type=int, default=6)
     args = parser.parse_args(arguments)
-    if not (args.root / DONE).exists():
-        generate(args.root, SyntheticOptions())
-    Image.fromarray(contact_sheet(args.root, args.people)).save(args.out, quality=90)
+    try:
+        if not (args.root / DONE).exists():
+            generate(args.root, SyntheticOptions())
+        sheet = contact_sheet(args.root, args.people)
+        Image.fromarray(sheet).save(args.out, quality=90)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

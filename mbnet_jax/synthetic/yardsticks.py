@@ -9,6 +9,7 @@ no dataset, the default one is generated first.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,9 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--seed", type=int, default=0, help="seed of the dataset, if it is generated"
     )
     args = parser.parse_args(arguments)
-    if not (args.root / DONE).exists():
-        generate(args.root, SyntheticOptions(seed=args.seed))
-    table = yardsticks(args.root)
+    try:
+        if not (args.root / DONE).exists():
+            generate(args.root, SyntheticOptions(seed=args.seed))
+        table = yardsticks(args.root)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
     heads = "".join(f"{rule.replace('_', '-'):>20}" for rule in _RULES)
     print(f"{'mAP / Rank-1, %':<20}{heads}")
     for name, scores in table.items():

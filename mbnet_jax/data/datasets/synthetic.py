@@ -38,8 +38,8 @@ def read_synthetic(folder: Path) -> Records:
 def generate_folder(data: ConfigDict) -> Path:
     """Generates the images of `data.synthetic` unless they exist; returns their folder.
 
-    Each set of options has a folder of its own, so that a small trial run does not
-    replace the full dataset.
+    Each set of options has a folder of its own, since `generate` refuses one that
+    holds a dataset of other options.
     """
     options = SyntheticOptions(**data.synthetic)
     text = json.dumps(vars(options), sort_keys=True)
