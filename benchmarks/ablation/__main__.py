@@ -36,6 +36,7 @@ from benchmarks.ablation.table import markdown
 from benchmarks.ablation.train import Run, check_same, digest_of, train
 from benchmarks.devices import run_alone
 from mbnet_jax.files import check_writable, write_whole
+from mbnet_jax.models.check import check_network
 
 ROWS = Path(__file__).with_name("rows.toml")
 TABLE = "table.md"
