@@ -18,7 +18,7 @@ from absl import logging
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.files import cache_folder, check_writable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
-from mbnet_jax.parsing.maps import check_maker
+from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
