@@ -34,8 +34,8 @@ def people() -> ConfigDict:
     """The fields of `data.synthetic`, of configs whose dataset is generated."""
     c = ConfigDict()
     # People to train on; some are held out. With those to evaluate on, up to 9,999
-    c.train_identities = whole(64, low=2, high=9998)
-    c.test_identities = whole(32, low=1, high=9998)  # people to evaluate on
+    c.train_identities = whole(64, high=9999)
+    c.test_identities = whole(32, high=9999)  # people to evaluate on
     c.outfits = whole(3, low=1, high=12)  # per identity
     c.cameras = whole(4, low=1, high=99)  # each sees every identity
     c.train_images = whole(3, low=1, high=999)  # per identity, outfit and camera

@@ -16,7 +16,6 @@ from mbnet_jax.models.check import check_network
 from mbnet_jax.models.heads import POOLINGS
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.runs.network import DTYPES
-from mbnet_jax.synthetic.options import MAX_OUTFITS
 from mbnet_jax.training.check import check_run, check_steps
 
 
@@ -132,6 +131,10 @@ def test_the_configs_that_come_with_the_package_pass(name):
             "data.synthetic.train_identities=9998 and data.synthetic.test_identities",
         ),
         (
+            {"data.synthetic.test_identities": 0},
+            "data.synthetic.train_identities=8 and data.synthetic.test_identities=0",
+        ),
+        (
             {"data.synthetic.train_images": 999, "data.synthetic.cameras": 99},
             "the fields of data.synthetic ask for 1,583,",
         ),
@@ -224,5 +227,4 @@ def test_the_limits_are_those_of_the_code():
     assert set(fields["data.parsing_labels"].choices) == {*LABEL_SETS}
     assert fields["data.validation"].choices == (DEFAULT, *VALIDATIONS)
     assert set(fields["model.backbones.global.stem"].choices) == {*resnet.STEMS}
-    assert fields["data.synthetic.outfits"].high == MAX_OUTFITS
     assert {b.name for b in base.get_config().model.backbones.values()} <= {*BACKBONES}

@@ -77,12 +77,12 @@ def _data(config: ConfigDict) -> Iterator[str]:
     yield from wrong
     if wrong:
         return
-    persons = people.train_identities + people.test_identities
-    if persons > 9999:
+    persons = people.train_identities, people.test_identities
+    if sum(persons) > 9999 or not all(persons):
         yield (
             f"data.synthetic.train_identities={people.train_identities} and "
-            f"data.synthetic.test_identities={people.test_identities} must sum to at "
-            "most 9,999: a person's number has four digits"
+            f"data.synthetic.test_identities={people.test_identities} must be at "
+            "least 1, and sum to at most 9,999: a person's number has four digits"
         )
     images = (
         people.train_identities * people.train_images
