@@ -18,14 +18,18 @@ from ml_collections import ConfigDict
 from mbnet_jax.commands.cli import run
 from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
-from mbnet_jax.parsing.segmenter import ParserOptions
+from mbnet_jax.parsing.options import ParserOptions
 
 
 def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:
     try:
         return tuple(kind(text) for text in texts)
     except ValueError as error:
-        raise ValueError(f"--{name}={','.join(texts)}: expected numbers") from error
+        example = "numbers, as in 0.5,0.5,0.5"
+        if kind is int:
+            example = "whole numbers, as in 512,256"
+        given = ",".join(texts)[:60]
+        raise ValueError(f"--{name}={given!r} must be {example}") from error
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Makes the parsing maps of a dataset with a segmentation model."""
 
 import hashlib
-import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -9,56 +10,116 @@ from tqdm import tqdm
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.files import write_whole
-from mbnet_jax.images import decode_image
-from mbnet_jax.parsing.maps import MAPS_FILE, encode_parsing, map_path
-from mbnet_jax.parsing.segmenter import Parser, ParserOptions
+from mbnet_jax.data.records import Records
+from mbnet_jax.files import check_writable, filename_in_errors, locked, write_whole
+from mbnet_jax.images import read_image
+from mbnet_jax.json_files import write_json
+from mbnet_jax.parsing.maps import (
+    MAPS_FILE,
+    MAPS_VERSION,
+    check_map,
+    encode_parsing,
+    map_paths,
+    read_maker,
+)
+from mbnet_jax.parsing.options import OPTIONS, ParserOptions
+from mbnet_jax.parsing.segmenter import Parser
+from mbnet_jax.schema import text
+
+_MAKER = OPTIONS | {"model": text(None, 64, 64)}
+_SHOWN = 10  # files that a message lists
 
 
 def make_maps(config: ConfigDict, options: ParserOptions, out: Path) -> int:
     """Makes the maps that are missing in `out`, for every image of the dataset.
 
-    `out` mirrors the image folder; its `MAPS_FILE` records what made the maps.
+    `out` mirrors the image folder; its `MAPS_FILE` records what made the maps. Existing
+    files in it are kept. Images that cannot be decoded are left out until the end.
 
     Returns:
       The number of maps made.
 
     Raises:
-      ValueError: an image cannot be decoded, the model does not fit the options, or
-        another model or other options made the maps in `out`.
+      ValueError: images cannot be decoded, two of them would share a map, the model
+        does not fit the options, `out` is among the images, another model or other
+        options made the maps in `out`, or some of those cannot be used.
+      BlockingIOError: another process makes maps in `out`.
+      OSError: a file cannot be read or written.
     """
     folder = images_folder(config.data)
     records = read_records(config.data.name, folder)
+    _refuse_image_folder(out, folder, records)
     images = {row.path: None for rows in records.values() for row in rows}
-    targets = {path: map_path(path, folder, out) for path in images}
-    missing = [path for path, target in targets.items() if not target.is_file()]
+    targets = map_paths(images, folder, out)
     maker = _maker(options)
-    _refuse_other_maker(out, maker, holds_maps=len(missing) < len(images))
     parser = Parser(options)
+    check_writable(out, "give another --out")
+    with locked(out, wait=False):
+        _refuse_links({path.parent for path in targets.values()}, out)
+        done = [path for path, target in targets.items() if os.path.lexists(target)]
+        _refuse_other_maker(out, maker, holds_maps=bool(done))
+        _refuse_damaged({path: targets[path] for path in done}, options.labels)
+        write_json(out / MAPS_FILE, maker)
+        return _make(targets, {*done}, parser)
+
+
+def _make(targets: dict[Path, Path], done: set[Path], parser: Parser) -> int:
+    """Writes the map of every image that is not in `done`; returns their number."""
+    missing = [path for path in targets if path not in done]
+    failures = []
     with tqdm(
-        total=len(images),
-        initial=len(images) - len(missing),
+        total=len(targets),
+        initial=len(done),
         desc=f"parsing on {parser.provider.removesuffix('ExecutionProvider')}",
         unit="map",
     ) as bar:
         for start in range(0, len(missing), parser.batch):
-            paths = missing[start : start + parser.batch]
-            pictures = [decode_image(path.read_bytes(), str(path)) for path in paths]
-            parsed = parser(pictures)
-            if start == 0:  # the model fits, so that maps follow
-                out.mkdir(parents=True, exist_ok=True)
-                write_whole(out / MAPS_FILE, json.dumps(maker, indent=2) + "\n")
-            for path, labels in zip(paths, parsed, strict=True):
-                targets[path].parent.mkdir(parents=True, exist_ok=True)
-                write_whole(targets[path], encode_parsing(labels))
-            bar.update(len(paths))
+            pictures = {}
+            for path in missing[start : start + parser.batch]:
+                try:
+                    pictures[path] = read_image(path)
+                except (ValueError, OSError) as error:
+                    failures.append(str(error))
+            parsed = parser([*pictures.values()]) if pictures else []
+            for path, labels in zip(pictures, parsed, strict=True):
+                _write(targets[path], encode_parsing(labels))
+            bar.update(len(pictures))
+    if failures:
+        raise ValueError(
+            f"made {len(missing) - len(failures)} maps, but {len(failures)} images "
+            f"cannot be decoded:{_listed(failures)}\nReplace them, or remove them from "
+            "the dataset; the same command then makes their maps."
+        )
     return len(missing)
 
 
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with filename_in_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error.strerror or error}); the same command "
+            "resumes once that is solved"
+        ) from error
+
+
 def _maker(options: ParserOptions) -> dict:
+    model = options.model
+    digest = hashlib.sha256()
+    # Large weights are in files beside it: model.onnx_data or model.onnx.data.
+    weights = (f"{model.name}_data", f"{model.name}.data")
+    beside = [path for path in model.parent.iterdir() if path.name.startswith(weights)]
+    for path in (model, *sorted(beside)):
+        if path.is_file():
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 24):
+                    digest.update(chunk)
     return {
+        "version": MAPS_VERSION,
         "labels": options.labels,
-        "model": hashlib.sha256(options.model.read_bytes()).hexdigest(),
+        "model": digest.hexdigest(),
         "size": list(options.size),
         "mean": list(options.mean),
         "std": list(options.std),
@@ -66,14 +127,65 @@ def _maker(options: ParserOptions) -> dict:
     }
 
 
+def _refuse_image_folder(out: Path, folder: Path, records: Records) -> None:
+    """Refuses an `out` where readers would take the maps for images."""
+    if "\0" in str(out):
+        raise ValueError(f"--out={str(out)!r} is no folder name")
+    parents = [
+        os.path.commonpath([r.path.parent for r in rows])
+        for rows in records.values()
+        if rows
+    ]
+    # Splits are in folders of their own, so that the maps may be in the root's others.
+    inside = {os.path.realpath(parent) for parent in parents} - {
+        os.path.realpath(folder)
+    }
+    real = Path(os.path.realpath(out))
+    if real == Path(os.path.realpath(folder)) or any(map(real.is_relative_to, inside)):
+        raise ValueError(
+            f"--out={out} is a folder of the dataset's images, where its maps would "
+            "be taken for images; give another --out"
+        )
+
+
+def _refuse_links(parents: Iterable[Path], out: Path) -> None:
+    """Refuses folders in `out` that are links to others, which maps would go into."""
+    real = os.path.realpath(out)
+    for parent in sorted(parents):
+        leads_to = Path(os.path.realpath(parent))
+        if not leads_to.is_relative_to(real):
+            raise ValueError(
+                f"{parent} leads to {leads_to}, outside of --out={out}; replace the "
+                "link by a folder"
+            )
+
+
+def _refuse_damaged(maps: dict[Path, Path], labels: str) -> None:
+    """Refuses to take files for maps that no loader could read; none is deleted."""
+    problems = []
+    for image, path in tqdm(maps.items(), desc="checking maps", unit="map", delay=2):
+        try:
+            check_map(path, labels, f"{image.name} ({path})")
+        except (ValueError, OSError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(maps)} existing maps cannot be used:"
+            f"{_listed(problems)}\nDelete them; the same command then makes them again."
+        )
+
+
+def _listed(lines: list[str]) -> str:
+    rest = len(lines) - _SHOWN
+    more = [f"and {rest} more"] if rest > 0 else []
+    return "".join(f"\n  {line}" for line in lines[:_SHOWN] + more)
+
+
 def _refuse_other_maker(out: Path, maker: dict, holds_maps: bool) -> None:
     """Refuses a folder whose maps another maker made, so that maps never mix."""
-    path = out / MAPS_FILE
-    if path.is_file():
-        saved = json.loads(path.read_text())
-        if "deviation" in saved:  # the name of "std" in earlier versions
-            saved["std"] = saved.pop("deviation")
-        differing = [key for key in maker if saved.get(key) != maker[key]]
+    saved = read_maker(out, _MAKER)
+    if saved is not None:
+        differing = [key for key in _MAKER if saved[key] != maker[key]]
         if not differing:
             return
         how = f"with another {', '.join(differing)}"

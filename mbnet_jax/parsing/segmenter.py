@@ -1,58 +1,22 @@
 """Human parsing with any segmentation model in ONNX form."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD, resize_image
-from mbnet_jax.parsing.label_sets import LABEL_SETS, check_label_set
+from mbnet_jax.images import resize_image
+from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.options import ParserOptions, check_pixels
 
-LAYOUTS = ("nchw", "nhwc")
+# Up to this size of an image, the logits of all classes are enlarged at once.
+_LARGE = 1 << 22
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_LOGITS = (*_TYPES, "tensor(double)")
 # In order of preference; ONNX Runtime may be built without the first.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
-
-
-@dataclasses.dataclass(frozen=True)
-class ParserOptions:
-    """A segmentation model and the input it expects.
-
-    The defaults are those of SegFormer models.
-
-    Attributes:
-      model: the ONNX file.
-      labels: the label set of its classes, a key of `LABEL_SETS`.
-      size: (height, width) of its input, in pixels.
-      mean, std: that normalise RGB in [0, 1], three numbers each.
-      layout: of its input and output, "nchw" or "nhwc".
-      batch: images per batch, unless the model has a fixed batch size.
-    """
-
-    model: Path
-    labels: str
-    size: tuple[int, int] = (512, 512)
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    layout: str = "nchw"
-    batch: int = 8
-
-    def __post_init__(self):
-        """Refuses invalid options by name."""
-        check_label_set(self.labels)
-        if self.layout not in LAYOUTS:
-            raise ValueError(
-                f"--layout={self.layout!r} is unknown; known: {', '.join(LAYOUTS)}"
-            )
-        for name, count in (("size", 2), ("mean", 3), ("std", 3)):
-            if len(getattr(self, name)) != count:
-                raise ValueError(f"--{name} needs {count} numbers, as in 1,2,3")
-        if min(*self.size, *self.std, self.batch) <= 0:
-            raise ValueError("--size, --std and --batch must be positive")
-        if not self.model.is_file():
-            raise FileNotFoundError(f"--model={self.model}: no such file")
 
 
 class Parser:
@@ -64,39 +28,44 @@ class Parser:
     """
 
     def __init__(self, options: ParserOptions):
-        """Loads the model, onto the GPU if ONNX Runtime can use one.
+        """Loads the model, onto the GPU if ONNX Runtime can use one, and tries it.
 
         Raises:
-          ValueError: ONNX Runtime is not installed, or the model's input is not what
-            the options say.
+          ValueError: ONNX Runtime is not installed; or naming the file, if it is no
+            model, or its input or output is not what the options say.
         """
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ValueError(
-                "making maps needs ONNX Runtime: pip install -r requirements-parse.txt"
-            ) from error
-        available = onnxruntime.get_available_providers()
-        self._session = onnxruntime.InferenceSession(
-            str(options.model), providers=[p for p in _PROVIDERS if p in available]
-        )
-        self.provider = self._session.get_providers()[0]
-        expected = self._session.get_inputs()[0]
-        shape = (3, *options.size) if options.layout == "nchw" else (*options.size, 3)
-        agrees = len(expected.shape) == 4 and all(
-            fixed == given
-            for fixed, given in zip(expected.shape[1:], shape, strict=True)
-            if isinstance(fixed, int)  # other axes take any size
-        )
-        if not agrees or expected.type not in _TYPES:
-            raise ValueError(
-                f"{options.model} takes {expected.shape} of {expected.type}, not "
-                f"batches of {shape} of float: give its --size and --layout"
-            )
-        self._input, self._type = expected.name, _TYPES[expected.type]
-        fixed_batch = expected.shape[0]
-        self.batch = fixed_batch if isinstance(fixed_batch, int) else options.batch
         self._options = options
+        self._session, inputs, outputs = _session(options.model)
+        self.provider = self._session.get_providers()[0]
+        if len(inputs) != 1 or not outputs:
+            raise ValueError(
+                f"{options.model} has {len(inputs)} inputs and {len(outputs)} outputs; "
+                "give a model of one input, the images, whose first output is the "
+                "logits"
+            )
+        if inputs[0].type not in _TYPES or outputs[0].type not in _LOGITS:
+            raise ValueError(
+                f"{options.model} maps {inputs[0].type} to {outputs[0].type}; give a "
+                "model that maps float images to float logits"
+            )
+        expected = inputs[0].shape
+        size = options.size
+        shape = (3, *size) if options.layout == "nchw" else (*size, 3)
+        agrees = len(expected) == 4 and all(
+            fixed == given
+            for fixed, given in zip(expected[1:], shape, strict=True)
+            if _is_fixed(fixed)  # other axes take any size
+        )
+        if not agrees:
+            raise ValueError(
+                f"{options.model} takes {expected}, not batches of {shape}: give its "
+                "--size and --layout"
+            )
+        self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
+        self._output = outputs[0].name
+        self.batch = expected[0] if _is_fixed(expected[0]) else options.batch
+        check_pixels(self.batch, size, f"export {options.model} with a smaller one")
+        self([np.zeros((1, 1, 3), np.uint8)])  # before anything is written
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Parses at most `batch` images.
@@ -111,39 +80,117 @@ class Parser:
           The labels of each image, uint8 [h, w], in the model's label set.
 
         Raises:
-          ValueError: the model has another number of classes than the label set.
+          ValueError: the model fails, or its output is not that of the label set.
         """
         options = self._options
-        pixels = np.stack([resize_image(image, options.size) for image in images])
-        values = (pixels / 255 - options.mean) / options.std
-        # The model may need full batches.
-        values = np.resize(values, (self.batch, *values.shape[1:]))
+        values = np.stack([self._normalised(image) for image in images])
+        if len(values) < self.batch:  # the model may need full batches
+            values = np.resize(values, (self.batch, *values.shape[1:]))
         channels_first = options.layout == "nchw"
         if channels_first:
-            values = values.transpose(0, 3, 1, 2)
-        feed = {self._input: np.ascontiguousarray(values, self._type)}
-        logits = self._session.run(None, feed)[0]
+            values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+        logits = self._run(values)
         if channels_first and logits.ndim == 4:
             logits = logits.transpose(0, 2, 3, 1)
-        self._check_classes(logits)
+        self._check_logits(logits, len(values))
         return [
             _labels_at(rows.astype(np.float32), image.shape[:2])
             for rows, image in zip(logits[: len(images)], images, strict=True)
         ]
 
-    def _check_classes(self, logits: np.ndarray) -> None:
+    def _normalised(self, image: np.ndarray) -> np.ndarray:
         options = self._options
-        if logits.ndim == 4 and logits.shape[-1] == len(LABEL_SETS[options.labels]):
-            return
-        counts = ", ".join(f"{name} {len(rows)}" for name, rows in LABEL_SETS.items())
+        pixels = resize_image(image, options.size)
+        return ((pixels / 255 - options.mean) / options.std).astype(self._type)
+
+    def _run(self, values: np.ndarray) -> np.ndarray:
+        try:
+            return self._session.run([self._output], {self._input: values})[0]
+        except Exception as error:  # ONNX Runtime's have no class in common
+            raise ValueError(
+                f"{self._options.model} fails on an input of {values.shape} "
+                f"({_line(error)}); give another --size, --layout or --batch, or "
+                "export the model again"
+            ) from error
+
+    def _check_logits(self, logits: np.ndarray, count: int) -> None:
+        options = self._options
+        classes = len(LABEL_SETS[options.labels])
+        fits = logits.ndim == 4 and logits.shape[-1] == classes and logits.size
+        if not fits or len(logits) != count:
+            counts = (f"{name} {len(rows)}" for name, rows in LABEL_SETS.items())
+            raise ValueError(
+                f"{options.model} returns {logits.shape} (channels last) for {count} "
+                f"images, not logits of the {classes} classes of "
+                f"--labels={options.labels}; classes of each set: {', '.join(counts)}"
+            )
+        if not np.isfinite(logits).all():
+            raise ValueError(
+                f"{options.model} returns logits that are NaN or infinite; check "
+                "--mean and --std, or export the model again, in float32"
+            )
+
+
+class _Value(NamedTuple):
+    """An input or output; names and None stand for axes of any size."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+def _session(model: Path) -> tuple[Any, Sequence[_Value], Sequence[_Value]]:
+    """ONNX Runtime's session of a model's file, its inputs and its outputs."""
+    try:
+        import onnxruntime
+    except ImportError as error:
         raise ValueError(
-            f"{options.model} returns {logits.shape} (channels last), not logits of "
-            f"the {len(LABEL_SETS[options.labels])} classes of "
-            f"--labels={options.labels}; classes of each set: {counts}"
+            "making maps needs ONNX Runtime: pip install -r requirements-parse.txt"
+        ) from error
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # errors are raised; it would print them too
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in _PROVIDERS if name in available]
+    try:
+        session = onnxruntime.InferenceSession(
+            str(model),
+            settings,
+            providers=providers,
+            enable_fallback=len(providers) > 1,  # from GPU to CPU, and says so
         )
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        # Names that are no text raise only when they are read.
+        found = [_Value(v.name, v.type, v.shape) for v in inputs + outputs]
+        return session, found[: len(inputs)], found[len(inputs) :]
+    except Exception as error:  # ONNX Runtime's have no class in common
+        raise ValueError(
+            f"{model} cannot be loaded as an ONNX model ({_line(error)}); export the "
+            "model again"
+        ) from error
+
+
+def _is_fixed(axis: int | str | None) -> bool:
+    """Whether an axis has a size; -1 and a name stand for any."""
+    return isinstance(axis, int) and axis > 0
+
+
+def _line(error: Exception) -> str:
+    """The first 300 characters of a message, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _labels_at(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The most likely class of each pixel of an image of `size`: uint8 [h, w]."""
-    enlarged = cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
-    return enlarged.argmax(-1).astype(np.uint8)
+    if size[0] * size[1] <= _LARGE:
+        enlarged = cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
+        return enlarged.argmax(-1).astype(np.uint8)
+    # Class by class, which needs a tenth of the memory.
+    best = np.full(size, -np.inf, np.float32)
+    labels = np.zeros(size, np.uint8)
+    for label, plane in enumerate(np.moveaxis(logits, -1, 0)):
+        plane = np.ascontiguousarray(plane)
+        enlarged = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
+        higher = enlarged > best
+        labels[higher] = label
+        np.copyto(best, enlarged, where=higher)
+    return labels

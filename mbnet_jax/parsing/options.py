@@ -1,0 +1,84 @@
+"""What `mbnet-parse` is told of a segmentation model."""
+
+import dataclasses
+import stat
+from pathlib import Path
+
+from mbnet_jax import schema
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
+from mbnet_jax.parsing.label_sets import LABEL_SETS
+
+# What the options may be; also in the file that describes the maps.
+OPTIONS = {
+    "labels": schema.choice(None, *LABEL_SETS),
+    "size": schema.several(None, schema.pixels(), 2, 2, repeated=True),
+    "mean": schema.several(None, schema.real(None, -1e3, 1e3), 3, 3, repeated=True),
+    "std": schema.several(None, schema.real(None, 1e-3, 1e3), 3, 3, repeated=True),
+    "layout": schema.choice(None, "nchw", "nhwc"),
+}
+_BATCH = {"batch": schema.whole(8, 1, 1024)}
+_MOST_PIXELS = 1 << 26  # of a batch: 0.8 GB as the model takes them
+
+
+@dataclasses.dataclass(frozen=True)
+class ParserOptions:
+    """A segmentation model and the input it expects.
+
+    The defaults are those of SegFormer models.
+
+    Attributes:
+      model: the ONNX file.
+      labels: the label set of its classes, a key of `LABEL_SETS`.
+      size: (height, width) of its input, in pixels.
+      mean, std: that normalise RGB in [0, 1], three numbers each.
+      layout: of its input and output, "nchw" or "nhwc".
+      batch: images per batch, unless the model has a fixed batch size.
+    """
+
+    model: Path
+    labels: str
+    size: tuple[int, int] = (512, 512)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    layout: str = "nchw"
+    batch: int = 8
+
+    def __post_init__(self):
+        """Refuses invalid options by name.
+
+        Raises:
+          ValueError: naming each option that is wrong, or the model's file.
+          FileNotFoundError: if there is no such file.
+          OSError: if its status cannot be read.
+        """
+        fields = OPTIONS | _BATCH
+        values = {name: getattr(self, name) for name in fields}
+        schema.check(values, fields, "the parser", "--")
+        check_pixels(self.batch, self.size, f"--batch={self.batch}: lower it")
+        _check_file(self.model)
+
+
+def check_pixels(batch: int, size: tuple[int, int], remedy: str) -> None:
+    """Refuses a batch that would fill the memory."""
+    if batch * size[0] * size[1] > _MOST_PIXELS:
+        raise ValueError(
+            f"a batch of {batch} images of {size[0]}x{size[1]} pixels is too large, at "
+            f"most {_MOST_PIXELS:,} pixels in all; {remedy}"
+        )
+
+
+def _check_file(path: Path) -> None:
+    if not isinstance(path, Path):
+        raise ValueError(f"--model={path!r} must be a path")
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"--model={path}: no such file") from error
+    except ValueError as error:  # a NUL
+        raise ValueError(f"--model={str(path)!r} is no file name") from error
+    except OSError as error:
+        raise OSError(f"--model={path} cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"--model={path} is not a file; give the ONNX file")
+    if not found.st_size:
+        raise ValueError(f"--model={path} is empty; export the model again")
