@@ -4,7 +4,6 @@ run = mbnet_jax.train(mbnet_jax.load_config("synthetic"), "runs/mine")
 results = run.evaluate()
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +24,13 @@ from mbnet_jax.evaluation.results import (
     queries_csv,
 )
 from mbnet_jax.evaluation.table import format_table, paper_notes
-from mbnet_jax.files import check_writable, write_whole
+from mbnet_jax.files import check_writable, locked, write_whole
+from mbnet_jax.json_files import write_json
 from mbnet_jax.report import check_report, draw_lists, write_report
+from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
+from mbnet_jax.runs.hold import held
+from mbnet_jax.runs.metrics_file import METRICS
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training import loop
 
@@ -86,6 +89,7 @@ class Run(RunFolder):
                 lambda: load_dataset(config, training=False)
             )
         dataset = self._dataset
+        check_folder(self.eval)
         check_writable(self.eval, "make room, or correct its permissions")
         network = self.load(mesh, which)._replace(config=config)
         protocols, notes = usable_protocols(dataset.protocols, dataset.test)
@@ -103,13 +107,14 @@ class Run(RunFolder):
         if jax.process_index():  # all have the results; one writes them
             return results
         content = metrics_content(config.name, network.step, protocols, outcomes, notes)
-        write_whole(self.eval / "metrics.json", json.dumps(content, indent=2) + "\n")
-        write_whole(self.eval / "queries.csv", queries_csv(outcomes))
-        if config.eval.figure_queries:
-            picture = self.eval / "ranked_lists.png"
-            draw_lists(config, drawn_protocol(protocols), embedded, picture)
-        if config.eval.report:
-            write_report(self, network, protocols, outcomes, embedded, notes)
+        with locked(self.eval):  # another evaluation's files are not mixed with these
+            write_json(self.eval / METRICS, content)
+            write_whole(self.eval / "queries.csv", queries_csv(outcomes))
+            if config.eval.figure_queries:
+                picture = self.eval / "ranked_lists.png"
+                draw_lists(config, drawn_protocol(protocols), embedded, picture)
+            if config.eval.report:
+                write_report(self, network, protocols, outcomes, embedded, notes)
         print(f"\nwrote {self.eval}")
         return results
 
@@ -131,6 +136,7 @@ def train(
 
     Raises:
       ValueError: if a field does not fit the data, the devices or the run.
+      BlockingIOError: if another process trains in the folder.
       OSError: if the folder cannot be written to.
       FloatingPointError: after too many steps whose loss or gradient is not finite.
       InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
@@ -138,12 +144,12 @@ def train(
     check_config(config)
     workdir = Path(workdir or f"runs/{config.name}")
     mesh = make_mesh() if mesh is None else mesh
-    check_writable(workdir, "give another --workdir, or make room")
-    dataset = first_process_first(lambda: load_dataset(config))
-    # Before hours of training rather than after.
-    protocols, notes = usable_protocols(dataset.protocols, dataset.test)
-    check_report(config, protocols, dataset.test)
-    for note in notes:
-        print(f"note: {note}")
-    loop.train(config, dataset, workdir, mesh, loss=loss)
+    with held(workdir):
+        dataset = first_process_first(lambda: load_dataset(config))
+        # Before hours of training rather than after.
+        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
+        check_report(config, protocols, dataset.test)
+        for note in notes:
+            print(f"note: {note}")
+        loop.train(config, dataset, workdir, mesh, loss=loss)
     return Run(workdir, mesh, dataset=dataset)

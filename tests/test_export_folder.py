@@ -109,7 +109,7 @@ def test_a_failed_replacement_restores_the_earlier_folder(tmp_path, monkeypatch)
 
     monkeypatch.setattr(Path, "rename", refusing)
     with pytest.raises(PermissionError), whole_folder(out) as folder:
-        (folder / "new").touch()
+        (folder / "README.md").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
 
 
@@ -123,7 +123,7 @@ def test_a_failed_replacement_restores_the_earlier_folder(tmp_path, monkeypatch)
             ["--branches=global,legs"],
             r"--branches=\('global', 'legs'\) .*'legs'; it has",
         ),
-        (["--platforms=cpu,gpu"], "--platforms=cpu,gpu: name some of cpu, cuda"),
+        (["--platforms=cpu,gpu"], "--platforms='cpu,gpu': name some of cpu, cuda"),
         (["--out={file}/x"], "file cannot be written to .*give another --out"),
         (["--out={file}"], "file exists and is not an export, .*give another --out"),
         (["--out={run}"], "exists and is not an export"),

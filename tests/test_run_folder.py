@@ -119,7 +119,9 @@ def test_a_folder_without_a_run_or_with_a_damaged_config_is_refused(run, tmp_pat
 
 
 @pytest.mark.parametrize("version", [None, 1, 3])
-@pytest.mark.parametrize("read", [RunFolder, Run, lambda path: load(path, None)])
+@pytest.mark.parametrize(
+    "read", [RunFolder, Run, lambda path: load(path, one_device())]
+)
 def test_a_run_of_another_version_is_refused_in_one_sentence(run, read, version):
     path = run[2].path / FILE
     content = json.loads(path.read_text())

@@ -1,6 +1,10 @@
 """Files of network weights with PyTorch's names: safetensors, npz, pth, or a hub id."""
 
+import math
+import os
 import re
+import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +12,9 @@ import numpy as np
 import safetensors.numpy
 
 HUB_FILE = "model.safetensors"  # the name in timm's repositories on the hub
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# Bytes of all arrays of a file: more than any network here has.
+MAX_BYTES = 4 << 30
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 def read_weights(source: str) -> dict[str, np.ndarray]:
@@ -38,8 +44,7 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
                 "Face hub id, such as timm/resnet50.tv_in1k"
             )
         path = download(source, HUB_FILE)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+    check_file(path)
     if path.suffix not in _READERS:
         raise ValueError(
             f"{path} ends in {path.suffix!r}; files of weights end in "
@@ -48,14 +53,40 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
     return _READERS[path.suffix](path)
 
 
-def _reason(error: Exception) -> str:
+def check_file(path: Path) -> None:
+    """Raises an error for what is no file, or too large a one; opens nothing."""
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"no such file: {path}") from error
+    except ValueError as error:  # a NUL
+        raise ValueError(f"{str(path)!r} is no file name: {error}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is not a regular file")
+    _check_bytes(path, found.st_size)
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} cannot be read; correct its permissions")
+
+
+def _check_bytes(path: Path, size: int) -> None:
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{path} has {size:,} bytes of weights; at most {MAX_BYTES:,} are read"
+        )
+
+
+def reason(error: Exception) -> str:
     """The first line of an error's message, or its class if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def is_hub_id(source: str) -> bool:
     """Whether `source` has the form of a Hugging Face hub id, "owner/name"."""
-    return _HUB_ID.fullmatch(source) is not None
+    return (
+        _HUB_ID.fullmatch(source) is not None
+        and ".." not in source
+        and "--" not in source
+    )
 
 
 def download(hub_id: str, file: str, instead: str = "file") -> Path:
@@ -79,7 +110,7 @@ def download(hub_id: str, file: str, instead: str = "file") -> Path:
     except Exception as error:  # its errors have no common base class
         raise ValueError(
             f"cannot download {file} of {hub_id!r} from the Hugging Face hub: "
-            f"{_reason(error)} Without network, give the path of a {instead} that was "
+            f"{reason(error)} Without network, give the path of a {instead} that was "
             f"downloaded from https://huggingface.co/{hub_id}/tree/main"
         ) from error
 
@@ -87,20 +118,46 @@ def download(hub_id: str, file: str, instead: str = "file") -> Path:
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
+    except Exception as error:  # its own, and a KeyError for an unknown dtype
         raise ValueError(
-            f"{path} is not a safetensors file: {_reason(error)}"
+            f"{path} is not a safetensors file: {reason(error)}"
         ) from error
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as arrays:
+        _check_bytes(path, _npz_bytes(path))
+        with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except Exception as error:  # zipfile's and zlib's have no common base class
         raise ValueError(
-            f"{path} is not an npz file of plain arrays: {_reason(error)}"
+            f"{path} is not an npz file of plain arrays: {reason(error)}"
         ) from error
+
+
+def _npz_bytes(path: Path) -> int:
+    """Bytes of all arrays by their headers, which must be what the zip file says.
+
+    Raises:
+      ValueError: if a member is no array, or an array is larger than its member.
+    """
+    total = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }
+                if version not in read:
+                    raise ValueError(f"{member.filename} has version {version}")
+                shape, _, dtype = read[version](file)
+            size = math.prod(shape) * dtype.itemsize
+            if size > member.file_size or dtype.hasobject:
+                raise ValueError(f"{member.filename} is no plain array of its size")
+            total += member.file_size
+    return total
 
 
 def _read_pth(path: Path) -> dict[str, np.ndarray]:
@@ -119,6 +176,9 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
         f"{path} does not hold weights alone, as torch.save(net.state_dict(), FILE) "
         "writes them"
     )
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _check_bytes(path, sum(member.file_size for member in archive.infolist()))
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle's, zipfile's, PyTorch's own
@@ -127,14 +187,18 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(weights, dict):
         raise ValueError(f"{problem}: it holds a {type(weights).__name__}")
     for name, value in weights.items():
-        if not isinstance(value, torch.Tensor):
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise ValueError(f"{problem}: {name!r} is a {type(value).__name__}")
-    return {
-        # NumPy has no bfloat16. torchvision's oldest files hold parameters, which
-        # have gradients.
-        name: (v.float() if v.is_floating_point() else v).detach().numpy()
-        for name, v in weights.items()
-    }
+    _check_bytes(path, sum(4 * value.numel() for value in weights.values()))
+    try:
+        return {
+            # NumPy has no bfloat16. torchvision's oldest files hold parameters, which
+            # have gradients.
+            name: (v.float() if v.is_floating_point() else v).detach().numpy()
+            for name, v in weights.items()
+        }
+    except (RuntimeError, TypeError) as error:  # sparse, quantized, without data
+        raise ValueError(f"{problem}: {reason(error)}") from error
 
 
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {

@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--branches",
         type=_names,
-        default=(),
         help="branches to combine; by default the evaluation's",
     )
     parser.add_argument(
@@ -80,12 +79,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.set_verbosity(logging.FATAL)  # Orbax logs at length what it raises
     compilation_cache.enable()
     try:
+        if args.branches is not None and not args.branches:
+            raise ValueError("--branches is empty; give some, or leave it out")
         if args.stablehlo and not args.platforms:
             raise ValueError("--platforms is empty; give some, or --no-stablehlo")
         differences = export_network(
             args.model,
             args.out,
-            args.branches,
+            args.branches or (),
             parse_checkpoint(args.checkpoint),
             args.platforms if args.stablehlo else (),
             args.onnx,

@@ -22,7 +22,7 @@ from mbnet_jax import schema
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.files import cache_folder, check_writable, shown, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
-from mbnet_jax.parsing.maps import check_maker
+from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.search.checks import BATCH_SIZE, check_path
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery

@@ -12,6 +12,19 @@ def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
     return Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
 
 
+def check_mesh(mesh: Mesh) -> None:
+    """Refuses what is no mesh of `make_mesh`.
+
+    Raises:
+      ValueError: naming the argument.
+    """
+    if not isinstance(mesh, Mesh) or mesh.axis_names != (AXIS,):
+        raise ValueError(
+            f"mesh={str(mesh)[:60]} must be a mesh of the axis {AXIS!r}, as "
+            "mbnet_jax.devices.mesh.make_mesh returns it"
+        )
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Returns the sharding that splits the first axis over the devices."""
     return NamedSharding(mesh, PartitionSpec(AXIS))

@@ -190,14 +190,23 @@ def metrics_content(
 ) -> dict:
     """Returns the content of `metrics.json`: every value, protocols and notes.
 
+    A mean over no queries is None: JSON has no NaN.
+
     `name` and `step` are the config's name and the checkpoint's step.
     """
     return {
         "name": name,
         "step": step,
-        "results": {p.name: results[p.name].values for p in protocols},
+        "results": {p.name: _without_nan(results[p.name].values) for p in protocols},
         "protocols": {p.name: _described(p, results[p.name]) for p in protocols},
         "notes": list(notes),
+    }
+
+
+def _without_nan(values: Values) -> dict:
+    return {
+        name: {k: None if np.isnan(v) else v for k, v in measures.items()}
+        for name, measures in values.items()
     }
 
 

@@ -1,6 +1,7 @@
 """The README of an export: its inputs and outputs, its results, how to use it."""
 
-import json
+import os
+import re
 from pathlib import Path
 
 import jinja2
@@ -12,10 +13,11 @@ from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
 from mbnet_jax.models import BRANCHES
+from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network
 
 FILE = "README.md"
-_METRICS = Path("eval", "metrics.json")  # of a run
+_METRICS = Path("eval", METRICS)  # of a run
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("mbnet_jax.export", "."),
     keep_trailing_newline=True,
@@ -23,6 +25,26 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_LICENSE = re.compile(r"[A-Za-z][A-Za-z0-9.+-]{1,63}")
+_NOT_TEXT = ("no", "yes", "on", "off", "true", "false", "null")  # in YAML
+
+
+def check_license(license_id: str) -> None:
+    """Raises a ValueError for what cannot be the hub's name of a licence."""
+    known = _LICENSE.fullmatch(license_id) and license_id.lower() not in _NOT_TEXT
+    if license_id and not known:
+        raise ValueError(
+            f"--license={license_id[:60]!r} must be a licence as the Hugging Face hub "
+            "names it, such as apache-2.0: letters, digits, '.', '-' and '+'"
+        )
+
+
+def _code(text: str) -> str:
+    """A name as code in a cell of a Markdown table."""
+    return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
+
+
+_TEMPLATES.filters["code"] = _code
 
 
 def model_card(
@@ -120,14 +142,9 @@ def results_table(path: Path, step: int) -> str:
     Raises:
       ValueError: if the file is damaged.
     """
-    try:
-        metrics = json.loads(path.read_text())
-    except OSError:
+    if not os.path.lexists(path):
         return ""
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); evaluate the run again, or delete it"
-        ) from error
+    metrics = read_metrics(path)
     if metrics["step"] != step:
         return ""
     protocols = [_protocol(entry) for entry in metrics["protocols"].values()]
@@ -136,5 +153,5 @@ def results_table(path: Path, step: int) -> str:
 
 def _protocol(entry: dict) -> Protocol:
     fields = {name: entry[name] for name in Protocol._fields}
-    paper = fields["paper"]
+    paper = fields["paper"] or None
     return Protocol(**fields | {"paper": paper and (paper["rank1"], paper["mAP"])})

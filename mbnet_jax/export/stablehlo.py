@@ -10,10 +10,11 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def check_platforms(platforms: tuple[str, ...]) -> None:
-    """Raises a ValueError if a platform is unknown."""
-    if not {*platforms} <= {*PLATFORMS}:
+    """Raises a ValueError if a platform is unknown, or named twice."""
+    if not {*platforms} <= {*PLATFORMS} or len({*platforms}) < len(platforms):
         raise ValueError(
-            f"--platforms={','.join(platforms)}: name some of {', '.join(PLATFORMS)}"
+            f"--platforms={','.join(platforms)[:200]!r}: name some of "
+            f"{', '.join(PLATFORMS)}, each once"
         )
 
 

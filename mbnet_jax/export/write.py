@@ -10,9 +10,9 @@ from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.evaluation.embed import chosen_branches
 from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
-from mbnet_jax.export.folder import check_out, whole_folder
+from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import Program, make_programs
-from mbnet_jax.files import write_whole
+from mbnet_jax.files import LOCK, write_whole
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.runs.load import load
@@ -57,6 +57,8 @@ def export_network(
         folder cannot be written; `out` is then as it was.
     """
     stablehlo.check_platforms(platforms)
+    card.check_license(license_id)
+    out = resolved(out)
     check_out(out)
     if onnx:
         onnx_file.check_converter()
@@ -72,13 +74,6 @@ def export_network(
         exported.write_weights(network.variables, folder, half)
         programs = make_programs(network, branches)
         written = programs if platforms or onnx else []
-        exported.write_config(
-            network,
-            folder,
-            branches=branches,
-            half=half,
-            programs={program.name: program.described() for program in written},
-        )
         differences = {}
         if platforms:
             differences |= _write_programs(
@@ -112,6 +107,14 @@ def export_network(
             license_id=license_id,
         )
         write_whole(folder / card.FILE, text)
+        exported.write_config(
+            network,
+            folder,
+            branches=branches,
+            half=half,
+            programs={program.name: program.described() for program in written},
+            files=[path.name for path in folder.iterdir() if path.name != LOCK],
+        )
     return differences
 
 
@@ -119,10 +122,12 @@ def exported_branches(branches: tuple[str, ...], network: Network) -> tuple[str,
     """Returns the `eval.branches` of the export: the given ones, or else the run's.
 
     Raises:
-      ValueError: if the network does not have one of them.
+      ValueError: if the network does not have one of them, or one is named twice.
     """
     if not branches:
         return network.config.eval.branches
+    if len({*branches}) < len(branches):
+        raise ValueError(f"--branches={','.join(branches)}: name each branch once")
     return chosen_branches(branches, network.model, "--branches")
 
 

@@ -1,11 +1,15 @@
 """The training curves of a report, from a run's `metrics.jsonl`."""
 
 import json
-import math
 from pathlib import Path
 
+from mbnet_jax.files import read_bytes
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import curves
+from mbnet_jax.runs.checkpoint_files import MAX_STEP
+
+_MAX_BYTES = 2 << 30  # of metrics.jsonl: millions of lines
+_LARGEST = 1e300  # that can be drawn
 
 # Scalar -> its steps and values.
 Series = dict[str, tuple[list[int], list[float]]]
@@ -46,14 +50,16 @@ def logged(metrics: Path) -> Series:
     series: Series = {}
     if not metrics.is_file():
         return series
-    for line in metrics.read_text().splitlines():
+    for line in read_bytes(metrics, _MAX_BYTES).decode(errors="replace").splitlines():
         try:
             scalars = dict(json.loads(line))
-            step = int(scalars.pop("step"))
-        except (ValueError, TypeError, KeyError):
+            step = scalars.pop("step")
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+        if type(step) is not int or not 0 <= step <= MAX_STEP:
             continue
         for name, value in scalars.items():
-            if isinstance(value, int | float) and math.isfinite(value):
+            if type(value) in (int, float) and abs(value) <= _LARGEST:  # nan is not
                 steps, values = series.setdefault(name, ([], []))
                 steps.append(step)
                 values.append(float(value))

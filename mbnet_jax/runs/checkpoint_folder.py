@@ -16,24 +16,37 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from mbnet_jax import schema
 from mbnet_jax.devices.mesh import replicated
+from mbnet_jax.runs.checkpoint_files import check_regular, is_step
 
 # Part of a checkpoint -> a tree of replicated arrays.
 Parts = Mapping[str, Any]
 _PROGRESS = "progress"
+# The JSON beside a checkpoint's parts. Earlier ones do not have the step.
+_CONTENT = {
+    _PROGRESS: {
+        "best_step": schema.whole(None),
+        "best_score": schema.real(None, -1.0, 1.0),
+        "evaluated": schema.optional(schema.whole(None)),
+    },
+    "step": schema.optional(schema.whole(None)),
+    "checksums": {schema.ANY: schema.whole(None, high=2**32 - 1)},
+    "checksum": schema.whole(None, high=2**32 - 1),
+}
 
 
 class UnreadableError(Exception):
     """A checkpoint cannot be read, or its content is not what was written."""
 
 
-def packed(parts: Parts, progress: dict) -> ocp.args.Composite:
+def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
     """What a folder writes: trees, the run's progress, and the checksum of each.
 
     A part can be read without the others.
     """
     checksums = {name: checksum(tree) for name, tree in parts.items()}
-    content = {_PROGRESS: progress, "checksums": checksums}
+    content = {_PROGRESS: progress, "step": step, "checksums": checksums}
     content["checksum"] = _json_checksum(content)
     return ocp.args.Composite(
         **{name: ocp.args.StandardSave(tree) for name, tree in parts.items()},
@@ -70,7 +83,10 @@ class CheckpointFolder:
     """
 
     def __init__(self, path: Path, keep: int, *, create: bool):
-        """Opens the folder; with `create`, for writing."""
+        """Opens the folder; with `create`, for writing.
+
+        Only what `checkpoint_files` recognizes may be in it: Orbax deletes.
+        """
         self._path = path
         # Saving copies the state before it returns, or protects its buffers from
         # donation: the next step may begin while a thread writes.
@@ -79,12 +95,21 @@ class CheckpointFolder:
             create=create,
             cleanup_tmp_directories=create,
             enable_async_checkpointing=True,
+            # Damage in one checkpoint must not keep the others from being opened.
+            lightweight_initialize=True,
         )
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+        self._saved: set[int] = set()
 
     def steps(self) -> list[int]:
         """The steps of all checkpoints, also damaged ones and one being written."""
-        return list(self._manager.all_steps())
+        # Orbax takes a folder "1_0" for step 10.
+        return [
+            step
+            for step in self._manager.all_steps()
+            if is_step(str(step))
+            and (step in self._saved or (self._path / str(step)).is_dir())
+        ]
 
     def save(self, step: int, content: ocp.args.Composite) -> None:
         """Starts to write what `packed` returned.
@@ -94,6 +119,7 @@ class CheckpointFolder:
         """
         with self._writing():
             self._manager.save(step, args=content, force=True)
+        self._saved.add(step)
 
     def wait(self) -> None:
         """Returns when everything is written.
@@ -127,6 +153,7 @@ class CheckpointFolder:
         )
         problem, parts, content = None, {}, {}
         try:
+            check_regular(self._path / str(step))
             with _quiet():
                 restored = self._manager.restore(
                     step,
@@ -137,12 +164,15 @@ class CheckpointFolder:
                 )
             parts = {name: restored[name] for name in targets}
             content = restored[_PROGRESS]
+            schema.check(content, _CONTENT, _PROGRESS)
             sound = content["checksum"] == _json_checksum(content) and all(
                 content["checksums"][name] == checksum(tree)
                 for name, tree in parts.items()
             )
             if not sound:
                 problem = "is damaged (its checksum is not that of what was written)"
+            elif content.get("step", step) != step:
+                problem = f"is damaged (its state is of step {content['step']})"
         except (MemoryError, jax.errors.JaxRuntimeError):
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged

@@ -1,11 +1,21 @@
 """A run's checkpoints: the newest few to resume from, and the best."""
 
 import contextlib
+import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from jax.sharding import Mesh
 
+from mbnet_jax.runs.checkpoint_files import (
+    MAX_STEP,
+    check_checkpoints,
+    check_folder,
+    free_name,
+    half_written,
+)
 from mbnet_jax.runs.checkpoint_folder import (
     CheckpointFolder,
     Parts,
@@ -26,9 +36,30 @@ def parse_checkpoint(text: str) -> str | int:
     Raises:
       ValueError: if it is neither.
     """
-    if text != BEST and not text.isdigit():
-        raise ValueError(f"--checkpoint={text!r} must be 'best' or a step")
+    if text != BEST and not re.fullmatch(r"[0-9]{1,10}", text):
+        raise ValueError(f"--checkpoint={text[:60]!r} must be 'best' or a step")
     return text if text == BEST else int(text)
+
+
+def check_which(which: str | int) -> None:
+    """Refuses what names no checkpoint.
+
+    Raises:
+      ValueError: naming it.
+    """
+    is_number = isinstance(which, int) and not isinstance(which, bool)
+    if not (is_number and 0 <= which <= MAX_STEP) and which != BEST:
+        raise ValueError(
+            f"which={_shown(which)} must be 'best', or a step: a whole number from 0 "
+            f"to {MAX_STEP:,}"
+        )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:60]
+    except ValueError:  # Python prints no number of 4,300 digits
+        return "a number of thousands of digits"
 
 
 class Restored(NamedTuple):
@@ -62,8 +93,19 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: Path, keep: int = 1, *, create: bool = True):
-        """Opens the run's folders; `keep` newest checkpoints stay beside the best."""
+        """Opens the run's folders; `keep` newest checkpoints stay beside the best.
+
+        Raises:
+          ValueError: if one is no folder; with `create`, also if one holds what this
+            program did not write. Nothing is then written or deleted.
+        """
         self._workdir = workdir
+        for name in (NEWEST, BEST, ASIDE):
+            check_folder(workdir / name)
+        if create:
+            for name in (NEWEST, BEST):
+                check_checkpoints(workdir / name)
+            self._keep_half_written()
         self._folders = {
             name: CheckpointFolder(workdir / name, count, create=create)
             for name, count in ((NEWEST, keep), (BEST, 1))
@@ -95,7 +137,7 @@ class Checkpoints:
         for entry in entries:
             if step in self._folders[entry.folder].steps():
                 continue
-            content = content or packed(parts, progress)
+            content = content or packed(step, parts, progress)
             # The best is written after its twin is complete. A run that is killed
             # between the two learns from the twin that its best is missing.
             self._folders[NEWEST].wait()
@@ -136,8 +178,9 @@ class Checkpoints:
 
         Raises:
           FileNotFoundError: listing the checkpoints that exist.
-          ValueError: if it cannot be read.
+          ValueError: if it cannot be read, or `which` is neither.
         """
+        check_which(which)
         entries = self._entries()
         best = max((e.step for e in entries if e.folder == BEST), default=None)
         step = best if which == BEST else which
@@ -184,10 +227,17 @@ class Checkpoints:
         )
 
     def _set_aside(self, entry: _Entry, reason: str) -> None:
-        name = f"{entry.folder}_{entry.step}"
-        target, number = self._workdir / ASIDE / name, 1
-        while target.exists():
-            number += 1
-            target = target.with_name(f"{name}_{number}")
+        target = free_name(self._workdir / ASIDE / f"{entry.folder}_{entry.step}")
         self._folders[entry.folder].move(entry.step, target)
         print(f"warning: {self._workdir / str(entry)} {reason}; moved to {target}")
+
+    def _keep_half_written(self) -> None:
+        """Moves away what Orbax would delete though somebody's files are in it."""
+        if jax.process_index():
+            return
+        for name in (NEWEST, BEST):
+            for path in half_written(self._workdir / name):
+                target = free_name(self._workdir / ASIDE / f"{name}_{path.name}")
+                target.parent.mkdir(exist_ok=True)
+                os.rename(path, target)
+                print(f"warning: {path} holds other files; moved to {target}")

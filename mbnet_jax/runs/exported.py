@@ -1,6 +1,8 @@
 """An exported network on disk: its weights and config, written, read, downloaded."""
 
-import json
+import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -9,11 +11,15 @@ import safetensors.numpy
 from flax import traverse_util
 from jax.sharding import Mesh
 
-from mbnet_jax.backbones.weight_files import download, read_weights
+from mbnet_jax import schema
+from mbnet_jax.backbones.weight_files import download
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
-from mbnet_jax.runs.network import Network, abstract_variables, make_model
-from mbnet_jax.runs.run_folder import FILE, config_of
+from mbnet_jax.json_files import read_json, write_json
+from mbnet_jax.runs import config_file
+from mbnet_jax.runs.config_file import FILE, check_content, config_of
+from mbnet_jax.runs.network import Network, described
+from mbnet_jax.runs.safetensors_file import read_arrays
 
 WEIGHTS = "model.safetensors"
 KIND = "mbnet_jax export"
@@ -21,7 +27,20 @@ KIND = "mbnet_jax export"
 VERSION = 3
 # Folders of the machine that trained: nobody else's business.
 _LOCAL = ("root", "parsing_dir")
-_SHOWN = 4  # names in an error
+_REMEDY = "export the network again"
+_FIELDS = config_file.FIELDS | {
+    "dtype": schema.choice("float32", "float16"),
+    "step": schema.whole(None),
+}
+# Which files of the folder an export wrote, with their digests.
+_MARKER = {
+    "files": schema.optional(schema.mapping()),
+    "programs": schema.optional(schema.mapping()),
+}
+_DIGEST = schema.text(None, 64, 64)
+# What exports wrote that do not list their files.
+_ALWAYS = (FILE, WEIGHTS, "README.md")
+_ENDINGS = (".stablehlo", ".onnx")
 
 
 def write_weights(variables: dict, folder: Path, half: bool = False) -> None:
@@ -77,8 +96,11 @@ def write_config(
     branches: tuple[str, ...],
     half: bool = False,
     programs: dict | None = None,
+    files: Sequence[str] = (),
 ) -> None:
     """Writes everything but the weights that is needed to rebuild the network.
+
+    Also lists `files`: a later export replaces nothing else in the folder.
 
     Args:
       network: the network.
@@ -86,6 +108,7 @@ def write_config(
       branches: those of the embedding, saved as `eval.branches`; empty: all.
       half: as of `write_weights`.
       programs: descriptions of the programs beside it, by name.
+      files: the names of the other files, which are written already.
     """
     config = network.config.to_dict()
     config["data"] |= dict.fromkeys(_LOCAL, "")
@@ -98,9 +121,38 @@ def write_config(
         "num_classes": network.model.num_classes,
         "num_clothes": network.model.num_clothes,
         "programs": programs or {},
+        "files": {name: _digest(folder / name) for name in sorted(files)},
         "config": config,
     }
-    write_whole(folder / FILE, json.dumps(content, indent=2) + "\n")
+    write_json(folder / FILE, content)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listed(folder: Path) -> dict[str, bool]:
+    """The files that the export in `folder` wrote, and whether each is as it was.
+
+    Raises:
+      ValueError: if the list is damaged.
+    """
+    content = read_json(folder / FILE, _MARKER, "move it away")
+    digests = content.get("files")
+    if not digests:
+        programs = content.get("programs", {})
+        names = (f"{name}{ending}" for name in programs for ending in _ENDINGS)
+        return dict.fromkeys([*_ALWAYS, *names], True)
+    schema.check(
+        digests, {schema.ANY: _DIGEST}, f"{folder / FILE} is damaged", "files."
+    )
+    found = {FILE: True}
+    for name, digest in digests.items():
+        path = folder / name
+        if name == os.path.basename(name) and path.is_file():
+            found[name] = not path.is_symlink() and _digest(path) == digest
+    return found
 
 
 def is_exported(folder: Path) -> bool:
@@ -110,10 +162,9 @@ def is_exported(folder: Path) -> bool:
 
 def _content(folder: Path) -> dict:
     try:
-        content = json.loads((folder / FILE).read_text())
+        return read_json(folder / FILE, {}, "")
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def download_export(hub_id: str) -> Path:
@@ -141,17 +192,32 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
     """
     content = _content(folder)
     _check_version(folder, content.get("version"))
+    file, path = folder / FILE, folder / WEIGHTS
+    check_content(file, _with_folders(content), _FIELDS, _REMEDY)
     config = config_of(content)
-    model = make_model(config.model, content["num_classes"], content["num_clothes"])
-    path = folder / WEIGHTS
-    variables = _fitting(
-        read_weights(str(path)),
-        abstract_variables(config, model),
-        np.dtype(content["dtype"]),
-        path,
+    model, abstract = described(
+        file, config, content["num_classes"], content["num_clothes"]
     )
+    specs = traverse_util.flatten_dict(abstract, sep="/")
+    arrays = read_arrays(
+        path, {name: (content["dtype"], spec.shape) for name, spec in specs.items()}
+    )
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{path}: {name} is not finite; {_REMEDY}")
+    variables = {name: arrays[name].astype(spec.dtype) for name, spec in specs.items()}
+    variables = traverse_util.unflatten_dict(variables, sep="/")
     variables = jax.device_put(variables, replicated(mesh))
     return Network(config, model, variables, content["step"])
+
+
+def _with_folders(content: dict) -> dict:
+    """The content with `data.root`, which is empty in an export, and in no config."""
+    config = content.get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict) or data.get("root") != "":
+        return content
+    return content | {"config": config | {"data": data | {"root": "none"}}}
 
 
 def _check_version(folder: Path, version: int | None) -> None:
@@ -165,36 +231,3 @@ def _check_version(folder: Path, version: int | None) -> None:
             f"{folder} was exported in version {version} of the format, this program "
             f"reads version {VERSION}; install the mbnet_jax that wrote it"
         )
-
-
-def _fitting(
-    arrays: dict[str, np.ndarray], abstract: dict, stored: np.dtype, path: Path
-) -> dict:
-    """The arrays as the network's variables, if they have its names and shapes.
-
-    Their dtype must be `stored`.
-    """
-    specs = traverse_util.flatten_dict(abstract, sep="/")
-    problems = {
-        "missing": sorted(specs.keys() - arrays.keys()),
-        "not in the network": sorted(arrays.keys() - specs.keys()),
-        "of another shape or type": [
-            f"{name} {arrays[name].dtype}{list(arrays[name].shape)}, not "
-            f"{stored}{list(spec.shape)}"
-            for name, spec in sorted(specs.items())
-            if name in arrays
-            and (arrays[name].shape, arrays[name].dtype) != (spec.shape, stored)
-        ],
-    }
-    if any(problems.values()):
-        raise ValueError(
-            f"{path} does not fit the {FILE} beside it; export the network again:\n  "
-            + "\n  ".join(
-                f"{len(names)} {kind}: {', '.join(names[:_SHOWN])}"
-                + (", ..." if len(names) > _SHOWN else "")
-                for kind, names in problems.items()
-                if names
-            )
-        )
-    variables = {name: arrays[name].astype(spec.dtype) for name, spec in specs.items()}
-    return traverse_util.unflatten_dict(variables, sep="/")

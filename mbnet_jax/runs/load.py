@@ -1,12 +1,14 @@
 """Loads a trained network: from a run, an export, or the Hugging Face hub."""
 
+import os
 from pathlib import Path
 
 from jax.sharding import Mesh
 
 from mbnet_jax.backbones.weight_files import is_hub_id
+from mbnet_jax.devices.mesh import check_mesh
 from mbnet_jax.runs import exported
-from mbnet_jax.runs.checkpoints import BEST
+from mbnet_jax.runs.checkpoints import BEST, check_which
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import FILE, RunFolder
 
@@ -24,8 +26,16 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
 
     Raises:
       FileNotFoundError: naming what is accepted, if `source` is none of these.
-      ValueError: if it cannot be downloaded or read.
+      ValueError: if it cannot be downloaded or read, or an argument is of another
+        type.
     """
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        raise ValueError(
+            f"source={str(source)[:60]!r} must be the path of a folder, or a Hugging "
+            f"Face hub id: text that is not empty, not {type(source).__name__}"
+        )
+    check_which(which)
+    check_mesh(mesh)
     folder = Path(source)
     if not folder.exists() and is_hub_id(str(source)):
         try:
@@ -36,7 +46,7 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
         if which != BEST:
             raise ValueError(f"{source} is an export, which has no checkpoint {which}")
         return exported.load_exported(folder, mesh)
-    if (folder / FILE).is_file():
+    if os.path.lexists(folder / FILE):
         return RunFolder(folder).load(mesh, which)
     raise FileNotFoundError(
         f"{source} holds no trained network (no {FILE}); give the folder of a run, an "

@@ -1,5 +1,6 @@
 """A network and its weights, as inference needs them: no optimizer, no data."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -68,3 +69,22 @@ def init_variables(config: ConfigDict, model: MBNet) -> dict:
 def abstract_variables(config: ConfigDict, model: MBNet) -> dict:
     """The shapes and dtypes of the network's variables; computes nothing."""
     return jax.eval_shape(lambda: init_variables(config, model))
+
+
+def described(
+    path: Path, config: ConfigDict, num_classes: int, num_clothes: int
+) -> tuple[MBNet, dict]:
+    """The network that a saved config describes, and `abstract_variables` of it.
+
+    Raises:
+      ValueError: naming the file `path`, if there is no such network.
+    """
+    try:
+        model = make_model(config.model, num_classes, num_clothes)
+        return model, abstract_variables(config, model)
+    # Of a part that is unknown here, or of sizes that do not go together.
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the config in {path} describes no network ({type(error).__name__}: "
+            f"{error}); restore a copy of the file"
+        ) from error

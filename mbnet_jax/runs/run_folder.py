@@ -10,6 +10,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -17,14 +18,13 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.config import flat
 from mbnet_jax.data import Dataset, Split
-from mbnet_jax.files import write_whole
+from mbnet_jax.json_files import write_json
 from mbnet_jax.models import MBNet
-from mbnet_jax.runs.checkpoints import BEST, Checkpoints
-from mbnet_jax.runs.network import Network, abstract_variables, make_model
+from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
+from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
+from mbnet_jax.runs.metrics_file import METRICS, read_metrics
+from mbnet_jax.runs.network import Network, described, make_model
 
-FILE = "config.json"
-# Raised when names change that a run saves: config fields, parameters, metrics.
-VERSION = 2
 # A checkpoint fits no other network.
 ARCHITECTURE = ("model", "views")
 # A resumed run has to meet the batches that it would have met: a checkpoint's step is
@@ -54,8 +54,14 @@ class RunFolder:
 
         Raises:
           FileNotFoundError: if the folder holds no run.
-          ValueError: if the file is damaged, or of an earlier version of the project.
+          ValueError: if the file is damaged, of an earlier version of the project, or
+            `path` is no path.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(
+                f"path={str(path)[:60]} must be the path of a run's folder, not "
+                f"{type(path).__name__}"
+            )
         self.path = Path(path)
         content = read_config_file(self.path)
         self.config = config_of(content)
@@ -74,7 +80,7 @@ class RunFolder:
             "num_clothes": num_clothes(config, dataset.train),
             "labels": digest_labels(dataset),
         }
-        write_whole(path / FILE, json.dumps(content, indent=2) + "\n")
+        write_json(path / FILE, content)
         return cls(path)
 
     @property
@@ -93,15 +99,8 @@ class RunFolder:
         Raises:
           ValueError: if the file is damaged.
         """
-        path = self.eval / "metrics.json"
-        if not path.is_file():
-            return {}
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{path} is damaged ({error}); evaluate the run again, or delete it"
-            ) from error
+        path = self.eval / METRICS
+        return read_metrics(path) if os.path.lexists(path) else {}
 
     def make_model(self) -> MBNet:
         """The network that the run trains."""
@@ -114,10 +113,12 @@ class RunFolder:
           FileNotFoundError: if there is no such checkpoint.
           ValueError: if it cannot be read.
         """
-        model = self.make_model()
-        abstract = {"weights": abstract_variables(self.config, model)}
+        check_which(which)
+        model, shapes = described(
+            self.path / FILE, self.config, self.num_classes, self.num_clothes
+        )
         with Checkpoints(self.path, create=False) as checkpoints:
-            restored = checkpoints.restore(which, abstract, mesh)
+            restored = checkpoints.restore(which, {"weights": shapes}, mesh)
         weights = restored.parts["weights"]
         return Network(self.config, model, weights, restored.step)
 
@@ -161,6 +162,12 @@ class RunFolder:
                 f"that the run in {self.path} started with; restore them, or give "
                 "another --workdir"
             )
+        if self.num_classes != num_classes(dataset.train):
+            raise ValueError(
+                f"{self.path / FILE} says num_classes={self.num_classes}, and the "
+                f"images are of {num_classes(dataset.train)} identities; restore a "
+                "copy of it, or give another --workdir"
+            )
         # A weight of 0 and another one are two networks.
         if self.num_clothes != num_clothes(config, dataset.train):
             raise ValueError(
@@ -190,46 +197,6 @@ def digest_labels(dataset: Dataset) -> str:
             for labels in split.labels:
                 digest.update(labels.tobytes())
     return digest.hexdigest()[:16]
-
-
-def read_config_file(folder: Path) -> dict:
-    """The content of `config.json` in the folder of a run.
-
-    Raises:
-      FileNotFoundError: if there is none.
-      ValueError: if it is damaged, or was not written by this version of the project.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no run (no {FILE}); train one first, or give --workdir"
-        )
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); restore a copy, or give another --workdir"
-        ) from error
-    if "kind" in content:
-        raise ValueError(f"{folder} is an exported network, not the folder of a run")
-    if content.get("version") != VERSION:
-        raise ValueError(
-            f"the run in {folder} was made by another version of mbnet_jax, which "
-            "names config fields and parameters differently; train it again, or use "
-            "that version"
-        )
-    return content
-
-
-def config_of(content: dict) -> ConfigDict:
-    """The config in a `config.json`; its sequences are tuples, as in config files."""
-    return ConfigDict(_with_tuples(content["config"]))
-
-
-def _with_tuples(value):
-    if isinstance(value, dict):
-        return {key: _with_tuples(entry) for key, entry in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def _comparable(config: ConfigDict) -> dict:

@@ -17,9 +17,9 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 from tqdm import tqdm
 
-from mbnet_jax.files import filename_in_errors, write_whole
+from mbnet_jax.files import filename_in_errors
+from mbnet_jax.training.log_lines import VALIDATION, drop_repeated
 
-_VALIDATION = "validation/"
 _COUNTS = ("bad_steps", "bad_in_a_row")
 _AFTER_TERMS = ("loss", "gradient_norm")
 _BATCH_STATS = "batch_stats"
@@ -127,10 +127,8 @@ class Logs:
         self._path = workdir / "metrics.jsonl"
         self._writes = jax.process_index() == 0
         if self._writes:
-            if self._path.is_file():
-                lines = self._path.read_text().splitlines(keepends=True)
-                kept = [line for line in lines if _stays(line, step, evaluated)]
-                write_whole(self._path, "".join(kept))
+            if os.path.lexists(self._path):
+                drop_repeated(self._path, step, evaluated)
             with filename_in_errors(workdir):
                 self._open(workdir, step)
         self._bar = tqdm(
@@ -200,7 +198,7 @@ class Logs:
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Writes validation scores (0..1) at `step`, and shows them."""
-        self._write_line(step, {_VALIDATION + k: v for k, v in values.items()})
+        self._write_line(step, {VALIDATION + k: v for k, v in values.items()})
         if self._writes:
             shown = ", ".join(f"{k} {100 * v:.1f}" for k, v in values.items())
             self._bar.write(f"step {step}: validation {shown}")
@@ -232,13 +230,3 @@ class Logs:
                 with filename_in_errors(self._path):
                     self._file.close()
                     self._events.close()
-
-
-def _stays(line: str, step: int, evaluated: int) -> bool:
-    """Whether a line will not be repeated; half a line, after a kill, will."""
-    try:
-        values = json.loads(line)
-        scores = any(name.startswith(_VALIDATION) for name in values)
-        return values["step"] <= (evaluated if scores else step)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return False

@@ -14,6 +14,7 @@ from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.models import MBNet
 from mbnet_jax.runs.checkpoints import Checkpoints
+from mbnet_jax.runs.hold import check_workdir
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training.interruption import (
     InterruptedTraining,
@@ -54,6 +55,7 @@ class Session:
     def __enter__(self) -> "Session":
         """Opens the checkpoints; from the first step on, signals end the run."""
         with contextlib.ExitStack() as stack:
+            check_workdir(self._workdir)
             self._interruption = stack.enter_context(Interruption())
             self._checkpoints = stack.enter_context(
                 Checkpoints(self._workdir, self._config.train.keep)

@@ -46,7 +46,8 @@ def start(
         for line in RunFolder(workdir).check_resume(config, dataset):
             print(f"config differs from the saved run's: {line}")
         restored = checkpoints.resume(abstract.parts(), mesh)
-        state, progress = TrainState.of_parts(restored.parts), restored.progress
+        state = TrainState.of_parts(restored.parts)
+        progress = {"evaluated": 0} | restored.progress
         print(f"resuming from step {restored.step} in {workdir}")
         # Its best may be missing: the run may have been killed just before it.
         checkpoints.save(restored.step, restored.parts, progress)
@@ -74,5 +75,7 @@ def start(
         lines.append(f"{backbone} starts with the weights of {source}")
         print(lines[-1])
     if jax.process_index() == 0:
+        # First: it shows that the other files are a run's.
+        RunFolder.create(workdir, config, dataset)
         write_whole(workdir / "parameters.txt", "\n".join(lines) + "\n")
     return state, NO_BEST | {"evaluated": 0}

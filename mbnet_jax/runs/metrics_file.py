@@ -1,0 +1,89 @@
+"""A run's `eval/metrics.json`, read back and checked."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from mbnet_jax import schema
+from mbnet_jax.json_files import read_json
+
+METRICS = "metrics.json"
+_REMEDY = "evaluate the run again, or delete it"
+_NAME = schema.text(None, 1, 200)
+_VALUE = schema.real(None, high=1.0)
+_FIELDS = {
+    "name": schema.optional(schema.text(None)),
+    "step": schema.whole(None),
+    "results": schema.mapping(),
+    "protocols": schema.mapping(),
+}
+_PROTOCOL = {
+    "name": _NAME,
+    "query": _NAME,
+    "gallery": _NAME,
+    "rule": _NAME,
+    "cameras": schema.several(None, schema.whole(None)),
+    "draws": schema.whole(None, high=10_000),
+    "paper": schema.optional(schema.mapping()),
+    "queries": schema.whole(None),
+    "queries_with_a_match": schema.optional(schema.whole(None)),
+}
+
+
+def read_metrics(path: Path) -> dict:
+    """Returns the content; a value without a number (null) is NaN.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: naming the file, what is wrong and the remedy.
+    """
+    content = read_json(path, _FIELDS, _REMEDY)
+    problem = next(_problems(content["results"], content["protocols"]), None)
+    if problem:
+        raise ValueError(f"{path} is damaged ({problem}); {_REMEDY}")
+    results = {
+        protocol: {
+            embedding: {k: math.nan if v is None else v for k, v in values.items()}
+            for embedding, values in embeddings.items()
+        }
+        for protocol, embeddings in content["results"].items()
+    }
+    return content | {"results": results}
+
+
+def _problems(results: dict, protocols: dict) -> Iterator[str]:
+    """What is wrong with the results and the protocols that describe them."""
+    if not results or results.keys() != protocols.keys():
+        yield "results and protocols are not of the same protocols"
+    rows = None
+    for name, entry in protocols.items():
+        entry = {k: v for k, v in entry.items() if v is not None} if entry else {}
+        yield from schema.problems(entry, _PROTOCOL, f"protocols.{name}.")
+        paper = entry.get("paper", {})
+        yield from schema.problems(
+            paper,
+            dict.fromkeys(("rank1", "mAP"), _VALUE) if paper else {},
+            f"protocols.{name}.paper.",
+        )
+        if entry["name"] != name:
+            yield f"protocols.{name}.name is {entry['name']!r}"
+        embeddings = results[name]
+        if not isinstance(embeddings, dict) or not embeddings:
+            yield f"results.{name} holds no embeddings"
+        rows = [*embeddings] if rows is None else rows
+        if rows != [*embeddings]:
+            yield f"results.{name} is of other embeddings"
+        measures = None
+        for embedding, values in embeddings.items():
+            where = f"results.{name}.{embedding}"
+            if not isinstance(values, dict) or not values:
+                yield f"{where} holds no values"
+            measures = values.keys() if measures is None else measures
+            if measures != values.keys():
+                yield f"{where} is of other measures"
+            for text in (name, embedding, *values):
+                if not _NAME.accepts(text) or "`" in text:
+                    yield f"{text[:60]!r} is no name"
+            for measure, value in values.items():
+                if value is not None and not _VALUE.accepts(value):
+                    yield f"{where}.{measure} must be {_VALUE.allowed()}"
