@@ -150,14 +150,24 @@ def hold_out_identities(
         retrieval problem nor a classification problem.
     """
     identities = np.unique(train.pid)
-    count = round(len(identities) * fraction)
-    if count < 2 or len(identities) - count < 2:
-        raise ValueError(
-            f"data.validation_fraction={fraction} holds out {count} of "
-            f"{len(identities)} training identities; at least 2 must be held out, and "
-            "at least 2 must remain"
-        )
+    count = number_held_out(len(identities), fraction)
     held_out = np.random.default_rng(seed).permutation(identities)[:count]
     is_held_out = np.isin(train.pid, held_out)
     rest = train.subset(np.flatnonzero(~is_held_out)).relabelled()
     return rest, train.subset(np.flatnonzero(is_held_out))
+
+
+def number_held_out(identities: int, fraction: float) -> int:
+    """How many of the training identities `fraction` holds out.
+
+    Raises:
+      ValueError: if fewer than two are on either side.
+    """
+    count = round(identities * fraction)
+    if count < 2 or identities - count < 2:
+        raise ValueError(
+            f"data.validation_fraction={fraction} holds out {count} of {identities} "
+            "training identities; at least 2 must be held out, and at least 2 must "
+            "remain"
+        )
+    return count
