@@ -4,12 +4,14 @@ import argparse
 import inspect
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from tests.faults import data, disk, kills, limits, together
+from tests.faults.place import end_all
 from tests.faults.rows import Row, Setting
 
 FAULTS = {
@@ -43,14 +45,18 @@ def main() -> None:
     print(f"in {folder}", file=sys.stderr)
     began = time.monotonic()
     rows: list[Row] = []
-    setting = Setting(folder)
-    for name in arguments.only:
-        fault = FAULTS[name]
-        known = inspect.signature(fault).parameters
-        more = {"kills": arguments.kills} if "kills" in known else {}
-        for row in fault(setting, **more):
-            rows.append(row)
-            print(f"{time.monotonic() - began:6.0f} s {row}", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        setting = Setting(folder)
+        for name in arguments.only:
+            fault = FAULTS[name]
+            known = inspect.signature(fault).parameters
+            more = {"kills": arguments.kills} if "kills" in known else {}
+            for row in fault(setting, **more):
+                rows.append(row)
+                print(f"{time.monotonic() - began:6.0f} s {row}", file=sys.stderr)
+    finally:
+        end_all()
     text = table(rows)
     print(text)
     if arguments.out:

@@ -16,6 +16,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 300  # seconds that a command may take; one that takes longer hangs
 STEPS, EVERY = 24, 8  # of training; between validations
+_RUNNING: list[subprocess.Popen] = []  # ended with this program
 _CONFIG = {
     "data.height": 64,
     "data.width": 32,
@@ -126,6 +127,7 @@ class Process:
                 start_new_session=True,
                 **popen,
             )
+        _RUNNING.append(self.popen)
 
     def wait_until(self, condition: Callable[[], object]) -> bool:
         """Waits for a moment; False if the command ended before."""
@@ -151,6 +153,7 @@ class Process:
             code = self.popen.wait(max(1, self.began + LIMIT - time.monotonic()))
         self.signal(signal.SIGKILL, group=code is None)
         self.popen.wait()
+        _RUNNING.remove(self.popen)
         said = self._log.read_text(errors="replace")
         return Ended(code, said, time.monotonic() - self.began)
 
@@ -170,6 +173,13 @@ class Process:
                 return []
             time.sleep(0.05)
         return found
+
+
+def end_all() -> None:
+    """Ends the commands that are still running."""
+    for popen in _RUNNING:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
 
 
 def renders(pid: int) -> bool:
