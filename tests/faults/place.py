@@ -1,7 +1,6 @@
 """A tiny training, its folders, and how it ended."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -209,12 +208,15 @@ def content(run: Path) -> dict:
             for part in ("weights", "training"):
                 tree = reader.restore(folder.absolute() / part)
                 found[f"{folder.parent.name}/{folder.name}/{part}"] = _arrays(tree)
-    for name in ("metrics.jsonl", "eval/queries.csv", "parameters.txt"):
-        found[name] = (run / name).read_text()
-    found["metrics"] = json.loads((run / "eval/metrics.json").read_text())
-    for name in ("eval/report.html", "eval/ranked_lists.png"):
-        found[name] = (run / name).stat().st_size > 0
+    for name in ("metrics.jsonl", "eval/queries.csv", "eval/metrics.json"):
+        found[name] = _text(run / name)
+    for name in ("eval/report.html", "eval/ranked_lists.png", "config.json"):
+        found[name] = bool(_text(run / name))
     return found
+
+
+def _text(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _arrays(tree) -> dict[str, tuple]:
