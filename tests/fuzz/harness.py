@@ -33,6 +33,7 @@ from .choices import Choices
 
 GOOD = ("handled", "refused")
 BAD = ("traceback", "unclear", "wrong", "hang", "memory", "loss", "escape", "litter")
+WHAT = "what.txt"  # the running case, for the one who ends a blocked process
 KEPT = "keep me.txt"  # somebody's file, put into every folder
 _MEMORY = 1 << 20  # KiB that a case may add to the process
 _ADDRESSES = 4 << 30  # bytes that a case may map
@@ -71,6 +72,7 @@ def run_case(surface: Surface, choices: Choices, base: Path) -> Outcome:
         for parent, _, _ in os.walk(root):
             if not any(Path(parent).is_relative_to(each) for each in case.unsown):
                 Path(parent, KEPT).write_text("somebody's")
+        (base / WHAT).write_text(ascii(case.what))
         before = _files(root)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with _surroundings(root, case):

@@ -41,12 +41,6 @@ def template(name: str) -> Path:
     return root
 
 
-def remove() -> None:
-    for name in MAKERS:
-        shutil.rmtree(template(name), ignore_errors=True)
-    template.cache_clear()
-
-
 def _linked(source: str, target: str) -> None:
     os.link(source, target)
 
