@@ -43,7 +43,8 @@ _REMEDY = re.compile(
     r"\b(must|gives?|expected|replace|delete|remove|move|restore|install|correct|set"
     r"|use|choose|known|unpack|free|make|generate|export|train|evaluate|download|at"
     r" most|at least|needs?|keep|list|add|name|save|convert|rename|wait|leave|write"
-    r"|put|try|raise|lower|run|check|close|shorten|takes?|reads?|ends?|one of)\b",
+    r"|put|quote|see|it has|try|raise|lower|run|check|close|shorten|takes?|reads?|ends?"
+    r"|one of)\b",
     re.IGNORECASE,
 )
 # The message about a missing file says itself what to do.
