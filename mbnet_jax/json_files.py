@@ -44,7 +44,9 @@ def parse_json(data: bytes, name: str, remedy: str) -> dict:
     """
     try:
         content = json.loads(data.decode(), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # cut off, not UTF-8, huge numbers
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is damaged (it is not UTF-8 text); {remedy}") from error
+    except (ValueError, RecursionError) as error:  # cut off, huge numbers
         raise ValueError(f"{name} is damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{name} is damaged (it holds no object); {remedy}")

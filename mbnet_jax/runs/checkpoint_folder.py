@@ -40,6 +40,10 @@ class UnreadableError(Exception):
     """A checkpoint cannot be read, or its content is not what was written."""
 
 
+class MisfitError(ValueError):
+    """A checkpoint holds another network than the one that is asked for."""
+
+
 def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
     """What a folder writes: trees, the run's progress, and the checksum of each.
 
@@ -146,12 +150,13 @@ class CheckpointFolder:
 
         Raises:
           UnreadableError: in all processes, if one of them cannot read it.
+          MisfitError: if it is sound, and of another network.
         """
         targets = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)),
             dict(abstract),
         )
-        problem, parts, content = None, {}, {}
+        problem, misfit, parts, content = None, None, {}, {}
         try:
             check_regular(self._path / str(step))
             with _quiet():
@@ -177,10 +182,13 @@ class CheckpointFolder:
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
+            misfit = _misfit(self._path / str(step), targets)
         if jax.process_count() > 1 and np.any(
             multihost_utils.process_allgather(np.array(problem is not None))
         ):
             problem = problem or "cannot be read by another process"
+        if misfit:
+            raise MisfitError(f"{self._path / str(step)} {misfit}")
         if problem:
             raise UnreadableError(problem)
         return parts, content[_PROGRESS]
@@ -208,6 +216,35 @@ class CheckpointFolder:
                 "make room there or correct its permissions, and start again: the run "
                 "resumes from the last complete checkpoint"
             )
+
+
+def _misfit(checkpoint: Path, targets: Parts) -> str | None:
+    """Which array of a checkpoint has not the shape that is asked for; None: all have.
+
+    None also if the shapes cannot be read.
+    """
+    for part, target in targets.items():
+        try:
+            with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+                found = reader.metadata(checkpoint.absolute() / part)
+            found = getattr(found, "item_metadata", found)  # by Orbax's version
+            saved, wanted = map(_shapes, (getattr(found, "tree", found), target))
+        except Exception:  # damaged, then
+            return None
+        for name in sorted({*saved, *wanted}):
+            if saved.get(name) != wanted.get(name):
+                return (
+                    f"is of another network: {part}{name} has the shape "
+                    f"{saved.get(name, 'none')} there, and {wanted.get(name, 'none')} "
+                    "in the network of config.json; restore the config.json that "
+                    "belongs to it"
+                )
+    return None
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def _reason(error: BaseException) -> str:
