@@ -241,9 +241,16 @@ def cache_folder(name: str) -> Path:
     The folder may not exist yet.
 
     Raises:
-      RuntimeError: if the user has no home directory.
+      FileNotFoundError: if the user has no home directory.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):  # the specification ignores others
+        try:
+            home = Path.home() / ".cache"
+        except RuntimeError as error:
+            raise FileNotFoundError(
+                "no home directory for the cache; set XDG_CACHE_HOME to a folder"
+            ) from error
     return Path(home) / "mbnet_jax" / name
 
 

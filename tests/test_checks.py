@@ -48,10 +48,10 @@ def test_all_undecodable_files_are_listed(tmp_path):
     check_files(records)
     bad = break_files(root / "LTCC_ReID" / "train")
     records["gallery"][0].parsing_path.write_bytes(b"")
-    with pytest.raises(ValueError, match="5 files cannot be used") as caught:
+    with pytest.raises(ValueError, match="5 of 56 files cannot be used") as caught:
         prepare(records, root, tmp_path / "prepared")
     assert all(name in str(caught.value) for name in bad)
-    assert "007_1_c12_015812.png: empty" in str(caught.value)
+    assert "007_1_c12_015812.png cannot be decoded (it is empty)" in str(caught.value)
     assert "unpack the dataset again" in str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_a_truncated_jpeg_is_found(tmp_path):
     root = layouts.write_vc_clothes(tmp_path)
     path = root / "VC-Clothes" / "query" / "0002-01-02-05.jpg"
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"1 files .*\n.*0002-01-02-05\.jpg: .*trunc"):
+    with pytest.raises(ValueError, match=r"1 of 48 .*\n.*0002-01-02-05\.jpg .*trunc"):
         check_files(read_records("vc_clothes", root))
 
 
@@ -93,8 +93,9 @@ def test_an_interrupted_preparation_starts_over(tmp_path, monkeypatch):
         prepare(records, root, tmp_path / "prepared")
     # As after a kill, which leaves files behind.
     (folder,) = (tmp_path / "prepared").iterdir()
-    left_over = folder / "reid" / "2.0.0.incompleteABC"
+    left_over = folder / "reid" / "incomplete.ABCDEF_2.0.0"
     left_over.mkdir(parents=True)
+    (left_over / "reid-train.array_record-00000-of-00001").write_bytes(b"half")
     monkeypatch.setattr(ReIdBuilder, "_generate_examples", whole)
     sources = prepare(records, root, tmp_path / "prepared")
     assert len(sources["train"]) == 16 and not left_over.exists()

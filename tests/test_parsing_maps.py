@@ -12,8 +12,8 @@ from PIL import Image
 
 from mbnet_jax.parsing.label_sets import LABEL_SETS, to_canonical
 from mbnet_jax.parsing.labels import NAMES
+from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.parsing.maps import (
-    check_maker,
     check_map,
     decode_parsing,
     encode_parsing,

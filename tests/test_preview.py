@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ from mbnet_jax.files import write_whole
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.maps import encode_parsing
-from mbnet_jax.report.preview import preview
+from mbnet_jax.report.preview import draw_sheet, preview
 
 # Set -> a label for each canonical part, as a parser would return it; not the set's
 # first label of that part if it has several.
@@ -83,9 +84,86 @@ def test_a_wrong_label_set_is_refused_or_looks_wrong(configs, tmp_path):
     assert (drawn(wrong, out) != right).any(-1).mean() > 0.02
 
 
-def test_bad_arguments_are_named(configs, tmp_path):
-    config = configs["lip"]
-    with pytest.raises(ValueError, match="--images=0 must be"):
-        preview(config, tmp_path / "x.png", 0)
-    with pytest.raises(FileNotFoundError, match=r"none/x\.png: no such folder: .*none"):
-        preview(config, tmp_path / "none" / "x.png", 1)
+@pytest.mark.parametrize("count", [0, -1, 101, 10**30, 2.0, None])
+def test_the_number_of_images_has_limits(configs, tmp_path, count):
+    with pytest.raises(
+        ValueError, match=r"--images=.* must be a whole number from 1 to"
+    ):
+        preview(configs["lip"], tmp_path / "x.png", count)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none/x.png", r"none/x\.png: no such folder: .*none"),
+        ("file/x.png", r"file/x\.png: no such folder: .*file"),
+        ("x.jpg", r"x\.jpg must be the name of a file that ends in \.png"),
+        ("x", "x must be the name of a file"),
+        (".png", r"\.png must be the name of a file"),
+        ("a\0b.png", "must be the name of a file"),
+        ("folder.png", r"folder\.png is a folder; give the name"),
+        ("photo.png", r"photo\.png exists, and is no earlier preview; delete it, or"),
+        ("text.png", r"text\.png exists, and is no earlier preview"),
+        ("pipe.png", r"pipe\.png exists, and is no earlier preview"),
+        ("link.png", r"link\.png exists, and is no earlier preview"),
+    ],
+)
+def test_nothing_is_overwritten_but_a_preview(configs, tmp_path, name, message):
+    (tmp_path / "file").write_text("a user's")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "photo.png").write_bytes(encode_parsing(np.zeros((8, 4), np.uint8)))
+    (tmp_path / "text.png").write_text("a user's")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("nowhere")
+    before = sorted(tmp_path.iterdir())
+    photo = (tmp_path / "photo.png").read_bytes()
+    with pytest.raises((ValueError, FileNotFoundError), match=f"--out=.*{message}"):
+        preview(configs["lip"], tmp_path / name, 1)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "photo.png").read_bytes() == photo
+
+
+def damaged(kind: str, config, tmp_path) -> str:
+    """A folder of the dataset's maps, of which the first is damaged."""
+    folder = images_folder(config.data)
+    out = tmp_path / "maps"
+    shutil.copytree(folder / "parsing", out)
+    path = min((out / "train").iterdir())
+    good = np.asarray(Image.open(path))
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "half":
+        path.write_bytes(encode_parsing(np.ascontiguousarray(good[::2])))
+    elif kind != "missing":
+        path.write_bytes(b"" if kind == "empty" else encode_parsing(good)[:-80])
+    return str(out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("cut", r"the parsing map of train/0001_.*\.jpg cannot be decoded"),
+        (
+            "empty",
+            r"the parsing map of train/0001_.*\.jpg cannot be decoded .it is empty",
+        ),
+        ("half", r"train/0001_.* is 32x32 pixels .*, its image 32x64; give a map"),
+        ("pipe", "is not a regular file|are missing"),
+        ("missing", r"1 of \d+ parsing maps are missing: .*0001_"),
+    ],
+)
+def test_damaged_maps_are_named(configs, tmp_path, kind, message):
+    config = configs["canonical"].copy_and_resolve_references()
+    config.data.parsing_dir = damaged(kind, config, tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        preview(config, tmp_path / "x.png", 3)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_wide_view_stays_on_the_sheet():
+    wide = np.zeros((8, 2048, 3), np.uint8)
+    picture = Image.open(
+        io.BytesIO(draw_sheet([("x", [wide] * 4)], np.zeros(8), "a title"))
+    )
+    assert picture.width < 2 * 5 * 1100

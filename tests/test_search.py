@@ -12,11 +12,12 @@ import tiny
 from photos import TAG, make_folder, write_photo
 from untrained import untrained, whole_network
 
-from mbnet_jax.search import cache
-from mbnet_jax.search.cache import Rows, digest_of
+from mbnet_jax.search import digests
+from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
+from mbnet_jax.search.rows import Rows
 
 pytestmark = pytest.mark.usefixtures("one_block")
 
@@ -67,7 +68,7 @@ def read_files(monkeypatch) -> list[str]:
         names.append(Path(path).name)
         return digest_of(path)
 
-    monkeypatch.setattr(cache, "digest_of", counted)
+    monkeypatch.setattr(digests, "digest_of", counted)
     return names
 
 

@@ -118,13 +118,19 @@ def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
         ({"model": tmp_path}, "holds no trained network"),
         ({"gallery": tmp_path / "gone"}, "no such folder"),
         ({"query": tmp_path / "gone.jpg"}, "no query can be used"),
-        ({"k": 0}, "--k=0 must be at least 1"),
+        ({"k": 0}, "--k=0 must be a whole number from 1 to 100,000"),
         ({"out": tmp_path}, "is a folder; give the page's file"),
-        ({"branches": "mask"}, "name one or more of what the network has: 'global'"),
+        (
+            {"branches": "mask"},
+            "of what the network has, each once, in a list: 'global'",
+        ),
         ({"query_parsing": atr}, "--query_parsing needs --parsing"),
         ({"parsing": tmp_path / "gone"}, "no such folder of parsing maps"),
         ({"parsing": atr}, "give --parsing_labels=atr"),
-        ({"cache": damaged}, "cannot be used (file is not a database); delete it"),
+        (
+            {"cache": damaged},
+            "is another program's, or its header is damaged; move it out",
+        ),
     ):
         flags = good | change
         with pytest.raises(SystemExit) as ended:

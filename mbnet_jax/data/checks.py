@@ -1,13 +1,18 @@
 """Checks of a dataset on disk, before anything is trained on it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
+from mbnet_jax.files import read_bytes
+from mbnet_jax.images import decode_image
+from mbnet_jax.parsing.maps import read_labels
+
+_SHOWN = 100  # files in a message
 
 
 def count_warnings(spec: DatasetSpec, records: Records) -> list[str]:
@@ -24,14 +29,14 @@ def count_warnings(spec: DatasetSpec, records: Records) -> list[str]:
 
 
 def check_files(records: Records, threads: int = 4) -> None:
-    """Decodes every image, and reads the header of every parsing map.
+    """Decodes every image and every parsing map, as the loader does.
 
     Raises:
-      ValueError: listing all files that are empty or cannot be decoded.
+      ValueError: listing all files that cannot be read or decoded.
     """
     rows = [r for split in records.values() for r in split]
-    images = [(r.path, True) for r in rows]
-    maps = [(r.parsing_path, False) for r in rows if r.parsing_path]
+    images = [(r.path, decode_image) for r in rows]
+    maps = [(r.parsing_path, read_labels) for r in rows if r.parsing_path]
     with ThreadPoolExecutor(threads) as pool:
         problems = pool.map(lambda item: _problem(*item), images + maps)
         bar = tqdm(
@@ -43,31 +48,18 @@ def check_files(records: Records, threads: int = 4) -> None:
         )
         bad = [problem for problem in bar if problem]
     if bad:
+        shown = bad[:_SHOWN] + [f"and {len(bad) - _SHOWN} more"] * (len(bad) > _SHOWN)
         raise ValueError(
-            f"{len(bad)} files cannot be used:\n  "
-            + "\n  ".join(bad)
+            f"{len(bad)} of {len(bar)} files cannot be used:\n  "
+            + "\n  ".join(shown)
             + "\nReplace them (unpack the dataset again), or remove them."
         )
 
 
-def _problem(path: Path, whole: bool) -> str | None:
-    """What is wrong with a file; None if nothing is.
-
-    Args:
-      path: of the file.
-      whole: whether to decode it, beyond reading its header.
-    """
-    if path.stat().st_size == 0:
-        return f"{path}: empty"
+def _problem(path: Path, decode: Callable[[bytes, str], object]) -> str | None:
+    """What is wrong with a file; None if nothing is."""
     try:
-        with Image.open(path) as image:
-            if whole:
-                # Reads every byte of a JPEG, but makes an eighth of the pixels a side.
-                image.draft("RGB", (image.width // 8, image.height // 8))
-                image.load()
-    except UnidentifiedImageError:  # its message repeats the path
-        return f"{path}: not an image"
-    # Pillow raises SyntaxError for some broken PNG files.
-    except (OSError, ValueError, SyntaxError) as error:
-        return f"{path}: {error}"
+        decode(read_bytes(path), str(path))
+    except (OSError, ValueError) as error:  # both name the file
+        return str(error)
     return None

@@ -14,14 +14,8 @@ from mbnet_jax.data.records import Records
 from mbnet_jax.files import check_writable, filename_in_errors, locked, write_whole
 from mbnet_jax.images import read_image
 from mbnet_jax.json_files import write_json
-from mbnet_jax.parsing.maps import (
-    MAPS_FILE,
-    MAPS_VERSION,
-    check_map,
-    encode_parsing,
-    map_paths,
-    read_maker,
-)
+from mbnet_jax.parsing.maker import MAPS_FILE, MAPS_VERSION, read_maker
+from mbnet_jax.parsing.maps import check_map, encode_parsing, map_paths
 from mbnet_jax.parsing.options import OPTIONS, ParserOptions
 from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.schema import text

@@ -7,7 +7,8 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.records import Record
 from mbnet_jax.models.branches import BRANCHES, needing_maps
-from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
+from mbnet_jax.parsing.maker import check_maker
+from mbnet_jax.parsing.maps import MAKE_MAPS
 
 
 def _branches_in_need(branches: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ ATR's order is also that of the SegFormer clothes parsers on the Hugging Face hu
 
 import numpy as np
 
+from mbnet_jax.files import shown
 from mbnet_jax.parsing.labels import (
     ARMS,
     BACKGROUND,
@@ -105,21 +106,17 @@ def to_canonical(labels: np.ndarray, label_set: str, name: str) -> np.ndarray:
         names the sets that do. Or `labels` is empty, or no array of integers.
     """
     check_label_set(label_set)
+    what = f"the parsing map of {shown(name)}"
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
         kind = getattr(labels, "dtype", type(labels).__name__)
-        raise ValueError(
-            f"the parsing map of {name} must be an array of integers; it is {kind}"
-        )
+        raise ValueError(f"{what} must be an array of integers; it is {kind}")
     if not labels.size:
         raise ValueError(
-            f"the parsing map of {name} is empty: {list(labels.shape)}; give a map of "
-            "the image's size"
+            f"{what} is empty: {list(labels.shape)}; give a map of the image's size"
         )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0:
-        raise ValueError(
-            f"the parsing map of {name} has the label {lowest}; labels start at 0"
-        )
+        raise ValueError(f"{what} has the label {lowest}; labels start at 0")
     parts = np.array([part for _, part in LABEL_SETS[label_set]], np.uint8)
     if highest < len(parts):
         return parts[labels]
@@ -130,6 +127,6 @@ def to_canonical(labels: np.ndarray, label_set: str, name: str) -> np.ndarray:
         else "it fits no label set: give maps whose pixels are the labels"
     )
     raise ValueError(
-        f"the parsing map of {name} has the label {highest}, but "
+        f"{what} has the label {highest}, but "
         f"data.parsing_labels={label_set!r} ends at {len(parts) - 1}; {remedy}"
     )

@@ -5,23 +5,18 @@ here, so they take the same files.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from mbnet_jax.files import read_bytes
+from mbnet_jax.files import read_bytes, shown
 from mbnet_jax.images import load_image
-from mbnet_jax.json_files import read_json
-from mbnet_jax.parsing.label_sets import LABEL_SETS, to_canonical
+from mbnet_jax.parsing.label_sets import to_canonical
 from mbnet_jax.parsing.voc import VOC_COLOURS, check_order, labels_of
-from mbnet_jax.schema import Field, check, choice
 
-MAPS_FILE = "maps.json"  # in a folder of maps that were made here: what made them
-MAPS_VERSION = 1  # of `MAPS_FILE`; files of earlier versions of the project have none
-LABELS_FIELD = {"labels": choice(None, *LABEL_SETS)}
 # The command that error messages recommend for missing maps.
 MAKE_MAPS = "mbnet-parse --config ... --model FILE.onnx --labels atr"
 # How a PNG file stores pixels, in Pillow's words. Grey of fewer than 8 bits is not
@@ -38,14 +33,14 @@ def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
     """
     if not image.is_relative_to(root) or ".." in image.relative_to(root).parts:
         raise ValueError(
-            f"{image} is outside of {root}, so data.parsing_dir cannot mirror it; move "
-            "the image into that folder"
+            f"{shown(image)} is outside of {shown(root)}, so data.parsing_dir cannot "
+            "mirror it; move the image into that folder"
         )
     path = parsing_dir / image.relative_to(root).with_suffix(".png")
     if path == image:
         raise ValueError(
-            f"the parsing map of {image} would be the image itself: data.parsing_dir "
-            "must be another folder than the images'"
+            f"the parsing map of {shown(image)} would be the image itself: "
+            "data.parsing_dir must be another folder than the images'"
         )
     return path
 
@@ -65,57 +60,10 @@ def map_paths(
         other = owners.setdefault(path, image)
         if other != image:
             raise ValueError(
-                f"{other} and {image} would share the parsing map {path}; rename one "
-                "of the images"
+                f"{shown(other)} and {shown(image)} would share the parsing map "
+                f"{shown(path)}; rename one of the images"
             )
     return paths
-
-
-def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
-    """What `mbnet-parse` wrote about the maps in a folder; None if it made none there.
-
-    Args:
-      parsing_dir: the folder.
-      fields: what must be in the file.
-
-    Raises:
-      ValueError: the file is damaged, or of a later version.
-    """
-    path = parsing_dir / MAPS_FILE
-    remedy = "delete it if another program made the maps, or make them again elsewhere"
-    try:
-        saved = read_json(path, {}, remedy)
-        if "deviation" in saved:  # the name of "std" in earlier versions
-            saved.setdefault("std", saved.pop("deviation"))
-        if saved.get("version", MAPS_VERSION) != MAPS_VERSION:
-            raise ValueError(
-                f"{path} has version={saved['version']!r:.60}, not {MAPS_VERSION}; a "
-                "later version of this program wrote it: update, or make the maps "
-                "again elsewhere"
-            )
-        known = {name: saved[name] for name in fields if name in saved}
-        check(known, fields, f"{path} is damaged", remedy=remedy)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return saved
-
-
-def check_maker(
-    parsing_dir: Path, label_set: str, flag: str = "config.data.parsing_labels"
-) -> None:
-    """Refuses maps that `mbnet-parse` made in another label set.
-
-    `flag` is the one that the error message recommends.
-
-    Raises:
-      ValueError: of the label set, or as of `read_maker`.
-    """
-    saved = read_maker(parsing_dir, LABELS_FIELD)
-    if saved is not None and saved["labels"] != label_set:
-        raise ValueError(
-            f"data.parsing_labels={label_set!r}, but the maps in {parsing_dir} were "
-            f"made with --labels={saved['labels']}: give --{flag}={saved['labels']}"
-        )
 
 
 def encode_parsing(labels: np.ndarray) -> bytes:
@@ -192,8 +140,8 @@ def canonical_map(
     if image_size is not None and labels.shape != tuple(image_size):
         (height, width), (rows, columns) = labels.shape, image_size
         raise ValueError(
-            f"the parsing map of {name} is {width}x{height} pixels (width x height), "
-            f"its image {columns}x{rows}; give a map of the image's size"
+            f"the parsing map of {shown(name)} is {width}x{height} pixels (width x "
+            f"height), its image {columns}x{rows}; give a map of the image's size"
         )
     parts = to_canonical(labels, label_set, name)
     if size is None:
@@ -210,7 +158,7 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
       ValueError: the file cannot be decoded, is of another kind than `decode_parsing`
         takes, or has a colour that is not in the PASCAL VOC colour map.
     """
-    what = f"the parsing map of {name}"
+    what = f"the parsing map of {shown(name)}"
     picture = data if isinstance(data, Image.Image) else _opened(data, what)
     # Of a Pillow image that is decoded already, only the mode is known.
     stored = [tile.args for tile in getattr(picture, "tile", ())] or [picture.mode]

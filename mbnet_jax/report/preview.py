@@ -14,14 +14,15 @@ from pathlib import Path
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.data.loader import decode
-from mbnet_jax.files import write_whole
+from mbnet_jax.files import read_bytes, shown, write_whole
+from mbnet_jax.images import read_image, resize_image
 from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
-from mbnet_jax.parsing.maps import MAKE_MAPS, check_maker
+from mbnet_jax.parsing.maker import check_maker
+from mbnet_jax.parsing.maps import MAKE_MAPS, decode_parsing
 from mbnet_jax.report.attention import to_rgb
 from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
 from mbnet_jax.views import VIEWS, make_views, normalise
@@ -32,6 +33,9 @@ _HEIGHT = 256  # of a picture
 _CUT = tuple(name for name in VIEWS if name != "image")  # by the parsing map
 _COLUMNS = ("image", "parts", *(VIEWS[name].title for name in _CUT))
 _OPACITY = 0.6  # of the parts over the image
+_WIDEST = 1024  # pixels of a picture, and the number of images: limits of the sheet
+_MOST = 100
+_MADE_BY = ("Software", "mbnet-preview")  # in the sheet's file, which may be replaced
 
 
 def overlay(image: np.ndarray, parsing: np.ndarray) -> np.ndarray:
@@ -117,14 +121,15 @@ def draw_sheet(rows: list[tuple[str, list]], shares: np.ndarray, title: str) -> 
                 draw.text((x, top), column, TEXT, font)
             sheet.paste(picture, (x, y))
             x += width + _GAP
-    stream = io.BytesIO()
-    sheet.save(stream, "PNG")
+    stream, maker = io.BytesIO(), PngImagePlugin.PngInfo()
+    maker.add_text(*_MADE_BY)
+    sheet.save(stream, "PNG", pnginfo=maker)
     return stream.getvalue()
 
 
 def _scaled(picture: np.ndarray) -> Image.Image:
     height, width = picture.shape[:2]
-    size = (max(round(width * _HEIGHT / height), 1), _HEIGHT)
+    size = (min(max(round(width * _HEIGHT / height), 1), _WIDEST), _HEIGHT)
     return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
 
 
@@ -132,14 +137,14 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     """Writes the sheet of `count` training images of the config's dataset to `out`.
 
     Raises:
-      ValueError: `count` is not positive, or an image has no map or one that does not
-        fit `data.parsing_labels`.
+      ValueError: `count` is out of range, `out` exists and is no sheet, or an image has
+        no map, or one that does not fit it or `data.parsing_labels`.
       FileNotFoundError: the dataset or the folder of `out` is missing.
+      OSError: a file cannot be read or written.
     """
-    if count < 1:
-        raise ValueError(f"--images={count} must be at least 1")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"--out={out}: no such folder: {out.parent}")
+    if not isinstance(count, int) or not 1 <= count <= _MOST:
+        raise ValueError(f"--images={count} must be a whole number from 1 to {_MOST}")
+    _check_out(out)
     data = config.data
     folder = images_folder(data)
     if data.parsing_dir:
@@ -149,25 +154,44 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     chosen = [records[int(index)] for index in indices]
     names, images, maps = [], [], []
     for record in chosen:
+        name = shown(os.path.relpath(record.path, folder))
         if record.parsing_path is None:
             raise ValueError(
-                f"{record.path} has no parsing map: give --config.data.parsing_dir, or "
-                f"make maps:\n  {MAKE_MAPS}"
+                f"{name} has no parsing map: give --config.data.parsing_dir, or make "
+                f"maps:\n  {MAKE_MAPS}"
             )
-        name = os.path.relpath(record.path, folder)
-        example = {
-            "name": name.encode(),
-            "image": record.path.read_bytes(),
-            "parsing": record.parsing_path.read_bytes(),
-        }
-        image, parsing = decode(example, (data.height, data.width), data.parsing_labels)
+        size, labels = (data.height, data.width), data.parsing_labels
+        image, found = read_image(record.path), read_bytes(record.parsing_path)
         names.append(name)
-        images.append(image)
-        maps.append(parsing)
+        images.append(resize_image(image, size))
+        maps.append(decode_parsing(found, labels, size, name, image.shape[:2]))
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
     rows = list(zip(names, drawn, strict=True))
     parts = np.bincount(np.ravel(maps), minlength=NUM_LABELS)
     parts[0] = 0  # background is not part of the people
     title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
     write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
-    print(f"wrote {out}")
+    print(f"wrote {shown(out)}")
+
+
+def _check_out(out: Path) -> None:
+    """Refuses an `out` that no PNG file can be written to without loss."""
+    name = f"--out={shown(out)}"
+    if out.suffix.lower() != ".png" or "\0" in str(out):
+        raise ValueError(f"{name} must be the name of a file that ends in .png")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{name}: no such folder: {shown(out.parent)}")
+    if out.is_dir():
+        raise ValueError(f"{name} is a folder; give the name of the picture's file")
+    if not os.path.lexists(out):
+        return
+    key, value = _MADE_BY
+    try:
+        with Image.open(io.BytesIO(read_bytes(out)), formats=("PNG",)) as picture:
+            ours = picture.info.get(key) == value
+    except Exception:  # whatever it is, it is not ours
+        ours = False
+    if not ours:
+        raise ValueError(
+            f"{name} exists, and is no earlier preview; delete it, or give another name"
+        )

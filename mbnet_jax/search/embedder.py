@@ -1,8 +1,6 @@
 """A trained network that embeds photographs."""
 
 import functools
-import hashlib
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -10,19 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from PIL import Image
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, make_embed
 from mbnet_jax.models.branches import BRANCHES, needing_maps, ordered
-from mbnet_jax.parsing.label_sets import check_label_set
 from mbnet_jax.runs.load import SHIPPED, load
 from mbnet_jax.runs.network import Network
-from mbnet_jax.search.photographs import Photograph, load_photograph, name_of
-
-# To be raised when the same photograph and weights give other embeddings than before.
-_VERSION = 1
+from mbnet_jax.search import checks
+from mbnet_jax.search.identity import of_length_1, settings_digest, weights_digest
+from mbnet_jax.search.photographs import Photograph, load_photograph
 
 
 class Embedder:
@@ -41,17 +36,20 @@ class Embedder:
         parsing_labels: str | None = None,
     ):
         """Takes the network and the mesh that its weights are on; see `load`."""
+        if not isinstance(network, Network):
+            raise ValueError(f"network must be a Network; it is {checks.kind(network)}")
+        self._mesh = checks.checked_mesh(mesh)
         config = network.config
         self.config = config
         self.step = network.step  # of training
-        self.flip = config.eval.flip if flip is None else flip
-        self.parsing_labels = (
+        self.flip = checks.checked_flag(
+            "flip", config.eval.flip if flip is None else flip
+        )
+        self.parsing_labels = checks.checked_label_set(
             config.data.parsing_labels if parsing_labels is None else parsing_labels
         )
-        check_label_set(self.parsing_labels)
         self._model = network.model
         self._variables = network.variables
-        self._mesh = mesh
         self._programs: dict[tuple[str, ...], Callable] = {}
         self._warned = False
 
@@ -78,9 +76,18 @@ class Embedder:
 
         Raises:
           FileNotFoundError: if there is no such network.
-          ValueError: if it cannot be read, or the label set is unknown.
+          ValueError: if it cannot be read; or naming an argument of a wrong type.
         """
-        mesh = make_mesh(jax.local_devices()) if mesh is None else mesh
+        # Before the network is read, which takes a while.
+        if source is not None:
+            checks.check_path(source, "source")
+        if flip is not None:
+            checks.checked_flag("flip", flip)
+        if parsing_labels is not None:
+            checks.checked_label_set(parsing_labels)
+        mesh = checks.checked_mesh(
+            make_mesh(jax.local_devices()) if mesh is None else mesh
+        )
         if source is None:
             warnings.warn(
                 "the network that comes with mbnet_jax was trained on synthetic people "
@@ -101,7 +108,7 @@ class Embedder:
 
         Args:
           images: paths, Pillow images and uint8 arrays [h, w, 3] in RGB; types and
-            sizes may be mixed.
+            sizes may be mixed. An empty list gives no rows.
           parsing: their parsing maps: paths, Pillow images or uint8 arrays [h, w],
             each of its image's size. Not read if no branch needs them.
           branches: the branches to combine. None: those of the run's evaluation
@@ -113,10 +120,15 @@ class Embedder:
         Raises:
           FileNotFoundError: naming a file that is missing.
           ValueError: naming an image or map that cannot be used (see
-            `load_photograph`); or if the lists or the branches do not fit.
+            `load_photograph`), or whose embedding is not of length 1; or naming an
+            argument, or an item of it, of a wrong type or value.
         """
-        images = _checked_list("images", images)
-        maps = None if parsing is None else _checked_list("parsing", parsing)
+        images = checks.checked_list("images", images, checks.IMAGE)
+        maps = (
+            None
+            if parsing is None
+            else checks.checked_list("parsing", parsing, checks.MAP)
+        )
         chosen = self.choose(branches, maps is not None)
         rows = np.empty((len(images), self.width(chosen)), np.float32)
         for indices, embedded in self.stream(images, maps, chosen, batch_size):
@@ -129,20 +141,15 @@ class Embedder:
         """Returns the branches that `embed` combines, in the order of `BRANCHES`.
 
         Raises:
-          ValueError: if the network does not have one, or one needs parsing maps.
+          ValueError: if they are no list of branches that the network has, or one
+            needs parsing maps.
         """
-        if isinstance(branches, str):
-            raise ValueError(f"branches={branches!r}: give a list, [{branches!r}]")
+        checks.checked_flag("with_maps", with_maps)
         has = self._model.branches
         requested = branches
         if branches is None:
-            requested = self.config.eval.branches or has
-        if not requested or not set(requested) <= set(has):
-            raise ValueError(
-                f"branches={tuple(requested)}: name one or more of what the network "
-                f"has: {', '.join(map(repr, has))}"
-            )
-        chosen = ordered(requested)
+            requested = tuple(self.config.eval.branches) or has
+        chosen = checks.checked_branches(requested, has)
         needing = needing_maps(chosen)
         if with_maps or not needing:
             return chosen
@@ -165,6 +172,7 @@ class Embedder:
 
     def width(self, branches: tuple[str, ...]) -> int:
         """Returns the size d of an embedding of the branches that `choose` returned."""
+        branches = checks.checked_branches(branches, self._model.branches)
         shape = (self._mesh.size, self.config.data.height, self.config.data.width)
         embedded = self._program(branches).eval_shape(
             self._variables,
@@ -182,21 +190,13 @@ class Embedder:
         Args:
           branches: what `choose` returned.
         """
-        model = self.config.model.to_dict()
-        for backbone in model["backbones"].values():
-            backbone.pop("weights", None)  # only a new run reads it
-        content = {
-            "version": _VERSION,
-            "weights": self._weights_digest,
-            "branches": branches,
-            "flip": self.flip,
-            "size": (self.config.data.height, self.config.data.width),
-            "views": self.config.views.to_dict(),
-            "model": model,
-            "labels": self.parsing_labels if needing_maps(branches) else None,
-        }
-        text = json.dumps(content, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return settings_digest(
+            self.config,
+            self._weights_digest,
+            checks.checked_branches(branches, self._model.branches),
+            self.flip,
+            self.parsing_labels,
+        )
 
     def stream(
         self,
@@ -214,8 +214,13 @@ class Embedder:
           failed: called with the index of an image that cannot be used, and the
             error; the image is left out. None: the error is raised.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        images = checks.checked_list("images", images, checks.IMAGE)
+        if parsing is not None:
+            parsing = checks.checked_list("parsing", parsing, checks.MAP)
+        batch_size = checks.checked_batch_size(batch_size)
+        branches = checks.checked_branches(branches, self._model.branches)
+        if failed is not None and not callable(failed):
+            raise ValueError(f"failed must be a function; it is {checks.kind(failed)}")
         if parsing is not None and len(parsing) != len(images):
             raise ValueError(
                 f"there are {len(images)} images and {len(parsing)} parsing maps; give "
@@ -234,11 +239,12 @@ class Embedder:
             data.threads,
             failed,
         )
-        yield from embed_batches(
+        embedded = embed_batches(
             lambda image, parsing: _combined(program(self._variables, image, parsing)),
             batches,
             len(images),
         )
+        return of_length_1(embedded, images, self.config.name, failed)
 
     def _load(
         self,
@@ -249,11 +255,6 @@ class Embedder:
         """Decodes one image and its map, if maps are given."""
         photograph, name = images[index], f"images[{index}]"
         parsing_map = None if parsing is None else parsing[index]
-        if parsing is not None and parsing_map is None:
-            raise ValueError(
-                f"{name_of(photograph, name)} has no parsing map: parsing[{index}] is "
-                "None"
-            )
         size = (self.config.data.height, self.config.data.width)
         return load_photograph(photograph, parsing_map, name, size, self.parsing_labels)
 
@@ -268,22 +269,9 @@ class Embedder:
     @functools.cached_property
     def _weights_digest(self) -> str:
         """Of the names, shapes and bits of the weights and batch statistics."""
-        digest = hashlib.sha256()
-        for path, leaf in jax.tree.leaves_with_path(self._variables):
-            digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape}".encode())
-            digest.update(np.asarray(leaf).tobytes())
-        return digest.hexdigest()
+        return weights_digest(self._variables)
 
 
 def _combined(embedded: dict[str, jax.Array]) -> jax.Array:
     """Of what `make_embed` computes, the combination, or the only branch."""
     return embedded[ALL] if ALL in embedded else next(iter(embedded.values()))
-
-
-def _checked_list(name: str, items: Sequence[Photograph]) -> list[Photograph]:
-    single = 3 if name == "images" else 2  # axes of a single array
-    if isinstance(items, str | os.PathLike | Image.Image) or (
-        isinstance(items, np.ndarray) and items.ndim <= single
-    ):
-        raise ValueError(f"{name} must be a list: give [{name}] for a single one")
-    return list(items)

@@ -1,7 +1,7 @@
 """A folder of photographs with their embeddings; only new ones are computed."""
 
-import json
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import check_writable, locked, write_whole
+from mbnet_jax.files import check_writable, filename_in_errors, locked, shown
+from mbnet_jax.json_files import write_json
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
-from mbnet_jax.search.cache import Digests, Rows
+from mbnet_jax.search.digests import Digests
 from mbnet_jax.search.embedder import Embedder
-from mbnet_jax.search.photographs import Failures, Stamp, list_photographs, stamp
+from mbnet_jax.search.photographs import Failures, Stamp, list_photographs, usable
+from mbnet_jax.search.rows import VERSION, Rows
 
 DIGESTS = "digests.sqlite"
 _DIGEST_BYTES = 32
@@ -74,12 +76,21 @@ def open_gallery(
 
     Raises:
       FileNotFoundError: if there is no such folder.
-      ValueError: if no photograph in it can be used.
+      ValueError: if no photograph in it can be used, or the folders must not be one
+        inside another.
       OSError: if `cache` cannot be written to.
     """
-    files, failures = list_photographs(folder, without=parsing_dir)
+    _check_folders(folder, cache, parsing_dir)
+    others = [cache] if parsing_dir is None else [cache, parsing_dir]
+    files, failures = list_photographs(folder, without=others)
     if not files:
-        raise ValueError(f"{folder} and its sub-folders hold no photograph")
+        why = (
+            f"; the first of {len(failures)} that cannot be used: " if failures else ""
+        )
+        raise ValueError(
+            f"{shown(folder)} and its sub-folders hold no photograph{why}"
+            + ": ".join(failures[0] if failures else ())
+        )
     if not needing_maps(branches):
         parsing_dir = None
     check_writable(cache, "free space, change its permissions or give another --cache")
@@ -101,6 +112,13 @@ def open_gallery(
             embedder.width(branches),
             _DIGEST_BYTES * (1 if parsing_dir is None else 2),
         )
+        damaged = rows.drop_damaged(keys.values(), embedder.config.data.threads)
+        if damaged:
+            warnings.warn(
+                f"{damaged} of the rows in {shown(cache)} were damaged; they are "
+                "computed again",
+                stacklevel=2,
+            )
         missing: dict[bytes, _Source] = {}  # one file per content
         for name, key in keys.items():
             if key not in rows.index and key not in missing:
@@ -111,7 +129,8 @@ def open_gallery(
     names = [name for name, key in keys.items() if key in rows.index]
     if not names:
         raise ValueError(
-            f"none of the {len(files)} photographs in {folder} can be used; the first: "
+            f"none of the {len(files)} photographs in {shown(folder)} can be used; "
+            "the first: "
             f"{failures[0][0]}: {failures[0][1]}"
         )
     features, row_of_each = rows.features(
@@ -128,6 +147,21 @@ def open_gallery(
     )
 
 
+def _check_folders(folder: Path, cache: Path, parsing_dir: Path | None) -> None:
+    """Refuses folders that would be mistaken for one another."""
+    gallery = Path(os.path.realpath(folder))
+    if gallery.is_relative_to(os.path.realpath(cache)):
+        raise ValueError(
+            f"the gallery {shown(folder)} is in the cache {shown(cache)}, whose "
+            "content may be deleted at any time; give another --cache"
+        )
+    if parsing_dir is not None and os.path.realpath(parsing_dir) == str(gallery):
+        raise ValueError(
+            f"--parsing={shown(parsing_dir)} is the gallery itself; give the folder of "
+            "the parsing maps"
+        )
+
+
 def _maps(
     folder: Path, names: Iterable[str], parsing_dir: Path | None, digests: Digests
 ) -> tuple[dict[str, _Map], Failures]:
@@ -141,9 +175,11 @@ def _maps(
         path = map_path(folder / name, folder, parsing_dir)
         map_of[name] = os.path.relpath(path, parsing_dir)
         try:
-            stamps[map_of[name]] = stamp(path.stat())
+            stamps[map_of[name]] = usable(path.stat())
         except OSError:
             failures.append((name, f"has no parsing map {path}"))
+        except ValueError as error:
+            failures.append((name, f"its parsing map {path} {error}"))
     found, unreadable = digests.of(parsing_dir, stamps)
     reasons = dict(unreadable)
     failures += [
@@ -160,16 +196,17 @@ def _maps(
 
 def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> Path:
     """Returns the folder of the rows that this network computes with these branches."""
-    folder = cache / embedder.digest(branches)
-    if not (folder / "model.json").is_file():
+    folder = cache / f"{embedder.digest(branches)}-{VERSION}"
+    content = {
+        "name": embedder.config.name,
+        "step": embedder.step,
+        "branches": branches,
+        "flip": embedder.flip,
+    }
+    with filename_in_errors(folder):
         folder.mkdir(exist_ok=True)
-        content = {
-            "name": embedder.config.name,
-            "step": embedder.step,
-            "branches": branches,
-            "flip": embedder.flip,
-        }
-        write_whole(folder / "model.json", json.dumps(content, indent=2) + "\n")
+    if not (folder / "model.json").is_file():  # for people; nothing reads it
+        write_json(folder / "model.json", content)
     return folder
 
 
@@ -206,6 +243,6 @@ def _embed(
 def _unchanged(source: _Source) -> bool:
     """Whether the files still have the content whose digest was taken."""
     try:
-        return all(stamp(path.stat()) == before for path, before in source)
-    except OSError:
+        return all(usable(path.stat()) == before for path, before in source)
+    except (OSError, ValueError):
         return False

@@ -1,5 +1,6 @@
 """The photographs of a gallery that are most similar to each query."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.retrieval import top_k
-from mbnet_jax.search.cache import digest_of
+from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.photographs import Failures
@@ -76,8 +77,16 @@ def embed_queries(
     return usable, np.reshape([*rows.values()], (len(rows), width)), failures
 
 
+def _digest_if_readable(path: Path) -> bytes | None:
+    """The digest; None if the file, which was embedded, has vanished since."""
+    try:
+        return digest_of(path)
+    except (OSError, ValueError):
+        return None
+
+
 def _map_of(path: Path, gallery: Path, parsing_dir: Path, other: Path) -> Path:
-    path, gallery = path.resolve(), gallery.resolve()
+    path, gallery = Path(os.path.realpath(path)), Path(os.path.realpath(gallery))
     if path.is_relative_to(gallery):
         return map_path(path, gallery, parsing_dir)
     return map_path(path, path.parent, other)
@@ -100,7 +109,7 @@ def find_nearest(
     sorted_rows = gallery.rows[by_row]
     found = []
     for path, value, row in zip(paths, values, nearest, strict=True):
-        digest, resolved = digest_of(path), path.resolve()
+        digest, real = _digest_if_readable(path), os.path.realpath(path)
         hits: list[Hit] = []
         starts = np.searchsorted(sorted_rows, row)
         ends = np.searchsorted(sorted_rows, row, side="right")
@@ -108,7 +117,7 @@ def find_nearest(
             for index in by_row[start:end][: k - len(hits)]:
                 name, note = gallery.names[index], ""
                 if gallery.digests[index] == digest:
-                    is_query = (gallery.folder / name).resolve() == resolved
+                    is_query = os.path.realpath(gallery.folder / name) == real
                     note = SAME if is_query else COPY
                 hits.append(Hit(name, float(similarity), note))
         found.append(Query(path, hits))

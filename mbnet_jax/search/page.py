@@ -1,19 +1,26 @@
 """The page of a search: each query and the photographs most similar to it."""
 
-import os
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from mbnet_jax.files import opened, read_bytes, shown
+from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.nearest import Query
 from mbnet_jax.search.photographs import Failures
 
 _HEIGHT = 160  # pixels, of a picture
+_WIDE = 4  # a picture is at most this many times as wide
 # About 5 KB each. Later photographs are listed by name alone.
 _MOST_PICTURES = 2000
+_MOST_CHARACTERS = 40_000_000  # of pictures; one of noise takes far more than 5 KB
+# The template writes it near the start of each page.
+_MARK = b'<meta name="generator" content="mbnet-search">'
+_MOST_FAILURES = 1000  # that are listed
 
 
 def draw_page(
@@ -23,7 +30,7 @@ def draw_page(
     described: str,
     threads: int = 8,
 ) -> str:
-    """Returns a page of HTML that needs no other file.
+    """Returns a page of HTML that needs no other file; `is_page` knows it.
 
     Args:
       queries: the results, in the order of the page.
@@ -32,62 +39,78 @@ def draw_page(
       described: the network and its embedding, in words.
       threads: how many threads make pictures.
     """
-    wanted: dict[Path, None] = {}
-    shown = 0
-    for query in queries:
-        for path in (query.path, *(gallery.folder / hit.name for hit in query.hits)):
-            if shown == _MOST_PICTURES:
-                break
-            wanted[path] = None
-            shown += 1
+    paths = (
+        path
+        for query in queries
+        for path in (query.path, *(gallery.folder / hit.name for hit in query.hits))
+    )
+    wanted = dict.fromkeys(itertools.islice(paths, _MOST_PICTURES))
     with ThreadPoolExecutor(threads) as pool:
         pictures = dict(zip(wanted, pool.map(_picture, wanted), strict=True))
-    left = _MOST_PICTURES
+    drawn, characters, left_out = 0, 0, False
 
     def shown_as(path: Path) -> str | None:
-        nonlocal left
-        left -= 1
-        return pictures.get(path) if left >= 0 else None
+        nonlocal drawn, characters, left_out
+        drawing = pictures.get(path) or ""
+        if drawn == _MOST_PICTURES or characters + len(drawing) > _MOST_CHARACTERS:
+            left_out = True
+        if left_out:
+            return None
+        drawn, characters = drawn + 1, characters + len(drawing)
+        return drawing or None
 
+    entries = [
+        {
+            "name": shown(query.path),
+            "picture": shown_as(query.path),
+            "hits": [
+                {
+                    "name": shown(hit.name),
+                    "picture": shown_as(gallery.folder / hit.name),
+                    "similarity": f"{hit.similarity:.3f}",
+                    "note": hit.note,
+                }
+                for hit in query.hits
+            ],
+        }
+        for query in queries
+    ]
     return render(
         "search.html",
         title="Search results",
-        gallery=_text(gallery.folder),
+        gallery=shown(gallery.folder),
         count=len(gallery.names),
         described=described,
-        queries=[
-            {
-                "name": _text(query.path),
-                "picture": shown_as(query.path),
-                "hits": [
-                    {
-                        "name": _text(hit.name),
-                        "picture": shown_as(gallery.folder / hit.name),
-                        "similarity": f"{hit.similarity:.3f}",
-                        "note": hit.note,
-                    }
-                    for hit in query.hits
-                ],
-            }
-            for query in queries
-        ],
-        most=_MOST_PICTURES if left < 0 else None,
-        failed_queries=[(_text(name), _text(why)) for name, why in failed_queries],
-        failed=[(_text(name), _text(why)) for name, why in gallery.failures],
+        queries=entries,
+        most=drawn if left_out else None,
+        failed_queries=_lines(failed_queries),
+        failed=_lines(gallery.failures),
+        most_failures=_MOST_FAILURES,
     )
 
 
-def _text(path: str | Path) -> str:
-    """A path as text; invalid bytes become replacement characters."""
-    return os.fsencode(path).decode("utf-8", "replace")
+def _lines(failures: Failures) -> list[tuple[str, str]]:
+    return [(shown(name), shown(why)) for name, why in failures]
 
 
 def _picture(path: Path) -> str | None:
     """A small picture as a `data:` URI; None if the file can no longer be read."""
     try:
-        with Image.open(path) as image:
-            # Decodes a JPEG at about the required size, which is faster.
-            image.draft("RGB", (_HEIGHT, _HEIGHT))
-            return picture(ImageOps.exif_transpose(image).convert("RGB"), _HEIGHT)
-    except (OSError, ValueError, SyntaxError):
+        image = open_image(read_bytes(path), str(path), least=_HEIGHT)
+        pixels = Image.fromarray(to_rgb(image, str(path)))
+    except (OSError, ValueError):
         return None
+    if pixels.width > _WIDE * max(pixels.height, _HEIGHT):
+        pixels.thumbnail((_WIDE * _HEIGHT, _HEIGHT), Image.Resampling.LANCZOS)
+    return picture(pixels, _HEIGHT)
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page that `draw_page` returned, so it may be replaced.
+
+    Raises:
+      ValueError: if it is not a regular file.
+      OSError: if it cannot be read.
+    """
+    with opened(path, most=1 << 40) as file:
+        return _MARK in file.read(1000)

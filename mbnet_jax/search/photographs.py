@@ -5,22 +5,32 @@ same pixels in both.
 """
 
 import os
+import stat as status
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from mbnet_jax.images import IMAGE_ENDINGS, decode_image, resize_image
+from mbnet_jax.files import MAX_BYTES, read_bytes, shown
+from mbnet_jax.images import (
+    IMAGE_ENDINGS,
+    decode_image,
+    load_image,
+    resize_image,
+    to_rgb,
+)
 from mbnet_jax.parsing.labels import BACKGROUND
 from mbnet_jax.parsing.maps import canonical_map, read_labels
+from mbnet_jax.search.checks import IMAGE, MAP, check_item
 
 Photograph = str | os.PathLike | Image.Image | np.ndarray
 Failures = list[tuple[str, str]]  # a file or folder, and why it cannot be used
 
-# Pillow decodes an image when its pixels are first requested, which two threads must
-# not do at once: a list may hold the same image twice.
+# Pillow reads an image's pixels and orientation when they are first requested, which
+# two threads must not do at once: a list may hold the same image twice.
 _DECODING = threading.Lock()
 
 
@@ -44,7 +54,7 @@ def stamp(stat: os.stat_result) -> Stamp:
 
 
 def list_photographs(
-    folder: Path, without: Path | None = None
+    folder: Path, without: Iterable[Path] = ()
 ) -> tuple[dict[str, Stamp], Failures]:
     """Lists the photographs in `folder` and its sub-folders, by their file endings.
 
@@ -52,7 +62,7 @@ def list_photographs(
 
     Args:
       folder: the folder.
-      without: a folder inside it to skip, such as that of the parsing maps.
+      without: folders inside it to skip, such as that of the parsing maps.
 
     Returns:
       Path relative to `folder` -> stamp, sorted by path; and what cannot be read.
@@ -61,8 +71,8 @@ def list_photographs(
       FileNotFoundError: if there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder: {folder}")
-    skipped = None if without is None else os.path.realpath(without)
+        raise FileNotFoundError(f"no such folder: {shown(folder)}")
+    skipped = {os.path.realpath(path) for path in without}
     found: dict[str, Stamp] = {}
     failures: Failures = []
     waiting = [("", os.fspath(folder))]
@@ -75,16 +85,31 @@ def list_photographs(
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        if os.path.realpath(entry.path) != skipped:
+                        if os.path.realpath(entry.path) not in skipped:
                             waiting.append((f"{name}/", entry.path))
                     elif entry.name.lower().endswith(IMAGE_ENDINGS):
                         try:
-                            found[name] = stamp(entry.stat())
-                        except OSError as error:  # a broken link
-                            failures.append((name, error.strerror))
+                            found[name] = usable(entry.stat())
+                        except (OSError, ValueError) as error:
+                            # A broken link has an `strerror`.
+                            why = getattr(error, "strerror", None) or str(error)
+                            failures.append((name, why))
         except OSError as error:
             failures.append((prefix or path, f"cannot be listed: {error.strerror}"))
-    return dict(sorted(found.items())), failures
+    return dict(sorted(found.items())), sorted(failures)
+
+
+def usable(stat: os.stat_result) -> Stamp:
+    """Returns the stamp of a file that may be read.
+
+    Raises:
+      ValueError: it is a folder, a named pipe, a socket or a device, or too large.
+    """
+    if not status.S_ISREG(stat.st_mode):
+        raise ValueError("is not a regular file")
+    if stat.st_size > MAX_BYTES:
+        raise ValueError(f"has {stat.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+    return stamp(stat)
 
 
 def load_photograph(
@@ -112,102 +137,55 @@ def load_photograph(
       ValueError: naming the photograph, if it or its map cannot be decoded or has the
         wrong type, if their sizes differ, or the map has labels beyond its set.
     """
+    check_item(photograph, name, IMAGE)
     name = name_of(photograph, name)
     pixels = _pixels(photograph, name)
     image = resize_image(pixels, size)
     if parsing is None:
         return image, np.full(size, BACKGROUND, np.uint8)
+    check_item(parsing, f"the parsing map of {name}", MAP)
     if isinstance(parsing, str | os.PathLike):
-        name = f"{name} ({parsing})"
+        name = f"{name} ({shown(parsing)})"
     found = _labels(parsing, name)
-    if found.shape != pixels.shape[:2]:
-        raise ValueError(
-            f"the parsing map of {name} is {_size(found)} pixels (width x height), "
-            f"its image {_size(pixels)}; give a map of the image's size"
-        )
-    return image, canonical_map(found, labels, size, name)
+    return image, canonical_map(found, labels, size, name, pixels.shape[:2])
 
 
 def name_of(photograph: Photograph, otherwise: str) -> str:
     """Returns the photograph's path, or `otherwise` if it is not a file."""
     if isinstance(photograph, Image.Image):
-        return getattr(photograph, "filename", "") or otherwise
+        photograph = getattr(photograph, "filename", "")
     if isinstance(photograph, str | os.PathLike):
-        return os.fspath(photograph)
+        return shown(photograph) or otherwise
     return otherwise
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
 
 
 def _pixels(photograph: Photograph, name: str) -> np.ndarray:
     """RGB, uint8 [h, w, 3]."""
-    if isinstance(photograph, str | os.PathLike):
-        return decode_image(_bytes(photograph, f"the photograph {name}"), name)
-    if isinstance(photograph, Image.Image):
-        return _pixels_of_pillow(photograph, name)
     if isinstance(photograph, np.ndarray):
-        shape = photograph.shape
-        is_rgb = photograph.dtype == np.uint8 and photograph.ndim == 3 and shape[2] == 3
-        if is_rgb and photograph.size:
-            return np.ascontiguousarray(photograph)
-        raise ValueError(
-            f"{name} must be uint8 [height, width, 3] in RGB; it is "
-            f"{photograph.dtype} {list(shape)}"
-        )
-    raise ValueError(
-        f"{name} must be a path, a Pillow image or an array; it is a "
-        f"{type(photograph).__name__}"
-    )
-
-
-def _pixels_of_pillow(picture: Image.Image, name: str) -> np.ndarray:
-    try:
+        return np.ascontiguousarray(photograph)
+    if isinstance(photograph, Image.Image):
         with _DECODING:
-            picture.load()
-        # OpenCV does the same when it decodes a file.
-        picture = ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError) as error:  # broken or closed files
-        raise ValueError(
-            f"the image of {name} cannot be decoded ({error}); replace the file"
-        ) from error
-    if picture.mode.startswith(("I", "F")):
-        raise ValueError(
-            f"{name} must have 8 bits per channel; its Pillow mode is {picture.mode}"
-        )
-    return np.asarray(picture.convert("RGB"))
+            what = f"the image of {name}"
+            return to_rgb(load_image(photograph, what), what)
+    return decode_image(_bytes(photograph, f"the photograph {name}"), name)
 
 
 def _labels(parsing: Photograph, name: str) -> np.ndarray:
     """A parsing map's own labels, uint8 [h, w]."""
-    if isinstance(parsing, str | os.PathLike):
-        return read_labels(_bytes(parsing, f"the parsing map of {name}"), name)
+    if isinstance(parsing, np.ndarray):
+        return parsing
     if isinstance(parsing, Image.Image):
         with _DECODING:
             return read_labels(parsing, name)
-    if (
-        isinstance(parsing, np.ndarray)
-        and parsing.dtype == np.uint8
-        and parsing.ndim == 2
-        and parsing.size
-    ):
-        return parsing
-    found = (
-        f"{parsing.dtype} {list(parsing.shape)}"
-        if isinstance(parsing, np.ndarray)
-        else f"a {type(parsing).__name__}"
-    )
-    raise ValueError(
-        f"the parsing map of {name} must be a path, a Pillow image or uint8 "
-        f"[height, width]; it is {found}"
-    )
+    return read_labels(_bytes(parsing, f"the parsing map of {name}"), name)
 
 
 def _bytes(path: str | os.PathLike, what: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_bytes(Path(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{what} does not exist") from error
     except OSError as error:
         raise OSError(f"{what} cannot be read ({error.strerror})") from error
+    except ValueError as error:  # a pipe, a folder, too large
+        raise ValueError(f"{what} cannot be read: {shown(str(error))}") from error

@@ -1,0 +1,127 @@
+"""Manifests: CSV files that list somebody's images."""
+
+import csv
+import functools
+import io
+import shutil
+import tempfile
+from pathlib import Path
+
+import layouts
+
+from mbnet_jax.data import read_records
+
+from . import mutate
+from .case import Case, surface
+from .choices import Choices
+
+COLUMNS = ("path", "pid", "split", "camera", "clothes")
+CELLS = (
+    "", " ", "-1", "0", "007", "9" * 5000, "2147483648", "١٢", "x" * 70_000, "\0",
+    "\ufeff", "a,b", 'a"b', "a\nb", "../../up.jpg", "/etc/passwd", "..", ".",
+    "pictures", "\u202e", "train", "query", "TRAIN", "nan", "1e3", "½", "²",
+)  # fmt: skip
+
+
+@functools.cache
+def template() -> Path:
+    """A folder with a sound manifest."""
+    root = Path(tempfile.mkdtemp(prefix="fuzz-manifest-"))
+    return layouts.write_manifest(root)
+
+
+def remove() -> None:
+    if template.cache_info().currsize:
+        shutil.rmtree(template())
+
+
+def rows() -> list[dict[str, str]]:
+    text = (template() / "manifest.csv").read_text("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def written(found: list[dict], columns=COLUMNS) -> str:
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(found)
+    return stream.getvalue()
+
+
+@surface("manifest", share=40, seconds=10)
+def manifest(c: Choices, folder: Path) -> Case:
+    """A cell, a row, the header, the bytes or the encoding is odd."""
+    root = folder / "data"
+    root.mkdir()
+    (root / "pictures").symlink_to(template() / "pictures")
+    file = root / "manifest.csv"
+    found = rows()
+    number = c.whole(0, len(found) - 1)
+    kind = c.pick(
+        ("cell",) * 6 + ("row", "header", "bytes", "encoding", "file", "none")
+    )
+    valid: bool | None = None
+    tokens = (file.name,)
+    text = written(found)
+    if kind == "cell":
+        column, new = c.pick(COLUMNS), c.pick(CELLS)
+        found[number][column] = new
+        text, what = written(found), f"{column} of row {number} = {mutate.shown(new)}"
+        odd_split = column == "split" and new not in ("train", "query", "gallery")
+        if odd_split or new == "\0" or (column == "path" and new not in ("pictures",)):
+            valid = False
+    elif kind == "row":
+        what = c.pick(("twice", "all gone", "one split", "longer", "shorter"))
+        if what == "twice":
+            found.append(dict(found[number]))
+        elif what == "all gone":
+            found = []
+        elif what == "one split":
+            found = [row for row in found if row["split"] == "train"]
+        text = written(found)
+        if what in ("longer", "shorter"):
+            lines = text.split("\r\n")
+            lines[number + 1] += ",more" if what == "longer" else ""
+            if what == "shorter":
+                lines[number + 1] = lines[number + 1].rpartition(",")[0]
+            text = "\r\n".join(lines)
+        valid = False
+    elif kind == "header":
+        columns = c.pick(
+            (COLUMNS[1:], (*COLUMNS, "x"), ("path", "path", "pid", "split"),
+             ("Path", *COLUMNS[1:]), COLUMNS[:2], (), ("", *COLUMNS))
+        )  # fmt: skip
+        what = f"columns {columns}"
+        _, _, rest = text.partition("\r\n")
+        text = ",".join(columns) + "\r\n" + rest
+        valid = False
+    elif kind == "none":
+        what, valid = "sound", True
+    else:
+        what = ""
+    data = text.encode("utf-8", "surrogateescape")
+    if kind == "bytes":
+        what, data = mutate.damaged(c, data)
+    elif kind == "encoding":
+        what = c.pick(("utf-16", "utf-32", "cp037", "latin-1"))
+        data = text.replace("blue", "blü").encode(what)
+        valid = False
+    file.write_bytes(data)
+    if kind == "file":
+        what, valid = mutate.odd_file(c, file), False
+
+    def check(records) -> str | None:
+        images = [record.path for part in records.values() for record in part]
+        if any(not path.is_file() for path in images):
+            return "an image does not exist"
+        if any(not path.resolve().is_relative_to(template()) for path in images):
+            return "an image is outside of the folder"
+        pids = {record.pid for record in records["train"]}
+        if pids != set(range(len(pids))):
+            return f"training persons {pids}"
+        labels = [n for part in records.values() for r in part for n in r[1:4]]
+        if not all(-1 <= label < 2**31 for label in labels):
+            return "a label beyond int32"
+        return None if kind != "none" or len(images) == len(found) else "images missing"
+
+    return Case(what, lambda: read_records("manifest", root), tokens, check, valid)
