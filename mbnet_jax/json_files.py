@@ -49,7 +49,9 @@ def parse_json(data: bytes, name: str, remedy: str) -> dict:
     try:
         content = json.loads(data.decode(), parse_constant=_refuse)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name} is damaged (it is not UTF-8 text); {remedy}") from error
+        raise ValueError(
+            f"{name} is damaged (it is not UTF-8 text); {remedy}"
+        ) from error
     except (ValueError, RecursionError) as error:  # cut off, huge numbers
         raise ValueError(f"{name} is damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):

@@ -192,10 +192,12 @@ def test_a_checkpoint_that_is_no_step_is_refused(text):
     assert (parse_checkpoint("best"), parse_checkpoint("12")) == ("best", 12)
 
 
-@pytest.mark.parametrize("which", [None, True, -1, 1.5, "x", "7", 2**31, [], (10**5000,)])
+@pytest.mark.parametrize(
+    "which", [None, True, -1, 1.5, "x", "7", 2**31, [], (10**5000,)]
+)
 def test_a_checkpoint_of_another_type_is_refused(which):
     (which,) = which if isinstance(which, tuple) else (which,)
-    with pytest.raises(ValueError, match="which=.* must be 'best', or a step"):
+    with pytest.raises(ValueError, match=r"which=.* must be 'best', or a step"):
         check_which(which)
 
 

@@ -82,7 +82,7 @@ def test_where_old_checkpoints_are_deleted_others_files_are_refused(run, path):
 
 def test_a_link_in_place_of_a_checkpoint_is_refused(run):
     (run / "checkpoints" / "8").symlink_to(run / "checkpoints" / "4")
-    with pytest.raises(ValueError, match="write, .*: '8'; move it out"):
+    with pytest.raises(ValueError, match=r"write, .*: '8'; move it out"):
         check_workdir(run)
 
 

@@ -155,7 +155,9 @@ def _npz_bytes(path: Path) -> int:
                 shape, _, dtype = read[version](file)
             size = math.prod(shape) * dtype.itemsize
             if size > member.file_size or dtype.kind not in "fiub":
-                raise ValueError(f"{member.filename} is no array of numbers of its size")
+                raise ValueError(
+                    f"{member.filename} is no array of numbers of its size"
+                )
             total += member.file_size
     return total
 

@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from mbnet_jax import schema
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.runs.checkpoint_files import check_regular, is_step
+from mbnet_jax.runs.checkpoint_shapes import find_misfit
 
 # Part of a checkpoint -> a tree of replicated arrays.
 Parts = Mapping[str, Any]
@@ -182,7 +183,7 @@ class CheckpointFolder:
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
-            misfit = _misfit(self._path / str(step), targets)
+            misfit = find_misfit(self._path / str(step), targets)
         if jax.process_count() > 1 and np.any(
             multihost_utils.process_allgather(np.array(problem is not None))
         ):
@@ -216,35 +217,6 @@ class CheckpointFolder:
                 "make room there or correct its permissions, and start again: the run "
                 "resumes from the last complete checkpoint"
             )
-
-
-def _misfit(checkpoint: Path, targets: Parts) -> str | None:
-    """Which array of a checkpoint has not the shape that is asked for; None: all have.
-
-    None also if the shapes cannot be read.
-    """
-    for part, target in targets.items():
-        try:
-            with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-                found = reader.metadata(checkpoint.absolute() / part)
-            found = getattr(found, "item_metadata", found)  # by Orbax's version
-            saved, wanted = map(_shapes, (getattr(found, "tree", found), target))
-        except Exception:  # damaged, then
-            return None
-        for name in sorted({*saved, *wanted}):
-            if saved.get(name) != wanted.get(name):
-                return (
-                    f"is of another network: {part}{name} has the shape "
-                    f"{saved.get(name, 'none')} there, and {wanted.get(name, 'none')} "
-                    "in the network of config.json; restore the config.json that "
-                    "belongs to it"
-                )
-    return None
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def _reason(error: BaseException) -> str:
