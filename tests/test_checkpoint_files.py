@@ -134,8 +134,8 @@ def test_a_checkpoint_of_another_network_is_no_damaged_one(tmp_path):
     other = jax.eval_shape(lambda: new_state(size=9)).parts()
     before = on_disk(tmp_path)
     message = (
-        r"checkpoints/2 is of another network: \['batch_stats'\]\['mean'\] has the shape"
-        r" \(30000,\) there, and \(9,\) in .*; restore the config\.json"
+        r"checkpoints/2 is of another network: \['batch_stats'\]\['mean'\] has the sha"
+        r"pe \(30000,\) there, and \(9,\) in .*; restore the config\.json"
     )
     with (
         Checkpoints(tmp_path) as checkpoints,
