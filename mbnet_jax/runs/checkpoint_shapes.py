@@ -26,7 +26,8 @@ def find_misfit(checkpoint: Path, targets: Mapping[str, Any]) -> str | None:
         wanted = _shapes(targets[_WEIGHTS])
     except Exception:  # damaged, then
         return None
-    for name in sorted({*saved, *wanted}):
+    # Without a readable index there are none.
+    for name in sorted({*saved, *wanted}) if saved else ():
         if saved.get(name) != wanted.get(name):
             return (
                 f"is of another network: {name} has the shape "
