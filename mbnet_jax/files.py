@@ -79,7 +79,7 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{path} is not a regular file")
+                raise ValueError(f"{path} is not a regular file; give one")
             if found.st_size > most:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
