@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
 import stat
 import sys
@@ -59,6 +60,11 @@ def _shown(character: str) -> str:
     if character.isprintable() or character == "\ufffd":
         return character
     return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
+
+
+def encodable(text: str) -> str:
+    """The text, with replacement characters for what UTF-8 cannot encode."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 @contextlib.contextmanager

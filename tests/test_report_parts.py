@@ -71,7 +71,7 @@ def test_the_legend_of_a_cmc_figure_is_inside_it(title):
     lines = {f"{title} {i}": ([1, 2], [0.5, 1]) for i in range(8)}
     svg = curves.cmc("x", lines, ([1, 2], [0.1, 0.2]), "label")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
-    texts = re.findall(r'text-anchor: start[^>]*? x="([-\d.]+)"[^>]*>([^<]*)<', svg)
+    texts = re.findall(r'text-anchor="start"[^>]*? x="([-\d.]+)"[^>]*>([^<]*)<', svg)
     starts = {text: float(x) for x, text in texts}
     assert starts.keys() == lines.keys() | {"chance"}
     # A letter of 8 points is more than 3 points wide on average.
