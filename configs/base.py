@@ -22,7 +22,7 @@ def backbone(name: str) -> ConfigDict:
     # Face hub id such as "timm/resnet50.tv_in1k"; "": random.
     c.weights = text("")
     # Of ResNets: channels of the first stage; 64 is the standard network
-    c.width = whole(64, low=1, high=1024)
+    c.width = whole(64, low=1, high=256)
     # Of ResNets; the others for small images
     c.stem = choice("imagenet", "small", "patch")
     # Of ResNets: stride of the last stage; 1 doubles the final map
@@ -33,12 +33,13 @@ def backbone(name: str) -> ConfigDict:
 def people() -> ConfigDict:
     """The fields of `data.synthetic`, of configs whose dataset is generated."""
     c = ConfigDict()
-    c.train_identities = whole(64, high=9999)  # people to train on; some are held out
+    # People to train on; some are held out. With those to evaluate on, up to 9,999
+    c.train_identities = whole(64, high=9999)
     c.test_identities = whole(32, high=9999)  # people to evaluate on
     c.outfits = whole(3, low=1, high=12)  # per identity
     c.cameras = whole(4, low=1, high=99)  # each sees every identity
     c.train_images = whole(3, low=1, high=999)  # per identity, outfit and camera
-    # The same for test identities: one query, the others in the gallery.
+    # The same for test identities: one query, the others in the gallery
     c.test_images = whole(2, low=2, high=999)
     c.height = whole(128, low=64, high=2048)  # follows data.height
     c.width = whole(64, low=32, high=2048)  # follows data.width
@@ -63,7 +64,7 @@ def fields() -> ConfigDict:
     c.data.name = text("")  # a key of mbnet_jax.data.DATASETS
     # Folder of the dataset; a synthetic one is written there
     c.data.root = text("data", low=1)
-    # Folder of parsing maps, which mirrors root, with one .png per image; "": none.
+    # Folder of parsing maps, which mirrors root, with one .png per image; "": none
     c.data.parsing_dir = text("")
     c.data.parsing_labels = choice("canonical", "lip", "atr", "pascal")  # label set
     # Pixels, of the image that all views are made from
@@ -81,7 +82,7 @@ def fields() -> ConfigDict:
     # person, before it stops.
     c.data.max_bad_images = whole(10)
 
-    # Only of configs whose dataset is generated: configs/synthetic.py.
+    # Only of configs whose dataset is generated: configs/synthetic.py
     c.data.synthetic = schema.optional_section(people())
 
     c.augment = ConfigDict()
@@ -92,7 +93,7 @@ def fields() -> ConfigDict:
     c.augment.erase = real(0.5, high=1.0)
 
     c.views = ConfigDict()  # sizes are height and width in pixels
-    # head over legs, of the clothing-unrelated branch
+    # Head over legs, of the clothing-unrelated branch; the height is even
     c.views.crops = schema.size(384, 192)
     c.views.silhouette = schema.size(256, 128)  # of the mask branch
     c.views[schema.ANY] = schema.size(256, 128)  # of a view of your own
@@ -114,8 +115,8 @@ def fields() -> ConfigDict:
     c.model.ktm = flag(True)  # knowledge transfer module
     c.model.fam = flag(True)  # feature attention module
     c.model.cfm = flag(True)  # cross fusion module
-    # Channels of CFM's tokens, a multiple of its heads
-    c.model.fusion_width = whole(512, low=1, high=8192)
+    # Channels of CFM's tokens, a multiple of its heads and of 4
+    c.model.fusion_width = whole(512, low=4, high=4096)
     c.model.fusion_heads = whole(8, low=1, high=1024)  # attention heads of CFM
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
@@ -132,14 +133,14 @@ def fields() -> ConfigDict:
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
     c.loss.background = real(0.1)
-    # Weight of the triplet loss on the combined embedding, which trains the balance.
+    # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.
     c.loss.cal = real(0.0)
-    # Epochs before that loss sets in; the clothes classifier learns from the start.
-    c.loss.cal_start_epoch = whole(25)
+    # Epochs before that loss sets in; the clothes classifier learns from the start
+    c.loss.cal_start_epoch = whole(25, high=1_000_000)
     # Divides the clothes classifier's cosines
     c.loss.cal_temperature = real(0.0625, above=True)
     # Share of CAL's target spread over a person's clothes
@@ -158,7 +159,7 @@ def fields() -> ConfigDict:
     c.train.warmup_epochs = real(0.0)  # of linear warm-up
     c.train.schedule = choice("step", "cosine")  # the cosine ends at 0
     # At which the step schedule lowers the rate
-    c.train.decay_epochs = several((20, 40), whole(None, 1))
+    c.train.decay_epochs = several((20, 40), whole(None, 1, 1_000_000))
     c.train.decay_rate = real(0.1, high=1.0)  # factor of each such decay
     # Of kernels; biases and norms have none
     c.train.weight_decay = real(5e-4, high=10.0)
@@ -177,15 +178,17 @@ def fields() -> ConfigDict:
     # To evaluate; (): all. "global" needs no parsing maps
     c.eval.branches = several((), text(None, 1))
     c.eval.flip = flag(True)  # adds the mirrored image's embedding
-    c.eval.ranks = several((1, 5, 10), whole(None, 1))  # of the table's CMC columns
+    # Of the table's CMC columns
+    c.eval.ranks = several((1, 5, 10), whole(None, 1, 1_000_000), low=1, high=100)
     c.eval.draw_seed = whole(0)  # of single-shot galleries
     c.eval.rerank = flag(False)  # adds a row per embedding with k-reciprocal re-ranking
     # Rows of ranked_lists.png; 0: no picture
     c.eval.figure_queries = whole(8, high=1000)
     c.eval.report = flag(True)  # writes report.html
-    # Its queries of each kind (random, best, worst), up to 6
+    # Its queries of each kind (random, best, worst); with 6, PRCC's page lists 4,000
+    # images.
     c.eval.report_lists = whole(4, high=6)
-    # File names of further queries in it, up to 10
+    # File names of further queries in it
     c.eval.report_queries = several((), text(None, 1), high=10)
     return c
 

@@ -11,10 +11,9 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.config import check_config
 from mbnet_jax.data import Dataset, load_dataset
 from mbnet_jax.devices.cluster import first_process_first
-from mbnet_jax.devices.mesh import check_divisible, make_mesh
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
 from mbnet_jax.evaluation.protocols import drawn_protocol, usable_protocols
 from mbnet_jax.evaluation.results import (
@@ -26,6 +25,7 @@ from mbnet_jax.evaluation.results import (
 from mbnet_jax.evaluation.table import format_table, paper_notes
 from mbnet_jax.files import check_writable, locked, write_whole
 from mbnet_jax.json_files import write_json
+from mbnet_jax.refusals import shown
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
@@ -33,6 +33,7 @@ from mbnet_jax.runs.hold import held
 from mbnet_jax.runs.metrics_file import METRICS
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training import loop
+from mbnet_jax.training.check import check_run
 
 
 class Run(RunFolder):
@@ -79,9 +80,8 @@ class Run(RunFolder):
           ValueError: if a field does not fit the run, the data or the devices.
         """
         config = self.config if config is None else config
-        check_config(config)
         mesh = self._mesh
-        check_divisible("eval.batch_size", config.eval.batch_size, mesh)
+        check_run(config, mesh, training=False)
         for line in self.differences(config):
             print(f"config differs from the saved run's: {line}")
         if self._dataset is None:
@@ -119,6 +119,24 @@ class Run(RunFolder):
         return results
 
 
+def run_folder(config: ConfigDict, workdir: str | Path | None = None) -> Path:
+    """The folder of a run: `workdir`, or else `runs/<config name>`.
+
+    Raises:
+      ValueError: if `workdir` is no path, or the name cannot be a folder's in `runs`.
+    """
+    if workdir == "" or not isinstance(workdir, str | Path | None):
+        raise ValueError(f"workdir={shown(workdir)} must be a path")
+    if workdir:
+        return Path(workdir)
+    name = config.name
+    if not name or name.startswith((".", "/")) or ".." in Path(name).parts:
+        raise ValueError(
+            f"name={name!r} must be the name of a folder in runs; or give --workdir"
+        )
+    return Path("runs", name)
+
+
 def train(
     config: ConfigDict,
     workdir: str | Path | None = None,
@@ -141,9 +159,9 @@ def train(
       FloatingPointError: after too many steps whose loss or gradient is not finite.
       InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
     """
-    check_config(config)
-    workdir = Path(workdir or f"runs/{config.name}")
     mesh = make_mesh() if mesh is None else mesh
+    check_run(config, mesh, training=True)
+    workdir = run_folder(config, workdir)
     with held(workdir):
         dataset = first_process_first(lambda: load_dataset(config))
         # Before hours of training rather than after.

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
 import stat
 import sys
@@ -59,6 +60,11 @@ def _shown(character: str) -> str:
     if character.isprintable() or character == "\ufffd":
         return character
     return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
+
+
+def encodable(text: str) -> str:
+    """The text, with replacement characters for what UTF-8 cannot encode."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 @contextlib.contextmanager
@@ -241,9 +247,16 @@ def cache_folder(name: str) -> Path:
     The folder may not exist yet.
 
     Raises:
-      RuntimeError: if the user has no home directory.
+      FileNotFoundError: if the user has no home directory.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):  # the specification ignores others
+        try:
+            home = Path.home() / ".cache"
+        except RuntimeError as error:
+            raise FileNotFoundError(
+                "no home directory for the cache; set XDG_CACHE_HOME to a folder"
+            ) from error
     return Path(home) / "mbnet_jax" / name
 
 

@@ -6,17 +6,19 @@ the same pixels in them.
 """
 
 import contextlib
+import ctypes
 import io
+import logging
 import os
-import struct
 import threading
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
-from mbnet_jax.files import read_bytes
+from mbnet_jax.files import read_bytes, shown
 
 # What counts as an image file, in lower case, and the formats that are decoded.
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -25,6 +27,9 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 # wide and high is not; Pillow too refuses it, from a higher limit on.
 MAX_PIXELS = 1 << 26
 MAX_SIDE = 1 << 15
+# A progressive JPEG file has about ten scans, each of all pixels. A small file may have
+# thousands, which would take minutes.
+_MAX_SCANS = 200
 # Larger images are decoded one at a time, whatever the number of threads: the largest
 # takes 700 MB.
 _LARGE = 1 << 24
@@ -37,10 +42,22 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _LIMIT = f"1 to {MAX_PIXELS:,} in all, at most {MAX_SIDE:,} a side, are decoded"
-# What Pillow's decoders raise for broken files.
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError)
-_BROKEN += (OverflowError, ZeroDivisionError, AttributeError, EOFError, struct.error)
-_BROKEN += (NotImplementedError, RuntimeError)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# A broken file is told of in one error. Pillow warns of each bad tag besides, and the
+# library that it reads TIFF files with prints each bad line.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+with contextlib.suppress(AttributeError, OSError):  # a build without that library
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -69,7 +86,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
       ValueError: the bytes cannot be decoded, or the image is beyond `MAX_PIXELS`, or
         of a kind without a defined conversion to 8 bits a channel.
     """
-    what = f"the image of {name}"
+    what = f"the image of {shown(name)}"
     picture = _opened(data, what)
     large = picture.width * picture.height > _LARGE
     with _ONE_LARGE if large else contextlib.nullcontext():
@@ -97,15 +114,17 @@ def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
 
 def _opened(data: bytes, what: str) -> Image.Image:
     """An image of which only the header has been read."""
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_SCANS:
+        raise _undecodable(what, f"it has more than {_MAX_SCANS} scans")
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
-    except _BROKEN as error:
-        reason = "it is empty" if not data else "it is no image of a known format"
-        raise ValueError(
-            f"{what} cannot be decoded ({reason}); replace the file"
-        ) from error
+    except Image.UnidentifiedImageError as error:  # its message shows an address
+        reason = "it is no image of a known format" if data else "it is empty"
+        raise _undecodable(what, reason) from error
+    except Exception as error:  # Pillow's decoders raise of every class
+        raise _undecodable(what, error) from error
 
 
 def check_size(width: int, height: int, what: str) -> None:
@@ -125,11 +144,14 @@ def load_image(picture: Image.Image, what: str) -> Image.Image:
     check_size(*picture.size, what)
     try:
         picture.load()
-    except _BROKEN as error:
-        raise ValueError(
-            f"{what} cannot be decoded ({error}); replace the file"
-        ) from error
+    except Exception as error:
+        raise _undecodable(what, error) from error
     return picture
+
+
+def _undecodable(what: str, reason: Exception | str) -> ValueError:
+    text = str(reason)[:200] or type(reason).__name__
+    return ValueError(f"{what} cannot be decoded ({text}); replace the file")
 
 
 def to_rgb(picture: Image.Image, what: str) -> np.ndarray:
@@ -145,17 +167,24 @@ def to_rgb(picture: Image.Image, what: str) -> np.ndarray:
             f"mode is {mode}; convert it to RGB"
         )
     try:
-        picture = ImageOps.exif_transpose(picture)
+        picture = _upright(picture)
         if mode in _GREY_16:
             grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
             return np.repeat(grey[..., None], 3, axis=2)
         if mode in ("P", "PA"):  # its palette may be transparent
             picture = picture.convert("RGBA")
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    except _BROKEN as error:
-        raise ValueError(
-            f"{what} cannot be decoded ({error}); replace the file"
-        ) from error
+    except Exception as error:
+        raise _undecodable(what, error) from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture as its EXIF orientation says; as it is if that cannot be read."""
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # the pixels are whole, whatever the camera noted
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -6,15 +6,18 @@ file that is read back.
 """
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.refusals import refuse, shown, unknown
+
 ANY = "*"  # in a section: what every other name in it may be
-_SHOWN = 60  # characters of a wrong value in a message
+# Control characters, halves of characters (as of names that are not UTF-8), line ends.
+_NO_TEXT = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,18 +79,18 @@ class Field:
             return "True or False"
         if self.kind is str:
             least = f"{self.low} to " if self.low > 0 else "at most "
-            return f"text of {least}{self.high:,} characters, none of them a control"
+            return f"text of {least}{self.high:,} characters, without control codes"
         if self.kind is dict:
             return "an object"
         if self.kind is tuple:
             fixed = self.low == self.high
-            count = f"{self.low}" if fixed else f"{self.low} to {self.high}"
+            count = f"{self.low}" if fixed else f"{self.low} to {self.high:,}"
             entries = "entries" if self.repeated else "different entries"
             return f"{count} {entries}, each {self.each.allowed()}"
         name = "a whole number" if self.kind is int else "a number"
         if self.high == math.inf and self.low == -math.inf:
             return name
-        low, high = (f"{limit:,}" for limit in (self.low, self.high))
+        low, high = (f"{limit:,.10g}" for limit in (self.low, self.high))
         if self.above:
             return f"{name} above {low}, at most {high}"
         return f"{name} from {low} to {high}"
@@ -163,7 +166,7 @@ def optional_section(fields: ConfigDict) -> ConfigDict:
 
 
 def _is_text(value: str) -> bool:
-    return value.isprintable() or all(c.isprintable() or c == "\ufffd" for c in value)
+    return value.isprintable() or not _NO_TEXT & {*map(unicodedata.category, value)}
 
 
 def defaults(fields: ConfigDict) -> ConfigDict:
@@ -193,19 +196,18 @@ def problems(
       complete: whether fields that are missing are wrong too.
     """
     for name, value in values.items():
-        full = f"{prefix}{name}"
-        field = fields.get(name, fields.get(ANY))
+        known = isinstance(name, str)
+        field = fields.get(name, fields.get(ANY)) if known else None
+        full = prefix + (name if known and name.isidentifier() else shown(name))
         if field is None:
-            near = difflib.get_close_matches(str(name), [*fields], n=3, cutoff=0.5)
-            known = ", ".join(f"{prefix}{key}" for key in near or fields if key != ANY)
-            yield f"{full} is unknown; nearest known: {known}"
+            yield unknown(full, [f"{prefix}{key}" for key in fields if key != ANY])
         elif isinstance(field, Field):
             if not field.accepts(value):
-                yield f"{full}={_shown(value)} must be {field.allowed()}"
+                yield wrong(full, value, field)
         elif isinstance(value, Mapping | ConfigDict):
             yield from problems(value, field, f"{full}.", complete=complete)
         else:
-            yield f"{full}={_shown(value)} must be a section with fields of its own"
+            yield f"{full}={shown(value)} must be a section with fields of its own"
     for name in [*fields] if complete else ():
         field = fields[name]
         if name in values or name == ANY:
@@ -216,13 +218,9 @@ def problems(
             yield f"{prefix}{name} is missing; it must be {field.allowed()}"
 
 
-def _shown(value: Any) -> str:
-    """The value, shortened; Python refuses to print integers of 4,300 digits."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return "a number of thousands of digits"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+def wrong(name: str, value: Any, field: Field) -> str:
+    """That the field `name` cannot have `value`, and what it must be."""
+    return f"{name}={shown(value)} must be {field.allowed()}"
 
 
 def check(
@@ -232,13 +230,14 @@ def check(
 
     Args:
       values, fields, prefix: as of `problems`.
-      what: what has the values, as in "the config".
+      what: what has the values, as in "the config"; "": the fields' names suffice.
       remedy: what to do.
 
     Raises:
       ValueError: with a line for each problem.
     """
-    found: Sequence[str] = [*problems(values, fields, prefix)]
-    if found:
-        text = found[0] if len(found) == 1 else "\n  " + "\n  ".join(found)
-        raise ValueError(f"{what}: {text}" + (f"; {remedy}" if remedy else ""))
+    if isinstance(values, Mapping | ConfigDict):
+        refuse(problems(values, fields, prefix), what, remedy)
+    else:
+        name = what or prefix.removesuffix(".") or "the values"
+        refuse([f"names with values are needed, got {shown(values)}"], name, remedy)

@@ -4,10 +4,12 @@ import layouts
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 from mbnet_jax.data import DATASETS, DatasetSpec, load_dataset, read_records
 from mbnet_jax.data.builder import ReIdBuilder, prepare
 from mbnet_jax.data.checks import check_files, count_warnings
+from mbnet_jax.data.datasets import attach_parsing
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 
 
@@ -48,18 +50,45 @@ def test_all_undecodable_files_are_listed(tmp_path):
     check_files(records)
     bad = break_files(root / "LTCC_ReID" / "train")
     records["gallery"][0].parsing_path.write_bytes(b"")
-    with pytest.raises(ValueError, match="5 files cannot be used") as caught:
+    with pytest.raises(ValueError, match="5 of 56 files cannot be used") as caught:
         prepare(records, root, tmp_path / "prepared")
     assert all(name in str(caught.value) for name in bad)
-    assert "007_1_c12_015812.png: empty" in str(caught.value)
+    assert "007_1_c12_015812.png cannot be decoded (it is empty)" in str(caught.value)
     assert "unpack the dataset again" in str(caught.value)
+
+
+def test_maps_that_do_not_fit_their_images_or_label_set_are_listed(tmp_path):
+    root = layouts.write_ltcc(tmp_path / "data")
+    records = read_records("ltcc", root, layouts.write_parsing(root, tmp_path / "maps"))
+    small, other = (records[split][0].parsing_path for split in ("query", "gallery"))
+    with Image.open(small) as picture:
+        size = picture.size
+        picture.resize((size[0], size[1] // 2)).save(small)
+    Image.new("L", size, 7).save(other)
+    with pytest.raises(ValueError, match="2 of 56 files cannot be used") as caught:
+        prepare(records, root, tmp_path / "prepared", "pascal")
+    message = str(caught.value)
+    assert f"{small} is {size[0]}x{size[1] // 2} pixels (width x height)" in message
+    assert f"{other} has the label 7, but data.parsing_labels='pascal'" in message
+    with pytest.raises(ValueError, match="1 of 56 files cannot be used"):
+        check_files(records, label_set="canonical")
+
+
+def test_images_that_would_share_a_map_are_refused(tmp_path):
+    root = layouts.write_vc_clothes(tmp_path / "data")
+    maps = layouts.write_parsing(root, tmp_path / "maps")
+    records = read_records("vc_clothes", root, maps)
+    other = records["train"][0].path.with_suffix(".png")
+    records["train"].append(records["train"][0]._replace(path=other))
+    with pytest.raises(ValueError, match=r"\.png would share the parsing map .*rename"):
+        attach_parsing(records, root, maps)
 
 
 def test_a_truncated_jpeg_is_found(tmp_path):
     root = layouts.write_vc_clothes(tmp_path)
     path = root / "VC-Clothes" / "query" / "0002-01-02-05.jpg"
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"1 files .*\n.*0002-01-02-05\.jpg: .*trunc"):
+    with pytest.raises(ValueError, match=r"1 of 48 .*\n.*0002-01-02-05\.jpg .*trunc"):
         check_files(read_records("vc_clothes", root))
 
 
@@ -93,8 +122,9 @@ def test_an_interrupted_preparation_starts_over(tmp_path, monkeypatch):
         prepare(records, root, tmp_path / "prepared")
     # As after a kill, which leaves files behind.
     (folder,) = (tmp_path / "prepared").iterdir()
-    left_over = folder / "reid" / "2.0.0.incompleteABC"
+    left_over = folder / "reid" / "incomplete.ABCDEF_2.0.0"
     left_over.mkdir(parents=True)
+    (left_over / "reid-train.array_record-00000-of-00001").write_bytes(b"half")
     monkeypatch.setattr(ReIdBuilder, "_generate_examples", whole)
     sources = prepare(records, root, tmp_path / "prepared")
     assert len(sources["train"]) == 16 and not left_over.exists()

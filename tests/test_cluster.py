@@ -41,6 +41,40 @@ def test_slurm_counts_the_tasks_of_a_step(monkeypatch):
     assert detected_processes() == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLURM_NTASKS", "x"),
+        ("SLURM_NTASKS", "²"),
+        ("SLURM_NTASKS", "0"),
+        ("SLURM_NTASKS", "9" * 5000),
+        ("SLURM_PROCID", "4"),
+        ("SLURM_LOCALID", ""),
+        ("SLURM_JOB_ID", "-1"),
+    ],
+)
+def test_odd_variables_of_slurm_are_named(monkeypatch, name, value):
+    for other in ("JOB_ID", "STEP_NODELIST", "PROCID", "LOCALID"):
+        monkeypatch.setenv(f"SLURM_{other}", "0")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv(name, value)
+    message = f"environment variable {name}='.* must be a whole number"
+    with pytest.raises(ValueError, match=message), joined(None, None, None):
+        pass
+
+
+def test_an_odd_number_of_slices_is_named(on_tpu):
+    on_tpu.setenv("TPU_WORKER_HOSTNAMES", "a,b")
+    on_tpu.setenv("MEGASCALE_NUM_SLICES", "two")
+    with pytest.raises(ValueError, match="MEGASCALE_NUM_SLICES='two' must be"):
+        detected_processes()
+
+
+def test_an_odd_address_of_the_metadata_server_is_no_host(on_tpu):
+    on_tpu.setenv("GCE_METADATA_IP", "no host:\x01")
+    assert detected_processes() == 1
+
+
 def test_tpu_hosts_are_read_from_the_environment(on_tpu):
     on_tpu.setenv("TPU_WORKER_HOSTNAMES", "localhost")  # Colab
     assert detected_processes() == 1
@@ -83,7 +117,11 @@ def test_tpu_hosts_are_read_from_the_metadata_server(on_tpu, path, response, exp
         ((None, 2, 0), "--coordinator must be given too"),
         (("h", 2, 0), "--coordinator=h must be HOST:PORT"),
         (("h:99999", 2, 0), "--coordinator=h:99999 must be HOST:PORT"),
+        (("h:²", 2, 0), "--coordinator=h:² must be HOST:PORT"),
         (("h:1", 2, 2), "--process_id=2 must be one of 0 to 1"),
+        (("h:1", 0, 0), "--num_processes=0 must be from 1 to 65536"),
+        (("h:1", 10**5000, 0), "--num_processes=.* must be from 1 to 65536"),
+        (("..:1", 2, 1), r"--coordinator=..:1 has no name of a host"),
     ],
 )
 def test_bad_flags_are_named(given, message):
@@ -100,9 +138,11 @@ def test_an_unreachable_coordinator_is_named(monkeypatch):
 
 def test_if_process_0_fails_all_end_with_a_message(tmp_path):
     config = tiny.tiny_config(tmp_path)
-    command = tiny.command("train.py", config, tmp_path / "run", "--config.data.name=x")
+    command = tiny.command(
+        "train.py", config, tmp_path / "run", "--config.data.name=prcc"
+    )
     first, second = run_two(command, slurm=False)
     assert first.returncode == second.returncode == 1
-    assert "error: data.name='x' is not a dataset here" in first.stderr
+    assert "error: looked for" in first.stderr and "prcc" in first.stderr
     assert "error: process 0 failed; its message says why" in second.stderr
     assert "Traceback" not in first.stderr + second.stderr

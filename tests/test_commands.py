@@ -183,22 +183,24 @@ def test_stopped_training_resumes_and_ends_like_the_uninterrupted(trained, tmp_p
     [
         (
             "--config.train.batchsize=64",
-            "unknown key config.train.batchsize; nearest known: config.train.batch_",
+            "error: train.batchsize is unknown; nearest known: train.batch_size",
         ),
         ("--config.data.name=mars", "data.name='mars' is not a dataset here; known"),
-        ("--config.train.epochs=many", "--config.train.epochs"),
+        (
+            "--config.train.epochs=many",
+            "error: train.epochs='many' must be a whole number from 1 to 1,000,000",
+        ),
         ("--confg.seed=1", "confg.seed"),
-        ("--config=configs/prc.py", "config file not found: configs/prc.py; give a"),
-        ("--config=prc", "config file not found: prc; give a file, or one of ltcc,"),
+        ("--config=prcc", "error: --config is given twice, as 'configs/synthetic.py'"),
         ("stray", "unknown argument 'stray'"),
         (
             "--config.model.backbones.global.name=vgg16",
-            "unknown backbone 'vgg16'; known: resnet10",
+            "model.backbones.global.name='vgg16' is an unknown backbone; known: resn",
         ),
         (
             "--config.model.backbones.global.wdth=8",
-            "unknown key config.model.backbones.global.wdth; nearest known: "
-            "config.model.backbones.global.width",
+            "model.backbones.global.wdth is unknown; nearest known: "
+            "model.backbones.global.width",
         ),
     ],
 )

@@ -1,11 +1,12 @@
-"""docs/config.md has every field, with the comments of the config files."""
+"""docs/config.md has every field, with its default, limits and comment in base.py."""
 
 import importlib
 
 import pytest
 
-from configs import base, synthetic
+from mbnet_jax import schema
 from mbnet_jax.config import flat
+from mbnet_jax.configs import base
 from tools import config_reference
 from tools.config_reference import BACKBONE
 
@@ -23,11 +24,10 @@ def test_the_page_is_what_the_generator_makes():
 
 def test_every_field_is_named_with_its_default():
     page = config_reference.PAGE.read_text()
-    fields = flat(base.get_config())
-    fields |= {
-        field: value
-        for field, value in flat(synthetic.get_config()).items()
-        if field not in fields
+    fields = {
+        name: field.default
+        for name, field in flat(base.FIELDS).items()
+        if schema.ANY not in name
     }
     branches = fields["model.branches"]
     for field, value in fields.items():
@@ -42,6 +42,22 @@ def test_every_field_is_named_with_its_default():
                 assert f"`{written(value)}` (`{branch}`)" in default.split(", "), field
         else:
             assert f"\n| `{field}` | `{written(value)}` | " in page, field
+
+
+def test_every_field_is_named_with_what_it_may_be():
+    page = config_reference.PAGE.read_text()
+    for name, limits in {
+        "train.epochs": "a whole number from 1 to 1,000,000",
+        "loss.cal_temperature": "a number above 0, at most 1,000,000",
+        "train.schedule": '`"step"`, `"cosine"`',
+        "eval.rerank": "True or False",
+        "eval.branches": "0 to 1,000 different texts",
+        "views.crops": "2 entries, each a whole number from 8 to 2,048",
+        f"{BACKBONE}.last_stride": "a whole number from 1 to 2",
+        "data.synthetic.outfits": "a whole number from 1 to 12",
+    }.items():
+        row = page.partition(f"\n| `{name}` | ")[2].splitlines()[0]
+        assert row.split(" | ")[1] == limits
 
 
 def test_sections_and_their_parts_are_in_file_order():
@@ -91,12 +107,17 @@ def test_a_comment_above_and_one_behind_belong_to_their_field():
     assert found == {"a": "one", "b": "two lines and more", "e": ""}
 
 
-def test_fields_of_every_branch_have_the_comments_of_one_function():
+def test_fields_of_sections_have_the_comments_of_one_function():
     found = config_reference.comments(
         "def backbone(name):\n    c.name = name  # which\n\n\n"
+        "def people():\n    c.seed = 0  # of people\n\n\n"
         "def get_config():\n    c.name = ''  # the run\n"
     )
-    assert [*found.items()] == [("name", "the run"), (f"{BACKBONE}.name", "which")]
+    assert [*found.items()] == [
+        ("name", "the run"),
+        (f"{BACKBONE}.name", "which"),
+        ("data.synthetic.seed", "of people"),
+    ]
     values = {
         "model.backbones.mask.name": "b",
         "model.backbones.global.name": "a",
@@ -110,5 +131,7 @@ def test_fields_of_every_branch_have_the_comments_of_one_function():
 
 
 def test_a_field_without_a_comment_is_an_error():
-    with pytest.raises(ValueError, match="b has no comment in the config files"):
-        config_reference.tables({"a": "`1`", "b": "`2`"}, {"a": "one", "b": ""})
+    with pytest.raises(ValueError, match=r"b has no comment in configs/base.py"):
+        config_reference.tables(
+            {"a": "`1`", "b": "`2`"}, {"a": "one", "b": ""}, {"a": "text", "b": "text"}
+        )

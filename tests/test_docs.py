@@ -219,11 +219,11 @@ def test_a_failing_block_is_reported_with_page_and_line(tmp_path):
         ("mbnet-train --config prc --config.seed=1", "config file not found: prc;"),
         (
             "python train.py --config configs/prcc.py --config.data.rot=/data",
-            "unknown key config.data.rot;",
+            "data.rot is unknown;",
         ),
         (
             "mbnet-train --config prcc --config.model.backbones.global.wdth=8",
-            "unknown key config.model.backbones.global.wdth;",
+            "model.backbones.global.wdth is unknown;",
         ),
         ("mbnet-train --config prcc --config.seed=many", "seed=many: invalid"),
         ("mbnet-train --config prcc --config.seed many", "seed=many: invalid"),

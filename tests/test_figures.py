@@ -1,5 +1,7 @@
 """The picture of ranked lists: what each region of pixels shows."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
@@ -108,6 +110,29 @@ def test_long_names_are_shortened_in_the_middle():
     assert figures.shortened("short.jpg", font, figures.CELL_WIDTH) == "short.jpg"
 
 
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("a\nb.jpg", r"a\nb.jpg"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\ud800.jpg", "\ufffd.jpg"),
+        ("$x_{$.jpg", "$x_{$.jpg"),
+        ("", ""),
+    ],
+)
+def test_any_name_is_drawn_in_one_line(name, drawn, tmp_path):
+    font = ImageFont.load_default(size=figures.FONT_SIZE)
+    assert figures.shortened(name, font, figures.CELL_WIDTH) == drawn
+    strange = dataclasses.replace(item(True), name=name)
+    draw_ranked_lists(tmp_path / "a.png", [(QUERY, [strange])], title=name)
+
+
+def test_a_name_of_any_length_is_shortened_at_once():
+    font = ImageFont.load_default(size=figures.FONT_SIZE)
+    short = figures.shortened("x" * 10_000_000, font, figures.CELL_WIDTH)
+    assert 10 < len(short) < 40 and "\N{HORIZONTAL ELLIPSIS}" in short
+
+
 GREY = np.zeros((4, 4), np.uint8)
 
 
@@ -118,6 +143,10 @@ GREY = np.zeros((4, 4), np.uint8)
         ([(QUERY, [])], r"row 0 \(0001_1_c1_1.jpg\) has no gallery image"),
         ([(QUERY, [QUERY])], "0001_1_c1_1.jpg in the list .* needs both"),
         ([(RankedItem(GREY, "grey.png", "1"), [item(True)])], "grey.png must be uint8"),
+        (
+            [(RankedItem(np.zeros((4, 0, 3), np.uint8), "x", "1"), [item(True)])],
+            r"x must be uint8 .* not empty, got uint8 \[4, 0, 3\]",
+        ),
     ],
 )
 def test_bad_input_is_named(tmp_path, rows, message):

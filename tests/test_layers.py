@@ -7,7 +7,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "mbnet_jax"
 # From the bottom to the top: what is directly in the package.
 LAYERS = (
-    ("schema", "files", "json_files", "images", "config", "configs"),
+    (
+        *("refusals", "schema", "files", "json_files", "images"),
+        *("config", "configs", "overrides"),
+    ),
     ("devices", "parsing"),
     ("retrieval", "synthetic", "backbones"),
     ("views",),

@@ -1,22 +1,30 @@
 """Protocols: who takes part, what is drawn or left out, and the printed table."""
 
 import csv
+import dataclasses
 import io
+import json
 
 import numpy as np
 import pytest
 import rerank_reference
 
 from mbnet_jax.data import DATASETS, Split
-from mbnet_jax.data.protocols import three_rules
-from mbnet_jax.evaluation.embed import Embedded
+from mbnet_jax.data.protocols import Protocol, three_rules
+from mbnet_jax.evaluation.embed import Embedded, check_embeddings
 from mbnet_jax.evaluation.protocols import (
+    check_protocols,
     draw_gallery,
     drawn_protocol,
     participants,
     usable_protocols,
 )
-from mbnet_jax.evaluation.results import evaluate_protocol, queries_csv, values_of
+from mbnet_jax.evaluation.results import (
+    evaluate_protocol,
+    metrics_content,
+    queries_csv,
+    values_of,
+)
 from mbnet_jax.evaluation.table import PAPER, WIDTH, format_table
 from mbnet_jax.retrieval import RULES, Labels, retrieval_metrics
 
@@ -216,6 +224,111 @@ def test_rules_whose_labels_are_missing_are_left_out_and_named():
     assert [p.name for p in protocols] == ["any"]
     assert "clothes-changing is left out: no camera and no clothes labels" in notes
     assert notes[-1].startswith("any: every gallery image of the query's person")
+
+
+GOOD = Protocol("mine", "query", "gallery", "general")
+
+
+@pytest.mark.parametrize(
+    ("protocols", "message"),
+    [
+        ((), r"needs protocols with different names, got \[\]"),
+        ((GOOD, GOOD), r"different names, got \['mine', 'mine'\]"),
+        (("mine",), "'mine' must be a Protocol"),
+        ((GOOD._replace(name=5),), "must be a Protocol with a name"),
+        (
+            (GOOD._replace(gallery="galery"),),
+            r"'mine': gallery='galery' must be one of .* \['gallery', 'query'\]",
+        ),
+        ((GOOD._replace(query=None),), "'mine': query=None must be one of"),
+        ((GOOD._replace(rule="strict"),), "'mine': rule 'strict' is unknown; choose"),
+        ((GOOD._replace(cameras=3),), "'mine': cameras=3 must be a tuple"),
+        ((GOOD._replace(cameras=("1",)),), "'mine': cameras=.* of whole numbers"),
+        ((GOOD._replace(draws=-1),), "'mine': draws=-1 must be a whole number"),
+        ((GOOD._replace(draws=10**9),), "from 0 to 10000"),
+        ((GOOD._replace(draws=True),), "'mine': draws=True must be"),
+    ],
+)
+def test_protocols_are_checked_by_name(protocols, message):
+    check_protocols([GOOD], ("query", "gallery"))
+    with pytest.raises(ValueError, match=message):
+        check_protocols(protocols, ("query", "gallery"))
+
+
+def test_protocols_whose_cameras_have_no_image_are_left_out():
+    test = {"query": split([1], [0], [0]), "gallery": split([1, 2], [1, 2], [0, 1])}
+    theirs = GOOD._replace(cameras=(1, 2))
+    usable, notes = usable_protocols((GOOD, theirs._replace(name="theirs")), test)
+    assert usable == (GOOD,)
+    assert notes == [
+        "theirs is left out: no query image is from its cameras 1, 2 (counted from 0)"
+    ]
+    # Cameras can only be selected where they are labelled.
+    test["query"] = split([1], [-1], [0])
+    usable, notes = usable_protocols((theirs._replace(rule="any"),), test)
+    assert [p.name for p in usable] == ["any"]
+    assert notes[0] == "mine is left out: no camera labels"
+    test["gallery"] = split([], [], [])
+    with pytest.raises(ValueError, match="test split 'gallery' has no images"):
+        usable_protocols((GOOD,), test)
+
+
+def test_the_lists_of_drawn_galleries_are_shown_if_there_are_no_others():
+    drawn = [GOOD._replace(name=str(draws), draws=draws) for draws in (1, 2)]
+    assert drawn_protocol(drawn) == drawn[1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_embeddings_that_cannot_be_compared_are_named(value):
+    embeddings = {"global": angles([0, 10, 20])["all"], "all": angles([0, 1, 2])["all"]}
+    images = split([1, 2, 3], [0, 0, 0], [0, 0, 0], "q")
+    check_embeddings("test split 'query'", images, embeddings)
+    embeddings["all"][1:] = value
+    message = (
+        "test split 'query': the embedding 'all' of 2 of 3 images is NaN, infinite or "
+        r"zero, first of 'q/1\.jpg'; the weights are damaged"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_embeddings("test split 'query'", images, embeddings)
+
+
+def test_a_protocol_without_a_match_has_no_scores():
+    test = {"query": split([1], [0], [0]), "gallery": split([2], [1], [1])}
+    _, notes = usable_protocols((GOOD,), test)
+    assert notes == [
+        "mine: 1 of 1 queries have no true match in the gallery and are left out of "
+        "the means, so it has no scores"
+    ]
+    embedded = {name: Embedded(images, angles([0])) for name, images in test.items()}
+    results = {"mine": evaluate_protocol(embedded, GOOD, RANKS, seed=0)}
+    content = metrics_content("name", 1, [GOOD], results, notes)
+    stored = json.loads(json.dumps(content, allow_nan=False))["results"]
+    assert stored["mine"]["all"]["mAP"] is None
+    for values in ({"mine": results["mine"].values}, stored):
+        assert format_table(values, [GOOD]).splitlines()[-1].split()[2:] == ["-"] * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|' /C calc'!A0", "./=cmd|' /C calc'!A0"),
+        ("+1.jpg", "./+1.jpg"),
+        ("-1.jpg", "./-1.jpg"),
+        ("@a.jpg", "./@a.jpg"),
+        ("\t=1.jpg", "./\t=1.jpg"),
+        ('a/=1,"\n.jpg', 'a/=1,"\n.jpg'),
+        ("a/\udcff\ud800.jpg", "a/\ufffd\ufffd.jpg"),
+    ],
+)
+def test_no_file_name_is_a_formula_or_cannot_be_encoded(name, cell, two_shots):
+    query = two_shots["query_changing"]
+    images = dataclasses.replace(query.split, names=(name,))
+    two_shots["query_changing"] = dataclasses.replace(query, split=images)
+    protocol = DATASETS["prcc"].protocols[2]
+    text = queries_csv({"x": evaluate_protocol(two_shots, protocol, RANKS, seed=0)})
+    text.encode()
+    ((row),) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["file"] == cell
 
 
 def test_the_rule_any_removes_nothing():

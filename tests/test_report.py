@@ -1,6 +1,9 @@
 """The report's page: it shows the measured values and fetches nothing."""
 
+import base64
+import hashlib
 import json
+import os
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -9,9 +12,11 @@ import numpy as np
 import pytest
 
 from mbnet_jax.evaluation.table import per_cent, title_of
+from mbnet_jax.files import shown
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import curves
-from mbnet_jax.report.training import charts, logged
+from mbnet_jax.report.page import render
+from mbnet_jax.report.training import charts, logged, training_figures
 from mbnet_jax.retrieval import Histograms
 
 VOID = {"meta", "link", "br", "img", "input"}
@@ -94,6 +99,75 @@ def test_the_page_is_valid_small_and_fetches_nothing(text, page):
     ]
     assert set(labelled) <= set(ids)
     assert "http" not in re.sub('http-equiv="Content', "", text)
+
+
+def assert_only_its_own_code_runs(text):
+    """The content policy names each style sheet and script, and allows nothing else."""
+    page = Page(text)
+    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    rules = dict(rule.split(" ", 1) for rule in policy[1]["content"].split("; "))
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        blocks = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert len(blocks) == len(page.all(tag))
+        digests = (hashlib.sha256(block.encode()).digest() for block in blocks)
+        hashes = (f"'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+        assert rules.pop(rule) == (" ".join(hashes) or "'none'")
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+    }
+    for _, attributes, _ in page.elements:
+        assert not [a for a in attributes if a == "style" or a.startswith("on")]
+
+
+def test_only_its_own_code_runs(text):
+    assert_only_its_own_code_runs(text)
+
+
+NAMES = [
+    "</script><script>alert(1)</script>",
+    "--><img src=x onerror=alert(1)>",
+    "'\"><svg/onload=alert(1)>",
+    "{{ 7 * 7 }}{% include 'style.css' %}",
+    "a\u2028b\u2029c\x00\n",
+    "\u202egpj.exe",
+    "\ud800\udcff",
+    pytest.param("x" * 100_000, id="long"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_page_shows_any_name(name):
+    hit = {"name": name, "picture": None, "similarity": "0.5", "note": name}
+    text = render(
+        "search.html",
+        title="Search results",
+        gallery=name,
+        count=1,
+        described=name,
+        queries=[{"name": name, "picture": None, "hits": [hit]}],
+        most=None,
+        failed_queries=[(name, name)],
+        failed=[(name, name)],
+        most_failures=10,
+    )
+    text.encode()
+    assert_only_its_own_code_runs(text)
+    page = Page(text)
+    assert not page.wrong
+    assert {e[0] for e in page.elements}.isdisjoint({"script", "svg", "img"})
+    shown = [e[2] for e in page.all("strong") if e[2] not in ("1.", "")]
+    assert shown == [re.sub("[\ud800-\udfff]", "\ufffd", name)] * 2
+
+
+@pytest.mark.parametrize("name", NAMES[:-1])
+def test_a_figure_shows_any_name(name):
+    svg = curves.over_steps("x", {shown(name): ([1, 2], [1, 2])}, "y", shown(name))
+    page = Page(svg)
+    assert not page.wrong and "style=" not in svg
+    assert {e[0] for e in page.elements}.isdisjoint({"script", "img"})
 
 
 def test_names_cannot_become_markup(text, page):
@@ -184,15 +258,76 @@ def test_every_list_shows_right_and_wrong_and_every_query_its_maps(
 def test_training_curves_are_drawn_if_there_is_a_log(text, tmp_path):
     assert "Last: loss 2.25 (step 2)" in text
     log = tmp_path / "metrics.jsonl"
-    assert charts(logged(log)) == {}
+    assert logged(log) == ({}, [])
     log.write_text(
         '{"step": 1, "triplet/mask": 2, "triplet/global": NaN, "bad_steps": 0}\n'
         '{"step": 2, "triplet/global": 1, "balance": 0.5, "bad_steps": 0}\n'
         '{"step": 3, "loss'
     )
-    drawn = charts(logged(log))
+    series, notes = logged(log)
+    drawn = charts(series)
+    assert not notes  # a kill may cut off the last line
     assert drawn == {
         "triplet": {"global": ([2], [1.0]), "mask": ([1], [2.0])},
         "modules' losses": {"balance": ([2], [0.5])},
     }
     assert list(drawn["triplet"]) == ["global", "mask"]
+
+
+BAD_LINES = [
+    "",
+    "[]",
+    "5",
+    '{"loss": 1}',
+    '{"step": null, "loss": 1}',
+    '{"step": "2", "loss": 1}',
+    '{"step": true, "loss": 1}',
+    '{"step": 2.5, "loss": 1}',
+    '{"step": -1, "loss": 1}',
+    '{"step": 1e400, "loss": 1}',
+    '{"step": 1' + "0" * 400 + ', "loss": 1}',
+    '{"step": 1' + "0" * 5000 + ', "loss": 1}',
+    "[" * 100_000,
+    '[["step", 2], ["loss", 1]]',
+]
+BAD_VALUES = ["null", "[1]", '"1"', "true", "1e39", "1" + "0" * 400, '{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    "line",
+    [*BAD_LINES, *(f'{{"step": 2, "loss": {value}}}' for value in BAD_VALUES)],
+    ids=lambda line: line[:20],
+)
+def test_damaged_lines_of_the_log_are_left_out_and_counted(line, tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    log.write_text(f'{{"step": 1, "loss": 3}}\n{line}\n{{"step": 3, "loss": 2}}\n')
+    series, notes = logged(log)
+    assert series == {"loss": ([1, 3], [3.0, 2.0])}
+    assert notes == ["1 of 3 lines of metrics.jsonl are damaged"]
+
+
+def test_a_log_that_is_no_log(tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(b"\xff\xfe\0\n" * 3)
+    assert logged(log) == ({}, ["3 of 3 lines of metrics.jsonl are damaged"])
+    with log.open("wb") as file:
+        file.truncate(1 << 30)
+    series, (note,) = logged(log)
+    assert not series and "has 1,073,741,824 bytes; at most" in note
+    log.unlink()
+    os.mkfifo(log)
+    assert logged(log) == ({}, [])
+
+
+def test_a_log_of_many_scalars_and_steps_is_drawn_in_part(tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    names = {f"{n}$<b>\n": n for n in range(150)}
+    log.write_text(json.dumps({"step": 1} | names) + "\n")
+    series, notes = logged(log)
+    assert len(series) == 100
+    assert notes == ["metrics.jsonl has more than 100 scalars"]
+    lines = (f'{{"step": {step}, "loss": {step % 7}}}\n' for step in range(50_000))
+    log.write_text("".join(lines))
+    (chart,), notes = training_figures(log)
+    assert not notes and chart["last"][0]["step"] == 49_999
+    assert len(chart["svg"]) < 200_000

@@ -6,7 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
+
+from mbnet_jax.report.page import render
 
 webdriver = pytest.importorskip("selenium.webdriver")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -61,15 +64,21 @@ def count(browser):
 
 
 def requests(browser):
-    """The addresses requested since the last call."""
-    events = (
+    """The addresses requested since the last call; not those the policy blocked."""
+    events = [
         json.loads(entry["message"])["message"]
         for entry in browser.get_log("performance")
-    )
+    ]
+    blocked = {
+        event["params"]["requestId"]
+        for event in events
+        if event["params"].get("blockedReason") == "csp"
+    }
     return [
         event["params"]["request"]["url"]
         for event in events
         if event["method"] == "Network.requestWillBeSent"
+        and event["params"]["requestId"] not in blocked
     ]
 
 
@@ -137,6 +146,45 @@ def test_every_picture_is_drawn_and_fits_a_phone_screen(browser, address):
         if query.is_displayed():
             seen = Image.open(io.BytesIO(query.screenshot_as_png)).convert("L")
             assert np.asarray(seen)[8:-8, 8:-8].std() > 5
+
+
+def test_markup_that_was_not_escaped_could_do_nothing(browser, tmp_path):
+    attack = (
+        "<base href='https://example.com/'><script>document.title = 'run'</script>"
+        "<img src='x' onerror=\"document.title = 'run'\">"
+        "<p id='styled' style='position: fixed'>x</p><style>p { color: red }</style>"
+        "<form action='https://example.com/'><button id='send'>x</button></form>"
+        "<iframe srcdoc='<script>parent.document.title = 1</script>'></iframe>"
+        "<link rel='stylesheet' href='https://example.com/x.css'>"
+    )
+    page = render(
+        "search.html",
+        title="Search results",
+        gallery="photos",
+        count=0,
+        described=Markup(attack),
+        queries=[],
+        most=None,
+        failed_queries=[],
+        failed=[],
+        most_failures=10,
+    )
+    (tmp_path / "page.html").write_text(page)
+    address = (tmp_path / "page.html").as_uri()
+    browser.get(address)
+    browser.find_element("id", "send").click()
+    browser.execute_async_script("setTimeout(arguments[0], 50)")
+    assert (browser.title, browser.current_url) == ("Search results", address)
+    styled = "getComputedStyle(document.getElementById('styled'))"
+    position, colour = browser.execute_script(
+        f"return [{styled}.position, {styled}.color]"
+    )
+    assert position == "static" and colour != "rgb(255, 0, 0)"
+    allowed = ("file:", "data:", "about:")
+    assert [r for r in requests(browser) if not r.startswith(allowed)] == []
+    blocked = "".join(entry["message"] for entry in browser.get_log("browser"))
+    for rule in ("script-src", "style-src", "form-action", "base-uri", "img-src"):
+        assert rule in blocked
 
 
 def test_without_scripts_the_first_lists_are_visible(browser, address):

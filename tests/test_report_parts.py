@@ -71,7 +71,7 @@ def test_the_legend_of_a_cmc_figure_is_inside_it(title):
     lines = {f"{title} {i}": ([1, 2], [0.5, 1]) for i in range(8)}
     svg = curves.cmc("x", lines, ([1, 2], [0.1, 0.2]), "label")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
-    texts = re.findall(r'text-anchor: start[^>]*? x="([-\d.]+)"[^>]*>([^<]*)<', svg)
+    texts = re.findall(r'text-anchor="start"[^>]*? x="([-\d.]+)"[^>]*>([^<]*)<', svg)
     starts = {text: float(x) for x, text in texts}
     assert starts.keys() == lines.keys() | {"chance"}
     # A letter of 8 points is more than 3 points wide on average.
@@ -127,12 +127,9 @@ def test_protocols_of_the_same_queries_share_their_cases():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"report_lists": 7}, "eval.report_lists=7 must be from 0 to 6"),
-        ({"report_lists": -1}, "eval.report_lists=-1 must be"),
         ({"report_queries": ("x/01.jpg",)}, r"'x/01.jpg' is not a query; .* x/001.jpg"),
         ({"report_queries": ("00",)}, "'00' is not a query; nearest"),
         ({"report_queries": ("000.jpg",)}, "'000.jpg' names 2 queries; .* 'x/000"),
-        ({"report_queries": ("a",) * 11}, "names 11 files; the most is 10"),
     ],
 )
 def test_settings_that_do_not_fit_are_rejected(changes, message):

@@ -51,5 +51,5 @@ def test_ranked_lists(rule):
 
 @pytest.mark.parametrize("k", [0, 4])
 def test_k_out_of_range(k):
-    with pytest.raises(ValueError, match=f"k must be from 1 .* 3, got {k}"):
+    with pytest.raises(ValueError, match=f"k must be .* from 1 to the 3 .*, got {k}"):
         top_k(angles([0]), angles([20, 30, 40]), k)

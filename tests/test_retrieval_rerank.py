@@ -196,9 +196,12 @@ def test_memory_is_below_one_byte_per_pair_of_images():
         ({"k1": 2.5}, "k1 must be .*, got 2.5"),
         ({"k2": 0}, "k2 must be .*, got 0"),
         ({"k2": 31}, "k2 must be a whole number from 1 to the 30 images"),
-        ({"lambda_value": -0.1}, "lambda_value must be from 0 to 1, got -0.1"),
-        ({"lambda_value": 1.5}, "lambda_value must be from 0 to 1, got 1.5"),
-        ({"lambda_value": np.nan}, "lambda_value must be from 0 to 1, got nan"),
+        ({"lambda_value": -0.1}, "lambda_value must be a number from 0 to 1, got -0.1"),
+        ({"lambda_value": 1.5}, "lambda_value must be a number from 0 to 1, got 1.5"),
+        (
+            {"lambda_value": np.nan},
+            "lambda_value must be a number from 0 to 1, got nan",
+        ),
         ({"metric": "manhattan"}, "metric 'manhattan' is unknown"),
     ],
 )

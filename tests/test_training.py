@@ -189,28 +189,3 @@ def test_another_architecture_is_refused_with_the_difference(on_one_device):
     other.model.backbones["global"].width = 8
     with pytest.raises(ValueError, match=r"model\.backbones\.global\.width: 4 -> 8"):
         train(other, dataset, workdir, make_mesh(jax.devices()[:1]))
-
-
-def test_a_batch_that_does_not_divide_is_refused(setup, tmp_path):
-    config, dataset = setup
-    for fields, message in (
-        ({"batch_size": 12}, r"train\.batch_size=12 must be a multiple of the 8 dev"),
-        ({"accumulate": 0}, r"train\.accumulate=0 must be at least 1"),
-        # Micro-batches of 2 2/3 identities, of one, and of half a row a device.
-        ({"batch_size": 16, "accumulate": 3}, r"_size=16 .*accumulate=3 .*identity=2"),
-        ({"batch_size": 16, "accumulate": 8}, r"_size=16 .*accumulate=8 .*identity=2"),
-        ({"accumulate": 2}, r"train\.batch_size/train\.accumulate=8/2=4 .* 8 devices"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            train(config_for(config, **fields), dataset, tmp_path, make_mesh())
-
-
-@pytest.mark.parametrize(
-    "field", ["train.keep", "train.checkpoint_every", "train.max_bad_steps"]
-)
-def test_a_schedule_of_never_is_refused(setup, tmp_path, field):
-    config = setup[0].copy_and_resolve_references()
-    config.update_from_flattened_dict({field: 0})
-    with pytest.raises(ValueError, match=f"^{field}=0 must be at least 1$"):
-        train(config, setup[1], tmp_path, make_mesh())
-    assert not any(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Writes docs/config.md: every config field, from the comments in the config files.
+"""Writes docs/config.md: every config field, from the comments in configs/base.py.
 
 python -m tools.config_reference
 """
@@ -11,8 +11,10 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from mbnet_jax import schema
 from mbnet_jax.config import flat
 from mbnet_jax.files import write_whole
+from mbnet_jax.schema import Field
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
@@ -20,24 +22,29 @@ PAGE = ROOT / "docs" / "config.md"
 SHIPPED = sorted({path.stem for path in (ROOT / "configs").glob("[!_]*.py")} - {"base"})
 # The fields of every branch have the same comments, in `base.backbone`.
 BACKBONE = "model.backbones.<branch>"
+# Functions of base.py that make a section: its name.
+SECTIONS = {"backbone": BACKBONE, "people": "data.synthetic"}
 INTRO = """\
 # Config fields
 
-<!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
+<!-- Made by tools/config_reference.py from configs/base.py; edit that. -->
 
-Every field, with its default from [configs/base.py](../configs/base.py), the field's
-usual setting. A config file states [what differs](#what-each-config-changes), and the
-command line overrides both:
+Every field, with its default and what else it may be, from
+[configs/base.py](../configs/base.py). A config file states
+[what differs](#what-each-config-changes), and the command line overrides both:
 
 ```sh
 python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
 ```
 
-Write a tuple in quotes, with a comma even after a single entry:
-`--config.model.branches="('global',)"`. Numbers keep their type: a float needs its
-point (`--config.loss.ktm_area=0.`). Unknown fields are rejected; the error suggests the
-closest matches. A run's config is saved as `config.json` in its folder; some fields may
-change [when a run resumes](architecture.md#when-something-happens).
+Write a tuple in quotes: `--config.model.branches="('global', 'mask')"`; a single entry
+needs none (`--config.model.branches=global`). Unknown fields, and values that are not
+allowed, are rejected before anything is computed, wherever they come from: the command
+line, a config file, Python or a saved run. Fields of your own are
+[declared first](extending.md#add-a-config-field).
+
+A run's config is saved as `config.json` in its folder; some fields may change
+[when a run resumes](architecture.md#when-something-happens).
 """
 NOTES = {
     BACKBONE: """\
@@ -56,7 +63,8 @@ An empty cell is the default. The fields of `data.synthetic` are left out.
 def comments(source: str) -> dict[str, str]:
     """Returns each field's comment, above or behind `c.FIELD = ...`, in file order.
 
-    Fields that the function `backbone` sets come last, as `BACKBONE` and their name.
+    Fields that a function of `SECTIONS` sets have the section's name before theirs, and
+    come last.
     """
     lines = source.splitlines()
     behind, whole = {}, set()
@@ -77,13 +85,14 @@ def comments(source: str) -> dict[str, str]:
             field = ast.unparse(target)
             if field.startswith("c."):
                 found[prefix + field[2:]] = " ".join(filter(None, parts))
-    return dict(sorted(found.items(), key=lambda item: item[0].startswith(BACKBONE)))
+    made = (*SECTIONS.values(),)
+    return dict(sorted(found.items(), key=lambda item: item[0].startswith(made)))
 
 
 def _assignments(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.Assign]]:
     """The assignments in file order, each with what its fields' names begin with."""
-    if isinstance(node, ast.FunctionDef) and node.name == "backbone":
-        prefix = f"{BACKBONE}."
+    if isinstance(node, ast.FunctionDef) and node.name in SECTIONS:
+        prefix = f"{SECTIONS[node.name]}."
     if isinstance(node, ast.Assign):
         yield prefix, node
     for child in ast.iter_child_nodes(node):
@@ -92,7 +101,16 @@ def _assignments(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.Ass
 
 def cell(text: str) -> str:
     """Returns text as a cell of a table."""
-    return text.replace("|", "\\|").replace("<", "&lt;").removesuffix(".")
+    text = text[:1].upper() + text[1:].removesuffix(".")
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def allowed(field: Field) -> str:
+    """Returns what a field may be, as in its errors, less what is usual for text."""
+    if field.choices:
+        return ", ".join(map(code, field.choices))
+    text = re.sub(r"text of [^;]* control codes", "text", field.allowed())
+    return text.replace("entries, each text", "texts")
 
 
 def code(value) -> str:
@@ -122,12 +140,13 @@ def defaults(values: dict, branches: tuple[str, ...]) -> dict[str, str]:
     return cells
 
 
-def tables(cells: dict[str, str], texts: dict[str, str]) -> str:
+def tables(cells: dict[str, str], texts: dict[str, str], values: dict[str, str]) -> str:
     """Returns a table for each section.
 
     Args:
       cells: field -> the cell with its default.
       texts: field or section -> its comment.
+      values: field -> what it may be.
 
     Raises:
       ValueError: if a field has no comment.
@@ -135,8 +154,8 @@ def tables(cells: dict[str, str], texts: dict[str, str]) -> str:
     rows: dict[str, list[str]] = {}
     for field, default in cells.items():
         if not texts.get(field):
-            raise ValueError(f"{field} has no comment in the config files; write one")
-        row = f"| `{field}` | {default} | {cell(texts[field])} |"
+            raise ValueError(f"{field} has no comment in configs/base.py; write one")
+        row = f"| `{field}` | {default} | {values[field]} | {cell(texts[field])} |"
         rows.setdefault(field.rpartition(".")[0], []).append(row)
     parts = []
     for section in rows:
@@ -145,7 +164,7 @@ def tables(cells: dict[str, str], texts: dict[str, str]) -> str:
         parts += [
             f"\n## `{section}`\n" if section else "\n## The run\n",
             *([f"{note}\n"] if note else []),
-            "| field | default | meaning |\n|---|---|---|",
+            "| field | default | allowed | meaning |\n|---|---|---|---|",
             *rows[section],
         ]
     return "\n".join(parts) + "\n"
@@ -158,15 +177,19 @@ def page() -> str:
       ValueError: if a field has no comment.
     """
     configs = {
-        name: flat(importlib.import_module(f"configs.{name}").get_config())
+        name: flat(importlib.import_module(f"mbnet_jax.configs.{name}").get_config())
         for name in ("base", *SHIPPED)
     }
-    base, texts = configs["base"], {}
-    for name in ("base", "synthetic"):
-        own = comments((ROOT / "configs" / f"{name}.py").read_text())
-        texts |= {field: text for field, text in own.items() if field not in texts}
+    base = configs["base"]
+    texts = comments((ROOT / "configs" / "base.py").read_text())
+    fields_of = flat(importlib.import_module("mbnet_jax.configs.base").FIELDS)
+    own = {name: f for name, f in fields_of.items() if schema.ANY not in name}
     branches = base["model.branches"]
-    cells = defaults(configs["synthetic"] | base, branches)
+    cells = defaults({name: field.default for name, field in own.items()}, branches)
+    values = {
+        re.sub(r"^(model\.backbones)\.\w+\.", r"\1.<branch>.", name): allowed(field)
+        for name, field in own.items()
+    }
     # In file order, which ConfigDict does not keep; a section's parts follow it.
     fields = list(dict.fromkeys([*(f for f in texts if f in cells), *cells]))
     tops = [field.partition(".")[0] for field in fields]
@@ -186,7 +209,7 @@ def page() -> str:
     ]
     head = f"| field | {' | '.join(SHIPPED)} |\n|---|{'---|' * len(SHIPPED)}"
     rows = "\n".join(changed)
-    all_fields = tables({field: cells[field] for field in fields}, texts)
+    all_fields = tables({field: cells[field] for field in fields}, texts, values)
     return f"{INTRO}{all_fields}\n{CHANGES}\n{head}\n{rows}\n"
 
 

@@ -36,7 +36,7 @@ from benchmarks.ablation.table import markdown
 from benchmarks.ablation.train import Run, check_same, digest_of, train
 from benchmarks.devices import run_alone
 from mbnet_jax.files import check_writable, write_whole
-from mbnet_jax.models.mbnet import BRANCHES
+from mbnet_jax.models.check import check_network
 
 ROWS = Path(__file__).with_name("rows.toml")
 TABLE = "table.md"
@@ -131,12 +131,7 @@ def planned(arguments, rows: Sequence[Row], given: Sequence[str]) -> list[Run]:
         if row.trained:
             config, _ = config_of(arguments.config, row, 0, given)
             branches[row.name] = tuple(config.model.branches)
-            unknown = {*branches[row.name]} - {*BRANCHES}
-            if unknown:
-                raise ValueError(
-                    f"row {row.name}: unknown branch {', '.join(map(str, unknown))}; "
-                    f"known: {', '.join(BRANCHES)}"
-                )
+            check_network(config, f"row {row.name}")
     check_embeddings(rows, branches)
     chosen = selected(rows, arguments.only)
     runs = []

@@ -51,7 +51,7 @@ def load_pretrained(
             if module in variables[name]
         }
         try:
-            _check_published(config, backbone)
+            check_published(config, backbone)
             if source not in files:
                 files[source] = read_weights(source)
             converted = backbone.convert(files[source], shapes)
@@ -65,8 +65,12 @@ def load_pretrained(
     return loaded
 
 
-def _check_published(config: Mapping[str, Any], backbone: Backbone) -> None:
-    """Raises a ValueError for a backbone that public weights cannot fit."""
+def check_published(config: Mapping[str, Any], backbone: Backbone) -> None:
+    """Refuses public weights for a backbone that they cannot fit.
+
+    Raises:
+      ValueError: saying what to change.
+    """
     if backbone.convert is None:
         raise ValueError(
             f"the backbone {config['name']} reads no public weights; set weights=''"

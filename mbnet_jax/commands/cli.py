@@ -2,18 +2,21 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jax
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-from mbnet_jax import configs
-from mbnet_jax.config import FLAG_ERRORS, cause, check_config, parsable
+from mbnet_jax.api import run_folder
+from mbnet_jax.config import read_config
 from mbnet_jax.devices import cluster, compilation_cache
+from mbnet_jax.overrides import is_flag
 from mbnet_jax.training.interruption import InterruptedTraining
 
-_CONFIG = config_flags.DEFINE_config_file(
+# For the help alone: `split` takes these arguments away before absl parses the others.
+flags.DEFINE_string(
     "config",
     None,
     "Config file, or the name of one that comes with the package (synthetic, prcc); "
@@ -31,29 +34,45 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this one, from
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
     """Calls `main(config, workdir)`; bad input ends in a message, not a traceback."""
+    names: list[str] = []
+    overrides: list[tuple[str, str]] = []
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            rest = split(argv, names, overrides)
+            return flags.FLAGS(rest)
+        except (flags.Error, ValueError, OSError) as error:
+            sys.exit(f"error: {error}")
 
     def call(argv: list[str]) -> None:
-        if len(argv) > 1:
-            raise app.UsageError(f"unknown argument {argv[1]!r}")
-        if _CONFIG.value is None:
-            raise app.UsageError("give a config: --config configs/synthetic.py")
         # Orbax logs every file at INFO, over the progress bar, and a failure, which it
         # raises too, in hundreds of lines at ERROR.
         logging.set_verbosity(logging.FATAL)
         try:
-            config = _CONFIG.value.copy_and_resolve_references()
-        except OSError as error:  # a file that cannot be loaded fails only now
-            sys.exit(f"error: {cause(sys.argv) or error}")
-        workdir = Path(_WORKDIR.value or f"runs/{config.name}")
-        compilation_cache.enable()
-        try:
-            check_config(config)
+            if len(argv) > 1:
+                raise ValueError(
+                    f"unknown argument {argv[1]!r}; fields are given as "
+                    "--config.FIELD=VALUE"
+                )
+            if not names:
+                raise ValueError("give a config: --config=synthetic")
+            config = read_config(names[0], overrides)
+            compilation_cache.enable()
+            workdir = run_folder(config, _WORKDIR.value)
             with cluster.joined(
                 _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
             ):
                 main(config, workdir)
         except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            reason = str(error).partition("\n")[0][:300]
+            if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in reason:
+                raise
+            sys.exit(
+                f"error: out of memory ({reason}); make train.batch_size or "
+                "eval.batch_size smaller, or train.accumulate larger"
+            )
         except InterruptedTraining as interruption:
             print(interruption, file=sys.stderr)
             sys.exit(interruption.exit_code)
@@ -61,26 +80,52 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             print("interrupted", file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
 
-    app.run(call, flags_parser=_parse)
+    app.run(call, flags_parser=parse)
 
 
-def _parse(argv: list[str]) -> list[str]:
-    try:
-        argv = _with_config_file(argv)
-        # The flag reads the overridden fields from sys.argv, whatever is parsed.
-        sys.argv = parsable(argv)
-        return flags.FLAGS(sys.argv)
-    except FLAG_ERRORS as error:
-        sys.exit(f"error: {cause(argv) or error}")
+def split(
+    argv: Sequence[str], names: list[str], overrides: list[tuple[str, str]]
+) -> list[str]:
+    """Takes `--config NAME` and `--config.FIELD=VALUE` out of the arguments.
 
+    As absl's flags, each may have one dash or two, and its value behind "=" or in the
+    next argument; of a field that is True or False, `--config.FIELD` alone means True
+    and `--noconfig.FIELD` means False.
 
-def _with_config_file(argv: list[str]) -> list[str]:
-    """The arguments, with the path of a config that is given by its name."""
-    found = list(argv)
-    for index, argument in enumerate(argv):
+    Args:
+      argv: the command and its arguments.
+      names: receives the config's name.
+      overrides: receives (FIELD, VALUE).
+
+    Returns:
+      The other arguments.
+
+    Raises:
+      ValueError: naming an argument without a value, or a second `--config`.
+    """
+    rest, following = [], iter(argv)
+    for argument in following:
         flag, equals, value = argument.partition("=")
-        if flag in ("--config", "-config") and equals:
-            found[index] = f"{flag}={configs.find(value)}"
-        elif flag in ("--config", "-config") and index + 1 < len(argv):
-            found[index + 1] = str(configs.find(argv[index + 1]))
-    return found
+        name = flag.removeprefix("-").removeprefix("-")
+        if argument == "--":
+            return [*rest, argument, *following]
+        negated = name.startswith("noconfig.") and not equals
+        field = name.removeprefix("no" * negated).removeprefix("config.")
+        if not flag.startswith("-") or (name != "config" and field == name):
+            rest.append(argument)
+            continue
+        if negated or (not equals and name != "config" and is_flag(field)):
+            value = "False" if negated else "True"
+        elif not equals:
+            value = next(following, "")
+            if not value or value.startswith("--"):
+                raise ValueError(f"{flag} needs a value: {flag}=VALUE")
+        if name != "config":
+            overrides.append((field, value))
+        elif names:
+            raise ValueError(
+                f"--config is given twice, as {names[0]!r} and {value!r}; give one"
+            )
+        else:
+            names.append(value)
+    return rest

@@ -61,7 +61,7 @@ class BadImages:
 def _first_of_all(message: str) -> str:
     """The first nonempty message of all processes; "" if there is none."""
     padded = np.zeros(_MESSAGE_BYTES, np.uint8)
-    data = np.frombuffer(message.encode()[:_MESSAGE_BYTES], np.uint8)
+    data = np.frombuffer(message.encode(errors="replace")[:_MESSAGE_BYTES], np.uint8)
     padded[: len(data)] = data
     messages = multihost_utils.process_allgather(padded)
     texts = (row.tobytes().rstrip(b"\0").decode(errors="ignore") for row in messages)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mbnet_jax.files import shown
+
 UNKNOWN = -1  # camera or clothes of every image, if a dataset does not label them
 
 
@@ -36,6 +38,10 @@ def contiguous(values: Iterable) -> dict:
 
 def some_of(names: Iterable, most: int = 5) -> str:
     """The first names, and how many more follow, for a message."""
-    names = [str(name) for name in names]
+    names = [_shortened(shown(str(name))) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 300 else f"{name[:100]}...{name[-100:]}"

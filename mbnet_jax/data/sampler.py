@@ -10,6 +10,37 @@ import numpy as np
 _IDENTITIES, _IMAGES, _SUBSTITUTES = 0, 1, 2
 
 
+def check_batch(batch_size: int, images_per_identity: int) -> None:
+    """Refuses batches that do not hold the same number of images of each identity.
+
+    Raises:
+      ValueError: naming the fields.
+    """
+    if images_per_identity < 2 or batch_size % images_per_identity:
+        raise ValueError(
+            f"train.batch_size={batch_size} must be a multiple of "
+            f"train.images_per_identity={images_per_identity}, which must be at "
+            "least 2: the triplet loss needs pairs of one person"
+        )
+
+
+def check_identities(
+    batch_size: int, images_per_identity: int, identities: int
+) -> None:
+    """Refuses batches of more identities than there are.
+
+    Raises:
+      ValueError: naming the fields.
+    """
+    needed = batch_size // images_per_identity
+    if identities < needed:
+        raise ValueError(
+            f"train.batch_size={batch_size} needs {needed} identities of "
+            f"{images_per_identity} images, but the training split has only "
+            f"{identities}; make it smaller"
+        )
+
+
 class IdentityBalancedSampler:
     """Batches of P identities x K images, without repeated identities in a batch.
 
@@ -43,23 +74,13 @@ class IdentityBalancedSampler:
           ValueError: `batch_size` is not a multiple of `images_per_identity`, or
             needs more identities than the training images have.
         """
-        if images_per_identity < 2 or batch_size % images_per_identity:
-            raise ValueError(
-                f"train.batch_size={batch_size} must be a multiple of "
-                f"train.images_per_identity={images_per_identity}, which must be at "
-                "least 2: the triplet loss needs pairs of one person"
-            )
+        check_batch(batch_size, images_per_identity)
         self.batch_size = batch_size
         self._per_batch = batch_size // images_per_identity
         self._images_per_identity = images_per_identity
         self._seed = seed
         self._identities = np.unique(pid)
-        if len(self._identities) < self._per_batch:
-            raise ValueError(
-                f"train.batch_size={batch_size} needs {self._per_batch} identities "
-                f"of {images_per_identity} images, but the training split has only "
-                f"{len(self._identities)}; make it smaller"
-            )
+        check_identities(batch_size, images_per_identity, len(self._identities))
         self._outfits = {
             person: [
                 np.flatnonzero((pid == person) & (clothes == outfit))

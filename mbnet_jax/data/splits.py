@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbnet_jax.data.records import UNKNOWN, Record
-from mbnet_jax.retrieval import Labels
+from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import matches_and_junk
 
 
@@ -116,11 +116,9 @@ def make_validation(images: Split) -> Validation:
     cells = np.stack(images.labels, axis=1)
     query = np.sort(np.unique(cells, axis=0, return_index=True)[1])
     gallery = np.arange(len(images))
-    if "camera" in images.known:
-        rules = ["clothes_changing", "general"]
-        if "clothes" not in images.known:
-            rules.remove("clothes_changing")
-    else:
+    hardest_first = ("clothes_changing", "general")
+    rules = [rule for rule in hardest_first if RULES[rule].needs <= images.known]
+    if not rules:
         rules = ["any"]
         gallery = np.setdiff1d(gallery, query)
     for rule in rules:
@@ -152,14 +150,24 @@ def hold_out_identities(
         retrieval problem nor a classification problem.
     """
     identities = np.unique(train.pid)
-    count = round(len(identities) * fraction)
-    if count < 2 or len(identities) - count < 2:
-        raise ValueError(
-            f"data.validation_fraction={fraction} holds out {count} of "
-            f"{len(identities)} training identities; at least 2 must be held out, and "
-            "at least 2 must remain"
-        )
+    count = number_held_out(len(identities), fraction)
     held_out = np.random.default_rng(seed).permutation(identities)[:count]
     is_held_out = np.isin(train.pid, held_out)
     rest = train.subset(np.flatnonzero(~is_held_out)).relabelled()
     return rest, train.subset(np.flatnonzero(is_held_out))
+
+
+def number_held_out(identities: int, fraction: float) -> int:
+    """How many of the training identities `fraction` holds out.
+
+    Raises:
+      ValueError: if fewer than two are on either side.
+    """
+    count = round(identities * fraction)
+    if count < 2 or identities - count < 2:
+        raise ValueError(
+            f"data.validation_fraction={fraction} holds out {count} of {identities} "
+            "training identities; at least 2 must be held out, and at least 2 must "
+            "remain"
+        )
+    return count

@@ -5,7 +5,9 @@ processes see the same data and the same run folder.
 """
 
 import contextlib
+import http.client
 import os
+import re
 import socket
 import sys
 import time
@@ -19,6 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh, replicated
+from mbnet_jax.refusals import shown
 
 # The variables by which jax recognises a process of a Slurm step.
 _SLURM = (
@@ -30,6 +33,7 @@ _SLURM = (
 )
 _METADATA = "metadata.google.internal"  # resolves on every Google Cloud machine
 _JOIN_SECONDS = 300
+_MOST_PROCESSES = 65536
 # All processes meet before they exit; a longer wait means that another one failed.
 _SHUTDOWN_SECONDS = 30
 
@@ -72,7 +76,7 @@ def joined(
         _announce(num_processes, f"{coordinator}, as process {process_id}")
         if process_id:
             _wait_for(coordinator)
-        jax.distributed.initialize(
+        _initialize(
             coordinator,
             num_processes,
             process_id,
@@ -81,7 +85,7 @@ def joined(
         )
     elif (found := detected_processes()) > 1:
         _announce(found, "the address given by the environment")
-        jax.distributed.initialize(**limits)
+        _initialize(**limits)
     if not jax.distributed.is_initialized():
         yield
         return
@@ -98,11 +102,30 @@ def joined(
     _sum_over_devices(0)  # no process leaves before all are done
 
 
+def _initialize(*arguments, **limits) -> None:
+    try:
+        jax.distributed.initialize(*arguments, **limits)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"this process cannot join the others ({error}); correct the address of "
+            "process 0, or the variables of the cluster in the environment"
+        ) from error
+
+
 def detected_processes() -> int:
-    """Returns the number of processes by the environment; 1 if it names none."""
+    """Returns the number of processes by the environment; 1 if it names none.
+
+    Raises:
+      ValueError: naming a variable whose value is not a number of processes.
+    """
     environment = os.environ
     if all(name in environment for name in _SLURM):
-        return int(environment["SLURM_NTASKS"])
+        tasks = _number("SLURM_NTASKS", 1, _MOST_PROCESSES)
+        # jax reads these itself.
+        _number("SLURM_PROCID", 0, tasks - 1)
+        _number("SLURM_LOCALID", 0, tasks - 1)
+        _number("SLURM_JOB_ID", 0, 2**63)
+        return tasks
     # jax adds the platform itself if it finds a TPU's chips and driver.
     if "tpu" not in (jax.config.jax_platforms or ""):
         return 1
@@ -112,8 +135,26 @@ def detected_processes() -> int:
     # Set on machines without a TPU metadata server, such as Colab.
     if not hosts and "TPU_SKIP_MDS_QUERY" not in environment:
         hosts = _metadata("worker-network-endpoints")
-    slices = int(environment.get("MEGASCALE_NUM_SLICES") or 1)
+    slices = 1
+    if environment.get("MEGASCALE_NUM_SLICES"):
+        slices = _number("MEGASCALE_NUM_SLICES", 1, _MOST_PROCESSES)
     return slices * (hosts.count(",") + 1 if hosts else 1)
+
+
+def _number(name: str, low: int, high: int) -> int:
+    """The whole number in an environment variable."""
+    text = os.environ[name]
+    if (
+        text.isascii()
+        and text.isdigit()
+        and len(text) < 20
+        and low <= int(text) <= high
+    ):
+        return int(text)
+    raise ValueError(
+        f"the environment variable {name}={shown(text)} must be a whole number from "
+        f"{low} to {high}; correct it, or unset the variables of the cluster"
+    )
 
 
 def first_process_first(make: Callable[[], Result]) -> Result:
@@ -160,14 +201,20 @@ def _check(given: dict) -> None:
             "Slurm and TPU pods, with none of them"
         )
     host, _, port = given["coordinator"].rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+    if not host or not 0 < number < 65536:
         raise ValueError(
             f"--coordinator={given['coordinator']} must be HOST:PORT, where process 0 "
             "can be reached"
         )
+    if not 1 <= given["num_processes"] <= _MOST_PROCESSES:
+        raise ValueError(
+            f"--num_processes={shown(given['num_processes'])} must be from 1 to "
+            f"{_MOST_PROCESSES}"
+        )
     if not 0 <= given["process_id"] < given["num_processes"]:
         raise ValueError(
-            f"--process_id={given['process_id']} must be one of 0 to "
+            f"--process_id={shown(given['process_id'])} must be one of 0 to "
             f"{given['num_processes'] - 1}, as there are "
             f"--num_processes={given['num_processes']}"
         )
@@ -190,6 +237,10 @@ def _wait_for(coordinator: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             return
+        except UnicodeError as error:
+            raise ValueError(
+                f"--coordinator={coordinator} has no name of a host ({error})"
+            ) from error
         except OSError as error:
             if time.monotonic() > deadline:
                 raise ConnectionError(
@@ -202,12 +253,10 @@ def _wait_for(coordinator: str) -> None:
 def _metadata(name: str) -> str:
     """Returns an attribute of this Google Cloud machine; "" if it has none."""
     server = os.environ.get("GCE_METADATA_IP", _METADATA)  # as jax reads it
-    request = urllib.request.Request(
-        f"http://{server}/computeMetadata/v1/instance/attributes/{name}",
-        headers={"Metadata-Flavor": "Google"},
-    )
+    url = f"http://{server}/computeMetadata/v1/instance/attributes/{name}"
     try:
+        request = urllib.request.Request(url, headers={"Metadata-Flavor": "Google"})
         with urllib.request.urlopen(request, timeout=5) as response:
-            return response.read().decode()
-    except OSError:
+            return response.read(1 << 20).decode()
+    except (OSError, ValueError, http.client.HTTPException):
         return ""

@@ -26,7 +26,7 @@ def enable() -> Path | None:
     try:
         folder = cache_folder("xla")
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # RuntimeError: no home directory
+    except OSError:  # also if there is no home directory
         return None
     if not os.access(folder, os.W_OK | os.X_OK):
         return None

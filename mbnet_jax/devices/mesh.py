@@ -1,5 +1,7 @@
 """The device mesh: one axis, `data`; state is replicated, batches are split."""
 
+import os
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -8,8 +10,19 @@ AXIS = "data"
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """Returns a 1-D mesh over `devices`; over all devices if None."""
-    return Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
+    """Returns a 1-D mesh over `devices`; over all devices if None.
+
+    Raises:
+      ValueError: if jax finds no device, as with an unknown name in JAX_PLATFORMS.
+    """
+    try:
+        found = jax.devices() if devices is None else devices
+    except RuntimeError as error:
+        raise ValueError(
+            f"jax can use no device ({error}); JAX_PLATFORMS is "
+            f"{os.environ.get('JAX_PLATFORMS', '')!r}: correct or unset it"
+        ) from error
+    return Mesh(np.array(found), (AXIS,))
 
 
 def check_mesh(mesh: Mesh) -> None:

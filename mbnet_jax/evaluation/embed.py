@@ -155,9 +155,19 @@ def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
 
 
 def embed_split(
-    embed: Callable, variables: dict, split: Split, loader: Loader, batch_size: int
+    embed: Callable,
+    variables: dict,
+    split: Split,
+    loader: Loader,
+    batch_size: int,
+    name: str = "images",
 ) -> Embeddings:
-    """Embeds every image of `split`: kind -> float32 [n, d], in the split's order."""
+    """Embeds every image of `split`: kind -> float32 [n, d], in the split's order.
+
+    Raises:
+      ValueError: an image cannot be read, or has no usable embedding; the message
+        has `name`, which says what the images are.
+    """
     starts = range(0, len(split), batch_size)
     batches = (
         Batch(range(len(split))[start : start + batch_size], b["image"], b["parsing"])
@@ -165,11 +175,36 @@ def embed_split(
     )
     embed = functools.partial(embed, variables)
     rows = [part for _, part in embed_batches(embed, batches, len(split))]
-    return {
-        name: np.concatenate([part[name] for part in rows])
-        for name in (*BRANCHES, ALL)  # jit sorted the names
-        if name in rows[0]
+    embeddings = {
+        kind: np.concatenate([part[kind] for part in rows])
+        for kind in (*BRANCHES, ALL)  # jit sorted the names
+        if kind in rows[0]
     }
+    check_embeddings(name, split, embeddings)
+    return embeddings
+
+
+def check_embeddings(name: str, split: Split, embeddings: Embeddings) -> None:
+    """Checks that every image has an embedding that can be compared.
+
+    Args:
+      name: what the images are, for the message.
+      split: the images.
+      embeddings: theirs.
+
+    Raises:
+      ValueError: an embedding is not finite, or zero.
+    """
+    for kind, rows in embeddings.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = np.linalg.norm(rows, axis=1)
+        bad = np.flatnonzero(~((length > 0) & (length < np.inf)))
+        if len(bad):
+            raise ValueError(
+                f"{name}: the embedding {kind!r} of {len(bad)} of {len(split)} images "
+                f"is NaN, infinite or zero, first of {split.names[bad[0]]!r}; the "
+                "weights are damaged or have diverged: use another checkpoint"
+            )
 
 
 def embed_test(
@@ -183,7 +218,7 @@ def embed_test(
 
     Raises:
       ValueError: if `eval.branches` names a branch that the network does not have, or
-        an image cannot be read.
+        an image cannot be read, or its embedding is not finite.
     """
     embed = make_embed(config, network.model, mesh)
     loader = Loader(config.data, mesh)
@@ -196,6 +231,7 @@ def embed_test(
                 dataset.test[name],
                 loader,
                 config.eval.batch_size,
+                f"test split {name!r}",
             ),
         )
         for name in sorted({s for p in protocols for s in (p.query, p.gallery)})

@@ -1,17 +1,62 @@
 """Applies protocols to the loaded test splits: who takes part, what is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from mbnet_jax.data import Protocol, Split
+from mbnet_jax.retrieval.arguments import is_whole, shown
 from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
+
+MOST_DRAWS = 10_000  # each is a gallery, ranked once per embedding
+
+
+def check_protocols(protocols: Sequence[Protocol], splits: Collection[str]) -> None:
+    """Checks protocols, which may come from a dataset of one's own.
+
+    Args:
+      protocols: of the dataset.
+      splits: the names of its test splits.
+
+    Raises:
+      ValueError: naming the protocol and what is wrong with it.
+    """
+    names = [getattr(protocol, "name", None) for protocol in protocols]
+    if not names or len({*names}) < len(names):
+        raise ValueError(
+            f"the dataset needs protocols with different names, got {shown(names)}"
+        )
+    for protocol in protocols:
+        if not isinstance(protocol, Protocol) or not isinstance(protocol.name, str):
+            raise ValueError(f"{shown(protocol)} must be a Protocol with a name")
+        what = f"protocol {protocol.name!r}"
+        for side in ("query", "gallery"):
+            split = getattr(protocol, side)
+            if not isinstance(split, str) or split not in splits:
+                raise ValueError(
+                    f"{what}: {side}={shown(split)} must be one of the test splits "
+                    f"{sorted(splits)}"
+                )
+        try:
+            get_rule(protocol.rule)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from error
+        cameras, draws = protocol.cameras, protocol.draws
+        if not isinstance(cameras, tuple | list) or not all(map(is_whole, cameras)):
+            raise ValueError(
+                f"{what}: cameras={shown(cameras)} must be a tuple of whole numbers"
+            )
+        if not is_whole(draws) or not 0 <= draws <= MOST_DRAWS:
+            raise ValueError(
+                f"{what}: draws={shown(draws)} must be a whole number from 0 to "
+                f"{MOST_DRAWS}"
+            )
 
 
 def usable_protocols(
-    protocols: Sequence[Protocol], test: dict[str, Split]
+    protocols: Sequence[Protocol], test: Mapping[str, Split]
 ) -> tuple[tuple[Protocol, ...], list[str]]:
-    """Selects the protocols whose labels the test splits have.
+    """Selects the protocols whose labels and cameras the test splits have.
 
     If none is left, every gallery image of the query's person is a true match (the
     rule "any").
@@ -23,14 +68,33 @@ def usable_protocols(
     Returns:
       The protocols, and notes to print: which protocols are left out, and how many
       queries have no true match.
+
+    Raises:
+      ValueError: a protocol is wrong, or its split has no images.
     """
+    check_protocols(protocols, test)
+    for name in sorted({s for p in protocols for s in (p.query, p.gallery)}):
+        if not len(test[name]):
+            raise ValueError(f"the test split {name!r} has no images; add some")
     known = frozenset.intersection(*(split.known for split in test.values()))
     usable, notes = [], []
     for protocol in protocols:
-        missing = sorted(get_rule(protocol.rule).needs - known)
+        needs = get_rule(protocol.rule).needs
+        missing = sorted(needs.union(["camera"] if protocol.cameras else ()) - known)
+        empty = [
+            side
+            for side in ("query", "gallery")
+            if not len(participants(protocol, test[getattr(protocol, side)]))
+        ]
         if missing:
             labels = " and no ".join(missing)
             notes.append(f"{protocol.title} is left out: no {labels} labels")
+        elif empty:
+            cameras = ", ".join(map(str, protocol.cameras))
+            notes.append(
+                f"{protocol.title} is left out: no {' and no '.join(empty)} image is "
+                f"from its cameras {cameras} (counted from 0)"
+            )
         else:
             usable.append(protocol)
     if not usable:
@@ -51,6 +115,7 @@ def usable_protocols(
             notes.append(
                 f"{protocol.title}: {without} of {len(query)} queries have no true "
                 "match in the gallery and are left out of the means"
+                + (", so it has no scores" if without == len(query) else "")
             )
     return tuple(usable), notes
 
@@ -79,5 +144,5 @@ def draw_gallery(pid: np.ndarray, seed: int, draw: int) -> np.ndarray:
 
 
 def drawn_protocol(protocols: Sequence[Protocol]) -> Protocol:
-    """The protocol whose ranked lists are shown: the last multi-shot one."""
-    return [p for p in protocols if not p.draws][-1]
+    """The protocol whose ranked lists are shown: the last multi-shot one, if any."""
+    return ([p for p in protocols if not p.draws] or protocols)[-1]

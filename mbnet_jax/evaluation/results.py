@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, participants
+from mbnet_jax.files import encodable
 from mbnet_jax.retrieval import (
     Reranking,
     RetrievalMetrics,
@@ -23,6 +24,8 @@ from mbnet_jax.retrieval.k_reciprocal import K1, K2
 CHANCE = "chance"
 RERANKED = "_reranked"  # suffix of an embedding's name, if its ranking is re-ranked
 STD = "_std"  # suffix of a measure's name, for its standard deviation over draws
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell starts one
 
 # embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
 Values = dict[str, dict[str, float]]
@@ -223,7 +226,8 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
 def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     """Returns the text of `queries.csv`: one line per protocol, draw and query.
 
-    The scores of a query without a true match are empty.
+    The scores of a query without a true match are empty. In file names, replacement
+    characters stand for what UTF-8 cannot encode.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -240,5 +244,13 @@ def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
                 strict=True,
             ):
                 score = (first, f"{precision:.6f}") if first else ("", "")
-                writer.writerow([name, draw, file, person, *score])
-    return text.getvalue()
+                writer.writerow([name, draw, _cell(file), person, *score])
+    return encodable(text.getvalue())
+
+
+def _cell(file: str) -> str:
+    """A file name that no spreadsheet takes for a formula.
+
+    "./=1.jpg" is the same file as "=1.jpg".
+    """
+    return f"./{file}" if file.startswith(_FORMULA) else file

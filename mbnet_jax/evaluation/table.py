@@ -114,9 +114,9 @@ def _format_block(groups: list[_Group], names: list[str], label_width: int) -> s
 def per_cent(values: dict[str, float], measure: str) -> str:
     """Formats a measure in per cent, with its std over draws if there is one."""
     value = values[measure]
-    if np.isnan(value):
+    if value is None or np.isnan(value):  # None: as in `metrics.json`
         return "-"
     std = values.get(measure + STD)
-    if std is None:
+    if std is None or np.isnan(std):
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f}±{100 * std:.1f}"

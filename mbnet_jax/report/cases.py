@@ -12,10 +12,6 @@ from mbnet_jax.evaluation.protocols import Protocol, participants
 from mbnet_jax.evaluation.results import ProtocolResult
 
 KINDS = ("chosen", "random", "best", "worst")
-# Most queries of a kind, and most requested ones. A page of PRCC, with two sets of
-# queries, two galleries for each and four embeddings, lists 4,000 images: about 2 MB of
-# text beside the images themselves.
-MOST, MOST_REQUESTED = 6, 10
 
 
 class Case(NamedTuple):
@@ -44,22 +40,14 @@ def main_protocol(group: Sequence[Protocol]) -> Protocol:
 def check_report(
     config: ConfigDict, protocols: Sequence[Protocol], test: Mapping[str, Split]
 ) -> None:
-    """Checks the report's settings before anything is computed.
+    """Checks the report's settings against the data before anything is computed.
 
     Raises:
-      ValueError: if `eval.report_lists` is out of range, or `eval.report_queries` has
-        too many names or one that is not a query's; the message suggests the nearest.
+      ValueError: if `eval.report_queries` has a name that is not a query's; the message
+        suggests the nearest.
     """
     if not config.eval.report:
         return
-    lists, requested = config.eval.report_lists, tuple(config.eval.report_queries)
-    if not 0 <= lists <= MOST:
-        raise ValueError(f"eval.report_lists={lists} must be from 0 to {MOST}")
-    if len(requested) > MOST_REQUESTED:
-        raise ValueError(
-            f"eval.report_queries names {len(requested)} files; the most is "
-            f"{MOST_REQUESTED}"
-        )
     known = sorted(
         {
             name
@@ -67,7 +55,7 @@ def check_report(
             for name in _taking_part(test[protocol.query], protocol).names
         }
     )
-    for name in requested:
+    for name in config.eval.report_queries:
         found = [path for path in known if _names(name, path)]
         if not found:
             raise ValueError(

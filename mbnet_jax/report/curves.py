@@ -14,6 +14,7 @@ from mbnet_jax.retrieval.histograms import BINS, Histograms
 _INK = "#010203"  # a placeholder, replaced by the page's own text colour
 _SETTINGS = {
     "svg.fonttype": "none",  # text stays text, in the page's font
+    "text.parse_math": False,  # a "$" in a name is a "$"
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": _INK,
@@ -170,14 +171,30 @@ def _markup(figure: Figure, name: str, label: str) -> str:
         )
     text = stream.getvalue()
     text = text[text.index("<svg") :]
-    # A style sheet would apply to the whole page, and HTML knows the namespaces.
+    # A style sheet would apply to the whole page.
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r"<metadata.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'(url\(#|href="#)', rf"\1{name}-", text)
-    text = text.replace(_INK, "currentColor")
+    text = re.sub("<[^>]+>", lambda found: _of_page(found.group(), name), text)
     return text.replace("<svg", f'<svg role="img" aria-label="{_escaped(label)}"', 1)
+
+
+def _of_page(tag: str, name: str) -> str:
+    """A tag of a figure as a tag of the page."""
+    # HTML knows the namespaces.
+    tag = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", tag).replace("xlink:href", "href")
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'(url\(#|href="#)', rf"\1{name}-", tag)
+    # The page's content policy allows no style attributes.
+    tag = re.sub(r'\sstyle="([^"]*)"', lambda found: _attributes(found[1]), tag)
+    return tag.replace(_INK, "currentColor")
+
+
+def _attributes(style: str) -> str:
+    """The SVG attributes that do the same as a style."""
+    # Older Matplotlib joins the size and the family of a font, which SVG does not.
+    style = re.sub(r"\bfont: (\S+px) ", r"font-size: \1; font-family: ", style)
+    pairs = (each.partition(":") for each in style.split(";") if each.strip())
+    return "".join(f' {key.strip()}="{value.strip()}"' for key, _, value in pairs)
 
 
 def _escaped(text: str) -> str:

@@ -1,13 +1,15 @@
 """HTML pages from templates, and the images inside them."""
 
 import base64
+import hashlib
 import io
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import jinja2
 import numpy as np
 from PIL import Image
 
+from mbnet_jax.files import encodable
 from mbnet_jax.images import resize_image
 
 _TEMPLATES = jinja2.Environment(
@@ -17,6 +19,12 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+# The style sheets and the scripts of a page: files in `templates/`, without values.
+_SHEETS = {
+    "report.html": ("style.css", "report.css"),
+    "search.html": ("style.css", "search.css"),
+}
+_SCRIPTS = {"report.html": ("report.js",), "search.html": ()}
 # Most characters of all images of a page together; the page stays below 10 MB.
 BUDGET = 6_500_000
 HEIGHTS = (256, 192, 160, 128, 96, 64, 48)  # pixels, tried in turn
@@ -26,9 +34,42 @@ def render(template: str, **values) -> str:
     """Returns the text of `template`, a file in `templates/`, with these values.
 
     Values are escaped, so a file name or a label cannot become markup. Templates mark
-    values that are markup with `|safe`.
+    values that are markup with `|safe`. What UTF-8 cannot encode becomes replacement
+    characters.
     """
-    return _TEMPLATES.get_template(template).render(**values)
+    sheets, scripts = (_files(of[template]) for of in (_SHEETS, _SCRIPTS))
+    page = _TEMPLATES.get_template(template).render(
+        sheets=sheets, scripts=scripts, policy=_policy(sheets, scripts), **values
+    )
+    return encodable(page)
+
+
+def _files(names: Sequence[str]) -> list[str]:
+    """The texts of files in `templates/`, as the page has them."""
+    return [_TEMPLATES.get_template(name).render() for name in names]
+
+
+def _policy(sheets: Sequence[str], scripts: Sequence[str]) -> str:
+    """A content policy: a browser applies and runs these texts alone.
+
+    It loads no file, sends no form, and runs no handler and no style in an attribute.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src {_hashes(sheets)}",
+            f"script-src {_hashes(scripts)}",
+            "form-action 'none'",
+            "base-uri 'none'",
+        )
+    )
+
+
+def _hashes(texts: Sequence[str]) -> str:
+    digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+    named = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return " ".join(named) or "'none'"
 
 
 def picture(image: np.ndarray | Image.Image, height: int, quality: int = 80) -> str:

@@ -1,11 +1,14 @@
 """Draws ranked lists as one picture: queries and their nearest gallery images."""
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from mbnet_jax.files import shown, write_whole
 
 # Colours that also differ in lightness; the mark shows the same without colour.
 RIGHT = (0, 140, 60)
@@ -80,7 +83,8 @@ def draw_ranked_lists(
 
     Raises:
       ValueError: if there are no rows, a list is empty, `correct` or `similarity` of
-        a listed image is missing, or an image is not uint8 [H, W, 3].
+        a listed image is missing, or an image is not uint8 [H, W, 3] or is empty.
+      OSError: naming the file, if it cannot be written.
     """
     if not rows:
         raise ValueError("rows is empty; give at least one query")
@@ -102,14 +106,17 @@ def draw_ranked_lists(
     for row, (query, items) in enumerate(rows):
         for column, item in enumerate((query, *items)):
             _draw_item(picture, draw, cell_corner(row, column), item, column)
-    picture.save(path, format="PNG")
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    write_whole(Path(path), buffer.getvalue())
 
 
 def _check_image(item: RankedItem) -> None:
     image = item.image
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    right = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    if not right or 0 in image.shape:
         raise ValueError(
-            f"the image of {item.name} must be uint8 [H, W, 3], "
+            f"the image of {item.name} must be uint8 [H, W, 3] and not empty, "
             f"got {image.dtype} {list(image.shape)}"
         )
 
@@ -210,8 +217,13 @@ def _fitted(image: np.ndarray, most_width: int, most_height: int) -> Image.Image
 def shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """Replaces the middle of a text wider than `width` pixels by an ellipsis.
 
-    A file name starts with the person and ends with the image, so both are kept.
+    A file name starts with the person and ends with the image, so both are kept. The
+    text becomes one line: line breaks and control characters become escapes.
     """
+    most = round(width) + 2  # characters; none is narrower than a pixel
+    if len(text) > most:
+        text = text[: most // 2] + text[-(most // 2) :]
+    text = shown(text)
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

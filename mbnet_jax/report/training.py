@@ -1,27 +1,36 @@
 """The training curves of a report, from a run's `metrics.jsonl`."""
 
 import json
+import math
 from pathlib import Path
 
-from mbnet_jax.files import read_bytes
+import numpy as np
+
+from mbnet_jax import schema
+from mbnet_jax.files import read_bytes, shown
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import curves
 from mbnet_jax.runs.checkpoint_files import MAX_STEP
 
-_MAX_BYTES = 2 << 30  # of metrics.jsonl: millions of lines
-_LARGEST = 1e300  # that can be drawn
+Points = tuple[list[int], list[float]]  # steps and values
+Series = dict[str, Points]  # of each scalar
 
-# Scalar -> its steps and values.
-Series = dict[str, tuple[list[int], list[float]]]
+# A run logs about twenty scalars, and a few thousand lines.
+_MOST_BYTES, _MOST_NAMES, _MOST_POINTS = 256 << 20, 100, 2000
+_LONGEST = 60  # characters of a name
+_STEP = schema.whole(None, high=MAX_STEP)
+_VALUE = schema.real(None, -3.4e38, 3.4e38)  # float32
 
 
-def training_figures(metrics: Path) -> list[dict]:
+def training_figures(metrics: Path) -> tuple[list[dict], list[str]]:
     """Returns the charts of the scalars in file `metrics`, each with its last values.
 
-    The list is empty if the file is missing or empty.
+    The list is empty if the file is missing or empty. The second list says what of the
+    file is left out.
     """
     figures = []
-    for number, (title, lines) in enumerate(charts(logged(metrics)).items()):
+    series, notes = logged(metrics)
+    for number, (title, lines) in enumerate(charts(series).items()):
         titled = {_title(name): line for name, line in lines.items()}
         last = [
             {"title": name, "step": steps[-1], "value": f"{values[-1]:.4g}"}
@@ -31,39 +40,82 @@ def training_figures(metrics: Path) -> list[dict]:
             f"{row['title']} {row['value']}" for row in last
         )
         svg = curves.over_steps(
-            f"training-{number}", titled, title, label, dots=title == "validation"
+            f"training-{number}",
+            {name: _thinned(line) for name, line in titled.items()},
+            title,
+            label,
+            dots=title == "validation",
         )
         figures.append({"title": title, "svg": svg, "last": last})
-    return figures
+    return figures, notes
 
 
 def _title(name: str) -> str:
     return BRANCHES[name].title if name in BRANCHES else name.replace("_", " ")
 
 
-def logged(metrics: Path) -> Series:
+def _thinned(line: Points) -> Points:
+    """At most `_MOST_POINTS` of the points, the first and the last among them."""
+    count = len(line[0])
+    kept = np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int)
+    return tuple([part[index] for index in kept] for part in line)
+
+
+def logged(metrics: Path) -> tuple[Series, list[str]]:
     """Reads each scalar's steps and values; empty if there is no file.
 
-    Skips incomplete lines, which a killed run may leave, and values that are not
-    finite.
+    Skips what a killed run or a damaged disk may leave, and values that are not finite.
+
+    Returns:
+      The scalars, and notes that say what is left out otherwise.
     """
     series: Series = {}
     if not metrics.is_file():
-        return series
-    for line in read_bytes(metrics, _MAX_BYTES).decode(errors="replace").splitlines():
-        try:
-            scalars = dict(json.loads(line))
-            step = scalars.pop("step")
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-        if type(step) is not int or not 0 <= step <= MAX_STEP:
-            continue
+        return series, []
+    try:
+        text = read_bytes(metrics, _MOST_BYTES).decode(errors="replace")
+    except (OSError, ValueError) as error:
+        return series, [f"no training curves: {shown(str(error))}"]
+    lines = text.split("\n")
+    damaged, dropped = 0, set()
+    for number, line in enumerate(lines, 1):
+        step, scalars, whole = _parsed(line)
+        # The last is empty, or cut off by a kill.
+        damaged += not whole and number < len(lines)
         for name, value in scalars.items():
-            if type(value) in (int, float) and abs(value) <= _LARGEST:  # nan is not
-                steps, values = series.setdefault(name, ([], []))
-                steps.append(step)
-                values.append(float(value))
-    return series
+            name = shown(name[:_LONGEST])
+            if name not in series and len(series) == _MOST_NAMES:
+                dropped.add(name)
+                continue
+            steps, values = series.setdefault(name, ([], []))
+            steps.append(step)
+            values.append(value)
+    notes = []
+    if damaged:
+        notes.append(
+            f"{damaged} of {len(lines) - 1} lines of {metrics.name} are damaged"
+        )
+    if dropped:
+        notes.append(f"{metrics.name} has more than {_MOST_NAMES} scalars")
+    return series, notes
+
+
+def _parsed(line: str) -> tuple[int, dict[str, float], bool]:
+    """The step, the finite scalars, and whether the line is as training writes it."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):  # cut off, huge integers, deep nesting
+        return 0, {}, False
+    if not isinstance(content, dict) or not _STEP.accepts(content.get("step")):
+        return 0, {}, False
+    step = content.pop("step")
+    known = {
+        name: float(value) for name, value in content.items() if _VALUE.accepts(value)
+    }
+    # A loss that is not finite is no damage.
+    rest = (value for name, value in content.items() if name not in known)
+    whole = all(isinstance(v, float) and not math.isfinite(v) for v in rest)
+    return step, known, whole
 
 
 def charts(series: Series) -> dict[str, Series]:

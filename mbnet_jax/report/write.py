@@ -67,6 +67,7 @@ def write_report(
     first = drawn_protocol(protocols)
     names = results[first.name].embeddings
     columns, rows = results_table(protocols, results)
+    charts, chart_notes = training_figures(run.log)
     page = render(
         "report.html",
         title=f"Evaluation of {config.name}, step {network.step}",
@@ -78,7 +79,8 @@ def write_report(
         notes=notes,
         cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
         similarities=[similarity_figures(p, embedded, seed) for p in protocols],
-        charts=training_figures(run.log),
+        charts=charts,
+        chart_notes=chart_notes,
         kinds=[(kind, kind) for kind in KINDS],
         main_protocols=list(dict.fromkeys(main_protocol(g).title for g in groups)),
         protocols=[(p.name, p.title) for p in protocols],

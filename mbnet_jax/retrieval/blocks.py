@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mbnet_jax.retrieval.arguments import Features, check_mesh
 from mbnet_jax.retrieval.features import (
-    Features,
     Piece,
     aligned,
     blocks_of,
@@ -43,7 +43,12 @@ RESIDENT_BYTES = 2 << 30
 
 
 def all_devices(mesh: Mesh | None) -> Mesh:
-    """Returns a one-dimensional mesh of the devices of `mesh`; None: of all devices."""
+    """Returns a one-dimensional mesh of the devices of `mesh`; None: of all devices.
+
+    Raises:
+      ValueError: it is neither a mesh nor None.
+    """
+    check_mesh(mesh)
     devices = jax.devices() if mesh is None else mesh.devices.reshape(-1)
     return Mesh(np.array(devices), (AXIS,))
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import digamma
 from scipy.stats import hypergeom
 
+from mbnet_jax.retrieval.arguments import check_ranks
 from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
 
 
@@ -28,10 +29,11 @@ def chance_level(
       The means over the queries that have a true match, in 0..1; NaN if none has.
 
     Raises:
-      ValueError: the rule is unknown, or labels are not integer arrays [n].
+      ValueError: the rule is unknown, or labels are not integer arrays [n], or empty,
+        or a rank is no whole number from 1.
     """
-    query = check_labels("query", query, len(query.pid))
-    gallery = check_labels("gallery", gallery, len(gallery.pid))
+    query, gallery = check_labels("query", query), check_labels("gallery", gallery)
+    ranks = check_ranks(ranks)
     match, junk = matches_and_junk(query, gallery, rule)
     counts = np.stack([match.counts, len(gallery.pid) - junk.counts])
     # Queries with the same counts have the same expectation.
@@ -53,7 +55,7 @@ def chance_level(
 
 def _hit(matches: np.ndarray, kept: np.ndarray, rank: int) -> np.ndarray:
     """The probability of at least one match among the first `rank`."""
-    return hypergeom.sf(0, kept, matches, np.minimum(rank, kept))
+    return hypergeom.sf(0, kept, matches, np.minimum(min(rank, kept.max()), kept))
 
 
 def _average_precision(matches: np.ndarray, kept: np.ndarray) -> np.ndarray:

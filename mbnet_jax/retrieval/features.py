@@ -1,15 +1,14 @@
-"""Feature rows in host memory, in files and on devices: checked, and read in parts."""
+"""Feature rows in host memory, in files and on devices: read in parts."""
 
 import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-Features = np.ndarray | jax.Array
+from mbnet_jax.retrieval.arguments import Features
 
 # Rows of greater or smaller length would leave the range of float32 products.
 MIN_NORM, MAX_NORM = 1e-15, 1e18
@@ -33,51 +32,6 @@ class Piece(NamedTuple):
         return self.data[first:stop]
 
 
-def check_features(name: str, features: Features) -> Features:
-    """Returns the features [n, D] as an array. Reads no file and no device.
-
-    Raises:
-      ValueError: they are not real numbers in two dimensions, or are empty, or are a
-        jax.Array that is split along its width.
-    """
-    if not isinstance(features, jax.Array):
-        features = np.asarray(features)
-    if (
-        not jnp.issubdtype(features.dtype, jnp.floating)
-        and features.dtype.kind not in "iu"
-    ):
-        raise ValueError(f"{name} must hold real numbers, got {features.dtype}")
-    if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(
-            f"{name} must be [rows, features] and not empty, "
-            f"got shape {list(features.shape)}"
-        )
-    if isinstance(features, jax.Array):
-        for _, columns in features.sharding.devices_indices_map(
-            features.shape
-        ).values():
-            if columns.indices(features.shape[1])[:2] != (0, features.shape[1]):
-                raise ValueError(
-                    f"{name} is split along its width over devices; split the rows"
-                )
-    return features
-
-
-def check_pair(query: Features, gallery: Features) -> tuple[Features, Features]:
-    """Checks both feature arrays, and that their widths agree.
-
-    Raises:
-      ValueError: see `check_features`; or the widths differ.
-    """
-    query, gallery = check_features("query", query), check_features("gallery", gallery)
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"query and gallery differ in width: {query.shape[1]} and "
-            f"{gallery.shape[1]} features"
-        )
-    return query, gallery
-
-
 def check_norms(
     name: str, norms: np.ndarray, indices: np.ndarray | range, metric: str
 ) -> None:
@@ -99,7 +53,8 @@ def check_norms(
         bad = int(np.argmin(usable))
         raise ValueError(
             f"{name} row {indices[bad]} cannot be compared by {metric} in float32: "
-            f"its length is {norms[bad]} (all zeros, NaN, infinity, or out of range)"
+            f"its length is {norms[bad]} (all zeros, NaN, infinity, or out of range); "
+            "correct or leave out the row"
         )
 
 
@@ -157,13 +112,15 @@ def take_rows(
                 "query rows are on devices of another process; give each process all "
                 "queries, e.g. with multihost_utils.process_allgather"
             )
-        rows[here] = np.asarray(piece.data[indices[here] - piece.start])
+        with np.errstate(over="ignore"):  # too large for float32: see `check_norms`
+            rows[here] = np.asarray(piece.data[indices[here] - piece.start])
     return rows
 
 
 def copy_rows(rows: np.ndarray, into: np.ndarray) -> None:
     """Copies rows [n, D] to the first n of `into` [size, D], and zeros the rest."""
-    into[: len(rows)] = rows
+    with np.errstate(over="ignore"):  # too large for float32: see `check_norms`
+        into[: len(rows)] = rows
     into[len(rows) :] = 0
     mapping = file_mapping(rows)
     if mapping is not None:

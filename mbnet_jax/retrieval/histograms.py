@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from mbnet_jax.retrieval.arguments import Features, check_pair
 from mbnet_jax.retrieval.blocks import (
     SHARDED,
     WHOLE,
@@ -17,7 +18,6 @@ from mbnet_jax.retrieval.blocks import (
     query_blocks,
     sharded,
 )
-from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.labels import Labels, check_labels, matches_and_junk
 from mbnet_jax.retrieval.similarity import block_values
 
@@ -60,6 +60,12 @@ def similarity_histograms(
     count = _program(mesh)
     total = np.zeros((3, BINS), np.int64)
     order = np.flatnonzero(match.counts)
+    # Queries without a match are checked, but not counted; so is the gallery.
+    dropped = np.flatnonzero(match.counts == 0)
+    for _ in query_blocks(query, dropped, mesh, "cosine", dtype):
+        pass
+    if not len(order):
+        blocks.check_all()
     for chosen, block in query_blocks(query, order, mesh, "cosine", dtype):
         size = len(block.rows_BxD)
         is_query, matches, thrown_out = (

@@ -17,7 +17,14 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy import sparse
 
-from mbnet_jax.retrieval.features import Features, check_pair, take_rows
+from mbnet_jax.retrieval.arguments import (
+    Features,
+    check_count,
+    check_metric,
+    check_pair,
+    check_share,
+)
+from mbnet_jax.retrieval.features import take_rows
 from mbnet_jax.retrieval.ranking import Nearest, nearest
 from mbnet_jax.retrieval.reranking import Reranking
 
@@ -68,10 +75,10 @@ def rerank(
     """
     query, gallery = check_pair(query, gallery)
     images = len(query) + len(gallery)
-    _check_count("k1", k1, images - 1, "other images of query and gallery")
-    _check_count("k2", k2, images, "images of query and gallery")
-    if not 0 <= lambda_value <= 1:
-        raise ValueError(f"lambda_value must be from 0 to 1, got {lambda_value}")
+    k1 = check_count("k1", k1, images - 1, "other images of query and gallery")
+    k2 = check_count("k2", k2, images, "images of query and gallery")
+    lambda_value = check_share("lambda_value", lambda_value)
+    check_metric(metric)
     near = _neighbours(query, gallery, max(k1 + 1, k2), metric, mesh)
     # The original's np.around rounds half to even; so does Python's round.
     closest = _reciprocal(near.indices[:, : round(k1 / 2) + 1])
@@ -81,18 +88,12 @@ def rerank(
     weights = _listed(near.indices[:, :k2], np.float32) @ weights
     weights.data /= k2
     return Reranking(
-        float(lambda_value),
+        lambda_value,
         near.farthest[: len(query)],
         weights[: len(query)],
         weights[len(query) :].T.tocsr(),
+        metric,
     )
-
-
-def _check_count(name: str, value: int, most: int, of: str) -> None:
-    if not isinstance(value, int | np.integer) or not 1 <= value <= most:
-        raise ValueError(
-            f"{name} must be a whole number from 1 to the {most} {of}, got {value}"
-        )
 
 
 def _neighbours(

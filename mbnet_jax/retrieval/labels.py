@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mbnet_jax.retrieval.arguments import array_of, shown
 from mbnet_jax.retrieval.blocks import power_of_two
+
+_MAX_LABEL = np.iinfo(np.int64).max
+LABELS = frozenset({"camera", "clothes"})  # that a rule may need
 
 
 class Labels(NamedTuple):
@@ -65,11 +69,25 @@ def get_rule(name: str) -> Rule:
     """Returns `RULES[name]`.
 
     Raises:
-      ValueError: the rule is unknown; the message lists the known ones.
+      ValueError: the rule is unknown, and the message lists the known ones; or the
+        entry of `RULES` is no rule.
     """
-    if name not in RULES:
-        raise ValueError(f"rule {name!r} is unknown; choose from {sorted(RULES)}")
-    return RULES[name]
+    if not isinstance(name, str) or name not in RULES:
+        raise ValueError(
+            f"rule {shown(name)} is unknown; choose from {sorted(map(str, RULES))}"
+        )
+    rule = RULES[name]
+    if not isinstance(rule, Rule) or not callable(rule.junk):
+        raise ValueError(
+            f"RULES[{name!r}] must be Rule(junk=a function, needs=a set), "
+            f"got {shown(rule)}"
+        )
+    if not isinstance(rule.needs, frozenset | set) or not rule.needs <= LABELS:
+        raise ValueError(
+            f"needs of rule {name!r} must be a set with any of {sorted(LABELS)}, "
+            f"got {shown(rule.needs)}"
+        )
+    return rule
 
 
 class Lists(NamedTuple):
@@ -90,7 +108,8 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     Time and memory are proportional to the pairs of one person, not to all pairs.
 
     Raises:
-      ValueError: the rule is unknown, or its `junk` returns no bool array [n].
+      ValueError: the rule is unknown, or its `junk` fails, or returns no bool
+        array [n].
     """
     is_junk = get_rule(rule).junk
     by_person = np.argsort(gallery.pid, kind="stable")
@@ -104,12 +123,15 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     within = np.arange(len(pair_query)) - start_of_query[pair_query]
     pair_gallery = by_person[first[pair_query] + within]
 
-    junk = np.asarray(
-        is_junk(
-            query.camera[pair_query] == gallery.camera[pair_gallery],
-            query.clothes[pair_query] == gallery.clothes[pair_gallery],
-        )
-    )
+    same_camera = query.camera[pair_query] == gallery.camera[pair_gallery]
+    same_clothes = query.clothes[pair_query] == gallery.clothes[pair_gallery]
+    try:
+        junk = is_junk(same_camera, same_clothes)
+    except Exception as error:
+        raise ValueError(
+            f"junk of rule {rule!r} failed: {type(error).__name__}: {error}; correct it"
+        ) from error
+    junk = array_of(f"what junk of rule {rule!r} returns", junk)
     if junk.shape != pair_query.shape or junk.dtype != bool:
         raise ValueError(
             f"junk of rule {rule!r} must return a bool array {list(pair_query.shape)}, "
@@ -122,30 +144,45 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     )
 
 
-def check_labels(name: str, labels: Labels, num_rows: int) -> Labels:
-    """Returns the labels as NumPy arrays.
+def check_labels(name: str, labels: Labels, num_rows: int | None = None) -> Labels:
+    """Returns the labels as int64 arrays.
 
     Args:
       name: what error messages call them.
       labels: three sequences of integers.
-      num_rows: the number of feature rows that they belong to.
+      num_rows: the number of feature rows that they belong to; None: as many as there
+        are labels, at least one.
 
     Raises:
-      ValueError: a field is not a one-dimensional integer array of that length.
+      ValueError: they are no `Labels`, or a field is not a one-dimensional integer
+        array of that length.
     """
+    if not isinstance(labels, Labels):
+        raise ValueError(
+            f"{name} must be Labels(pid, camera, clothes), got {shown(labels)}"
+        )
     fields = []
-    for field, values in zip(Labels._fields, labels, strict=True):
-        values = np.asarray(values)
-        if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+    for field, given in zip(Labels._fields, labels, strict=True):
+        full = f"{name}.{field}"
+        values = array_of(full, given)
+        if values.ndim != 1 or values.dtype.kind not in "iu":
             raise ValueError(
-                f"{name}.{field} must be an integer array [n], "
-                f"got {values.dtype} {list(values.shape)}"
+                f"{full} must be an integer array [n], got {shown(values)}"
             )
-        if len(values) != num_rows:
+        if values.dtype == np.uint64 and values.size and values.max() > _MAX_LABEL:
             raise ValueError(
-                f"{name}.{field} has {len(values)} entries for {num_rows} feature rows"
+                f"{full} holds {values.max()}, beyond int64; give smaller numbers"
             )
-        fields.append(values)
+        if num_rows is None and not len(values):
+            raise ValueError(f"{full} is empty; give at least one image")
+        rows = f"{num_rows} feature rows"
+        if num_rows is None and fields:
+            num_rows, rows = len(fields[0]), f"{len(fields[0])} of {name}.pid"
+        if num_rows is not None and len(values) != num_rows:
+            raise ValueError(
+                f"{full} has {len(values)} entries for {rows}; give as many"
+            )
+        fields.append(values.astype(np.int64))
     return Labels(*fields)
 
 

@@ -13,6 +13,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mbnet_jax.retrieval import counting
+from mbnet_jax.retrieval.arguments import (
+    Features,
+    check_block_rows,
+    check_dtype,
+    check_metric,
+    check_pair,
+    check_ranks,
+)
 from mbnet_jax.retrieval.blocks import (
     WHOLE,
     Gallery,
@@ -21,10 +29,9 @@ from mbnet_jax.retrieval.blocks import (
     put,
     query_blocks,
 )
-from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
 from mbnet_jax.retrieval.reranking import Reranking, Rescaling, check_reranking
-from mbnet_jax.retrieval.similarity import QueryBlock, check_dtype, check_metric
+from mbnet_jax.retrieval.similarity import QueryBlock
 
 # Maximum on each device for products of the first pass, kept as keys.
 KEPT_BYTES = 256 << 20
@@ -97,12 +104,9 @@ def retrieval_metrics(
     query, gallery = check_pair(query, gallery)
     query_labels = check_labels("query_labels", query_labels, len(query))
     gallery_labels = check_labels("gallery_labels", gallery_labels, len(gallery))
-    if not len(ranks) or min(ranks) < 1:
-        raise ValueError(f"ranks must be whole numbers from 1, got {tuple(ranks)}")
-    if any(rows is not None and rows < 1 for rows in block_rows):
-        raise ValueError(f"block_rows must be at least 1, got {tuple(block_rows)}")
+    ranks, block_rows = check_ranks(ranks), check_block_rows(block_rows)
     check_metric(metric)
-    check_reranking(reranking, query, gallery)
+    check_reranking(reranking, query, gallery, metric)
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
     match, junk = matches_and_junk(query_labels, gallery_labels, rule)
@@ -203,7 +207,7 @@ def _summary(rank_NxM, num_matches, ranks) -> RetrievalMetrics:
     return RetrievalMetrics(
         mAP=mean(average_precision),
         mINP=mean(num_matches / last_rank),
-        cmc={int(k): mean(first_match_rank <= k) for k in ranks},
+        cmc={k: mean(first_match_rank <= k) for k in ranks},
         num_queries=num_queries,
         average_precision=average_precision,
         first_match_rank=first_match_rank,

@@ -9,6 +9,13 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
+from mbnet_jax.retrieval.arguments import (
+    Features,
+    check_count,
+    check_dtype,
+    check_metric,
+    check_pair,
+)
 from mbnet_jax.retrieval.blocks import (
     SHARDED,
     WHOLE,
@@ -19,10 +26,9 @@ from mbnet_jax.retrieval.blocks import (
     query_blocks,
     sharded,
 )
-from mbnet_jax.retrieval.features import Features, check_pair
 from mbnet_jax.retrieval.labels import Labels, Lists, check_labels, matches_and_junk
 from mbnet_jax.retrieval.reranking import Reranking, Rescaling, check_reranking
-from mbnet_jax.retrieval.similarity import block_values, check_dtype, check_metric
+from mbnet_jax.retrieval.similarity import block_values
 
 
 class RankedLists(NamedTuple):
@@ -139,10 +145,9 @@ def nearest(
     `junk` has the gallery items of each query that are not kept: their value is -inf.
     """
     query, gallery = check_pair(query, gallery)
-    if not 1 <= k <= len(gallery):
-        raise ValueError(f"k must be from 1 to the gallery's {len(gallery)}, got {k}")
+    k = check_count("k", k, len(gallery), "items of the gallery")
     check_metric(metric)
-    check_reranking(reranking, query, gallery)
+    check_reranking(reranking, query, gallery, metric)
     dtype = check_dtype(dtype)
     mesh = all_devices(mesh)
     blocks = Gallery(gallery, mesh, metric, dtype)

@@ -8,8 +8,8 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy import sparse
 
+from mbnet_jax.retrieval.arguments import Features, check_share, shown
 from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, put
-from mbnet_jax.retrieval.features import Features
 
 _TERMS = 2**18  # of sums of minima that are held at a time
 
@@ -29,12 +29,14 @@ class Reranking:
         gallery; 1 where that is 0.
       weights: float32 sparse [Q, N], each query's weights on the images around it.
       having: float32 sparse [N, G], the gallery items' weights on each image.
+      metric: of d, "cosine" or "euclidean".
     """
 
     lambda_value: float
     farthest: np.ndarray
     weights: sparse.csr_array
     having: sparse.csr_array
+    metric: str
 
     def overlap(self, queries: np.ndarray) -> sparse.csr_array:
         """Computes the overlaps of some queries, int [n]: sparse float32 [n, G].
@@ -73,17 +75,62 @@ def _runs(query: sparse.csr_array, count_l: np.ndarray) -> Iterator[sparse.csr_a
 
 
 def check_reranking(
-    reranking: Reranking | None, query: Features, gallery: Features
+    reranking: Reranking | None, query: Features, gallery: Features, metric: str
 ) -> None:
-    """Raises a ValueError if the re-ranking was computed from other features."""
+    """Checks a re-ranking.
+
+    Raises:
+      ValueError: it is not the result of `rerank`, or is one for another metric or for
+        other numbers of rows.
+    """
     if reranking is None:
         return
+    if not isinstance(reranking, Reranking):
+        raise ValueError(
+            f"reranking must be what rerank() returned, or None, got {shown(reranking)}"
+        )
+    _check_parts(reranking)
+    if reranking.metric != metric:
+        raise ValueError(
+            f"reranking was computed with metric={reranking.metric!r}, not {metric!r}; "
+            "use the same metric"
+        )
     queries, items = len(reranking.farthest), reranking.having.shape[1]
     if (queries, items) != (len(query), len(gallery)):
         raise ValueError(
             f"reranking is for {queries} queries and {items} gallery items, but there "
             f"are {len(query)} and {len(gallery)}; compute it from the same features"
         )
+
+
+def _check_parts(reranking: Reranking) -> None:
+    """Raises a ValueError unless the attributes are as documented."""
+    check_share("reranking.lambda_value", reranking.lambda_value)
+    farthest = reranking.farthest
+    if not isinstance(farthest, np.ndarray) or farthest.dtype != np.float32:
+        raise ValueError(
+            f"reranking.farthest must be a float32 array [Q], got {shown(farthest)}"
+        )
+    for name in ("weights", "having"):
+        part = getattr(reranking, name)
+        if not isinstance(part, sparse.csr_array) or part.dtype != np.float32:
+            raise ValueError(
+                f"reranking.{name} must be a float32 sparse.csr_array, "
+                f"got {shown(part)}"
+            )
+    images = farthest.size + reranking.having.shape[1]
+    for name, found, shape in (
+        ("farthest", farthest.shape, (farthest.size,)),
+        ("weights", reranking.weights.shape, (farthest.size, images)),
+        ("having", reranking.having.shape, (images, reranking.having.shape[1])),
+    ):
+        if found != shape:
+            raise ValueError(
+                f"reranking.{name} has shape {list(found)} instead of {list(shape)}; "
+                "use what rerank() returned"
+            )
+    if not (farthest > 0).all() or not np.isfinite(farthest).all():
+        raise ValueError("reranking.farthest must be finite and above 0")
 
 
 class Rescaling:

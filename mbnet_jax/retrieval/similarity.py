@@ -13,9 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-METRICS = ("cosine", "euclidean")
-DTYPES = ("float32", "bfloat16")
-
 
 class QueryBlock(NamedTuple):
     """B queries, whole on every device."""
@@ -48,23 +45,6 @@ class GalleryBlock(NamedTuple):
         """
         column = index - self.first_n
         return jnp.where(column < 0, len(self.norm_nG), column)
-
-
-def check_metric(metric: str) -> None:
-    """Raises a ValueError unless `metric` is known."""
-    if metric not in METRICS:
-        raise ValueError(f"metric {metric!r} is unknown; choose from {METRICS}")
-
-
-def check_dtype(dtype: str) -> jnp.dtype:
-    """Returns the dtype in which features are multiplied.
-
-    Raises:
-      ValueError: it is neither float32 nor bfloat16.
-    """
-    if jnp.dtype(dtype).name not in DTYPES:
-        raise ValueError(f"dtype {dtype!r} is unknown; choose from {DTYPES}")
-    return jnp.dtype(dtype)
 
 
 @jax.jit

@@ -23,8 +23,6 @@ def check_micro_batches(config: ConfigDict, mesh: Mesh) -> None:
         (the triplet loss needs another person), or devices get unequal shares.
     """
     n, batch_size = config.accumulate, config.batch_size
-    if n < 1:
-        raise ValueError(f"train.accumulate={n} must be at least 1")
     if n > 1 and (
         batch_size % (n * config.images_per_identity)
         or batch_size // n < 2 * config.images_per_identity

@@ -4,15 +4,9 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-SCHEDULES = ("step", "cosine")
-
 
 def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
-    """Learning rate by step, from `config.train`: linear warm-up, then a schedule.
-
-    Raises:
-      ValueError: for an unknown schedule.
-    """
+    """Learning rate by step, from `config.train`: linear warm-up, then a schedule."""
     total = config.epochs * steps_per_epoch
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if config.schedule == "step":
@@ -21,16 +15,12 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
             {
                 round(epoch * steps_per_epoch) - warmup: config.decay_rate
                 for epoch in config.decay_epochs
+                if epoch < config.epochs
             },
         )
-    elif config.schedule == "cosine":
+    else:
         after = optax.cosine_decay_schedule(
             config.learning_rate, max(total - warmup, 1)
-        )
-    else:
-        raise ValueError(
-            f"train.schedule={config.schedule!r} is unknown; known: "
-            f"{', '.join(SCHEDULES)}"
         )
     # Not from 0, which would waste the first step.
     up = optax.linear_schedule(

@@ -1,4 +1,4 @@
-"""What a run does at which step: checked against data and devices before it starts."""
+"""What a run does at which step: checked against the data before it starts."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,10 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
 from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.devices.mesh import check_divisible
-from mbnet_jax.training.accumulation import check_micro_batches, order_on_devices
+from mbnet_jax.training.accumulation import order_on_devices
+from mbnet_jax.training.check import check_steps
 from mbnet_jax.training.clothes import ClothesClasses, clothes_classes
 from mbnet_jax.training.optimizer import make_schedule
-
-# Fields of a schedule; 0 would mean never, or nothing kept.
-_AT_LEAST_ONE = {
-    "train": ("log_every", "checkpoint_every", "keep", "max_bad_steps"),
-    "eval": ("every_epochs",),
-}
 
 
 @dataclass(frozen=True)
@@ -60,17 +54,9 @@ def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
     """Derives the schedule.
 
     Raises:
-      ValueError: if a field does not fit the data, the devices or another field.
+      ValueError: if a field does not fit the data.
     """
     train = config.train
-    check_micro_batches(train, mesh)
-    check_divisible("eval.batch_size", config.eval.batch_size, mesh)
-    for section, names in _AT_LEAST_ONE.items():
-        for name in names:
-            if config[section][name] < 1:
-                raise ValueError(
-                    f"{section}.{name}={config[section][name]} must be at least 1"
-                )
     sampler = IdentityBalancedSampler(
         dataset.train.pid,
         dataset.train.clothes,
@@ -81,6 +67,7 @@ def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
     steps_per_epoch = train.steps_per_epoch or max(
         len(dataset.train) // train.batch_size, 1
     )
+    check_steps(train.epochs, steps_per_epoch)
     return Plan(
         sampler,
         order_on_devices(train.batch_size, train.accumulate, mesh.size),

@@ -39,7 +39,12 @@ def make_validate(
     def validate(variables: dict) -> dict[str, float]:
         # Queries are in the gallery too: each image is embedded once.
         rows = embed_split(
-            interruptible, variables, images, loader, config.eval.batch_size
+            interruptible,
+            variables,
+            images,
+            loader,
+            config.eval.batch_size,
+            "validation",
         )
         embedded = Embedded(images, rows)
         metrics = rank(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
-from mbnet_jax.data.datasets.reading import attach_parsing
+from mbnet_jax.data.datasets.reading import attach_parsing, check_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
 
@@ -51,17 +51,22 @@ def read_records(
         Without it, records have the maps that the dataset comes with, if any.
 
     Raises:
-      ValueError: an unknown name, an image name that does not fit the layout, or a
-        person in both the training and the test splits.
+      ValueError: an unknown name, an image name that does not fit the layout, a label
+        beyond 32 bits, what is no regular file, or a person in both the training and
+        the test splits.
       FileNotFoundError: the folder, a split or a parsing map is missing.
+      OSError: a folder cannot be listed. All messages name the offender.
     """
     spec = dataset_spec(name)
+    if not isinstance(root, str | Path) or str(root) == "" or "\0" in str(root):
+        raise ValueError(f"the dataset's root={root!r} must be the path of a folder")
     root = Path(root)
     try:
         records = spec.read(root / spec.folder)
     except FileNotFoundError as error:
         message = f"{error}. {spec.origin(root)}".removesuffix(". ")
         raise FileNotFoundError(message) from error
+    check_records(records, spec.protocols)
     if parsing_dir:
         records = attach_parsing(records, root, Path(parsing_dir))
     return records

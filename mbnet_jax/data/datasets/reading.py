@@ -1,14 +1,25 @@
-"""What the readers share: listing folders, parsing names, numbering labels."""
+"""What the readers share: numbering labels, checking records, finding maps."""
 
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
+from mbnet_jax.data.datasets.listing import check_regular, list_images
+from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
-from mbnet_jax.images import IMAGE_ENDINGS
-from mbnet_jax.parsing.maps import MAKE_MAPS, map_path
+from mbnet_jax.files import shown
+from mbnet_jax.parsing.maps import MAKE_MAPS, map_paths
+
+__all__ = [
+    "Found",
+    "attach_parsing",
+    "check_parsing",
+    "check_records",
+    "list_images",
+    "number",
+]
+_MOST = 2**31 - 1  # labels are int32
 
 
 class Found(NamedTuple):
@@ -20,6 +31,7 @@ class Found(NamedTuple):
       camera: counted from 0; `UNKNOWN` if the dataset has no cameras.
       outfit: distinguishes the outfits of one person; None if unknown.
       parsing_path: of the parsing map, if the dataset comes with maps.
+      name: of the person, where the dataset has another than the number.
     """
 
     path: Path
@@ -27,62 +39,7 @@ class Found(NamedTuple):
     camera: int
     outfit: int | str | None
     parsing_path: Path | None = None
-
-
-def list_images(
-    folder: Path, pattern: str, example: str
-) -> list[tuple[Path, re.Match[str]]]:
-    """Lists the images in `folder` and below, with their names matched.
-
-    Files that are no images (`Thumbs.db`, lists) and hidden files are ignored.
-
-    Args:
-      folder: of one split.
-      pattern: regular expression that has to match the whole of each path, relative
-        to `folder` and written with slashes.
-      example: a name that matches, for error messages.
-
-    Returns:
-      (path, match) in the order of the paths as text, the same on every machine.
-
-    Raises:
-      FileNotFoundError: the folder is missing or holds no image.
-      ValueError: images have names that do not match.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(_missing(folder))
-    names = sorted(
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        # A leading dot: what macOS leaves beside an image ("._0001.jpg").
-        if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
-    )
-    if not names:
-        raise FileNotFoundError(
-            f"{folder} holds no image; expected files like {example}"
-        )
-    matches = [re.fullmatch(pattern, name) for name in names]
-    odd = [name for name, match in zip(names, matches, strict=True) if match is None]
-    if odd:
-        raise ValueError(
-            f"{folder}: expected names like {example}, but {len(odd)} of "
-            f"{len(names)} images are named otherwise: {some_of(odd)}. Move them out "
-            "of the folder, or unpack the dataset again"
-        )
-    return [(folder / m.string, m) for m in matches]
-
-
-def _missing(folder: Path) -> str:
-    """Names the first missing folder of the path, and what its parent holds."""
-    first = folder
-    while not first.parent.is_dir() and first.parent != first:
-        first = first.parent
-    present = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
-    return (
-        f"looked for {folder}, but {first} is missing; {first.parent} holds "
-        f"{present or 'nothing'}"
-    )
+    name: str = ""
 
 
 def number(found: Mapping[str, Sequence[Found]]) -> Records:
@@ -96,15 +53,10 @@ def number(found: Mapping[str, Sequence[Found]]) -> Records:
       ValueError: a person is in both the training and the test splits. The split
         "val" may share its persons with either.
     """
-    tested = {
-        f.person
-        for split, rows in found.items()
-        if split not in ("train", "val")
-        for f in rows
-    }
-    persons = {f.person for f in found["train"]}
-    check_disjoint(persons, tested)
-    pids = contiguous(persons)
+    if "train" not in found:
+        raise ValueError(f"the split 'train' is missing; found {some_of(found)}")
+    _check_disjoint(found)
+    pids = contiguous(f.person for f in found["train"])
     rest = [f for split, rows in found.items() if split != "train" for f in rows]
     train_outfits, other_outfits = _outfits(found["train"]), _outfits(rest)
 
@@ -128,15 +80,65 @@ def _outfits(rows: Iterable[Found]) -> dict:
     return contiguous((f.person, f.outfit) for f in rows if f.outfit is not None)
 
 
-def check_disjoint(trained: set, tested: set) -> None:
+def _check_disjoint(found: Mapping[str, Sequence[Found]]) -> None:
     """Refuses persons that are in both the training and the test splits."""
-    both = sorted(trained & tested)
+    tests = [split for split in found if split not in ("train", "val")]
+    trained = {f.person: f for f in reversed(found["train"])}
+    tested = {f.person: f for split in tests for f in reversed(found[split])}
+    both = [(trained[p], tested[p]) for p in sorted(trained.keys() & tested.keys())]
     if both:
-        raise ValueError(
-            f"{len(both)} persons are both in the training and in the test splits: "
-            f"{some_of(both)}. The test would be of people the network knows; keep "
-            "each person on one side"
+        persons = some_of(
+            f"{one.name or one.person} ({one.path} and {other.path})"
+            for one, other in both
         )
+        counted = "1 person is" if len(both) == 1 else f"{len(both)} persons are"
+        raise ValueError(
+            f"{counted} both in the training and in the test splits: {persons}. The "
+            "test would be of people the network knows; keep each person on one side"
+        )
+
+
+def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
+    """Refuses records that cannot be trained on and evaluated.
+
+    Raises:
+      ValueError: a split is missing or empty, a label is no number that fits into 32
+        bits or is missing in some images of a split only, or a name is not UTF-8.
+    """
+    needed = {"train", *(p.query for p in protocols), *(p.gallery for p in protocols)}
+    for split in sorted(needed - {*records}):
+        raise ValueError(f"the split {split!r} is missing; found {some_of(records)}")
+    for split, rows in records.items():
+        if not rows:
+            raise ValueError(f"the split {split!r} has no image")
+        for row in rows:
+            _check_record(row)
+        for label in ("camera", "clothes"):
+            unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
+            if unknown and len(unknown) < len(rows):
+                raise ValueError(
+                    f"{len(unknown)} of {len(rows)} images of the split {split!r} have "
+                    f"no {label}: {some_of(unknown)}. Label all or none; cameras in "
+                    "names of files count from 1"
+                )
+
+
+def _check_record(row: Record) -> None:
+    for label, least in (("pid", 0), ("camera", UNKNOWN), ("clothes", UNKNOWN)):
+        value = getattr(row, label)
+        if not (isinstance(value, Integral) and least <= value <= _MOST):
+            what = "person" if label == "pid" else label
+            raise ValueError(
+                f"the {what} {value} of {row.path} must be a number from 0 to {_MOST}; "
+                "rename the file"
+            )
+    for path in filter(None, (row.path, row.parsing_path)):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"the name of the file {shown(path)} must be UTF-8; rename it"
+            ) from None
 
 
 def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
@@ -144,12 +146,12 @@ def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
 
     Raises:
       FileNotFoundError: maps are missing.
-      ValueError: a map would be the image itself.
+      ValueError: a map would be the image itself, or two images would share one.
     """
+    images = (row.path for rows in records.values() for row in rows)
+    maps = map_paths(images, root, parsing_dir)
     with_maps = {
-        split: [
-            r._replace(parsing_path=map_path(r.path, root, parsing_dir)) for r in rows
-        ]
+        split: [row._replace(parsing_path=maps[row.path]) for row in rows]
         for split, rows in records.items()
     }
     check_parsing(with_maps)
@@ -157,11 +159,6 @@ def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
 
 
 def check_parsing(records: Records) -> None:
-    """Refuses records whose parsing map does not exist."""
+    """Refuses records whose parsing map is missing or no regular file."""
     maps = [r.parsing_path for rows in records.values() for r in rows if r.parsing_path]
-    missing = [path for path in maps if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(maps)} parsing maps are missing: "
-            f"{some_of(missing)}. To make them:\n  {MAKE_MAPS}"
-        )
+    check_regular(maps, "parsing maps", f"To make them:\n  {MAKE_MAPS}")

@@ -1,0 +1,149 @@
+"""Listing images on disk: files by a pattern of names, and what is no file."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mbnet_jax.data.records import some_of
+from mbnet_jax.files import shown
+from mbnet_jax.images import IMAGE_ENDINGS
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def list_images(
+    folder: Path, pattern: str, example: str
+) -> list[tuple[Path, re.Match[str]]]:
+    """Lists the images in `folder` and below, with their names matched.
+
+    Files that are no images (`Thumbs.db`, lists) and what is hidden are ignored. Links
+    are followed, but no folder is read twice.
+
+    Args:
+      folder: of one split.
+      pattern: regular expression that has to match the whole of each path, relative
+        to `folder` and written with slashes. `\\d` matches 0 to 9 alone.
+      example: a name that matches, for error messages.
+
+    Returns:
+      (path, match) in the order of the paths as text, the same on every machine.
+
+    Raises:
+      FileNotFoundError: the folder is missing or holds no image.
+      ValueError: images have names that do not match or are not UTF-8, are no regular
+        files, or a folder is in another through two links.
+      OSError: a folder cannot be listed. All messages name the offender.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(_missing(folder))
+    paths = [path.relative_to(folder) for path in _walk(folder)]
+    names = sorted(path.as_posix() for path in paths)
+    if not names:
+        raise FileNotFoundError(
+            f"{folder} holds no image; expected files like {example}"
+        )
+    check_regular([folder / name for name in names], "images", "Move them away")
+    matches = [re.fullmatch(pattern, name, re.ASCII) for name in names]
+    odd = [name for name, match in zip(names, matches, strict=True) if match is None]
+    if odd:
+        raise ValueError(
+            f"{folder}: expected names like {example}, but {len(odd)} of "
+            f"{len(names)} images are named otherwise: {some_of(odd)}. Move them out "
+            "of the folder, or unpack the dataset again"
+        )
+    return [(folder / m.string, m) for m in matches]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """What is named like an image, in `folder` and below, links followed."""
+    seen: dict[tuple[int, int], Path] = {}
+    left = [folder]
+    while left:
+        parent = left.pop()
+        try:
+            found = parent.stat()
+            entries = sorted(parent.iterdir())
+        except OSError as error:
+            raise OSError(
+                f"{parent} cannot be listed ({error.strerror}); make it readable, or "
+                "move it out of the dataset"
+            ) from error
+        same = seen.setdefault((found.st_dev, found.st_ino), parent)
+        if same != parent:
+            raise ValueError(
+                f"{parent} and {same} are one folder, through a link; remove the link"
+            )
+        for entry in entries:
+            # A leading dot: what macOS leaves beside an image ("._0001.jpg").
+            is_image = entry.name.lower().endswith(IMAGE_ENDINGS)
+            if entry.name.startswith("."):
+                continue
+            if is_image:
+                yield entry
+            elif _is_folder(entry):
+                left.append(entry)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:  # a broken link may stand for a person's folder
+        raise OSError(
+            f"{shown(path)} cannot be read ({error.strerror}); mend it, or remove it"
+        ) from error
+
+
+def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
+    """Refuses what is missing, or a folder, a pipe, a device.
+
+    Args:
+      paths: links are followed.
+      what: what they are, as in "images".
+      remedy: what to do, for the message.
+
+    Raises:
+      FileNotFoundError: if all that is wrong is missing.
+      ValueError: otherwise.
+    """
+    wrong = [(path, reason) for path in paths if (reason := _not_regular(path))]
+    if not wrong:
+        return
+    text = f"{len(wrong)} of {len(paths)} {what} are "
+    if {reason for _, reason in wrong} == {"missing"}:
+        missing = some_of(path for path, _ in wrong)
+        raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")
+    reasons = some_of(f"{shown(path)} ({reason})" for path, reason in wrong)
+    raise ValueError(f"{text}no regular files: {reasons}. {remedy}")
+
+
+def _not_regular(path: Path) -> str:
+    """Why `path` is no regular file, as in "a named pipe"; "" if it is one."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return "a broken link" if path.is_symlink() else "missing"
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        return getattr(error, "strerror", None) or str(error)
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "of an unknown kind")
+
+
+def _missing(folder: Path) -> str:
+    """Names the first missing folder of the path, and what its parent holds."""
+    first = folder
+    while not first.parent.is_dir() and first.parent != first:
+        first = first.parent
+    if os.path.lexists(first):
+        return f"{shown(folder)} must be a folder, but {shown(first)} is none"
+    present = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
+    return (
+        f"looked for {shown(folder)}, but {shown(first)} is missing; "
+        f"{shown(first.parent)} holds {present or 'nothing'}"
+    )

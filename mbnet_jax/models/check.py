@@ -1,0 +1,79 @@
+"""Whether a config describes a network: the rules across fields, and names in tables.
+
+`schema` checks each field by itself.
+"""
+
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from mbnet_jax.backbones import BACKBONES
+from mbnet_jax.models.branches import BRANCHES
+from mbnet_jax.refusals import refuse, unknown
+from mbnet_jax.views import VIEWS
+
+
+def check_network(config: ConfigDict, what: str = "") -> None:
+    """Refuses a config, checked by `check_config`, that describes no network.
+
+    Args:
+      config: the whole config.
+      what: what has it, for the message.
+
+    Raises:
+      ValueError: with a line for each field.
+    """
+    refuse(network_problems(config), what)
+
+
+def network_problems(config: ConfigDict) -> Iterator[str]:
+    """What keeps `config` from describing a network, one line each."""
+    yield from _names(config)
+    model, views = config.model, config.views
+    for name in model.branches:
+        if name not in BRANCHES:
+            continue
+        if name not in model.backbones:
+            yield (
+                f"model.branches={(*model.branches,)} has {name!r}, which has no "
+                f"backbone; add the section model.backbones.{name}"
+            )
+        view = BRANCHES[name].view
+        if view != "image" and view not in views:
+            yield (
+                f"model.branches={(*model.branches,)} has {name!r}, which takes the "
+                f"view {view!r}; add its size, views.{view}"
+            )
+    if views.get("crops", (0,))[0] % 2:
+        yield (
+            f"views.crops={(*views.crops,)} must have an even height: one half is of "
+            "the head, the other of the legs"
+        )
+    width = model.fusion_width
+    if model.cfm and (width % 4 or width % model.fusion_heads):
+        yield (
+            f"model.fusion_width={width} must be a multiple of 4, and of "
+            f"model.fusion_heads={model.fusion_heads}"
+        )
+
+
+def _names(config: ConfigDict) -> Iterator[str]:
+    """The names that the tables of branches, views and backbones do not have."""
+    model = config.model
+    for name in model.branches:
+        if name not in BRANCHES:
+            yield f"model.branches={(*model.branches,)}: " + unknown(name, BRANCHES)
+    for name in model.backbones:
+        if name not in BRANCHES:
+            known = [f"model.backbones.{branch}" for branch in BRANCHES]
+            yield unknown(f"model.backbones.{name}", known)
+    for name in config.views:
+        if name not in VIEWS or name == "image":
+            known = [f"views.{view}" for view in VIEWS if view != "image"]
+            yield unknown(f"views.{name}", known)
+    for branch, backbone in model.backbones.items():
+        if backbone.name not in BACKBONES:
+            yield (
+                f"model.backbones.{branch}.name={backbone.name!r} is an unknown "
+                f"backbone; known: {', '.join(BACKBONES)}"
+            )

@@ -1,0 +1,39 @@
+"""The words in which bad input is refused: what it is, and what there is instead."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+_SHOWN = 60  # characters of a wrong value in a message
+_LINES = 10  # problems in a message
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """That `name` is none of the known names, and which of them are near."""
+    known = [*known]
+    near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
+    return f"{name} is unknown; nearest known: {', '.join(near or known[:10])}"
+
+
+def shown(value: Any) -> str:
+    """The value in one line, shortened."""
+    try:
+        text = repr(value)
+    except Exception:  # integers of 4,300 digits, objects that cannot be printed
+        text = f"({type(value).__name__} that cannot be printed)"
+    text = " ".join(text.splitlines())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def refuse(found: Iterable[str], what: str = "", remedy: str = "") -> None:
+    """Raises a ValueError of the problems, one line each, if there is any."""
+    lines = [*found]
+    if not lines:
+        return
+    if len(lines) == 1:
+        text = f"{what}: {lines[0]}" if what else lines[0]
+    else:
+        more = len(lines) - _LINES
+        listed = lines[:_LINES] + [f"and {more} more"] * (more > 0)
+        text = "\n  ".join([f"{what or 'the config'}:", *listed])
+    raise ValueError(text + (f"; {remedy}" if remedy else ""))

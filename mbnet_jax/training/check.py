@@ -1,0 +1,215 @@
+"""The rules across fields of a run's config, before data or devices are touched.
+
+`schema` checks each field by itself, and `models.check` those of the network.
+"""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax import schema
+from mbnet_jax.backbones import BACKBONES, make_backbone
+from mbnet_jax.backbones.pretrained import check_published
+from mbnet_jax.config import check_config
+from mbnet_jax.configs import base
+from mbnet_jax.data.datasets import dataset_spec
+from mbnet_jax.data.load import validation_policy
+from mbnet_jax.data.sampler import check_batch, check_identities
+from mbnet_jax.data.splits import number_held_out
+from mbnet_jax.devices.mesh import check_divisible
+from mbnet_jax.models import BRANCHES
+from mbnet_jax.models.check import network_problems
+from mbnet_jax.refusals import refuse
+from mbnet_jax.training.accumulation import check_micro_batches
+from mbnet_jax.views import VIEWS
+
+_MOST_PIXELS = 1 << 30  # of a batch on one device
+_MOST_GENERATED = 1_000_000  # images; some hours
+_MOST_STEPS = 2**31 - 1  # jax counts them in int32
+_STRIDE = 32  # a map of this stride or a part of it has equal cells
+
+
+def check_run(config: ConfigDict, mesh: Mesh, *, training: bool) -> None:
+    """Refuses a config that no run can have: `train` and `evaluate` call this first.
+
+    What only the data can tell is checked when the data is loaded.
+
+    Args:
+      config: of the run.
+      mesh: the devices.
+      training: whether it is trained, not only evaluated.
+
+    Raises:
+      ValueError: with a line for each problem.
+    """
+    check_config(config)
+    if not isinstance(config, ConfigDict):
+        raise ValueError("the config must be a ConfigDict, not a dict")
+    refuse([*network_problems(config), *_data(config), *_evaluation(config, mesh)])
+    if training:
+        refuse(_training(config, mesh))
+
+
+def _said(check: Callable, *arguments) -> Iterator[str]:
+    """What a check raises, as a line."""
+    try:
+        check(*arguments)
+    except ValueError as error:
+        yield str(error)
+
+
+def _data(config: ConfigDict) -> Iterator[str]:
+    data = config.data
+    yield from _said(dataset_spec, data.name)
+    if data.name != "synthetic":
+        return
+    if "synthetic" not in data:
+        yield (
+            "data.name='synthetic' needs the fields of data.synthetic; start from the "
+            "config synthetic"
+        )
+        return
+    people = data.synthetic
+    wrong = [*schema.problems(people, base.people(), "data.synthetic.")]
+    yield from wrong
+    if wrong:
+        return
+    persons = people.train_identities, people.test_identities
+    if sum(persons) > 9999 or not all(persons):
+        yield (
+            f"data.synthetic.train_identities={people.train_identities} and "
+            f"data.synthetic.test_identities={people.test_identities} must be at "
+            "least 1, and sum to at most 9,999: a person's number has four digits"
+        )
+    images = (
+        people.train_identities * people.train_images
+        + people.test_identities * people.test_images
+    )
+    images *= people.outfits * people.cameras
+    if images > _MOST_GENERATED:
+        yield (
+            f"the fields of data.synthetic ask for {images:,} images; at most "
+            f"{_MOST_GENERATED:,} are generated: make one of them smaller"
+        )
+
+
+def _evaluation(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
+    own, branches = config.eval, (*config.model.branches,)
+    missing = [name for name in own.branches if name not in branches]
+    if missing:
+        yield (
+            f"eval.branches={(*own.branches,)} names branches that the network does "
+            f"not have: {', '.join(map(repr, missing))}; it has {branches}"
+        )
+    yield from _said(check_divisible, "eval.batch_size", own.batch_size, mesh)
+    yield from _pixels(
+        config, f"eval.batch_size={own.batch_size}", own.batch_size / mesh.size
+    )
+
+
+def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
+    train, loss = config.train, config.loss
+    wrong = [*_said(check_batch, train.batch_size, train.images_per_identity)]
+    yield from wrong or _said(check_micro_batches, train, mesh)
+    each = train.batch_size / train.accumulate / mesh.size
+    yield from _pixels(config, f"train.batch_size={train.batch_size}", each)
+    if not wrong:
+        yield from _said(_enough_people, config)
+    if train.warmup_epochs > train.epochs:
+        yield (
+            f"train.warmup_epochs={train.warmup_epochs} must be at most "
+            f"train.epochs={train.epochs}"
+        )
+    early = [epoch for epoch in train.decay_epochs if epoch < train.warmup_epochs]
+    if train.schedule == "step" and early:
+        yield (
+            f"train.decay_epochs={(*train.decay_epochs,)} must not be before the end "
+            f"of train.warmup_epochs={train.warmup_epochs}"
+        )
+    yield from _said(check_steps, train.epochs, train.steps_per_epoch)
+    trained = [name for name, branch in BRANCHES.items() if branch.adversarial]
+    if loss.cal and not {*trained} & {*config.model.branches}:
+        yield (
+            f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
+            f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
+        )
+    for branch in config.model.branches:
+        own = config.model.backbones[branch]
+        if own.weights:
+            field = f"model.backbones.{branch}.weights={own.weights!r}: "
+            for line in _said(check_published, own, BACKBONES[own.name]):
+                yield field + line
+    yield from _cells(config)
+
+
+def check_steps(epochs: int, steps_per_epoch: int) -> None:
+    """Refuses more steps than can be counted.
+
+    Raises:
+      ValueError: naming the fields.
+    """
+    if epochs * steps_per_epoch > _MOST_STEPS:
+        raise ValueError(
+            f"train.epochs={epochs} of {steps_per_epoch} steps (train.steps_per_epoch) "
+            f"are too many; at most {_MOST_STEPS:,} steps can be trained"
+        )
+
+
+def _enough_people(config: ConfigDict) -> None:
+    """Refuses generated people that are too few; other data is not read yet."""
+    data, train = config.data, config.train
+    if data.name != "synthetic":
+        return
+    count = data.synthetic.train_identities
+    if validation_policy(data, dataset_spec(data.name)) == "held_out":
+        count -= number_held_out(count, data.validation_fraction)
+    check_identities(train.batch_size, train.images_per_identity, count)
+
+
+def _pixels(config: ConfigDict, field: str, images: float) -> Iterator[str]:
+    """Whether a device's share of a batch is absurdly large."""
+    sizes = {"data.height x data.width": (config.data.height, config.data.width)}
+    sizes |= {f"views.{view}": size for view, size in config.views.items()}
+    for name, (height, width) in sizes.items():
+        if images * height * width > _MOST_PIXELS:
+            yield (
+                f"{field} gives each device {images:,.0f} images of {height}x{width} "
+                f"({name}), which are more than {_MOST_PIXELS:,} pixels; make one "
+                "smaller"
+            )
+
+
+def _cells(config: ConfigDict) -> Iterator[str]:
+    """Whether the maps of KTM and FAM divide the image or view evenly."""
+    model, loss, data = config.model, config.loss, config.data
+    wanted = {
+        "ktm": (loss.ktm_area and model.ktm, "data.height, data.width"),
+        "fam": (loss.background and model.fam, "views.crops"),
+    }
+    for name in model.branches:
+        branch = BRANCHES[name]
+        on, fields = wanted.get(branch.module, (False, ""))
+        size = (data.height, data.width)
+        if branch.view != "image":
+            size = (*config.views[branch.view],)
+        if not on or not any(side % _STRIDE for side in size):
+            continue
+        view = jnp.zeros((1, *size, VIEWS[branch.view].channels))
+        backbone = make_backbone(
+            model.backbones[name].to_dict(), dtype=jnp.float32, name=None
+        )
+        out, _ = jax.eval_shape(
+            lambda view, net=backbone: net.init_with_output(
+                jax.random.key(0), view, train=False
+            ),
+            view,
+        )
+        cells = out.map.shape[1:3]
+        if any(side % cell for side, cell in zip(size, cells, strict=True)):
+            yield (
+                f"{fields}={size} must be multiples of the map of the {branch.title}, "
+                f"which is {cells[0]}x{cells[1]}; multiples of {_STRIDE} always are"
+            )
