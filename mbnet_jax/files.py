@@ -175,9 +175,14 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
             print(f"{text}; waiting for it", file=sys.stderr)
             with filename_in_errors(path):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        with filename_in_errors(path):
+        try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, _holder().encode(), 0)
+        except OSError as error:
+            raise OSError(
+                f"{path} cannot be written ({error.strerror}); make room on its disk, "
+                "and start again"
+            ) from error
         try:
             yield lock
         finally:
