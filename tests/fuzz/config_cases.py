@@ -160,12 +160,11 @@ def config_file(c: Choices, folder: Path) -> Case:
     kind = c.pick(("content",) * 3 + ("bytes", "file", "name"))
     if kind == "name":
         name = c.pick((*mutate.NAMES, *(n + "x" for n in names()), "synthetic "))
-        known = Path(name).is_dir()
         return Case(
             f"name {mutate.shown(name)}",
             lambda: load_config(name),
             (name, "config file"),
-            valid=False if not known else None,
+            valid=False,
         )
     if kind == "content":
         what = c.pick([*FILES])
