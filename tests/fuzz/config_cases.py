@@ -105,9 +105,10 @@ def config(c: Choices, folder: Path) -> Case:
         if isinstance(old, str):
             return None if got in (text, text.strip("'\"")) else f"became {got!r}"
         try:
-            return None if got == ast.literal_eval(text) else f"became {got!r}"
+            value = ast.literal_eval(text)  # a single entry is a tuple
+            return None if got in (value, (value,)) else f"became {got!r}"
         except (ValueError, SyntaxError):
-            known = str(got).lower() == text.lower()
+            known = str(got).lower() == text.lower() or got == (text,)
             return None if known else f"{text[:50]!r} became {got!r}"
 
     return Case(
