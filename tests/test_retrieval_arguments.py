@@ -81,7 +81,7 @@ FEATURES = [
     (np.ones((1, 3, 4)), ROWS),
     ([], ROWS),
     (np.ones((3, 0)), "not empty"),
-    (np.broadcast_to(np.float32(1), (2**31, 4)), "the most are 2,147,483,647 rows"),
+    (np.broadcast_to(np.float32(1), (2**31, 4)), "at most 2,147,483,647 rows"),
     (np.broadcast_to(np.float32(1), (3, 2**21)), "1,048,576 features"),
     (np.full((3, 4), np.nan), "query row 0 .* length is nan"),
     (np.full((3, 4), 1e300), "query row 0 .* length is inf"),
@@ -159,7 +159,7 @@ LABELS = [
     (QUERY_LABELS._replace(pid=[10**30, 1, 1]), f"pid {INTEGER}, got object"),
     (
         QUERY_LABELS._replace(pid=np.uint64([2**64 - 1, 1, 1])),
-        "pid holds 18446.*exceeds int64",
+        "pid holds 18446.*beyond int64",
     ),
     (QUERY_LABELS._replace(pid=np.ones(3, "m8[s]")), f"pid {INTEGER}, got timedelta"),
     (QUERY_LABELS._replace(pid=[[1, 2, 3]]), rf"pid {INTEGER}, got int64 \[1, 3\]"),

@@ -63,7 +63,7 @@ def check_features(name: str, features: Features) -> Features:
     if not isinstance(features, jax.Array):
         features = array_of(name, features)
     elif features.is_deleted():
-        raise ValueError(f"{name} is a deleted jax.Array; it was donated or deleted")
+        raise ValueError(f"{name} is a deleted jax.Array; give one that is in use")
     dtype = features.dtype  # that of random keys has no kind
     if not (
         jnp.issubdtype(dtype, jnp.floating) or getattr(dtype, "kind", "") in ("i", "u")
@@ -76,8 +76,8 @@ def check_features(name: str, features: Features) -> Features:
         )
     if features.shape[0] > MAX_ROWS or features.shape[1] > MAX_WIDTH:
         raise ValueError(
-            f"{name} has shape {list(features.shape)}; the most are {MAX_ROWS:,} rows "
-            f"and {MAX_WIDTH:,} features"
+            f"{name} has shape {list(features.shape)}; at most {MAX_ROWS:,} rows "
+            f"and {MAX_WIDTH:,} features are taken"
         )
     if isinstance(features, jax.Array):
         for _, columns in features.sharding.devices_indices_map(
@@ -100,7 +100,7 @@ def check_pair(query: Features, gallery: Features) -> tuple[Features, Features]:
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f"query and gallery differ in width: {query.shape[1]} and "
-            f"{gallery.shape[1]} features"
+            f"{gallery.shape[1]} features; give embeddings of one kind"
         )
     return query, gallery
 
@@ -153,7 +153,9 @@ def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
         sequence = ranks.ndim == 1
     first = [*itertools.islice(ranks, MAX_RANKS + 1)] if sequence else []
     if len(first) > MAX_RANKS:
-        raise ValueError(f"ranks has more than {MAX_RANKS:,} entries")
+        raise ValueError(
+            f"ranks has more than {MAX_RANKS:,} entries; give at most so many"
+        )
     if not first or not all(is_whole(k) and k >= 1 for k in first):
         raise ValueError(
             f"ranks must be whole numbers from 1, as in (1, 5, 10), got {shown(ranks)}"

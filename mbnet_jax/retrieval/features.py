@@ -53,7 +53,8 @@ def check_norms(
         bad = int(np.argmin(usable))
         raise ValueError(
             f"{name} row {indices[bad]} cannot be compared by {metric} in float32: "
-            f"its length is {norms[bad]} (all zeros, NaN, infinity, or out of range)"
+            f"its length is {norms[bad]} (all zeros, NaN, infinity, or out of range); "
+            "correct or leave out the row"
         )
 
 

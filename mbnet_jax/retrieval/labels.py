@@ -129,7 +129,7 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
         junk = is_junk(same_camera, same_clothes)
     except Exception as error:
         raise ValueError(
-            f"junk of rule {rule!r} failed: {type(error).__name__}: {error}"
+            f"junk of rule {rule!r} failed: {type(error).__name__}: {error}; correct it"
         ) from error
     junk = array_of(f"what junk of rule {rule!r} returns", junk)
     if junk.shape != pair_query.shape or junk.dtype != bool:
@@ -170,14 +170,18 @@ def check_labels(name: str, labels: Labels, num_rows: int | None = None) -> Labe
                 f"{full} must be an integer array [n], got {shown(values)}"
             )
         if values.dtype == np.uint64 and values.size and values.max() > _MAX_LABEL:
-            raise ValueError(f"{full} holds {values.max()}, which exceeds int64")
+            raise ValueError(
+                f"{full} holds {values.max()}, beyond int64; give smaller numbers"
+            )
         if num_rows is None and not len(values):
             raise ValueError(f"{full} is empty; give at least one image")
         rows = f"{num_rows} feature rows"
         if num_rows is None and fields:
             num_rows, rows = len(fields[0]), f"{len(fields[0])} of {name}.pid"
         if num_rows is not None and len(values) != num_rows:
-            raise ValueError(f"{full} has {len(values)} entries for {rows}")
+            raise ValueError(
+                f"{full} has {len(values)} entries for {rows}; give as many"
+            )
         fields.append(values.astype(np.int64))
     return Labels(*fields)
 

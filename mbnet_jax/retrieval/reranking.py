@@ -126,7 +126,8 @@ def _check_parts(reranking: Reranking) -> None:
     ):
         if found != shape:
             raise ValueError(
-                f"reranking.{name} has shape {list(found)} instead of {list(shape)}"
+                f"reranking.{name} has shape {list(found)} instead of {list(shape)}; "
+                "use what rerank() returned"
             )
     if not (farthest > 0).all() or not np.isfinite(farthest).all():
         raise ValueError("reranking.farthest must be finite and above 0")

@@ -244,7 +244,7 @@ def _plain(result):
     """The arrays and numbers of a result."""
     if hasattr(result, "__dataclass_fields__"):
         result = {key: getattr(result, key) for key in result.__dataclass_fields__}
-        result = {key: each for key, each in result.items() if key[0] != "_"}
+        result = {key: each for key, each in result.items() if key != "metric"}
     if hasattr(result, "toarray"):
         return result.toarray()
     if isinstance(result, dict):
