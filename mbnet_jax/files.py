@@ -5,6 +5,7 @@ that this program did not write.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -82,10 +83,15 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except ValueError as error:  # a NUL
             raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ValueError(f"{path} is a link in a circle; replace it") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise ValueError(f"{path} is not a regular file; replace it by one")
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{path} is not a regular file")
             if found.st_size > most:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"

@@ -78,7 +78,9 @@ def _check_columns(file: Path, columns: list[str]) -> None:
         raise ValueError(f"{file} has the columns {found[:300]}. {FORMAT}")
     twice = {name for name in columns if columns.count(name) > 1}
     if twice:
-        raise ValueError(f"{file} has the column {some_of(sorted(twice))} twice")
+        raise ValueError(
+            f"{file} has the column {some_of(sorted(twice))} twice; keep one"
+        )
 
 
 def _check_row(where: str, row: dict[str, str]) -> None:
