@@ -42,7 +42,9 @@ def refused(folder, match, kind=ValueError):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_regular_file_is_named(kind, train):
     KINDS[kind](train / NAME if kind != "a socket" else NAME)
-    refused(train, rf"1 of 17 images are no regular files: .*/{NAME} \({kind}\)\. Move")
+    refused(
+        train, rf"1 of 17 images are no regular files: .*/{NAME} \({kind}\)\. Replace"
+    )
 
 
 @pytest.mark.parametrize("target", [".", "..", "../query"])

@@ -126,7 +126,9 @@ def test_an_image_that_vanishes_is_named(tmp_path, monkeypatch):
     root = tiny.write_folder(tmp_path / "raw")
     records = read_records("synthetic", root)
     image = records["query"][3].path
-    monkeypatch.setattr("mbnet_jax.data.builder.check_files", lambda _: image.unlink())
+    monkeypatch.setattr(
+        "mbnet_jax.data.builder.check_files", lambda *_, **__: image.unlink()
+    )
     for _ in range(2):  # while it is copied, and before
         with pytest.raises(
             FileNotFoundError, match=rf"{image} was listed, but is miss"

@@ -50,7 +50,7 @@ def list_images(
         raise FileNotFoundError(
             f"{folder} holds no image; expected files like {example}"
         )
-    check_regular([folder / name for name in names], "images", "Move them away")
+    check_regular([folder / name for name in names], "images", "Or move them away")
     matches = [re.fullmatch(pattern, name, re.ASCII) for name in names]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:
@@ -121,7 +121,7 @@ def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")
     reasons = some_of(f"{shown(path)} ({reason})" for path, reason in wrong)
-    raise ValueError(f"{text}no regular files: {reasons}. {remedy}")
+    raise ValueError(f"{text}no regular files: {reasons}. Replace them. {remedy}")
 
 
 def _not_regular(path: Path) -> str:
