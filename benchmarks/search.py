@@ -25,9 +25,10 @@ from PIL import Image
 
 from benchmarks.devices import peak_memory, reset_peak_memory, run_alone
 from mbnet_jax.files import write_whole
+from mbnet_jax.search.cache import DIGESTS, model_folder
 from mbnet_jax.search.digests import Digests
 from mbnet_jax.search.embedder import Embedder
-from mbnet_jax.search.gallery import DIGESTS, model_folder, open_gallery
+from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 from mbnet_jax.search.page import draw_page
 from mbnet_jax.search.photographs import list_photographs

@@ -89,7 +89,9 @@ def read(file: Path) -> ConfigDict:
         lines = [entry.lineno for entry in called if entry.filename == str(file)]
         line = f", line {lines[-1]}" if lines else ""
         reason = " ".join(str(error).split())[:500]
-        raise ValueError(f"{what}{line}: {type(error).__name__}: {reason}") from error
+        raise ValueError(
+            f"{what}{line}: {type(error).__name__}: {reason}; correct the file"
+        ) from error
     raise ValueError(
         f"{what}: get_config() must return an ml_collections.ConfigDict, not a "
         f"{type(config).__name__}; {_EXAMPLE}"

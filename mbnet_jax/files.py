@@ -5,6 +5,7 @@ that this program did not write.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +24,19 @@ LOCK = "lock"  # the file that a process locks, in a folder that it holds
 _HOLDER = "process "  # what the text in it begins with
 # More than any photograph or list; a file of weights has a limit of its own.
 MAX_BYTES = 256 << 20
+# What to do about an error of the system.
+_REMEDIES = {
+    errno.EACCES: "correct the permissions",
+    errno.EROFS: "correct the permissions",
+    errno.EPERM: "correct the permissions",
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.EISDIR: "remove it",
+    errno.ENOTDIR: "replace the file in the way",
+    errno.ELOOP: "remove the link",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "raise the limit of open files",
+}
 
 
 def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
@@ -85,7 +99,7 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{path} is not a regular file")
+                raise ValueError(f"{path} is not a regular file; replace it")
             if found.st_size > most:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
@@ -232,13 +246,16 @@ def delete(folder: Path, ours: Collection[str]) -> None:
 
 @contextlib.contextmanager
 def filename_in_errors(path: Path) -> Iterator[None]:
-    """Adds `path` to an OSError; the one of a full disk names no file by itself."""
+    """Adds `path` and a remedy to an OSError; that of a full disk names no file."""
     try:
         yield
     except OSError as error:
         if error.errno is None:  # a message of our own
             raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        reason, remedy = error.strerror or str(error), _REMEDIES.get(error.errno, "")
+        if remedy not in reason:
+            reason += f"; {remedy}"
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def cache_folder(name: str) -> Path:

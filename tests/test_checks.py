@@ -4,10 +4,12 @@ import layouts
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 from mbnet_jax.data import DATASETS, DatasetSpec, load_dataset, read_records
 from mbnet_jax.data.builder import ReIdBuilder, prepare
 from mbnet_jax.data.checks import check_files, count_warnings
+from mbnet_jax.data.datasets import attach_parsing
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 
 
@@ -53,6 +55,33 @@ def test_all_undecodable_files_are_listed(tmp_path):
     assert all(name in str(caught.value) for name in bad)
     assert "007_1_c12_015812.png cannot be decoded (it is empty)" in str(caught.value)
     assert "unpack the dataset again" in str(caught.value)
+
+
+def test_maps_that_do_not_fit_their_images_or_label_set_are_listed(tmp_path):
+    root = layouts.write_ltcc(tmp_path / "data")
+    records = read_records("ltcc", root, layouts.write_parsing(root, tmp_path / "maps"))
+    small, other = (records[split][0].parsing_path for split in ("query", "gallery"))
+    with Image.open(small) as picture:
+        size = picture.size
+        picture.resize((size[0], size[1] // 2)).save(small)
+    Image.new("L", size, 7).save(other)
+    with pytest.raises(ValueError, match="2 of 56 files cannot be used") as caught:
+        prepare(records, root, tmp_path / "prepared", "pascal")
+    message = str(caught.value)
+    assert f"{small} is {size[0]}x{size[1] // 2} pixels (width x height)" in message
+    assert f"{other} has the label 7, but data.parsing_labels='pascal'" in message
+    with pytest.raises(ValueError, match="1 of 56 files cannot be used"):
+        check_files(records, label_set="canonical")
+
+
+def test_images_that_would_share_a_map_are_refused(tmp_path):
+    root = layouts.write_vc_clothes(tmp_path / "data")
+    maps = layouts.write_parsing(root, tmp_path / "maps")
+    records = read_records("vc_clothes", root, maps)
+    other = records["train"][0].path.with_suffix(".png")
+    records["train"].append(records["train"][0]._replace(path=other))
+    with pytest.raises(ValueError, match=r"\.png would share the parsing map .*rename"):
+        attach_parsing(records, root, maps)
 
 
 def test_a_truncated_jpeg_is_found(tmp_path):

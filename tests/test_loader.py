@@ -7,6 +7,7 @@ import pytest
 import tiny
 from ml_collections import ConfigDict
 
+from mbnet_jax.data import loader as loading
 from mbnet_jax.data.builder import fingerprint, prepare
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.loader import Loader, decode, load_example
@@ -152,6 +153,26 @@ def test_embeddings_are_of_the_images_without_padding(splits, count):
     examples = [load_example(some, i, ConfigDict(DATA)) for i in range(count)]
     expected = [e["image"].mean((0, 1)) + e["parsing"].mean() for e in examples]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(1), r"a thread that reads images ended \(SystemExit\(1\)\)"),
+        (MemoryError("of an image"), "of an image"),
+    ],
+)
+def test_a_reading_thread_that_ends_ends_the_batches(
+    splits, monkeypatch, error, message
+):
+    def load(split, index, data):
+        if index == 5:
+            raise error
+        return load_example(split, index, data)
+
+    monkeypatch.setattr(loading, "load_example", load)
+    with pytest.raises((OSError, MemoryError), match=message):
+        list(loader().evaluate(splits["train"], 8))
 
 
 def test_decode_resizes_image_and_labels(splits):

@@ -70,6 +70,24 @@ def test_the_global_branch_alone_needs_no_maps(folder):
         check_maps(config_of(), records, training=False)
 
 
+def test_another_label_set_is_refused_at_every_start(folder):
+    records = read_records("synthetic", folder)
+    config = config_of()
+    config.data.parsing_labels = "pascal"
+    found = {split: rows for split, rows in records.items() if split != "train"}
+    check_maps(config, found, training=False)  # ends at 6, as these maps do
+    path = found["query"][0].parsing_path
+    good = path.read_bytes()
+    path.write_bytes(tiny.encoded(np.full((64, 32), 7, np.uint8), "PNG"))
+    try:
+        with pytest.raises(
+            ValueError, match=r"\.png\) has the label 7, but data\.pars"
+        ):
+            check_maps(config, found, training=False)
+    finally:
+        path.write_bytes(good)
+
+
 def without_maps(monkeypatch) -> None:
     """Makes every image read as if it had no parsing map."""
     example = Split.example

@@ -292,7 +292,7 @@ def test_a_description_of_maps_may_be_absent_but_is_a_file(tmp_path):
     check_maker(tmp_path, "atr")
     (tmp_path / "maps.json").unlink()
     (tmp_path / "maps.json").mkdir()
-    with pytest.raises((ValueError, OSError), match=r"maps\.json"):
+    with pytest.raises((ValueError, OSError), match=r"maps\.json .*; delete it if"):
         check_maker(tmp_path, "atr")
 
 

@@ -1,7 +1,9 @@
 """The search: exact lists, cached embeddings."""
 
+import errno
 import os
 import shutil
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 import small_run
 import tiny
 from photos import TAG, make_folder, write_photo
+from PIL import Image
 from untrained import untrained, whole_network
 
 from mbnet_jax.search import digests
+from mbnet_jax.search import rows as rows_module
 from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
@@ -264,3 +268,79 @@ def test_a_map_is_part_of_its_photographs_key(folder, small_data, mesh, monkeypa
         queries, folder, embedder, branches, maps, folder.parent
     )
     assert paths == queries and not failed
+
+
+def test_odd_files_in_a_gallery_are_named(folder, embedder):
+    """None is waited for, or read without a limit."""
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "round.jpg").symlink_to("round.jpg")
+    (folder / "folder.png").symlink_to(folder)
+    (folder / "zero.gif").symlink_to("/dev/zero")
+    with (folder / "sparse.tif").open("wb") as file:
+        file.truncate(1 << 40)
+    Image.new("1", (9_000, 9_000)).save(folder / "bomb.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(folder / "socket.bmp"))
+    write_photo(folder / "old.jpg", 80)
+    os.utime(folder / "old.jpg", (13e9, 13e9))  # a year that SQLite cannot store
+    write_photo(folder / "a folder.jpg" / os.fsdecode(b"\xff.jpg"), 81)
+    gallery = opened(folder, embedder)
+    assert len(gallery.names) == 9
+    reasons = dict(gallery.failures)
+    irregular = ["folder.png", "pipe.jpg", "socket.bmp", "zero.gif"]
+    assert {*reasons} == {*irregular, "bomb.png", "round.jpg", "sparse.tif"}
+    for name in irregular:
+        assert reasons[name] == "is not a regular file"
+    assert "at most 268,435,456 are read" in reasons["sparse.tif"]
+    assert "9,000 x 9,000 pixels" in reasons["bomb.png"]
+    assert "symbolic links" in reasons["round.jpg"]
+    assert opened(folder, embedder).embedded == 0
+
+
+def test_a_file_that_vanishes_or_grows_is_left_out(folder, embedder, monkeypatch):
+    def vanishing(path):
+        if Path(path).name == "b.JPG":
+            Path(path).unlink()
+        if Path(path).name == "e.webp":
+            monkeypatch.setattr(digests, "MAX_BYTES", 100)
+        return digest_of(path)
+
+    monkeypatch.setattr(digests, "digest_of", vanishing)
+    monkeypatch.setattr(digests, "_SAVE_EVERY", 1)  # one after the other
+    reasons = dict(opened(folder, embedder).failures)
+    assert sorted(reasons) == ["b.JPG", "e.webp"]
+    assert reasons["b.JPG"] == "cannot be read: No such file or directory"
+    assert "e.webp grows; at most 100 bytes" in reasons["e.webp"]
+
+
+def test_damaged_rows_are_computed_again_and_that_is_said(folder, embedder):
+    gallery = opened(folder, embedder)
+    before = gallery.features[gallery.rows]
+    (file,) = folder.parent.glob("cache/*/rows.f32")
+    rows = np.fromfile(file, np.float32).reshape(6, -1)
+    rows[[0, 1]] = rows[[1, 0]]  # two people
+    rows.tofile(file)
+    with pytest.warns(UserWarning, match="2 of the rows in .* were damaged"):
+        after = opened(folder, embedder)
+    assert after.embedded == 2
+    np.testing.assert_allclose(after.features[after.rows], before, atol=1e-6)
+    assert opened(folder, embedder).embedded == 0
+
+
+def test_an_error_of_the_cache_says_what_to_do(folder, embedder, monkeypatch):
+    opened(folder, embedder)
+    (file,) = folder.parent.glob("cache/*/rows.f32")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(OSError, match=r"rows.f32: Is a directory; free space, .* move"):
+        opened(folder, embedder)
+    file.rmdir()
+
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(rows_module, "_write", full)
+    with pytest.raises(OSError, match=r"cache .*rows.f32: No space left .*; free sp"):
+        opened(folder, embedder)
+    monkeypatch.undo()
+    assert opened(folder, embedder).embedded == 6

@@ -5,14 +5,18 @@ import io
 import os
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from photos import TAG, make_folder, write_photo
 from PIL import Image
 
+from mbnet_jax.commands import search
 from mbnet_jax.commands.search import main
 from mbnet_jax.search import page
-from mbnet_jax.search.gallery import DIGESTS
+from mbnet_jax.search.cache import DIGESTS
+from mbnet_jax.search.gallery import Gallery
+from mbnet_jax.search.nearest import Hit, Query
 
 pytestmark = pytest.mark.usefixtures("one_block")
 
@@ -138,6 +142,81 @@ def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
         assert message in str(ended.value) and str(ended.value).startswith("error: ")
         assert "\n" not in str(ended.value)
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": -1}, "--k=-1 must be a whole number from 1 to 100,000"),
+        ({"k": "x"}, "argument --k: invalid int value: 'x'"),
+        ({"k": "9" * 5000}, "argument --k: invalid int value: '999"),
+        ({"k": 10**30}, "--k=1000000000000000000000000000000 must be"),
+        ({"batch_size": 0}, "--batch_size=0 must be a whole number from 1 to 65,536"),
+        ({"gallery": ""}, "argument --gallery: '' is no file name"),
+        ({"gallery": "a\0b"}, r"argument --gallery: 'a\x00b' is no file name"),
+        ({"gallery": "pipe"}, "no such folder of photographs: --gallery=pipe"),
+        ({"gallery": os.fsdecode(b"\xff")}, "--gallery=\ufffd"),
+        ({"parsing": "gone"}, "no such folder of parsing maps: --parsing=gone"),
+        ({"parsing_labels": "swag"}, "argument --parsing_labels: invalid choice"),
+        ({"model": ""}, "argument --model: '' is no file name"),
+        ({"model": "pipe"}, "pipe holds no trained network"),
+        ({"out": "photo.jpg"}, "--out=photo.jpg exists, and is no page of a search"),
+        ({"out": "pipe"}, "--out=pipe exists, and is no page of a search"),
+        ({"out": "link.html"}, "--out=link.html exists, and is no page of a search"),
+        ({"out": "/dev/null"}, "--out=/dev/null exists, and is no page of a search"),
+        ({"out": "photo.jpg/x"}, "photo.jpg cannot be written to (File exists)"),
+        ({"nope": 3}, "unrecognized arguments: --nope 3"),
+    ],
+)
+def test_a_wrong_flag_is_named_before_anything_is_loaded(
+    tmp_path, monkeypatch, change, message
+):
+    monkeypatch.chdir(tmp_path)
+    write_photo(tmp_path / "photo.jpg", 0)
+    os.mkfifo("pipe")
+    Path("link.html").symlink_to("away.html")
+    before = {path: path.lstat() for path in tmp_path.iterdir()}
+    flags = {"gallery": ".", "query": "photo.jpg", "out": "page.html"} | change
+    with pytest.raises(SystemExit) as ended:
+        run(*[part for name in flags for part in (f"--{name}", flags[name])])
+    assert str(ended.value).startswith("error: ") and message in str(ended.value)
+    assert str(ended.value).isprintable() and len(str(ended.value)) < 600
+    assert {path: path.lstat() for path in tmp_path.iterdir()} == before
+
+
+def test_names_are_printed_in_one_line(capsys):
+    name = os.fsdecode(b"\xff\x1b[31m\n.jpg")
+    search._warn_of("query", [(name, "two\n  lines")] * 11)
+    line = "warning: query \ufffd\\x1b[31m .jpg is left out: two lines\n"
+    rest = "warning: and 1 more; the page lists them\n"
+    assert capsys.readouterr().err == 10 * line + rest
+    ascii_only = io.TextIOWrapper(io.BytesIO(), "ascii")
+    search._say("wrote ä.html", ascii_only)
+    ascii_only.flush()
+    assert ascii_only.buffer.getvalue() == b"wrote \\xe4.html\n"
+
+
+def test_the_page_is_bounded(tmp_path, monkeypatch):
+    Image.new("RGB", (30_000, 8)).save(tmp_path / "wide.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    data = page._picture(tmp_path / "wide.png").partition(",")[2]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (640, 1)
+    assert page._picture(tmp_path / "pipe.jpg") is None
+    names = [f"{number}.jpg" for number in range(3)]
+    for number, name in enumerate(names):
+        write_photo(tmp_path / name, number)
+    failures = [(os.fsdecode(b"\xff.jpg"), "broken")] * 5
+    gallery = Gallery(tmp_path, names, None, None, [], 0, failures)
+    queries = [Query(tmp_path / "0.jpg", [Hit(name, 0.5, "") for name in names])]
+    monkeypatch.setattr(page, "_MOST_FAILURES", 2)
+    most = int(2.5 * len(page._picture(tmp_path / "0.jpg")))
+    monkeypatch.setattr(page, "_MOST_CHARACTERS", most)
+    text = page.draw_page(queries, gallery, [], "")
+    assert text.count("<img") == 2 and "first 2 pictures" in text
+    assert text.count("\ufffd.jpg") == 2 and "and 3 more" in text
+    file = tmp_path / "page.html"
+    file.write_text(text)
+    assert page.is_page(file) and not page.is_page(tmp_path / "0.jpg")
 
 
 def test_pictures_are_upright_and_small(tmp_path):

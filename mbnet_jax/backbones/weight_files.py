@@ -41,7 +41,7 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
         if not is_hub_id(source):
             raise ValueError(
                 f"{source!r} is neither a file ({', '.join(_READERS)}) nor a Hugging "
-                "Face hub id, such as timm/resnet50.tv_in1k"
+                "Face hub id, such as timm/resnet50.tv_in1k; give one of these"
             )
         path = download(source, HUB_FILE)
     check_file(path)
@@ -62,7 +62,7 @@ def check_file(path: Path) -> None:
     except ValueError as error:  # a NUL
         raise ValueError(f"{str(path)!r} is no file name: {error}") from error
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{path} is not a regular file")
+        raise ValueError(f"{path} is not a regular file; replace it")
     _check_bytes(path, found.st_size)
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path} cannot be read; correct its permissions")
@@ -120,7 +120,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return safetensors.numpy.load_file(path)
     except Exception as error:  # its own, and a KeyError for an unknown dtype
         raise ValueError(
-            f"{path} is not a safetensors file: {reason(error)}"
+            f"{path} is not a safetensors file ({reason(error)}); replace it"
         ) from error
 
 
@@ -131,7 +131,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             return dict(arrays)
     except Exception as error:  # zipfile's and zlib's have no common base class
         raise ValueError(
-            f"{path} is not an npz file of plain arrays: {reason(error)}"
+            f"{path} is not an npz file of plain arrays ({reason(error)}); replace it"
         ) from error
 
 

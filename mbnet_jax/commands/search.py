@@ -138,7 +138,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints what is wrong with the command line."""
-        _end(message)
+        _end(message if len(message) < 500 else f"{message[:500]}...")
 
 
 def _end(message: str) -> NoReturn:

@@ -125,7 +125,9 @@ def _stat(path: Path) -> os.stat_result:
         ) from error
 
 
-def prepare(records: Records, root: Path, data_dir: Path) -> dict:
+def prepare(
+    records: Records, root: Path, data_dir: Path, label_set: str | None = None
+) -> dict:
     """Writes the ArrayRecord files unless they exist, and opens them.
 
     Their folder is named by the fingerprint, so changed images or labels are never
@@ -137,12 +139,13 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
       records: of the whole dataset.
       root: the folder that names are relative to.
       data_dir: the folder to write into.
+      label_set: of the parsing maps. None: their labels are not checked.
 
     Returns:
       Split -> data source, which maps index i to the undecoded example of record i.
 
     Raises:
-      ValueError: images cannot be decoded, or the copy that exists is damaged. The
+      ValueError: images or maps cannot be decoded, or the copy is damaged. The
         message lists the images, or names the folder.
       OSError: the copy cannot be written, or an image vanished. The message names it.
     """
@@ -152,7 +155,7 @@ def prepare(records: Records, root: Path, data_dir: Path) -> dict:
         check_writable(folder, "data.root must be where the copy can be written")
         with locked(folder):
             if not os.path.lexists(complete):  # another process may have been first
-                _write(records, root, folder)
+                _write(records, root, folder, label_set)
     try:
         if not complete.is_dir():
             raise NotADirectoryError(f"{complete} is no folder")
@@ -178,10 +181,10 @@ def _builder(records: Records, root: Path, folder: Path) -> ReIdBuilder:
     return ReIdBuilder(records, root, data_dir=folder, file_format="array_record")
 
 
-def _write(records: Records, root: Path, folder: Path) -> None:
+def _write(records: Records, root: Path, folder: Path, label_set: str | None) -> None:
     for left_over in (folder / ReIdBuilder.name).glob("*incomplete*"):
         delete(left_over, [n for n in os.listdir(left_over) if _WRITTEN.fullmatch(n)])
-    check_files(records)
+    check_files(records, label_set=label_set)
     builder = _builder(records, root, folder)
     # TFDS would show three bars per split and messages about downloads. The generator
     # has its own bar.

@@ -1,16 +1,14 @@
 """Checks of a dataset on disk, before anything is trained on it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm import tqdm
 
 from mbnet_jax.data.datasets.spec import DatasetSpec
-from mbnet_jax.data.records import Records
-from mbnet_jax.files import read_bytes
-from mbnet_jax.images import decode_image
-from mbnet_jax.parsing.maps import read_labels
+from mbnet_jax.data.records import Record, Records
+from mbnet_jax.images import read_image
+from mbnet_jax.parsing.maps import check_map
 
 _SHOWN = 100  # files in a message
 
@@ -28,38 +26,47 @@ def count_warnings(spec: DatasetSpec, records: Records) -> list[str]:
     return lines
 
 
-def check_files(records: Records, threads: int = 4) -> None:
+def check_files(
+    records: Records, threads: int = 4, label_set: str | None = None
+) -> None:
     """Decodes every image and every parsing map, as the loader does.
 
+    Args:
+      records: of the whole dataset.
+      threads: that decode.
+      label_set: of the parsing maps. None: their labels are not checked.
+
     Raises:
-      ValueError: listing all files that cannot be read or decoded.
+      ValueError: listing all files that cannot be read or decoded, or do not fit.
     """
     rows = [r for split in records.values() for r in split]
-    images = [(r.path, decode_image) for r in rows]
-    maps = [(r.parsing_path, read_labels) for r in rows if r.parsing_path]
+    files = len(rows) + sum(row.parsing_path is not None for row in rows)
     with ThreadPoolExecutor(threads) as pool:
-        problems = pool.map(lambda item: _problem(*item), images + maps)
+        problems = pool.map(lambda row: [*_problems(row, label_set)], rows)
         bar = tqdm(
-            problems,
-            total=len(images) + len(maps),
-            desc="checking images",
-            unit="file",
-            delay=2,
+            problems, total=len(rows), desc="checking images", unit="image", delay=2
         )
-        bad = [problem for problem in bar if problem]
+        bad = [problem for found in bar for problem in found]
     if bad:
         shown = bad[:_SHOWN] + [f"and {len(bad) - _SHOWN} more"] * (len(bad) > _SHOWN)
         raise ValueError(
-            f"{len(bad)} of {len(bar)} files cannot be used:\n  "
+            f"{len(bad)} of {files} files cannot be used:\n  "
             + "\n  ".join(shown)
             + "\nReplace them (unpack the dataset again), or remove them."
         )
 
 
-def _problem(path: Path, decode: Callable[[bytes, str], object]) -> str | None:
-    """What is wrong with a file; None if nothing is."""
+def _problems(record: Record, label_set: str | None) -> Iterator[str]:
+    """What is wrong with an image and its map."""
+    size = None
     try:
-        decode(read_bytes(path), str(path))
+        size = read_image(record.path).shape[:2]
     except (OSError, ValueError) as error:  # both name the file
-        return str(error)
-    return None
+        yield str(error)
+    path = record.parsing_path
+    if path is None:
+        return
+    try:
+        check_map(path, label_set, str(path), size)
+    except (OSError, ValueError) as error:
+        yield str(error)

@@ -64,7 +64,8 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     for line in count_warnings(spec, records):
         print(f"warning: {line}")
     check_maps(config, records, training=training)
-    sources = prepare(records, folder, Path(data.root) / "prepared" / data.name)
+    prepared = Path(data.root) / "prepared" / data.name
+    sources = prepare(records, folder, prepared, data.parsing_labels)
     splits = {
         name: make_split(records[name], sources[name], folder) for name in records
     }

@@ -173,7 +173,15 @@ class Loader:
 
         def numbered(number: int) -> dict:
             step, position = divmod(number, len(rows))
-            return example(step, int(rows[position]))
+            try:
+                return example(step, int(rows[position]))
+            except Exception:
+                raise
+            except BaseException as error:
+                # It would end the thread, and the others would wait for its image.
+                raise OSError(
+                    f"a thread that reads images ended ({error!r}); start again"
+                ) from error
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=self._prefetch * len(rows)

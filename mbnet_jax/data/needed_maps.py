@@ -8,7 +8,9 @@ from ml_collections import ConfigDict
 from mbnet_jax.data.records import Record
 from mbnet_jax.models.branches import BRANCHES, needing_maps
 from mbnet_jax.parsing.maker import check_maker
-from mbnet_jax.parsing.maps import MAKE_MAPS
+from mbnet_jax.parsing.maps import MAKE_MAPS, check_map
+
+_SAMPLES = 64  # maps that are read at every start
 
 
 def _branches_in_need(branches: Sequence[str]) -> list[str]:
@@ -40,12 +42,18 @@ def check_maps(
       training: whether the split "train" is trained on.
 
     Raises:
-      ValueError: maps are missing, or `mbnet-parse` made them in another label set
-        than `data.parsing_labels`. The message names the split, what needs the maps,
-        the command that makes them, and how to do without.
+      ValueError: maps are missing, `mbnet-parse` made them in another label set than
+        `data.parsing_labels`, or some do not fit that set. The message names the
+        split, what needs the maps, the command that makes them, and how to do without.
     """
     if config.data.parsing_dir:
         check_maker(Path(config.data.parsing_dir), config.data.parsing_labels)
+    # All are read once, when the dataset is prepared. Some are at every start, since
+    # the label set may be another one now.
+    found = [row for rows in records.values() for row in rows if row.parsing_path]
+    for row in found[:: max(len(found) // _SAMPLES, 1)]:
+        path = row.parsing_path
+        check_map(path, config.data.parsing_labels, f"{row.path.name} ({path})")
     free = next(name for name, branch in BRANCHES.items() if not branch.needs_map)
     for split, rows in records.items():
         if split == "train":

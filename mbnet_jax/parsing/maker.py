@@ -21,6 +21,7 @@ def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
 
     Raises:
       ValueError: the file is damaged, or of a later version.
+      OSError: it cannot be read. All messages name the file and what to do.
     """
     path = parsing_dir / MAPS_FILE
     remedy = "delete it if another program made the maps, or make them again elsewhere"
@@ -38,6 +39,9 @@ def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
         check(known, fields, f"{path} is damaged", remedy=remedy)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"{path} cannot be read ({reason}); {remedy}") from error
     return saved
 
 

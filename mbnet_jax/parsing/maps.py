@@ -87,26 +87,33 @@ def encode_parsing(labels: np.ndarray) -> bytes:
 
 
 def check_map(
-    path: Path, label_set: str, name: str, image_size: tuple[int, int] | None = None
+    path: Path,
+    label_set: str | None,
+    name: str,
+    image_size: tuple[int, int] | None = None,
 ) -> None:
     """Refuses a map that the loader could not decode; decodes all of it.
 
     Args:
       path: of the map's file.
-      label_set, name, image_size: as of `decode_parsing`.
+      label_set, name, image_size: as of `decode_parsing`. Without a label set, the
+        labels are not checked.
 
     Raises:
       FileNotFoundError: the file is missing.
       ValueError: as of `decode_parsing`; or it is no regular file.
       OSError: it cannot be read.
     """
-    decode_parsing(read_bytes(path), label_set, None, name, image_size)
+    labels = read_labels(read_bytes(path), name)
+    _check_size(labels, image_size, name)
+    if label_set is not None:
+        to_canonical(labels, label_set, name)
 
 
 def decode_parsing(
     data: bytes,
     label_set: str,
-    size: tuple[int, int] | None,
+    size: tuple[int, int],
     name: str,
     image_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
@@ -117,7 +124,7 @@ def decode_parsing(
         or 8-bit RGB in the PASCAL VOC colours of the labels, as in SCHP's palette.
         Transparency is ignored.
       label_set: the set of its labels, a key of `LABEL_SETS`. It is never guessed.
-      size: (H, W) to resize to, by nearest neighbour. None: the map's own.
+      size: (H, W) to resize to, by nearest neighbour.
       name: of the image, for error messages.
       image_size: (height, width) of the image, which the map must have too. None: it
         is not checked.
@@ -132,23 +139,27 @@ def decode_parsing(
 def canonical_map(
     labels: np.ndarray,
     label_set: str,
-    size: tuple[int, int] | None,
+    size: tuple[int, int],
     name: str,
     image_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Does what `decode_parsing` does, for labels, uint8 [h, w], that are decoded."""
+    _check_size(labels, image_size, name)
+    parts = to_canonical(labels, label_set, name)
+    height, width = size
+    # The exact kind samples at the centres of pixels, as the image's resizing does.
+    return cv2.resize(parts, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _check_size(
+    labels: np.ndarray, image_size: tuple[int, int] | None, name: str
+) -> None:
     if image_size is not None and labels.shape != tuple(image_size):
         (height, width), (rows, columns) = labels.shape, image_size
         raise ValueError(
             f"the parsing map of {shown(name)} is {width}x{height} pixels (width x "
             f"height), its image {columns}x{rows}; give a map of the image's size"
         )
-    parts = to_canonical(labels, label_set, name)
-    if size is None:
-        return parts
-    height, width = size
-    # The exact kind samples at the centres of pixels, as the image's resizing does.
-    return cv2.resize(parts, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:

@@ -68,7 +68,7 @@ def check_regular(checkpoint: Path) -> None:
     for parent, _, names in os.walk(checkpoint):
         for path in (Path(parent, name) for name in names):
             if not path.is_file():
-                raise ValueError(f"{path} is not a regular file")
+                raise ValueError(f"{path} is not a regular file; replace it")
             if path.parent.name == "progress" and path.stat().st_size > MAX_BYTES:
                 raise ValueError(f"{path} has more than {MAX_BYTES:,} bytes")
 

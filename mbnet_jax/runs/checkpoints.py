@@ -189,7 +189,8 @@ class Checkpoints:
             steps = sorted({e.step for e in entries})
             raise FileNotFoundError(
                 f"no checkpoint {which!r} in {self._workdir}; there are steps "
-                f"{steps or 'none'}, best {best}"
+                f"{steps or 'none'}, best {best}; "
+                + ("choose one of them" if steps else "train the run again")
             )
         if which == BEST:
             wanted.sort(key=lambda e: e.folder != BEST)

@@ -32,7 +32,7 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         raise ValueError(
             f"source={str(source)[:60]!r} must be the path of a folder, or a Hugging "
-            f"Face hub id: text that is not empty, not {type(source).__name__}"
+            f"Face hub id; it is {type(source).__name__}, or empty"
         )
     check_which(which)
     check_mesh(mesh)

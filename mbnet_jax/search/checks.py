@@ -183,5 +183,6 @@ def _short(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # an integer of 4,300 digits, or any object's own
-        return kind(value)
-    return text if len(text) <= 80 and text.isprintable() else kind(value)
+        text = ""
+    small = 0 < len(text) <= 80 and text.isprintable()
+    return text if small else f"<{type(value).__name__}>"

@@ -9,16 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import check_writable, filename_in_errors, locked, shown
-from mbnet_jax.json_files import write_json
+from mbnet_jax.files import check_writable, locked, shown
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
+from mbnet_jax.search.cache import DIGESTS, check_folders, explained, model_folder
 from mbnet_jax.search.digests import Digests
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.photographs import Failures, Stamp, list_photographs, usable
-from mbnet_jax.search.rows import VERSION, Rows
+from mbnet_jax.search.rows import Rows
 
-DIGESTS = "digests.sqlite"
 _DIGEST_BYTES = 32
 
 _File = tuple[Path, Stamp]
@@ -80,7 +79,7 @@ def open_gallery(
         inside another.
       OSError: if `cache` cannot be written to.
     """
-    _check_folders(folder, cache, parsing_dir)
+    check_folders(folder, cache, parsing_dir)
     others = [cache] if parsing_dir is None else [cache, parsing_dir]
     files, failures = list_photographs(folder, without=others)
     if not files:
@@ -94,7 +93,7 @@ def open_gallery(
     if not needing_maps(branches):
         parsing_dir = None
     check_writable(cache, "free space, change its permissions or give another --cache")
-    with locked(cache):
+    with explained(), locked(cache):
         digests = Digests(cache / DIGESTS, embedder.config.data.threads)
         try:
             images, unreadable = digests.of(folder, files)
@@ -147,21 +146,6 @@ def open_gallery(
     )
 
 
-def _check_folders(folder: Path, cache: Path, parsing_dir: Path | None) -> None:
-    """Refuses folders that would be mistaken for one another."""
-    gallery = Path(os.path.realpath(folder))
-    if gallery.is_relative_to(os.path.realpath(cache)):
-        raise ValueError(
-            f"the gallery {shown(folder)} is in the cache {shown(cache)}, whose "
-            "content may be deleted at any time; give another --cache"
-        )
-    if parsing_dir is not None and os.path.realpath(parsing_dir) == str(gallery):
-        raise ValueError(
-            f"--parsing={shown(parsing_dir)} is the gallery itself; give the folder of "
-            "the parsing maps"
-        )
-
-
 def _maps(
     folder: Path, names: Iterable[str], parsing_dir: Path | None, digests: Digests
 ) -> tuple[dict[str, _Map], Failures]:
@@ -192,22 +176,6 @@ def _maps(
         for name, own in map_of.items()
         if own in found
     }, failures
-
-
-def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> Path:
-    """Returns the folder of the rows that this network computes with these branches."""
-    folder = cache / f"{embedder.digest(branches)}-{VERSION}"
-    content = {
-        "name": embedder.config.name,
-        "step": embedder.step,
-        "branches": branches,
-        "flip": embedder.flip,
-    }
-    with filename_in_errors(folder):
-        folder.mkdir(exist_ok=True)
-    if not (folder / "model.json").is_file():  # for people; nothing reads it
-        write_json(folder / "model.json", content)
-    return folder
 
 
 def _embed(

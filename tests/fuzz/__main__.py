@@ -2,16 +2,15 @@
 
 import argparse
 import collections
-import faulthandler
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from . import surfaces
+from . import surfaces  # noqa: F401 (registers them)
 from .case import SURFACES
-from .choices import Choices
-from .harness import BAD, GOOD, Outcome, run_case
+from .harness import BAD, GOOD
+from .worker import Worker
 
 _SHOWN = 4  # examples of each surface and bad kind
 
@@ -26,28 +25,22 @@ def main() -> None:
     add("--surface", nargs="+", choices=SURFACES, help="only these; by default all")
     add("--only", help="SURFACE:SEED:NUMBER of one case")
     args = parser.parse_args()
-    surfaces.prepare()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        base = Path(folder)
-        if args.only:
-            name, seed, number = args.only.split(":")
-            print(*_run(name, int(seed), int(number), base), sep="\n")
-            return
-        code = _campaign(args, base)
-        surfaces.remove()
-        sys.exit(code)
+        name, seed, number = (args.only or "::").split(":")
+        names = [name] if args.only else args.surface or [*SURFACES]
+        worker = Worker(Path(folder), names)
+        try:
+            worker.start()
+            if args.only:
+                print(*worker.run(name, int(seed), int(number)), sep="\n")
+                return
+            code = _campaign(args, names, worker)
+        finally:
+            worker.stop()
+    sys.exit(code)
 
 
-def _run(name: str, seed: int, number: int, base: Path) -> Outcome:
-    try:
-        return run_case(SURFACES[name], Choices.seeded(name, seed, number), base)
-    except Exception as error:
-        error.add_note(f"in the making of {name}:{seed}:{number}")
-        raise
-
-
-def _campaign(args: argparse.Namespace, base: Path) -> int:
-    names = args.surface or [*SURFACES]
+def _campaign(args: argparse.Namespace, names: list[str], worker: Worker) -> int:
     counts, seconds, numbers = (collections.Counter() for _ in range(3))
     examples = collections.defaultdict(list)
     end = time.monotonic() + args.seconds
@@ -55,9 +48,7 @@ def _campaign(args: argparse.Namespace, base: Path) -> int:
         # By their shares, every surface from the start.
         name = min(names, key=lambda n: (numbers[n] + 1) / SURFACES[n].share)
         before = time.monotonic()
-        faulthandler.dump_traceback_later(2 * SURFACES[name].seconds + 30, exit=True)
-        outcome = _run(name, args.seed, numbers[name], base)
-        faulthandler.cancel_dump_traceback_later()
+        outcome = worker.run(name, args.seed, numbers[name])
         seconds[name] += time.monotonic() - before
         counts[name, outcome.kind] += 1
         if outcome.kind in BAD:

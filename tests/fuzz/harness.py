@@ -33,6 +33,7 @@ from .choices import Choices
 
 GOOD = ("handled", "refused")
 BAD = ("traceback", "unclear", "wrong", "hang", "memory", "loss", "escape", "litter")
+WHAT = "what.txt"  # the running case, for the one who ends a blocked process
 KEPT = "keep me.txt"  # somebody's file, put into every folder
 _MEMORY = 1 << 20  # KiB that a case may add to the process
 _ADDRESSES = 4 << 30  # bytes that a case may map
@@ -42,7 +43,8 @@ _REMEDY = re.compile(
     r"\b(must|gives?|expected|replace|delete|remove|move|restore|install|correct|set"
     r"|use|choose|known|unpack|free|make|generate|export|train|evaluate|download|at"
     r" most|at least|needs?|keep|list|add|name|save|convert|rename|wait|leave|write"
-    r"|put|try|raise|lower|run|check|close|shorten|takes?|reads?|ends?|one of)\b",
+    r"|put|quote|see|it has|try|raise|lower|run|check|close|shorten|takes?|reads?|ends?"
+    r"|one of)\b",
     re.IGNORECASE,
 )
 # The message about a missing file says itself what to do.
@@ -71,6 +73,7 @@ def run_case(surface: Surface, choices: Choices, base: Path) -> Outcome:
         for parent, _, _ in os.walk(root):
             if not any(Path(parent).is_relative_to(each) for each in case.unsown):
                 Path(parent, KEPT).write_text("somebody's")
+        (base / WHAT).write_text(ascii(case.what))
         before = _files(root)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with _surroundings(root, case):

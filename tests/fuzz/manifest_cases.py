@@ -3,7 +3,6 @@
 import csv
 import functools
 import io
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,11 +27,6 @@ def template() -> Path:
     """A folder with a sound manifest."""
     root = Path(tempfile.mkdtemp(prefix="fuzz-manifest-"))
     return layouts.write_manifest(root)
-
-
-def remove() -> None:
-    if template.cache_info().currsize:
-        shutil.rmtree(template())
 
 
 def rows() -> list[dict[str, str]]:

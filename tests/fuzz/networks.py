@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -84,12 +83,6 @@ def run() -> Path:
                 {"best_step": 1, "best_score": 0.5},
             )
     return path
-
-
-def remove() -> None:
-    if folder.cache_info().currsize:
-        shutil.rmtree(folder())
-    _patch.undo()
 
 
 def compile_once() -> None:

@@ -28,10 +28,6 @@ def prepare() -> None:
     load(networks.run(), small_run.one_device())
 
 
-def remove() -> None:
-    networks.remove()
-
-
 @functools.cache
 def content_of(folder: Path) -> dict:
     return json.loads((folder / "config.json").read_text())

@@ -41,12 +41,6 @@ def template(name: str) -> Path:
     return root
 
 
-def remove() -> None:
-    for name in MAKERS:
-        shutil.rmtree(template(name), ignore_errors=True)
-    template.cache_clear()
-
-
 def _linked(source: str, target: str) -> None:
     os.link(source, target)
 
@@ -85,7 +79,7 @@ def readers(c: Choices, folder: Path) -> Case:
         if not _renamed(path, new):
             what = "sound"
     elif kind == "name":
-        new = path.parent / c.pick(mutate.NAMES)
+        new = path.parent / c.pick([n for n in mutate.NAMES if n[:1] != "/"])
         what = f"renamed {mutate.shown(new.name)}"
         tokens = (new.name, *tokens)
         if not _renamed(path, new):
@@ -146,7 +140,8 @@ def _renamed(path: Path, new: Path) -> bool:
     """Renames if the system takes the name."""
     try:
         new.parent.mkdir(exist_ok=True)
-        if new.exists() or new.is_symlink():
+        inside = Path(os.path.normpath(new)).is_relative_to(path.parent.parent)
+        if new.exists() or new.is_symlink() or ".." in new.parts or not inside:
             return False
         path.rename(new)
     except (OSError, ValueError):

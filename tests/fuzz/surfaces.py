@@ -1,43 +1,28 @@
 """Imports all surfaces, which registers them."""
 
-from . import (
+import sys
+from collections.abc import Sequence
+
+from . import (  # noqa: F401
     config_cases,
     embed_cases,
     environment_cases,
     images_cases,
     json_cases,
     manifest_cases,
+    maps_cases,
     networks_cases,
+    prepared_cases,
     readers_cases,
     retrieval_cases,
     search_cases,
+    synthetic_cases,
     weights_cases,
 )
-
-_ALL = (
-    config_cases,
-    environment_cases,
-    images_cases,
-    json_cases,
-    manifest_cases,
-    search_cases,
-    embed_cases,
-    networks_cases,
-    readers_cases,
-    retrieval_cases,
-    weights_cases,
-)
+from .case import SURFACES
 
 
-def prepare() -> None:
-    """Makes what all cases share, so that no case's time includes it."""
-    for module in _ALL:
-        if hasattr(module, "prepare"):
-            module.prepare()
-
-
-def remove() -> None:
-    """Removes what they share."""
-    for module in _ALL:
-        if hasattr(module, "remove"):
-            module.remove()
+def prepare(names: Sequence[str]) -> None:
+    """Makes what the cases of some surfaces share, which no case's time includes."""
+    for module in dict.fromkeys(SURFACES[name].make.__module__ for name in names):
+        getattr(sys.modules[module], "prepare", lambda: None)()

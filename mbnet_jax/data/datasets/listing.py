@@ -121,7 +121,7 @@ def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")
     reasons = some_of(f"{shown(path)} ({reason})" for path, reason in wrong)
-    raise ValueError(f"{text}no regular files: {reasons}. {remedy}")
+    raise ValueError(f"{text}no regular files: {reasons}. Replace them. {remedy}")
 
 
 def _not_regular(path: Path) -> str:

@@ -9,7 +9,7 @@ from mbnet_jax.data.datasets.listing import check_regular, list_images
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
 from mbnet_jax.files import shown
-from mbnet_jax.parsing.maps import MAKE_MAPS, map_path
+from mbnet_jax.parsing.maps import MAKE_MAPS, map_paths
 
 __all__ = [
     "Found",
@@ -146,12 +146,12 @@ def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
 
     Raises:
       FileNotFoundError: maps are missing.
-      ValueError: a map would be the image itself.
+      ValueError: a map would be the image itself, or two images would share one.
     """
+    images = (row.path for rows in records.values() for row in rows)
+    maps = map_paths(images, root, parsing_dir)
     with_maps = {
-        split: [
-            r._replace(parsing_path=map_path(r.path, root, parsing_dir)) for r in rows
-        ]
+        split: [row._replace(parsing_path=maps[row.path]) for row in rows]
         for split, rows in records.items()
     }
     check_parsing(with_maps)
