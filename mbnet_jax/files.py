@@ -31,7 +31,7 @@ _REMEDIES = {
     errno.EPERM: "correct the permissions",
     errno.ENOSPC: "free space",
     errno.EDQUOT: "free space",
-    errno.EISDIR: "remove it",
+    errno.EISDIR: "give a file",
     errno.ENOTDIR: "replace the file in the way",
     errno.ELOOP: "remove the link",
     errno.ENAMETOOLONG: "give a shorter name",

@@ -65,7 +65,7 @@ def test_a_broken_file_is_named(ending, kind, content, tmp_path):
         pytest.importorskip("torch")
     path = tmp_path / f"weights{ending}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} {kind}: \S"):
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} {kind} \(\S"):
         read_weights(str(path))
 
 

@@ -63,6 +63,7 @@ def environment(c: Choices, folder: Path) -> Case:
 
         def run():
             before = jax.config.jax_compilation_cache_dir
+            jax.config.update("jax_compilation_cache_dir", None)
             try:
                 compilation_cache.enable()
             finally:

@@ -71,12 +71,16 @@ class Worker:
 
 
 def _work(pipe: Connection, folder: str, names: Sequence[str]) -> None:
+    import jax
+
     from . import surfaces
 
     # Warnings of libraries in C, and of threads.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     tempfile.tempdir = folder
+    # Commands would choose a folder in the case's home for all later cases.
+    jax.config.update("jax_compilation_cache_dir", f"{folder}/xla")
     surfaces.prepare(names)
     pipe.send("ready")
     while True:
