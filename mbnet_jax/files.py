@@ -95,6 +95,10 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except ValueError as error:  # a NUL
             raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ValueError(f"{path} is a link in a circle; replace it") from error
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             os.close(descriptor)
@@ -214,9 +218,16 @@ def foreign(folder: Path, ours: Collection[str]) -> list[str]:
     """Files and links below `folder` that `ours` does not name, sorted.
 
     Paths are relative to `folder`, with slashes.
+
+    Raises:
+      OSError: if a folder cannot be listed.
     """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         linked = [n for n in folders if os.path.islink(os.path.join(parent, n))]
         paths = [Path(parent, name).relative_to(folder) for name in names + linked]
         found += [path.as_posix() for path in paths]
@@ -227,8 +238,14 @@ def delete(folder: Path, ours: Collection[str]) -> None:
     """Deletes `folder`, whose files are all named by `ours`, relative to it.
 
     Raises:
-      FileExistsError: naming what else is in it. Nothing is then deleted.
+      FileExistsError: if it is a link, or naming what else is in it. Nothing is then
+        deleted.
     """
+    if folder.is_symlink():
+        raise FileExistsError(
+            f"{folder} is a link, which this program did not make; remove it, or give "
+            "another folder"
+        )
     others = foreign(folder, ours)
     if others:
         shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
