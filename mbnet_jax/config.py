@@ -50,7 +50,19 @@ def read_config(name: str | Path, given: Iterable[tuple[str, str]]) -> ConfigDic
     override(config, given)
     config = config.copy_and_resolve_references()
     check_config(config)
+    with config.ignore_type():
+        _set_types(config, base.FIELDS)
     return config
+
+
+def _set_types(config: ConfigDict, fields: ConfigDict) -> None:
+    """Makes a whole number of a config file a float, and a list a tuple."""
+    for name, value in config.items():
+        field = fields.get(name, fields.get(schema.ANY))
+        if isinstance(value, ConfigDict):
+            _set_types(value, field)
+        elif field.kind in (float, tuple):
+            config[name] = field.kind(value)
 
 
 def check_config(config: ConfigDict | dict, what: str = "") -> None:

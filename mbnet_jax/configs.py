@@ -19,7 +19,7 @@ from mbnet_jax.refusals import shown
 _INSTALLED = Path(__file__).parent / "config_files"  # see setup.py
 _CHECKOUT = Path(__file__).parent.parent / "configs"
 _MAX_BYTES = 1 << 20  # of a config file
-_EXAMPLE = "see configs/synthetic.py for an example"
+_EXAMPLE = "write one like configs/synthetic.py"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 # Makes this module a package of the files in there.
@@ -70,7 +70,9 @@ def read(file: Path) -> ConfigDict:
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"{what} is not Python ({error}); {_EXAMPLE}") from error
     except OSError as error:
-        raise ValueError(f"{what} cannot be read ({error.strerror})") from error
+        raise ValueError(
+            f"{what} cannot be read ({error.strerror}); give another"
+        ) from error
     if not _may_define(tree, "get_config"):
         raise ValueError(f"{what} has no function get_config(); {_EXAMPLE}")
     module = ModuleType(f"{__name__}.from_a_file")
@@ -102,7 +104,7 @@ def _text(data: bytes, what: str) -> str:
     try:
         text = importlib.util.decode_source(data)
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what} is not text in UTF-8; {_EXAMPLE}") from error
+        raise ValueError(f"{what} is not text in UTF-8; save it as such") from error
     if "\0" in text:
         raise ValueError(f"{what} is not text; {_EXAMPLE}")
     return text

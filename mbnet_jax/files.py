@@ -96,10 +96,11 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except ValueError as error:  # a NUL
             raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise ValueError(f"{path} is not a regular file; replace it")
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{path} is not a regular file; replace it")
             if found.st_size > most:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"

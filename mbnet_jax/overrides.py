@@ -13,7 +13,7 @@ from mbnet_jax.refusals import shown, unknown
 from mbnet_jax.schema import Field
 
 _WHOLE = re.compile(r"[+-]?[0-9](_?[0-9])*")
-_NAME = re.compile(r"[^\s,;()\[\]{}'\"]+")  # a tuple of one text, without quotes
+_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")  # a tuple of one name, without quotes
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _LONGEST = 100_000  # characters of a value
 
@@ -49,7 +49,7 @@ def override(config: ConfigDict, given: Iterable[tuple[str, str]]) -> None:
         value = read(text, field)
         if not field.accepts(value):
             raise ValueError(schema.wrong(path, text, field))
-        with config.ignore_type():
+        with config.ignore_type():  # of what is overridden
             section[key] = value
 
 

@@ -170,8 +170,11 @@ def _is_text(value: str) -> bool:
 
 
 def defaults(fields: ConfigDict) -> ConfigDict:
-    """The default of every field that has one, in the same sections."""
-    config = ConfigDict()
+    """The default of every field that has one, in the same sections.
+
+    The config takes any value: `check` refuses those that are wrong, by their names.
+    """
+    config = ConfigDict(type_safe=False)
     for name, field in fields.items():
         if name == ANY:
             continue

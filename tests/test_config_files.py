@@ -45,8 +45,8 @@ def refusal(file, content=None) -> str:
         (f"{START}    return {{}}\n", "ml_collections.ConfigDict, not a dict"),
         (GOOD.replace("get_config()\n    r", "get_config\n    r"), "not a function"),
         (
-            GOOD.replace("    return", "    c.train.epochs = 'many'\n    return"),
-            ", line 6: TypeError",
+            GOOD.replace("    return", "    c.trian.epochs = 3\n    return"),
+            ", line 6: AttributeError",
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_script_without_a_config_is_not_run(tmp_path):
     ran = tmp_path / "ran"
     refusal(tmp_path / "script.py", f"open({str(ran)!r}, 'w')\n")
     assert not ran.exists()
-    message = r"train\.py has no function get_config\(\); see configs/synthetic\.py"
+    message = r"train\.py has no function get_config\(\); write one like configs/"
     with pytest.raises(ValueError, match=message):
         load_config("train.py")
 
@@ -83,7 +83,10 @@ def test_a_script_without_a_config_is_not_run(tmp_path):
             "views.crops=(128.0, 64.0) must be 2 entries",
         ),
         ("c.eval.ranks = ((1, 2),)", "eval.ranks=((1, 2),) must be 1 to 100"),
-        ("c.train.epochs = ConfigDict()", "epochs"),
+        ("c.train.epochs = ConfigDict()", "train.epochs={} must be a whole number"),
+        ("c.train.epochs = 'many'", "train.epochs='many' must be a whole number from"),
+        ("c.train = 3", "train=3 must be a section with fields of its own"),
+        ("c.name = 'a\\0'", "name='a\\x00' must be text of at most"),
     ],
 )
 def test_a_file_that_sets_what_is_not_allowed_is_refused(tmp_path, line, message):
@@ -107,6 +110,25 @@ def test_a_config_file_may_import_alias_and_refer(tmp_path):
     ):
         (tmp_path / "mine.py").write_text(source, encoding="latin-1")
         assert load_config(tmp_path / "mine.py", ["data.height=96"]).data.height == 96
+
+
+def test_numbers_and_lists_of_a_config_file_get_their_fields_types(tmp_path):
+    line = (
+        "    c.loss.cal, c.eval.ranks, c.views.crops = 1, [1, 5], [64, 32]\n    return"
+    )
+    (tmp_path / "mine.py").write_text(GOOD.replace("    return", line))
+    config = load_config(tmp_path / "mine.py")
+    assert isinstance(config.loss.cal, float) and config.loss.cal == 1
+    assert (config.eval.ranks, config.views.crops) == ((1, 5), (64, 32))
+
+
+def test_a_value_of_another_type_in_a_file_can_be_overridden(tmp_path):
+    source = "from ml_collections import ConfigDict\n" + GOOD
+    source = source.replace(
+        "return c", "return ConfigDict(c.to_dict() | {'seed': 'x'})"
+    )
+    (tmp_path / "mine.py").write_text(source)
+    assert load_config(tmp_path / "mine.py", ["seed=3"]).seed == 3
 
 
 def test_a_config_file_declares_fields_of_its_own(tmp_path, monkeypatch):

@@ -8,7 +8,9 @@ import pytest
 import tiny
 
 import mbnet_jax
+from mbnet_jax import schema
 from mbnet_jax.backbones import BACKBONES, Backbone, Features
+from mbnet_jax.configs import base
 from mbnet_jax.data.datasets import DATASETS, DatasetSpec
 from mbnet_jax.data.datasets.reading import Found, list_images, number
 from mbnet_jax.data.protocols import Protocol
@@ -81,7 +83,10 @@ def test_two_steps_and_an_evaluation_with_all_of_them(tmp_path, monkeypatch, cap
     config.data.name = "toy"
     config.data.validation = "default"
     config.model.branches = ("global",)
-    config.model.backbones["global"] = {"name": "toy", "channels": 4, "weights": ""}
+    monkeypatch.setattr(base, "FIELDS", base.fields())
+    base.FIELDS.model.backbones["global"].channels = schema.whole(4, low=1, high=64)
+    with config.unlocked():
+        config.model.backbones["global"].update(name="toy", channels=4)
     config.loss.ktm_area = 0.0
     config.train.epochs = 1
     config = config.copy_and_resolve_references()

@@ -42,7 +42,10 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             rest = split(argv, names, overrides)
             return flags.FLAGS(rest)
         except (flags.Error, ValueError, OSError) as error:
-            sys.exit(f"error: {error}")
+            text = str(error)
+            if len(text) > 800:  # absl repeats a value whole
+                text = f"{text[:200]} ... {text[-200:]}"
+            sys.exit(f"error: {text}")
 
     def call(argv: list[str]) -> None:
         # Orbax logs every file at INFO, over the progress bar, and a failure, which it

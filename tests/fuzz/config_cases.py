@@ -3,6 +3,7 @@
 import ast
 import functools
 import math
+import os
 from pathlib import Path
 
 from configs import base
@@ -105,9 +106,10 @@ def config(c: Choices, folder: Path) -> Case:
         if isinstance(old, str):
             return None if got in (text, text.strip("'\"")) else f"became {got!r}"
         try:
-            return None if got == ast.literal_eval(text) else f"became {got!r}"
+            value = ast.literal_eval(text)  # a single entry is a tuple
+            return None if got in (value, (value,)) else f"became {got!r}"
         except (ValueError, SyntaxError):
-            known = str(got).lower() == text.lower()
+            known = str(got).lower() == text.lower() or got == (text,)
             return None if known else f"{text[:50]!r} became {got!r}"
 
     return Case(
@@ -160,7 +162,7 @@ def config_file(c: Choices, folder: Path) -> Case:
     kind = c.pick(("content",) * 3 + ("bytes", "file", "name"))
     if kind == "name":
         name = c.pick((*mutate.NAMES, *(n + "x" for n in names()), "synthetic "))
-        known = Path(name).is_dir()
+        known = os.path.isdir(name)
         return Case(
             f"name {mutate.shown(name)}",
             lambda: load_config(name),

@@ -1,0 +1,122 @@
+"""What the commands take from their arguments, and how they refuse the rest."""
+
+import os
+import sys
+
+import jax
+import pytest
+from absl import flags
+
+from mbnet_jax.commands import cli
+from mbnet_jax.devices.mesh import make_mesh
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "overrides", "rest"),
+    [
+        (["--config=a", "--config.seed=1"], "a", [("seed", "1")], []),
+        (["-config", "a", "-config.seed", "-1"], "a", [("seed", "-1")], []),
+        (["--config", "a", "--config.name=b=c"], "a", [("name", "b=c")], []),
+        (["--config.name", ""], None, [], None),
+        (["--config.eval.flip", "--workdir=x"], None, [("eval.flip", "True")], [-1]),
+        (["--noconfig.eval.flip"], None, [("eval.flip", "False")], []),
+        (
+            ["--config.seed=1", "--config.seed=2"],
+            None,
+            [("seed", "1"), ("seed", "2")],
+            [],
+        ),
+        (["--", "--config=a"], None, [], [0, 1]),
+        (["config.seed=1", "--configs=a"], None, [], [0, 1]),
+        (["--workdir", "--config=a"], "a", [], [0]),
+    ],
+)
+def test_the_config_is_taken_out_of_the_arguments(arguments, name, overrides, rest):
+    names, given = [], []
+    argv = ["train.py", *arguments]
+    if rest is None:
+        with pytest.raises(ValueError, match=r"--config\.name needs a value"):
+            cli.split(argv, names, given)
+        return
+    left = cli.split(argv, names, given)
+    assert names == [name] * (name is not None) and given == overrides
+    assert left == ["train.py", *(arguments[i] for i in rest)]
+
+
+def refusal(monkeypatch, capsys, *arguments, main=None) -> str:
+    """The line that a command with these arguments ends with."""
+    argv = ["mbnet-train", *arguments]
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(cli.compilation_cache, "enable", lambda: None)
+    monkeypatch.setattr(
+        cli.app, "run", lambda call, flags_parser: call(flags_parser(argv))
+    )
+    flags.FLAGS.unparse_flags()
+    before = flags.FLAGS.flag_values_dict()
+    try:
+        with pytest.raises(SystemExit) as error:
+            cli.run(main or pytest.fail)
+    finally:
+        for flag in ("workdir", "coordinator", "num_processes", "process_id"):
+            flags.FLAGS[flag].value = before[flag]
+    text = error.value.code
+    assert text.startswith("error: ") and len(text) < 1000
+    text.encode("ascii", "backslashreplace")
+    return text.removeprefix("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a config: --config=synthetic"),
+        (["--config"], "--config needs a value: --config=VALUE"),
+        (["--config="], "config file not found: ''; give a file, or one of ltcc,"),
+        (["--config.seed"], "--config.seed needs a value"),
+        (["--config=prc"], "config file not found: prc; give a file, or one of ltcc,"),
+        (["--config=a", "--config", "b"], "--config is given twice, as 'a' and 'b'"),
+        (["--config=prcc", "stray"], "unknown argument 'stray'; fields are given as"),
+        (["--config=prcc", "--confg.seed=1"], "Unknown command line flag 'confg.seed'"),
+        (["--config=prcc", "--config.a.b=1"], "a.b is unknown; nearest known: "),
+        (["--config=prcc", "--config.train=1"], "train='1' names a section; override"),
+        (["--config=prcc", "--workdir="], "workdir='' must be a path"),
+        (
+            ["--config=prcc", "--config.name=.."],
+            "name='..' must be the name of a folder",
+        ),
+        (["--config=prcc", "--config.name=\udcff"], r"name='\udcff' must be text of"),
+        (["--config=\udcff"], r"config file not found: '\udcff'; give a file"),
+        (["--config=prcc", "--num_processes=x"], "flag --num_processes=x: invalid"),
+        (
+            ["--config=prcc", "--num_processes=" + "9" * 5000],
+            "flag --num_processes=999",
+        ),
+        (["--config=prcc", "--num_processes=2"], "--coordinator, --process_id must be"),
+        (["--config=prcc", "--undefok"], "Missing value for flag --undefok"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line(monkeypatch, capsys, arguments, message):
+    assert refusal(monkeypatch, capsys, *arguments).startswith(message)
+
+
+def test_what_a_command_lacks_ends_in_one_line(monkeypatch, capsys):
+    def fail(error):
+        def main(config, workdir):
+            raise error
+
+        return refusal(monkeypatch, capsys, "--config=prcc", main=main)
+
+    assert fail(PermissionError(13, "denied", "x")) == "[Errno 13] denied: 'x'"
+    assert fail(MemoryError()).startswith("out of memory ()")
+    full = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 9 bytes\nmore")
+    assert fail(full).startswith("out of memory (RESOURCE_EXHAUSTED: 9 bytes); make")
+
+
+def test_an_unknown_platform_ends_in_one_line(monkeypatch):
+    def devices():
+        raise RuntimeError("Unable to initialize backend 'gpx'")
+
+    monkeypatch.setattr(jax, "devices", devices)
+    monkeypatch.setitem(os.environ, "JAX_PLATFORMS", "gpx")
+    message = r"jax can use no device \(Unable .*\); JAX_PLATFORMS is 'gpx': correct"
+    with pytest.raises(ValueError, match=message):
+        make_mesh()
