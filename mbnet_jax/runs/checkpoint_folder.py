@@ -122,6 +122,7 @@ class CheckpointFolder:
         Raises:
           OSError: if this or the previous checkpoint cannot be written.
         """
+        _ignore_late_tasks()
         with self._writing():
             self._manager.save(step, args=content, force=True)
         self._saved.add(step)
@@ -226,6 +227,24 @@ def _reason(error: BaseException) -> str:
     lines = str(error).splitlines() or [""]
     line = f"{type(error).__name__}: {lines[0]}"
     return line if len(line) < 250 else f"{line[:100]} ... {line[-140:]}"
+
+
+def _ignore_late_tasks() -> None:
+    """Never prints that a write ended whose task was given up.
+
+    When the disk is full, one write fails, and the others tell a loop that is closed,
+    in threads of TensorStore. The first error is raised, and suffices.
+    """
+    hook = sys.unraisablehook
+    if getattr(hook, "ignores_late_tasks", False):
+        return
+
+    def ignoring(event) -> None:
+        if str(event.exc_value) != "Event loop is closed":
+            hook(event)
+
+    ignoring.ignores_late_tasks = True
+    sys.unraisablehook = ignoring
 
 
 @contextlib.contextmanager
