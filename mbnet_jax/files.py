@@ -15,8 +15,9 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import BinaryIO
 
 PART = ".part"  # the ending of a file that is being written
@@ -29,8 +30,6 @@ _REMEDIES = {
     errno.EACCES: "correct the permissions",
     errno.EROFS: "correct the permissions",
     errno.EPERM: "correct the permissions",
-    errno.ENOSPC: "free space",
-    errno.EDQUOT: "free space",
     errno.EISDIR: "give a file",
     errno.ENOTDIR: "replace the file in the way",
     errno.ELOOP: "remove the link",
@@ -48,7 +47,7 @@ def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
       OSError: naming the file. Its former content is as it was.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-    with filename_in_errors(path):
+    with filename_in_errors(path, _REMEDIES):
         try:
             with part.open("wb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
@@ -90,16 +89,21 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
       ValueError: if it is not a regular file, is larger, or its name cannot be one.
       OSError: if it cannot be read. All messages name the file.
     """
-    with filename_in_errors(path):
+    with filename_in_errors(path, _REMEDIES):
         try:
             # Without waiting: opening a named pipe would wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except ValueError as error:  # a NUL
             raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ValueError(f"{path} is a link in a circle; replace it") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise ValueError(f"{path} is not a regular file; replace it")
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{path} is not a regular file; replace it")
             if found.st_size > most:
                 raise ValueError(
                     f"{path} has {found.st_size:,} bytes; at most {most:,} are read"
@@ -174,9 +178,14 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
             print(f"{text}; waiting for it", file=sys.stderr)
             with filename_in_errors(path):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        with filename_in_errors(path):
+        try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, _holder().encode(), 0)
+        except OSError as error:
+            raise OSError(
+                f"{path} cannot be written ({error.strerror}); make room on its disk, "
+                "and start again"
+            ) from error
         try:
             yield lock
         finally:
@@ -214,9 +223,16 @@ def foreign(folder: Path, ours: Collection[str]) -> list[str]:
     """Files and links below `folder` that `ours` does not name, sorted.
 
     Paths are relative to `folder`, with slashes.
+
+    Raises:
+      OSError: if a folder cannot be listed.
     """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         linked = [n for n in folders if os.path.islink(os.path.join(parent, n))]
         paths = [Path(parent, name).relative_to(folder) for name in names + linked]
         found += [path.as_posix() for path in paths]
@@ -227,8 +243,14 @@ def delete(folder: Path, ours: Collection[str]) -> None:
     """Deletes `folder`, whose files are all named by `ours`, relative to it.
 
     Raises:
-      FileExistsError: naming what else is in it. Nothing is then deleted.
+      FileExistsError: if it is a link, or naming what else is in it. Nothing is then
+        deleted.
     """
+    if folder.is_symlink():
+        raise FileExistsError(
+            f"{folder} is a link, which this program did not make; remove it, or give "
+            "another folder"
+        )
     others = foreign(folder, ours)
     if others:
         shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
@@ -245,16 +267,21 @@ def delete(folder: Path, ours: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def filename_in_errors(path: Path) -> Iterator[None]:
-    """Adds `path` and a remedy to an OSError; that of a full disk names no file."""
+def filename_in_errors(
+    path: Path, remedies: Mapping[int, str] = MappingProxyType({})
+) -> Iterator[None]:
+    """Adds `path` to an OSError; the one of a full disk names no file by itself.
+
+    `remedies` says what to do, by the error's number.
+    """
     try:
         yield
     except OSError as error:
         if error.errno is None:  # a message of our own
             raise
-        reason, remedy = error.strerror or str(error), _REMEDIES.get(error.errno, "")
-        if remedy not in reason:
-            reason += f"; {remedy}"
+        reason = error.strerror
+        if error.errno in remedies:
+            reason = f"{reason}; {remedies[error.errno]}"
         raise OSError(error.errno, reason, str(path)) from error
 
 

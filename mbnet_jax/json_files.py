@@ -33,7 +33,11 @@ def read_json(path: Path, fields: Mapping[str, Field], remedy: str) -> dict:
       ValueError: naming the file, what is wrong and the remedy.
       OSError: if it cannot be read.
     """
-    content = parse_json(read_bytes(path, MAX_BYTES), str(path), remedy)
+    try:
+        data = read_bytes(path, MAX_BYTES)
+    except ValueError as error:  # a folder, a pipe, more than any such file
+        raise ValueError(f"{error}; {remedy}") from error
+    content = parse_json(data, str(path), remedy)
     known = {name: value for name, value in content.items() if name in fields}
     schema.check(known, fields, f"{path} is damaged", remedy=remedy)
     return content

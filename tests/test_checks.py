@@ -1,15 +1,18 @@
 """Checks of a dataset before training, its preparation and its validation images."""
 
+import io
+
 import layouts
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
 
-from mbnet_jax.data import DATASETS, DatasetSpec, load_dataset, read_records
+from mbnet_jax.data import DATASETS, DatasetSpec, Record, load_dataset, read_records
 from mbnet_jax.data.builder import ReIdBuilder, prepare
 from mbnet_jax.data.checks import check_files, count_warnings
 from mbnet_jax.data.datasets import attach_parsing
+from mbnet_jax.data.loader import decode
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 
 
@@ -90,6 +93,54 @@ def test_a_truncated_jpeg_is_found(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match=r"1 of 48 .*\n.*0002-01-02-05\.jpg .*trunc"):
         check_files(read_records("vc_clothes", root))
+
+
+def picture(mode: str, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, (32, 64)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+PICTURES = {
+    "grey of 16 bits": picture("I;16", "PNG"),
+    "1 bit": picture("1", "PNG"),
+    "CMYK": picture("CMYK", "JPEG"),
+    "animated": picture(
+        "RGB", "PNG", save_all=True, append_images=[Image.new("L", (9, 9))]
+    ),
+    "TIFF I": picture("I", "TIFF"),
+    "TIFF F": picture("F", "TIFF"),
+    "TIFF LAB": picture("LAB", "TIFF"),
+    "cut": picture("RGB", "JPEG")[:-30],
+    "text": b"text",
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_check_takes_what_the_loader_decodes(name, tmp_path):
+    """As an image, and as a parsing map."""
+    path, good = tmp_path / "a.png", picture("L", "PNG")
+    path.write_bytes(PICTURES[name])
+    (tmp_path / "good.png").write_bytes(good)
+
+    def taken(function, *args) -> bool:
+        try:
+            function(*args)
+        except ValueError as error:
+            assert "a.png" in str(error)
+            return False
+        return True
+
+    as_image = Record(path, 0, 0, 0, None)
+    as_map = Record(tmp_path / "good.png", 0, 0, 0, path)
+    for record, example in (
+        (as_image, {"image": PICTURES[name], "parsing": b""}),
+        (as_map, {"image": good, "parsing": PICTURES[name]}),
+    ):
+        checked = taken(check_files, {"train": [record]})
+        example["name"] = b"a.png"
+        assert checked == taken(decode, example, (64, 32), "canonical")
+    assert taken(check_files, {"train": [as_image]}) == (name in [*PICTURES][:4])
 
 
 @pytest.mark.parametrize("name", ["ltcc", "prcc"])  # PNG, JPEG
@@ -177,7 +228,7 @@ def test_invalid_validation_is_refused(tmp_path):
     root = layouts.write_ltcc(tmp_path)
     with pytest.raises(ValueError, match="ltcc has no split val; set held_out"):
         load_dataset(config_of(root, name="ltcc", validation="own"))
-    known = "'some' is unknown; known: default, held_out, own, none"
+    known = "data.validation='some' must be one of 'default', 'held_out', 'own', 'none'"
     with pytest.raises(ValueError, match=known):
         load_dataset(config_of(root, name="ltcc", validation="some"))
 

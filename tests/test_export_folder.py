@@ -1,5 +1,6 @@
 """The folder of an export: complete or as it was, its card, and bad input."""
 
+import hashlib
 import json
 import re
 import sys
@@ -12,7 +13,7 @@ from export_run import save_run
 from mbnet_jax.commands import export as command
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.export import card, write
-from mbnet_jax.export.folder import whole_folder
+from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.load import load
@@ -123,6 +124,11 @@ def test_a_failed_replacement_restores_the_earlier_folder(tmp_path, monkeypatch)
             ["--branches=global,legs"],
             r"--branches=\('global', 'legs'\) .*'legs'; it has",
         ),
+        (["--checkpoint=²"], "--checkpoint='²' must be 'best' or a step"),
+        (["--branches="], "--branches is empty; give some"),
+        (["--branches=global,global"], "--branches=global,global: name each branch o"),
+        (["--platforms=cpu,cpu"], "--platforms='cpu,cpu': name some of .*, each once"),
+        (["--license=a\nb"], "--license='a.nb' must be a licence"),
         (["--platforms=cpu,gpu"], "--platforms='cpu,gpu': name some of cpu, cuda"),
         (["--out={file}/x"], "file cannot be written to .*give another --out"),
         (["--out={file}"], "file exists and is not an export, .*give another --out"),
@@ -147,3 +153,113 @@ def test_a_missing_converter_names_the_command(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jax2onnx", None)
     with pytest.raises(SystemExit, match=r"jax2onnx.*-r requirements-export\.txt"):
         command.main(["--model", str(run), "--out", str(tmp_path / "out")])
+
+
+def write_export(folder, **files):
+    """A folder that looks like an export, of these files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for name, text in files.items():
+        path = folder / name.replace("_", ".")
+        path.write_text(text)
+        digests[path.name] = hashlib.sha256(text.encode()).hexdigest()
+    content = {"kind": exported.KIND, "files": digests}
+    (folder / "config.json").write_text(json.dumps(content))
+    return folder
+
+
+def replace(out):
+    check_out(out)
+    with whole_folder(out) as folder:
+        write_export(folder, README_md="new")
+
+
+def texts(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "config.json"
+    }
+
+
+def test_an_export_replaces_its_own_files(tmp_path):
+    out = write_export(tmp_path / "out", README_md="old", embed_onnx="old")
+    replace(out)
+    assert texts(tmp_path) == {"out/README.md": "new"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".git/HEAD", "README.md", "embed.onnx"])
+def test_what_the_export_did_not_write_is_named_and_kept(tmp_path, name):
+    out = write_export(tmp_path / "out", README_md="old")
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    before = texts(tmp_path)
+    with pytest.raises(ValueError, match=rf"{out} holds files .*: {name!r}; move them"):
+        replace(out)
+    assert texts(tmp_path) == before
+
+
+def test_an_export_without_a_list_has_the_usual_files(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    content = {"kind": exported.KIND, "programs": {"embed": {}, "../x": {}}}
+    (out / "config.json").write_text(json.dumps(content))
+    for name in ("README.md", "model.safetensors", "embed.onnx"):
+        (out / name).write_text("old")
+    (tmp_path / "x.onnx").write_text("mine")
+    replace(out)
+    assert texts(tmp_path) == {"out/README.md": "new", "x.onnx": "mine"}
+
+
+def test_a_killed_export_loses_nothing(tmp_path, capsys):
+    out, old, part = (tmp_path / name for name in ("out", "out.old", "out.part"))
+    write_export(old, README_md="old")  # killed between the renames
+    part.mkdir()
+    (part / "model.safetensors.123.part").write_text("half")
+    with pytest.raises(KeyboardInterrupt), whole_folder(out):
+        raise KeyboardInterrupt
+    assert texts(tmp_path) == {"out/README.md": "old"}
+    assert f"put back {out}, which a killed export" in capsys.readouterr().out
+    write_export(old, README_md="older")  # killed before the last deletion
+    replace(out)
+    assert texts(tmp_path) == {"out/README.md": "new"}
+    for folder in (part, old):
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+        with pytest.raises(ValueError, match=rf"{folder} .*; move it away, or give"):
+            replace(out)
+        assert texts(folder) == {"notes.txt": "mine"}
+        (folder / "notes.txt").unlink()
+
+
+def test_two_exports_to_one_folder_do_not_meet(tmp_path):
+    with (
+        whole_folder(tmp_path / "out"),
+        pytest.raises(BlockingIOError, match=r"out\.part is in use by process"),
+    ):
+        replace(tmp_path / "out")
+
+
+def test_a_link_is_followed_and_the_current_folder_refused(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert resolved(tmp_path / "link") == tmp_path / "real"
+    monkeypatch.chdir(tmp_path)
+    for out in (".", "", "..", "/", str(tmp_path)):
+        with pytest.raises(ValueError, match="is the current folder, or holds it"):
+            resolved(Path(out))
+    with pytest.raises(ValueError, match="is no file name"):
+        resolved(Path("a\0b"))
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "no", "<b>", "x" * 99, "mit: y", "#", "\u00e4", "'"]
+)
+def test_a_licence_cannot_change_the_card(name):
+    with pytest.raises(ValueError, match=r"--license=.* must be a licence as the Hugg"):
+        card.check_license(name)
+    for known in ("", "apache-2.0", "openrail++", "mit"):
+        card.check_license(known)
+
+
+def test_names_in_the_card_cannot_leave_their_cell():
+    assert card._code("a`|<b>") == r"`a'\|<b>`"

@@ -1,12 +1,16 @@
 """Mutated input ends handled or refused; the harness tells what else may happen."""
 
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from fuzz.case import Case, Surface
+from fuzz import networks, surfaces
+from fuzz.case import SURFACES, Case, Surface
 from fuzz.choices import Choices
 from fuzz.harness import BAD, GOOD, run_case
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 
 def ended(tmp_path, run, seconds=5.0, tokens=("offender",), **fields) -> str:
@@ -76,3 +80,37 @@ def test_a_case_is_the_same_every_time(tmp_path):
         return [choices.whole(0, 99), choices.pick("abc"), choices.blob(9)]
 
     assert drawn(3) == drawn(3) != drawn(4)
+
+
+# Cases of each surface in the suite; a long run makes many more.
+FEW = {"export into": 4, "prepared": 3, "run": 6, "gallery": 5, "cache": 8, "parse": 6}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """What the cases share, in a folder that pytest removes."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(tmp_path_factory.mktemp("shared"))
+    surfaces.prepare([*SURFACES])
+    yield
+    tempfile.tempdir = before
+    networks.restore()
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("name", SURFACES)
+def test_mutated_input_is_handled_or_refused(tmp_path, name):
+    @settings(
+        max_examples=FEW.get(name, 25),
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(st.data())
+    def check(data):
+        outcome = run_case(SURFACES[name], Choices.drawn(data), tmp_path)
+        assert outcome.kind in GOOD, outcome
+
+    check()

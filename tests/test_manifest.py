@@ -1,5 +1,7 @@
 """The reader of manifests: any identifiers, and what is wrong by line."""
 
+import os
+
 import layouts
 import pytest
 
@@ -114,3 +116,110 @@ def test_manifest_names_missing_files(tmp_path):
         (root / f"{name}.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"2 of 3 images .*/a\.jpg, .*/b\.jpg"):
         read_records("manifest", root)
+
+
+ROWS = (
+    "path,pid,split\na.jpg,1,train\nb.jpg,Zoë,train\nc.jpg,3,query\nd.jpg,3,gallery\n"
+)
+
+
+def changed(old, new):
+    assert old in ROWS
+    return ROWS.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ROWS.encode("utf-16"), r"manifest\.csv is UTF-16; save it as UTF-8"),
+        (ROWS.encode("utf-16-le"), "line 1: the byte 0x00 is not UTF-8 text; save it"),
+        (ROWS.encode("latin-1"), "line 3: the byte 0xeb is not UTF-8 text; save it"),
+        (changed("1,", "\0,"), "line 2: the byte 0x00 is not UTF-8"),
+        (
+            changed("b.jpg", '"b.jpg'),
+            "line 5: unexpected end of data; check the quotes",
+        ),
+        (changed("b.jpg", '"b"x'), "line 3: ',' expected .* check the quotes"),
+        (changed("1,", "9" * 200_000 + ","), r"line 2: field larger than .*\(131072\)"),
+        (changed("1,", '"1\n",'), ""),  # space around a cell does not count
+        (changed("1,", '"1\n2",'), r"line 3: pid '1\\n2' holds a control character"),
+        (changed("1,train", "1"), "line 2 has 2 cells, the header 3; quote a cell"),
+        (changed("1,train", "1,train,"), "line 2 has 4 cells, the header 3"),
+        (changed("split", "split,pid"), "has the column pid twice; keep one"),
+        (ROWS.replace(",", ";"), "columns path;pid;split. .* between commas"),
+        ("", "has the columns none"),
+        (
+            changed("a.jpg", "../a.jpg"),
+            r"line 2: path '\.\./a\.jpg' must not hold '\.\.'",
+        ),
+        (
+            changed("a.jpg", "/x/../a.jpg"),
+            r"line 2: path '/x/\.\./a\.jpg' must not hold",
+        ),
+        (
+            changed("a.jpg", "."),
+            r"1 of 4 images of .* no regular files: .* \(a folder\)",
+        ),
+        (changed("a.jpg", "/dev/zero"), r"no regular files: /dev/zero \(a device\)"),
+        (changed("b.jpg", "./a.jpg"), r"line 3: a\.jpg is in line 2 already"),
+        (
+            changed("1,", "Zoe\u0308,"),
+            "pid Zoë of line 3 looks like that of line 2, but",
+        ),
+    ],
+)
+def test_what_is_no_manifest_is_named_by_line(content, message, tmp_path):
+    root = write_rows(tmp_path, "")
+    data = content if isinstance(content, bytes) else content.encode()
+    (root / "manifest.csv").write_bytes(data)
+    if not message:
+        read_records("manifest", root)
+        return
+    with pytest.raises(ValueError, match=message) as caught:
+        read_records("manifest", root)
+    assert "manifest.csv" in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_a_manifest_beyond_the_limit_is_refused(tmp_path):
+    (tmp_path / "manifest.csv").write_text(ROWS)
+    os.truncate(tmp_path / "manifest.csv", 10**12)
+    with pytest.raises(ValueError, match=r"000 bytes; at most 67,108,864 are read"):
+        read_records("manifest", tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_manifest_that_is_no_file_is_refused(make, tmp_path):
+    make(tmp_path / "manifest.csv")
+    with pytest.raises(ValueError, match=r"manifest\.csv is not a regular file"):
+        read_records("manifest", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "person", ["9" * 5000, "2147483648", "-1", "²", "٣", "\u202e1"]
+)
+def test_any_text_is_a_person(person, tmp_path):
+    root = write_rows(tmp_path, *changed("3,", f"{person},").splitlines())
+    records = read_records("manifest", root)
+    assert records["query"][0].pid == records["gallery"][0].pid < 3
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(end, tmp_path):
+    root = write_rows(tmp_path, "")
+    (root / "manifest.csv").write_bytes(ROWS.replace("\n", end).encode())
+    assert [r.path.name for r in read_records("manifest", root)["train"]] == [
+        "a.jpg",
+        "b.jpg",
+    ]
+
+
+def test_absolute_paths_and_identifiers_that_look_alike_are_printed(tmp_path, capsys):
+    root = write_rows(tmp_path / "data", "")
+    layouts.write_image(tmp_path / "far.jpg", 1)
+    rows = changed("a.jpg,1", f"{tmp_path}/far.jpg,zoë")
+    (root / "manifest.csv").write_text(rows, encoding="utf-8")
+    paths = [record.path for record in read_records("manifest", root)["train"]]
+    assert sorted(paths) == [root / "b.jpg", tmp_path / "far.jpg"]
+    printed = capsys.readouterr().out
+    assert f"1 of 4 paths are absolute: {tmp_path}/far.jpg\n" in printed
+    assert "pid zoë (line 2) and Zoë (line 3) differ only in case or zeros" in printed

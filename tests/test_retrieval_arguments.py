@@ -341,3 +341,19 @@ def test_block_rows(rows):
 def test_a_reranking_that_does_not_fit(changes, message):
     with pytest.raises(ValueError, match=message):
         call("top_k", reranking=dataclasses.replace(RERANKING, **changes))
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (None, r"queries must be indices int \[n\], got object"),
+        ([0.0], "must be indices int"),
+        ([[0]], "must be indices int"),
+        ([True], "must be indices int"),
+        ([0, 3], "queries must be from 0 to 2, got 0 to 3"),
+        ([-1], "queries must be from 0 to 2, got -1 to -1"),
+    ],
+)
+def test_overlaps_of_queries_that_there_are_not(queries, message):
+    with pytest.raises(ValueError, match=message):
+        RERANKING.overlap(queries)

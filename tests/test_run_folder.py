@@ -184,6 +184,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_with_the_remedy(tmp_path)
 
 
 def test_an_error_of_a_full_disk_gets_the_name_of_the_file():
-    full = pytest.raises(OSError, match=r"No space left on device: 'here'")
+    full = pytest.raises(OSError, match=r"No space left on device; free space: 'here'")
     with full, filename_in_errors("here"), open("/dev/full", "w") as file:
         file.write("x")

@@ -187,6 +187,15 @@ def test_images_that_the_dataset_does_not_have_are_named(copy):
         generate(copy, OPTIONS, progress=False)
 
 
+def test_a_folder_in_an_images_place_is_named(copy):
+    image = next((copy / "train").glob("*.jpg"))
+    image.unlink()
+    (image / "mine").mkdir(parents=True)
+    with pytest.raises(OSError, match=rf"{image.name}.*, and start again"):
+        generate(copy, OPTIONS, workers=1, progress=False)
+    assert (image / "mine").is_dir()
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [
@@ -269,6 +278,7 @@ def test_options_out_of_range_are_named(name, value):
         ("x", OPTIONS, 1.5, "workers=1.5"),
         ("x", {"seed": 1}, 1, "options={'seed': 1} must be SyntheticOptions"),
         (3, OPTIONS, 1, "root=3 must be the path of a folder"),
+        ("a\0b", OPTIONS, 1, "must be the path of a folder"),
     ],
 )
 def test_wrong_arguments_are_named(tmp_path, root, options, workers, message):

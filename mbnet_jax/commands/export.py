@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError("--branches is empty; give some, or leave it out")
         if args.stablehlo and not args.platforms:
             raise ValueError("--platforms is empty; give some, or --no-stablehlo")
+        stablehlo.check_platforms(args.platforms)
         differences = export_network(
             args.model,
             args.out,

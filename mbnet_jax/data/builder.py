@@ -77,8 +77,10 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
         for index, record in enumerate(bar):
             parsing = record.parsing_path
             try:
-                image = read_bytes(record.path)
-                labels = read_bytes(parsing) if parsing else b""
+                with _listed(record.path):
+                    image = read_bytes(record.path)
+                with _listed(parsing):
+                    labels = read_bytes(parsing) if parsing else b""
             except (OSError, ValueError) as error:
                 self.unreadable = error
                 raise
@@ -116,8 +118,14 @@ def fingerprint(records: Records, root: Path) -> str:
 
 
 def _stat(path: Path) -> os.stat_result:
-    try:
+    with _listed(path):
         return path.stat()
+
+
+@contextlib.contextmanager
+def _listed(path: Path | None) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} was listed, but is missing now; start again once no other program "
@@ -182,7 +190,7 @@ def _builder(records: Records, root: Path, folder: Path) -> ReIdBuilder:
 
 
 def _write(records: Records, root: Path, folder: Path, label_set: str | None) -> None:
-    for left_over in (folder / ReIdBuilder.name).glob("*incomplete*"):
+    for left_over in (folder / ReIdBuilder.name).glob("*incomplete*/"):
         delete(left_over, [n for n in os.listdir(left_over) if _WRITTEN.fullmatch(n)])
     check_files(records, label_set=label_set)
     builder = _builder(records, root, folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.config import check_config
 from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
 from mbnet_jax.data.datasets import dataset_spec, read_records
@@ -52,10 +53,11 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
 
     Raises:
       FileNotFoundError: folders, images or parsing maps are missing.
-      ValueError: files do not fit the layout, images cannot be decoded, the config's
-        branches need parsing maps that are missing, or `data.validation` does not
-        suit the dataset.
+      ValueError: the config is wrong, files do not fit the layout, images cannot be
+        decoded, the config's branches need parsing maps that are missing, or
+        `data.validation` does not suit the dataset.
     """
+    check_config(config)
     data = config.data
     spec = dataset_spec(data.name)
     policy = validation_policy(data, spec)

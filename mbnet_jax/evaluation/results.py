@@ -10,7 +10,12 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
 from mbnet_jax.evaluation.embed import Embedded
-from mbnet_jax.evaluation.protocols import Protocol, draw_gallery, participants
+from mbnet_jax.evaluation.protocols import (
+    Protocol,
+    check_protocols,
+    draw_gallery,
+    participants,
+)
 from mbnet_jax.files import encodable
 from mbnet_jax.retrieval import (
     Reranking,
@@ -96,7 +101,11 @@ def evaluate_protocol(
       ranks: of the CMC values.
       seed: of the single-shot galleries.
       reranked: whether to add the values of k-reciprocal re-ranking.
+
+    Raises:
+      ValueError: the protocol is wrong, or its embeddings cannot be compared.
     """
+    check_protocols([protocol], embedded)
     query, galleries = query_and_galleries(embedded, protocol, seed)
     metrics = {
         name + (RERANKED if again else ""): [

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy import sparse
 
-from mbnet_jax.retrieval.arguments import Features, check_share, shown
+from mbnet_jax.retrieval.arguments import Features, array_of, check_share, shown
 from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, put
 
 _TERMS = 2**18  # of sums of minima that are held at a time
@@ -44,7 +44,20 @@ class Reranking:
         The overlap is m / (2 - m), m being the sum of the minima of two images'
         weights. Memory: 8 bytes per pair of a query and a gallery item that have
         weight on a common image.
+
+        Raises:
+          ValueError: `queries` are no indices of queries.
         """
+        queries = array_of("queries", queries)
+        if queries.ndim != 1 or queries.dtype.kind not in "iu":
+            raise ValueError(f"queries must be indices int [n], got {shown(queries)}")
+        if len(queries) and not 0 <= queries.min() <= queries.max() < len(
+            self.farthest
+        ):
+            raise ValueError(
+                f"queries must be from 0 to {len(self.farthest) - 1}, got "
+                f"{queries.min()} to {queries.max()}"
+            )
         start_l, count_l = self.having.indptr[:-1], np.diff(self.having.indptr)
         parts = []
         for rows in _runs(self.weights[queries], count_l):

@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from mbnet_jax import schema
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.runs.checkpoint_files import check_regular, is_step
+from mbnet_jax.runs.checkpoint_shapes import find_misfit
 
 # Part of a checkpoint -> a tree of replicated arrays.
 Parts = Mapping[str, Any]
@@ -38,6 +39,10 @@ _CONTENT = {
 
 class UnreadableError(Exception):
     """A checkpoint cannot be read, or its content is not what was written."""
+
+
+class MisfitError(ValueError):
+    """A checkpoint holds another network than the one that is asked for."""
 
 
 def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
@@ -117,6 +122,7 @@ class CheckpointFolder:
         Raises:
           OSError: if this or the previous checkpoint cannot be written.
         """
+        _ignore_late_tasks()
         with self._writing():
             self._manager.save(step, args=content, force=True)
         self._saved.add(step)
@@ -146,12 +152,13 @@ class CheckpointFolder:
 
         Raises:
           UnreadableError: in all processes, if one of them cannot read it.
+          MisfitError: if it is sound, and of another network.
         """
         targets = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)),
             dict(abstract),
         )
-        problem, parts, content = None, {}, {}
+        problem, misfit, parts, content = None, None, {}, {}
         try:
             check_regular(self._path / str(step))
             with _quiet():
@@ -177,10 +184,13 @@ class CheckpointFolder:
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
+            misfit = find_misfit(self._path / str(step), targets)
         if jax.process_count() > 1 and np.any(
             multihost_utils.process_allgather(np.array(problem is not None))
         ):
             problem = problem or "cannot be read by another process"
+        if misfit:
+            raise MisfitError(f"{self._path / str(step)} {misfit}")
         if problem:
             raise UnreadableError(problem)
         return parts, content[_PROGRESS]
@@ -217,6 +227,24 @@ def _reason(error: BaseException) -> str:
     lines = str(error).splitlines() or [""]
     line = f"{type(error).__name__}: {lines[0]}"
     return line if len(line) < 250 else f"{line[:100]} ... {line[-140:]}"
+
+
+def _ignore_late_tasks() -> None:
+    """Never prints that a write ended whose task was given up.
+
+    When the disk is full, one write fails, and the others tell a loop that is closed,
+    in threads of TensorStore. The first error is raised, and suffices.
+    """
+    hook = sys.unraisablehook
+    if getattr(hook, "ignores_late_tasks", False):
+        return
+
+    def ignoring(event) -> None:
+        if str(event.exc_value) != "Event loop is closed":
+            hook(event)
+
+    ignoring.ignores_late_tasks = True
+    sys.unraisablehook = ignoring
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def read_config_file(folder: Path) -> dict:
         raise FileNotFoundError(
             f"{folder} holds no run (no {FILE}); train one first, or give --workdir"
         )
-    remedy = "restore a copy, or give another --workdir"
+    remedy = "restore a copy, or give another folder"
     content = read_json(path, {}, remedy)
     if "kind" in content:
         raise ValueError(

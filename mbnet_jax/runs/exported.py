@@ -28,15 +28,16 @@ VERSION = 3
 # Folders of the machine that trained: nobody else's business.
 _LOCAL = ("root", "parsing_dir")
 _REMEDY = "export the network again"
-_FIELDS = config_file.FIELDS | {
-    "dtype": schema.choice("float32", "float16"),
-    "step": schema.whole(None),
-}
 # Which files of the folder an export wrote, with their digests.
 _MARKER = {
     "files": schema.optional(schema.mapping()),
     "programs": schema.optional(schema.mapping()),
 }
+_FIELDS = (
+    config_file.FIELDS
+    | _MARKER
+    | {"dtype": schema.choice("float32", "float16"), "step": schema.whole(None)}
+)
 _DIGEST = schema.text(None, 64, 64)
 # What exports wrote that do not list their files.
 _ALWAYS = (FILE, WEIGHTS, "README.md")
@@ -198,10 +199,19 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
     model, abstract = described(
         file, config, content["num_classes"], content["num_clothes"]
     )
+    unknown = {*config.eval.branches} - {*model.branches}
+    if unknown:
+        raise ValueError(
+            f"{file} is damaged: eval.branches={config.eval.branches} must be of "
+            f"model.branches={model.branches}; {_REMEDY}"
+        )
     specs = traverse_util.flatten_dict(abstract, sep="/")
     arrays = read_arrays(
         path, {name: (content["dtype"], spec.shape) for name, spec in specs.items()}
     )
+    digest = content.get("files", {}).get(WEIGHTS)
+    if digest is not None and digest != _digest(path):
+        raise ValueError(f"{path} is not what was exported: it is damaged; {_REMEDY}")
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{path}: {name} is not finite; {_REMEDY}")

@@ -47,6 +47,8 @@ def check_workdir(workdir: Path) -> None:
     Raises:
       ValueError: naming them, with the remedy.
     """
+    if "\0" in str(workdir):
+        raise ValueError(f"--workdir={str(workdir)!r} is no folder's name")
     for name in _FOLDERS:
         check_folder(workdir / name)
     for name in (*_FILES, FILE, LOCK):

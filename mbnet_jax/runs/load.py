@@ -31,8 +31,8 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
     """
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         raise ValueError(
-            f"source={str(source)[:60]!r} must be the path of a folder, or a Hugging "
-            f"Face hub id; it is {type(source).__name__}, or empty"
+            f"source={repr(source)[:60]} must be the path of a folder, or a Hugging "
+            "Face hub id"
         )
     check_which(which)
     check_mesh(mesh)
@@ -48,7 +48,10 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
         return exported.load_exported(folder, mesh)
     if os.path.lexists(folder / FILE):
         return RunFolder(folder).load(mesh, which)
+    name = str(source)
+    if not name.isprintable() or not name.strip():
+        name = ascii(name)
     raise FileNotFoundError(
-        f"{source} holds no trained network (no {FILE}); give the folder of a run, an "
+        f"{name} holds no trained network (no {FILE}); give the folder of a run, an "
         "exported folder, or a Hugging Face hub id"
     )

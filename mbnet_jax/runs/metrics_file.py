@@ -54,10 +54,11 @@ def read_metrics(path: Path) -> dict:
 def _problems(results: dict, protocols: dict) -> Iterator[str]:
     """What is wrong with the results and the protocols that describe them."""
     if not results or results.keys() != protocols.keys():
-        yield "results and protocols are not of the same protocols"
+        yield "results and protocols name different protocols, or none"
     rows = None
     for name, entry in protocols.items():
-        entry = {k: v for k, v in entry.items() if v is not None} if entry else {}
+        entry = entry if isinstance(entry, dict) else {}
+        entry = {k: v for k, v in entry.items() if v is not None}
         yield from schema.problems(entry, _PROTOCOL, f"protocols.{name}.")
         paper = entry.get("paper", {})
         yield from schema.problems(

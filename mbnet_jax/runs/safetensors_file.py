@@ -78,9 +78,13 @@ def _check_fit(path: Path, found: Mapping, expected: Mapping) -> None:
         raise UnfitError(
             f"{path} does not fit the config beside it; export the network again:\n  "
             + "\n  ".join(
-                f"{len(names)} {kind}: {', '.join(n[:200] for n in names[:_SHOWN])}"
+                f"{len(names)} {kind}: {', '.join(map(_plain, names[:_SHOWN]))}"
                 + (", ..." if len(names) > _SHOWN else "")
                 for kind, names in problems.items()
                 if names
             )
         )
+
+
+def _plain(name: str) -> str:
+    return (name if name.isprintable() else ascii(name))[:200]

@@ -83,7 +83,7 @@ def generate(
 
 
 def _checked(root: Path | str, options: SyntheticOptions, workers: int | None) -> Path:
-    if not isinstance(root, str | os.PathLike):
+    if not isinstance(root, str | os.PathLike) or "\0" in os.fspath(root):
         raise ValueError(f"root={root!r} must be the path of a folder")
     if not isinstance(options, SyntheticOptions):
         raise ValueError(f"options={options!r} must be SyntheticOptions")
@@ -164,5 +164,5 @@ def _make_shots(root: Path, options: SyntheticOptions, shots: list[Shot]) -> int
 def _write(path: Path, data: bytes) -> None:
     # Not synced, which would take longer than rendering. After a loss of power, a file
     # may be empty, and counts as missing.
-    if not path.exists() or not path.stat().st_size:
+    if not path.is_file() or not path.stat().st_size:
         write_whole(path, data, sync=False)

@@ -2,9 +2,12 @@
 
 import contextlib
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from tests.faults.kills import _moments
 from tests.faults.place import Place
@@ -41,9 +44,9 @@ def _fill(folder: Path) -> None:
 
 def full_disk(setting: Setting) -> Iterator[Row]:
     """Fills the disk at a moment; makes room; starts again."""
-    import numpy as np
-
     moments = _moments(np.random.default_rng(2))
+    # The copy of a tiny dataset is written too fast to be met half-way.
+    moments["preparation"] = lambda p: p.count("data/synthetic/*/dataset.json") > 0
     for name, side in (
         ("generation", "data"),
         ("preparation", "data"),
@@ -60,7 +63,9 @@ def full_disk(setting: Setting) -> Iterator[Row]:
                 return
             process = place.begin()
             process.wait_until(lambda m=moments[name], p=place: m(p))
+            process.signal(signal.SIGSTOP)  # so that the moment does not pass
             _fill(folder)
+            process.signal(signal.SIGCONT)
             ended = process.end()
             (folder / _BALLAST).unlink()
             kept = ended.code == 1 and str(folder) in ended.error

@@ -1,6 +1,7 @@
 """SIGKILL at random moments, again and again; SIGTERM and Ctrl-C at each moment."""
 
 import json
+import shutil
 import signal
 import time
 from collections import Counter
@@ -84,6 +85,14 @@ def sigkill(setting: Setting, kills: int) -> Iterator[Row]:
     )
 
 
+_SIGNALLED = (
+    "generation",
+    "preparation",
+    "training",
+    "validation",
+    "final evaluation",
+    "report",
+)
 _AGAIN = "the same command resumes"
 _SAVED = "the step is saved; exit {}"
 _STOPS = "stops at once; exit {}"
@@ -91,27 +100,28 @@ _STOPS = "stops at once; exit {}"
 
 def signals(setting: Setting) -> Iterator[Row]:
     """SIGTERM to the process; SIGINT to its group, as a terminal sends it."""
-    moments = _moments(np.random.default_rng(1))
-    for name in ("generation", "preparation", "training", "validation"):
-        yield from _both(setting, name, moments[name], setting.place())
-    # The folder of results appears once the network is loaded.
-    for name in ("final evaluation", "report"):
-        yield from _both(setting, name, moments[name], setting.place(data=True))
+    for name, moment in _moments(np.random.default_rng(1)).items():
+        if name in _SIGNALLED:
+            yield from _both(setting, name, moment)
 
 
-def _both(setting: Setting, name: str, moment: Moment, place: Place) -> Iterator[Row]:
+def _both(setting: Setting, name: str, moment: Moment) -> Iterator[Row]:
     for fault, number, code in (
         ("SIGTERM", signal.SIGTERM, 143),
         ("Ctrl-C", signal.SIGINT, 130),
     ):
+        place = setting.place(data=name != "generation")
+        if name == "preparation":
+            shutil.rmtree(place.data / "prepared")
         process = place.begin()
-        process.wait_until(lambda p=place: moment(p))
+        reached = process.wait_until(lambda p=place: moment(p))
         ended = process.end(number, group=number == signal.SIGINT)
         left = process.left()
         # A signal that nobody handles ends the process; a shell calls that 128 + it.
-        code_seen = 128 - ended.code if (ended.code or 0) < 0 else ended.code
+        seen = 128 - ended.code if (ended.code or 0) < 0 else ended.code
         saves = name in ("training", "validation")
         promised = (_SAVED if saves else _STOPS).format(code)
-        kept = code_seen == code and not left
-        yield setting.row(fault, name, promised, ended, kept, place)
-        place = setting.place(data=not saves and name != "generation")
+        where = name if reached else f"{name} (missed)"
+        yield setting.row(
+            fault, where, promised, ended, seen == code and not left, place
+        )

@@ -200,13 +200,19 @@ def _session(pid: int) -> int | None:
 
 def content(run: Path) -> dict:
     """What two runs are compared by: arrays, logs, results, and which files exist."""
+    import jax
     import orbax.checkpoint as ocp
 
     found: dict = {}
-    with ocp.StandardCheckpointer() as reader:
+    with ocp.PyTreeCheckpointer() as reader:
         for folder in sorted([*run.glob("checkpoints/*"), *run.glob("best/*")]):
             for part in ("weights", "training"):
-                tree = reader.restore(folder.absolute() / part)
+                path = folder.absolute() / part
+                # As NumPy arrays, whatever devices wrote them.
+                tree = reader.metadata(path).item_metadata.tree
+                numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+                every = jax.tree.map(lambda _, numpy=numpy: numpy, tree)
+                tree = reader.restore(path, restore_args=every)
                 found[f"{folder.parent.name}/{folder.name}/{part}"] = _arrays(tree)
     for name in ("metrics.jsonl", "eval/queries.csv", "eval/metrics.json"):
         found[name] = _text(run / name)

@@ -3,7 +3,6 @@
 import ast
 import functools
 import math
-import os
 from pathlib import Path
 
 from configs import base
@@ -162,12 +161,11 @@ def config_file(c: Choices, folder: Path) -> Case:
     kind = c.pick(("content",) * 3 + ("bytes", "file", "name"))
     if kind == "name":
         name = c.pick((*mutate.NAMES, *(n + "x" for n in names()), "synthetic "))
-        known = os.path.isdir(name)
         return Case(
             f"name {mutate.shown(name)}",
             lambda: load_config(name),
             (name, "config file"),
-            valid=False if not known else None,
+            valid=False,
         )
     if kind == "content":
         what = c.pick([*FILES])

@@ -44,7 +44,7 @@ _REMEDY = re.compile(
     r"|use|choose|known|unpack|free|make|generate|export|train|evaluate|download|at"
     r" most|at least|needs?|keep|list|add|name|save|convert|rename|wait|leave|write"
     r"|put|quote|see|it has|try|raise|lower|run|check|close|shorten|takes?|reads?|ends?"
-    r"|one of)\b",
+    r"|label|has to be|one of)\b",
     re.IGNORECASE,
 )
 # The message about a missing file says itself what to do.

@@ -101,3 +101,9 @@ def compile_once() -> None:
 
     _patch.setattr(embedder_module, "make_embed", remembered)
     jax.config.update("jax_disable_most_optimizations", True)
+
+
+def restore() -> None:
+    """Undoes what later tests would notice."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    _patch.undo()

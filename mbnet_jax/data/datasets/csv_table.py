@@ -57,18 +57,17 @@ def _text(file: Path) -> str:
     data = read_bytes(file, MAX_BYTES)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError(f"{file} is UTF-16; {_SAVE}")
-    try:
-        # Spreadsheets begin a CSV file with a byte order mark.
-        text = data.decode("utf-8-sig")
-        wrong, byte = text.find("\0"), "\0"
-        if wrong < 0:
-            return text
-        line = text.count("\n", 0, wrong) + 1
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start : error.start + 1].decode("latin-1")
-    where = f"{file}, line {line}"
-    raise ValueError(f"{where}: the byte {ord(byte):#04x} is not UTF-8 text; {_SAVE}")
+    wrong = data.find(b"\0")
+    if wrong < 0:
+        try:
+            # Spreadsheets begin a CSV file with a byte order mark.
+            return data.removeprefix(codecs.BOM_UTF8).decode()
+        except UnicodeDecodeError as error:
+            data, wrong = error.object, error.start
+    line = data.count(b"\n", 0, wrong) + 1
+    raise ValueError(
+        f"{file}, line {line}: the byte {data[wrong]:#04x} is not UTF-8 text; {_SAVE}"
+    )
 
 
 def _check_columns(file: Path, columns: list[str]) -> None:
@@ -78,7 +77,9 @@ def _check_columns(file: Path, columns: list[str]) -> None:
         raise ValueError(f"{file} has the columns {found[:300]}. {FORMAT}")
     twice = {name for name in columns if columns.count(name) > 1}
     if twice:
-        raise ValueError(f"{file} has the column {some_of(sorted(twice))} twice")
+        raise ValueError(
+            f"{file} has the column {some_of(sorted(twice))} twice; keep one"
+        )
 
 
 def _check_row(where: str, row: dict[str, str]) -> None:

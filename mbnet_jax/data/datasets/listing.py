@@ -50,7 +50,7 @@ def list_images(
         raise FileNotFoundError(
             f"{folder} holds no image; expected files like {example}"
         )
-    check_regular([folder / name for name in names], "images", "Move them away")
+    check_regular([folder / name for name in names], "images", "Or move them away")
     matches = [re.fullmatch(pattern, name, re.ASCII) for name in names]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:

@@ -31,7 +31,7 @@ def read_manifest(root: Path) -> Records:
         raise FileNotFoundError(f"{file} is missing. {FORMAT}")
     rows = read_rows(file)
     images = [root / row["path"] for row in rows]
-    check_regular(images, f"images of {file}", f"Paths are relative to {root}")
+    check_regular(images, f"images of {file}", f"Give paths relative to {root}")
     paths = [row[c] for row in rows for c in ("path", "parsing") if row[c]]
     absolute = [path for path in paths if path.startswith("/")]
     if absolute:
