@@ -9,7 +9,7 @@ many photographs as there are queries. The rest of a search is timed:
 
 queries: reading and embedding the queries.
 folder, cache: listing the folder, comparing every file's timestamp with the cache,
-    reading keys, and memory-mapping the rows.
+    reading keys, checking the digest of each row, and memory-mapping the rows.
 nearest: the exact lists by `top_k`; in the first search, including its compilation.
 page: making thumbnails, and writing the page.
 """

@@ -160,7 +160,7 @@ def test_what_is_not_ours_is_left_as_it_is(folder, monkeypatch):
         assert file.read_bytes() == data
     file.unlink()
     os.mkfifo(file)
-    with pytest.raises(ValueError, match=r"digests.sqlite is not a regular file; "):
+    with pytest.raises(ValueError, match=r"digests.sqlite is not a regular file"):
         read(folder, monkeypatch)
 
 

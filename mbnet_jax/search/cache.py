@@ -45,8 +45,8 @@ def explained() -> Iterator[None]:
             raise
         raise OSError(
             f"the cache cannot be used: {shown(error.filename or '')}: "
-            f"{error.strerror}; free space, change its permissions, move out what is "
-            "not the cache's, or give another --cache"
+            f"{os.strerror(error.errno)}; free space, change its permissions, move "
+            "out what is not the cache's, or give another --cache"
         ) from error
 
 

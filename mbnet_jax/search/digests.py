@@ -7,7 +7,6 @@ import struct
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -30,14 +29,6 @@ _KNOWN = (
     "AND typeof(size) = 'integer' AND typeof(modified) = 'integer' "
     "AND typeof(changed) = 'integer' AND typeof(proof) = 'blob' AND length(proof) = 8"
 )
-
-
-class _Row(NamedTuple):
-    """What is known of a file; `proof` shows that the parts belong together."""
-
-    stamp: Stamp
-    digest: bytes
-    proof: bytes
 
 
 def digest_of(path: str | Path) -> bytes:
@@ -99,10 +90,10 @@ class Digests:
             row, stamp = known.get(path), files[name]
             if (
                 row is not None
-                and row.stamp == stamp
-                and row.proof == _proof(path, stamp, row.digest)
+                and row[1:4] == stamp
+                and row[5] == _proof(path, stamp, row[4])
             ):
-                digests[name] = row.digest
+                digests[name] = row[4]
             else:
                 missing.append(name)
         failures = self._read(missing, paths, files, digests)
@@ -149,13 +140,9 @@ class Digests:
         return failures
 
 
-def _known(connection: sqlite3.Connection, root: bytes) -> dict[bytes, _Row]:
-    """What is known of the files below `root`, by path."""
-    found = connection.execute(_KNOWN, (root, root[:-1] + b"0"))
-    return {
-        path: _Row(Stamp(size, modified, changed), digest, proof)
-        for path, size, modified, changed, digest, proof in found
-    }
+def _known(connection: sqlite3.Connection, root: bytes) -> dict[bytes, tuple]:
+    """The rows of the files below `root`, by path."""
+    return {row[0]: row for row in connection.execute(_KNOWN, (root, root[:-1] + b"0"))}
 
 
 def _save(connection: sqlite3.Connection, rows: list[tuple]) -> None:
@@ -169,5 +156,6 @@ def _fits(stamp: Stamp) -> bool:
 
 
 def _proof(path: bytes, stamp: Stamp, digest: bytes) -> bytes:
+    """Eight bytes that show that the parts of a row belong together."""
     packed = struct.pack("<qqq", *stamp)
     return hashlib.blake2b(packed + digest + path, digest_size=8).digest()

@@ -10,10 +10,11 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
     total = config.epochs * steps_per_epoch
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if config.schedule == "step":
+        rate = config.decay_rate
         after = optax.piecewise_constant_schedule(
             config.learning_rate,
             {
-                round(epoch * steps_per_epoch) - warmup: config.decay_rate
+                round(epoch * steps_per_epoch) - warmup: rate
                 for epoch in config.decay_epochs
                 if epoch < config.epochs
             },
