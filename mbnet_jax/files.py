@@ -26,7 +26,8 @@ _HOLDER = "process "  # what the text in it begins with
 # More than any photograph or list; a file of weights has a limit of its own.
 MAX_BYTES = 256 << 20
 # What to do about an error of the system.
-_REMEDIES = {
+_ROOM = {errno.ENOSPC: "free space", errno.EDQUOT: "free space"}
+_REMEDIES = _ROOM | {
     errno.EACCES: "correct the permissions",
     errno.EROFS: "correct the permissions",
     errno.EPERM: "correct the permissions",
@@ -34,8 +35,6 @@ _REMEDIES = {
     errno.ENOTDIR: "replace the file in the way",
     errno.ELOOP: "remove the link",
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOSPC: "make room on its disk",
-    errno.EDQUOT: "make room on its disk",
     errno.EMFILE: "raise the limit of open files",
 }
 
@@ -270,7 +269,7 @@ def delete(folder: Path, ours: Collection[str]) -> None:
 
 @contextlib.contextmanager
 def filename_in_errors(
-    path: Path, remedies: Mapping[int, str] = MappingProxyType({})
+    path: Path, remedies: Mapping[int, str] = MappingProxyType(_ROOM)
 ) -> Iterator[None]:
     """Adds `path` to an OSError; the one of a full disk names no file by itself.
 
@@ -281,9 +280,9 @@ def filename_in_errors(
     except OSError as error:
         if error.errno is None:  # a message of our own
             raise
-        reason = error.strerror
-        if error.errno in remedies:
-            reason = f"{reason}; {remedies[error.errno]}"
+        reason, remedy = error.strerror or str(error), remedies.get(error.errno, "")
+        if remedy and remedy not in reason:  # it may have been added before
+            reason = f"{reason}; {remedy}"
         raise OSError(error.errno, reason, str(path)) from error
 
 
