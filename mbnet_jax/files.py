@@ -34,6 +34,8 @@ _REMEDIES = {
     errno.ENOTDIR: "replace the file in the way",
     errno.ELOOP: "remove the link",
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room on its disk",
     errno.EMFILE: "raise the limit of open files",
 }
 

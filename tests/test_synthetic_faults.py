@@ -30,10 +30,16 @@ pytestmark = pytest.mark.skipif(
 
 
 def begin(root):
-    """Generates in a process, of a group of its own."""
+    """Generates in a process, of a group of its own.
+
+    Its script has no `if __name__ == "__main__":`, and workers must not run it again.
+    """
+    script = root.with_name(f"{root.name}.py")
+    script.write_text(SCRIPT)
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(root)],
+        [sys.executable, str(script), str(root)],
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -48,14 +48,12 @@ def generate(
 ) -> Path:
     """Generates a dataset in `root`, or what is missing of it.
 
-    Images that exist are kept. A second process waits for the first. Several workers
-    are spawned processes, so a script must call this under
-    `if __name__ == "__main__":`.
+    Images that exist are kept. A second process waits for the first.
 
     Args:
       root: the dataset's folder; it is created if need be.
       options: size and seed of the dataset.
-      workers: number of processes, at most the number of CPUs; None for that number.
+      workers: spawned processes, at most one a CPU; None: one a CPU.
       progress: whether to show a progress bar on stderr.
 
     Returns:

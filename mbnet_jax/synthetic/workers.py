@@ -31,7 +31,7 @@ def run(
     theirs, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _begin, (theirs,))
     try:
-        with _uninterruptible_children():
+        with _uninterruptible_children(), _without_the_script():
             futures = [pool.submit(make, task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
@@ -58,6 +58,23 @@ def _uninterruptible_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+@contextlib.contextmanager
+def _without_the_script() -> Iterator[None]:
+    """Keeps processes started meanwhile from running the program's script again.
+
+    They would, to find what is pickled from it, and a script without
+    `if __name__ == "__main__":` would then generate in every worker.
+    """
+    script = vars(sys.modules["__main__"])
+    kept = {name: script[name] for name in ("__file__", "__spec__") if name in script}
+    script.pop("__file__", None)
+    script["__spec__"] = None
+    try:
+        yield
+    finally:
+        script.update(kept)
 
 
 def _begin(lifeline: Connection) -> None:

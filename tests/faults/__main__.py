@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from absl import logging
+
 from tests.faults import data, disk, kills, limits, together
 from tests.faults.place import end_all
 from tests.faults.rows import Row, Setting
@@ -45,6 +47,7 @@ def main() -> None:
     print(f"in {folder}", file=sys.stderr)
     began = time.monotonic()
     rows: list[Row] = []
+    logging.set_verbosity(logging.ERROR)  # Orbax warns of files that nobody needs
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         setting = Setting(folder)
