@@ -61,6 +61,9 @@ def check_file(path: Path) -> None:
         raise FileNotFoundError(f"no such file: {path}") from error
     except ValueError as error:  # a NUL
         raise ValueError(f"{str(path)!r} is no file name: {error}") from error
+    except OSError as error:  # a loop of links
+        text = f"{path} cannot be read ({error.strerror}); replace it"
+        raise OSError(text) from error
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{path} is not a regular file; replace it")
     _check_bytes(path, found.st_size)

@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if args.branches is not None and not args.branches:
             raise ValueError("--branches is empty; give some, or leave it out")
+        if not args.model:
+            raise ValueError("--model is empty; give a run's folder, or an export")
         if args.stablehlo and not args.platforms:
             raise ValueError("--platforms is empty; give some, or --no-stablehlo")
         stablehlo.check_platforms(args.platforms)

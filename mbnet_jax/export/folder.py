@@ -119,7 +119,7 @@ def _left_over(part: Path) -> list[str]:
     """
     if os.path.lexists(part) and (part.is_symlink() or not part.is_dir()):
         raise ValueError(f"{part} is in the way; move it away, or give another --out")
-    found = foreign(part, ())
+    found = foreign(part, ()) if part.is_dir() else []
     others = [name for name in found if not _WRITTEN.fullmatch(name)]
     if others:
         raise ValueError(

@@ -52,7 +52,7 @@ def read_arrays(
         if isinstance(error, UnfitError):
             raise
         raise ValueError(
-            f"{path} is not a safetensors file: {reason(error)}"
+            f"{path} is not a safetensors file ({reason(error)}); replace it"
         ) from error
 
 

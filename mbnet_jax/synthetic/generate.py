@@ -53,7 +53,7 @@ def generate(
     Args:
       root: the dataset's folder; it is created if need be.
       options: size and seed of the dataset.
-      workers: number of spawned processes, at most the number of CPUs; None for that number.
+      workers: spawned processes, at most one a CPU; None: one a CPU.
       progress: whether to show a progress bar on stderr.
 
     Returns:

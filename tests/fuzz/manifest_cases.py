@@ -59,10 +59,11 @@ def manifest(c: Choices, folder: Path) -> Case:
     text = written(found)
     if kind == "cell":
         column, new = c.pick(COLUMNS), c.pick(CELLS)
+        tokens = (file.name, found[number]["pid"])
         found[number][column] = new
         text, what = written(found), f"{column} of row {number} = {mutate.shown(new)}"
         odd_split = column == "split" and new not in ("train", "query", "gallery")
-        if odd_split or new == "\0" or (column == "path" and new not in ("pictures",)):
+        if odd_split or new == "\0" or (column == "path" and new != "/etc/passwd"):
             valid = False
     elif kind == "row":
         what = c.pick(("twice", "all gone", "one split", "longer", "shorter"))
@@ -108,7 +109,9 @@ def manifest(c: Choices, folder: Path) -> Case:
         images = [record.path for part in records.values() for record in part]
         if any(not path.is_file() for path in images):
             return "an image does not exist"
-        if any(not path.resolve().is_relative_to(template()) for path in images):
+        # Paths may be absolute; others stay in their folder.
+        inside = [path for path in images if path.is_relative_to(root)]
+        if any(not path.resolve().is_relative_to(template()) for path in inside):
             return "an image is outside of the folder"
         pids = {record.pid for record in records["train"]}
         if pids != set(range(len(pids))):

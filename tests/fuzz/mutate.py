@@ -50,7 +50,7 @@ NAMES = (
     "..",
     "../up.jpg",
     "a/../../up.jpg",
-    "/tmp/absolute.jpg",
+    "/no/such/absolute.jpg",
     "a\0b.jpg",
     "a\nb.jpg",
     "\udcff.jpg",
