@@ -116,10 +116,15 @@ def test_signals_leave_no_worker_and_the_next_start_adds_the_rest(tmp_path, whol
 
 
 def test_of_two_at_once_the_second_waits(tmp_path, whole):
-    processes = [begin(tmp_path / "made") for _ in range(2)]
-    said = [process.communicate(timeout=LIMIT)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    holder = f"is in use by process {processes[0].pid} on "
-    other = f"is in use by process {processes[1].pid} on "
-    assert (holder in said[1]) != (other in said[0])
+    first = begin(tmp_path / "made")
+    wait_until(lambda: len([*(tmp_path / "made").glob("*/*.jpg")]) > 4)
+    os.kill(first.pid, signal.SIGSTOP)  # or it might end before the second begins
+    second = begin(tmp_path / "made")
+    said = second.stderr.readline()
+    os.kill(first.pid, signal.SIGCONT)
+    for process in (first, second):
+        process.communicate(timeout=LIMIT)
+        assert process.returncode == 0
+    assert f"is in use by process {first.pid} on " in said
+    assert said.endswith("; waiting for it\n")
     assert contents(tmp_path / "made") == whole
