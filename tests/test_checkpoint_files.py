@@ -98,6 +98,7 @@ DAMAGE = {
     "a pipe": lambda f: replace(f, "progress/metadata", os.mkfifo),
     "a pipe in the weights": lambda f: replace(f, "weights/manifest.ocdbt", os.mkfifo),
     "large": lambda f: os.truncate(f / "progress" / "metadata", 1 << 34),
+    "a large list of arrays": lambda f: os.truncate(f / "weights/_METADATA", 1 << 40),
 }
 
 

@@ -379,6 +379,14 @@ NO_MODELS = {
 }
 
 
+def test_a_model_larger_than_onnx_allows_is_not_read(tmp_path):
+    path = tmp_path / "model.onnx"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"model.onnx has 1,099,.* bytes, an ONNX"):
+        ParserOptions(path, "atr")
+
+
 @pytest.mark.parametrize("kind", NO_MODELS)
 def test_what_is_no_parser_is_named(tmp_path, kind):
     (tmp_path / "secret").write_bytes(bytes(18 * 3 * 4))

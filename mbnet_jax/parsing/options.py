@@ -18,6 +18,7 @@ OPTIONS = {
 }
 _BATCH = {"batch": schema.whole(8, 1, 1024)}
 _MOST_PIXELS = 1 << 26  # of a batch: 0.8 GB as the model takes them
+_MOST_BYTES = 2 << 30  # of a protocol buffer, which an ONNX file is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,3 +83,8 @@ def _check_file(path: Path) -> None:
         raise ValueError(f"--model={path} is not a file; give the ONNX file")
     if not found.st_size:
         raise ValueError(f"--model={path} is empty; export the model again")
+    if found.st_size > _MOST_BYTES:
+        raise ValueError(
+            f"--model={path} has {found.st_size:,} bytes, an ONNX file at most "
+            f"{_MOST_BYTES:,}; export the model again"
+        )

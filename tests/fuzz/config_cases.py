@@ -106,6 +106,7 @@ def config(c: Choices, folder: Path) -> Case:
             return None if got in (text, text.strip("'\"")) else f"became {got!r}"
         try:
             value = ast.literal_eval(text)  # a single entry is a tuple
+            value = tuple(value) if isinstance(value, list) else value
             return None if got in (value, (value,)) else f"became {got!r}"
         except (ValueError, SyntaxError):
             known = str(got).lower() == text.lower() or got == (text,)
