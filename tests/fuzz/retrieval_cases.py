@@ -121,7 +121,6 @@ def odd_array(c: Choices, array: np.ndarray):
         "big endian": (array.astype(">f4"), True),
         "read only": (_read_only(array), True),
         "masked": (np.ma.masked_array(array, array > 1), None),
-        "matrix": (np.asmatrix(array), None),
         "key": (jax.random.key(0), False),
     }
     kind = c.pick([*kinds])
