@@ -138,9 +138,11 @@ class Checkpoints:
             if step in self._folders[entry.folder].steps():
                 continue
             content = content or packed(step, parts, progress)
-            # The best is written after its twin is complete. A run that is killed
+            # One at a time: of several processes, Orbax's would meet at one barrier.
+            # And the best is written after its twin is complete: a run that is killed
             # between the two learns from the twin that its best is missing.
-            self._folders[NEWEST].wait()
+            for folder in self._folders.values():
+                folder.wait()
             self._folders[entry.folder].save(step, content)
 
     def newest_step(self) -> int | None:
