@@ -92,10 +92,22 @@ def refusal(monkeypatch, capsys, *arguments, main=None) -> str:
         ),
         (["--config=prcc", "--num_processes=2"], "--coordinator, --process_id must be"),
         (["--config=prcc", "--undefok"], "Missing value for flag --undefok"),
+        (["--config=prcc", "--" + "x" * 6000], "'--xxx"),
+        (["--config=prcc", "--flagfile=/dev/zero"], "'--flagfile' is no flag of this"),
+        (["--config=prcc", "--flagfile", "x"], "'--flagfile' is no flag of this"),
+        (["--config=prcc", "--profile_file=x"], "'--profile_file' is no flag of this"),
     ],
 )
 def test_wrong_arguments_end_in_one_line(monkeypatch, capsys, arguments, message):
     assert refusal(monkeypatch, capsys, *arguments).startswith(message)
+
+
+def test_a_refused_flag_comes_with_the_way_to_all_flags(monkeypatch, capsys):
+    for wrong in ("--num_processes=x", "--confg=1", "--undefok", "--" + "x" * 6000):
+        text = refusal(monkeypatch, capsys, "--config=prcc", wrong)
+        assert text.endswith("--helpfull lists the flags")
+    text = refusal(monkeypatch, capsys, "--config=prcc", "\x1b[2J" + "x" * 6000)
+    assert text.isprintable() and text.endswith("leave it out")
 
 
 def test_what_a_command_lacks_ends_in_one_line(monkeypatch, capsys):

@@ -84,6 +84,7 @@ def test_a_case_is_the_same_every_time(tmp_path):
 
 # Cases of each surface in the suite; a long run makes many more.
 FEW = {"export into": 4, "prepared": 3, "run": 6, "gallery": 5, "cache": 8, "parse": 6}
+FEW |= {"commands": 20}
 
 
 @pytest.fixture(scope="module")

@@ -211,7 +211,7 @@ def test_unusable_files_are_left_out_and_listed(folder, embedder):
 
     empty = folder.parent / "empty"
     empty.mkdir()
-    with pytest.raises(ValueError, match="hold no photograph"):
+    with pytest.raises(ValueError, match="hold no photograph; give the folder"):
         opened(empty, embedder)
     (empty / "bad.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match=r"none of the 1 .* bad.jpg: .* be decoded"):

@@ -165,7 +165,7 @@ def test_bad_input_ends_in_one_line(whole, folder, capsys, tmp_path):
         ({"out": "link.html"}, "--out=link.html exists, and is no page of a search"),
         ({"out": "/dev/null"}, "--out=/dev/null exists, and is no page of a search"),
         ({"out": "photo.jpg/x"}, "photo.jpg cannot be written to (File exists)"),
-        ({"nope": 3}, "unrecognized arguments: --nope 3"),
+        ({"nope": 3}, "unrecognized arguments: --nope 3; see --help"),
     ],
 )
 def test_a_wrong_flag_is_named_before_anything_is_loaded(

@@ -1,5 +1,6 @@
 """What all commands with a config share: flags, and errors in one clear line."""
 
+import itertools
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from mbnet_jax.api import run_folder
 from mbnet_jax.config import read_config
 from mbnet_jax.devices import cluster, compilation_cache
 from mbnet_jax.overrides import is_flag
+from mbnet_jax.refusals import shown
 from mbnet_jax.training.interruption import InterruptedTraining
 
 # For the help alone: `split` takes these arguments away before absl parses the others.
@@ -30,6 +32,9 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this one, from 0.")
+_LONGEST_NAME = 100  # characters; absl compares longer ones recursively, without end
+# Those of absl that wait for a pipe, read a device without end, or fail at the exit.
+_REFUSED = ("flagfile", "profile_file")
 
 
 def run(main: Callable[[ConfigDict, Path], None]) -> None:
@@ -40,11 +45,14 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = split(argv, names, overrides)
+            _check_names(rest)
             return flags.FLAGS(rest)
         except (flags.Error, ValueError, OSError) as error:
             text = str(error)
             if len(text) > 800:  # absl repeats a value whole
                 text = f"{text[:200]} ... {text[-200:]}"
+            if isinstance(error, flags.Error):  # says only what is wrong
+                text += "; correct it, --helpfull lists the flags"
             sys.exit(f"error: {text}")
 
     def call(argv: list[str]) -> None:
@@ -54,8 +62,8 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
         try:
             if len(argv) > 1:
                 raise ValueError(
-                    f"unknown argument {argv[1]!r}; fields are given as "
-                    "--config.FIELD=VALUE"
+                    f"unknown argument {shown(argv[1])}; fields are given as "
+                    "--config.FIELD=VALUE: leave it out"
                 )
             if not names:
                 raise ValueError("give a config: --config=synthetic")
@@ -84,6 +92,23 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             sys.exit(128 + signal.SIGINT)
 
     app.run(call, flags_parser=parse)
+
+
+def _check_names(arguments: Sequence[str]) -> None:
+    """Refuses what absl would not end in a message.
+
+    Raises:
+      ValueError: naming the flag.
+    """
+    for argument in itertools.takewhile(lambda each: each != "--", arguments):
+        name = argument.partition("=")[0]
+        if not name.startswith("-"):
+            continue
+        if len(name) > _LONGEST_NAME or name.lstrip("-") in _REFUSED:
+            raise ValueError(
+                f"{shown(name)} is no flag of this command; leave it out, --helpfull "
+                "lists the flags"
+            )
 
 
 def split(

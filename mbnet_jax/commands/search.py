@@ -138,7 +138,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints what is wrong with the command line."""
-        _end(message if len(message) < 500 else f"{message[:500]}...")
+        short = message if len(message) < 500 else f"{message[:500]}..."
+        _end(f"{short}; see --help")
 
 
 def _end(message: str) -> NoReturn:

@@ -84,11 +84,13 @@ def open_gallery(
     files, failures = list_photographs(folder, without=others)
     if not files:
         why = (
-            f"; the first of {len(failures)} that cannot be used: " if failures else ""
+            f"the first of {len(failures)} that cannot be used: "
+            + ": ".join(failures[0])
+            if failures
+            else "give the folder of the photographs"
         )
         raise ValueError(
-            f"{shown(folder)} and its sub-folders hold no photograph{why}"
-            + ": ".join(failures[0] if failures else ())
+            f"{shown(folder)} and its sub-folders hold no photograph; {why}"
         )
     if not needing_maps(branches):
         parsing_dir = None

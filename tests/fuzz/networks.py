@@ -90,7 +90,7 @@ def compile_once() -> None:
     made = {}
 
     def remembered(config, model, mesh, branches=(), flip=None):
-        key = (str(config), model, branches, flip)
+        key = (str(config), model, mesh, branches, flip)
         try:
             found = made.get(key)
         except TypeError:  # a model that cannot be hashed

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from . import (  # noqa: F401
+    commands_cases,
     config_cases,
     embed_cases,
     environment_cases,
