@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from configs import base
+from mbnet_jax import schema
 from mbnet_jax.models import BRANCHES, Branch
 from mbnet_jax.models.branches import needing_maps, ordered, views_of_branches
 from mbnet_jax.runs.network import init_variables, make_model
@@ -107,7 +108,7 @@ def with_upper(monkeypatch):
     upper = Branch(title="upper branch", view="upper", needs_map=False)
     monkeypatch.setitem(BRANCHES, "upper", upper)
     config = tiny.tiny_config("data")
-    config.model.backbones.upper = base.backbone("")
+    config.model.backbones.upper = schema.defaults(base.backbone("resnet10"))
     tiny.set_backbones(config, name=tiny.ONE_BLOCK, width=4, stem="patch")
     config.views.upper = (32, 16)
     config.model.branches = ("upper", *NAMES)

@@ -55,7 +55,7 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, content, message):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    assert "cannot be read (Is a directory; give a file)" in refusal(tmp_path)
+    assert "is not a regular file" in refusal(tmp_path)
     os.mkfifo(tmp_path / "pipe.py")
     assert "is not a regular file" in refusal(tmp_path / "pipe.py")
     assert "2,000,000 bytes" in refusal(tmp_path / "large.py", b" " * 2_000_000)

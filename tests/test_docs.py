@@ -225,8 +225,8 @@ def test_a_failing_block_is_reported_with_page_and_line(tmp_path):
             "mbnet-train --config prcc --config.model.backbones.global.wdth=8",
             "model.backbones.global.wdth is unknown;",
         ),
-        ("mbnet-train --config prcc --config.seed=many", "seed=many: invalid"),
-        ("mbnet-train --config prcc --config.seed many", "seed=many: invalid"),
+        ("mbnet-train --config prcc --config.seed=many", "seed='many' must be a whole"),
+        ("mbnet-train --config prcc --config.seed many", "seed='many' must be a whole"),
     ],
 )
 def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):

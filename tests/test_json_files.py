@@ -86,7 +86,7 @@ def test_a_missing_entry_is_named(tmp_path):
 def test_what_is_no_file_is_refused_at_once(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         read_json(tmp_path / "none.json", FIELDS, REMEDY)
-    with pytest.raises(OSError, match=str(tmp_path)):
+    with pytest.raises(ValueError, match=f"{tmp_path} is not a regular file"):
         read_json(tmp_path, FIELDS, REMEDY)
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(ValueError, match=r"pipe\.json is not a regular file"):

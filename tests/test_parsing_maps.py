@@ -276,7 +276,10 @@ def test_an_unknown_set_is_refused(unknown):
         ('{"labels": ["atr"]}', r"is damaged: labels=\['atr'\] must be one of"),
         ('{"labels": "cihp"}', "is damaged: labels='cihp' must be one of"),
         ('{"labels": "atr", "version": 2}', "has version=2, not 1; a later version"),
-        ('{"labels": "atr", "version": NaN}', r"is damaged \(it holds NaN\)"),
+        (
+            '{"labels": "atr", "version": NaN}',
+            r"is damaged \(it holds the number NaN\)",
+        ),
     ],
 )
 def test_a_damaged_description_of_maps_is_named(tmp_path, content, message):

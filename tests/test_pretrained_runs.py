@@ -17,8 +17,9 @@ from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.models.mbnet import backbone_module
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.network import abstract_variables, make_model
-from mbnet_jax.runs.run_folder import RunFolder
-from mbnet_jax.training.loop import train
+from mbnet_jax.runs.run_folder import RunFolder, num_classes
+from mbnet_jax.training.optimizer import make_optimizer, make_schedule
+from mbnet_jax.training.start import start
 
 
 def write_weights(path, depth, seed):
@@ -73,11 +74,19 @@ def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     (path, _), (weights, _) = files
     config = standard(("global",), tmp_path / "data")
     config.model.backbones["global"].weights = path
-    config.train.epochs = 0  # returns the state that training would begin with
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:2])
     run = tmp_path / "run"
-    state = train(config, dataset, run, mesh)
+    RunFolder.create(run, config, dataset)
+    model = make_model(config.model, num_classes(dataset.train))
+    optimizer = make_optimizer(config.train, make_schedule(config.train, 1))
+
+    def begin():
+        """The state that training begins with."""
+        with Checkpoints(run) as checkpoints:
+            return start(config, dataset, model, optimizer, checkpoints, run, mesh)[0]
+
+    state = begin()
     for kind, tree in state.variables.items():
         ours = tree["global_backbone"]
         jax.tree.map(np.testing.assert_array_equal, ours, weights[kind])
@@ -89,10 +98,9 @@ def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     state = state.replace(params=jax.tree.map(lambda p: p + 1, state.params))
     with Checkpoints(run) as checkpoints:
         checkpoints.save(0, state.parts(), NO_BEST | {"evaluated": 0})
-    RunFolder.create(run, config, dataset)
     # A resumed run does not need the file.
     config.model.backbones["global"].weights = "gone.npz"
-    resumed = train(config, dataset, run, mesh)
+    resumed = begin()
     jax.tree.map(np.testing.assert_array_equal, resumed, state)
     line = f"model.backbones.global.weights: {path} -> gone.npz (no effect"
     assert line in capsys.readouterr().out

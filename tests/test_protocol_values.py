@@ -53,6 +53,11 @@ def two_shots():
     }
 
 
+def test_a_split_without_embeddings_is_named(two_shots):
+    with pytest.raises(ValueError, match="'mine': query='query' must be one of"):
+        evaluate_protocol(two_shots, GOOD, RANKS, seed=0)
+
+
 def test_single_shot_is_the_mean_and_std_over_draws(two_shots):
     protocol = DATASETS["prcc"].protocols[3]
     result = evaluate_protocol(two_shots, protocol, RANKS, seed=0)

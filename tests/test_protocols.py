@@ -124,11 +124,6 @@ def test_protocols_are_checked_by_name(protocols, message):
         check_protocols(protocols, ("query", "gallery"))
 
 
-def test_a_split_without_embeddings_is_named(two_shots):
-    with pytest.raises(ValueError, match="'mine': query='query' must be one of"):
-        evaluate_protocol(two_shots, GOOD, RANKS, seed=0)
-
-
 def test_protocols_whose_cameras_have_no_image_are_left_out():
     test = {"query": split([1], [0], [0]), "gallery": split([1, 2], [1, 2], [0, 1])}
     theirs = GOOD._replace(cameras=(1, 2))
