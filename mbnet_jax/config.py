@@ -9,6 +9,7 @@ from ml_collections.config_dict import RequiredValueError
 
 from mbnet_jax import configs, schema
 from mbnet_jax.configs import base
+from mbnet_jax.files import shown as printable
 from mbnet_jax.overrides import override
 from mbnet_jax.refusals import shown
 
@@ -46,10 +47,11 @@ def read_config(name: str | Path, given: Iterable[tuple[str, str]]) -> ConfigDic
     Raises:
       ValueError: as `load_config`.
     """
-    config = configs.read(configs.find(name))
-    override(config, given)
+    file = configs.find(name)
+    config = configs.read(file)
+    override(config, given)  # checks each
     config = config.copy_and_resolve_references()
-    check_config(config)
+    check_config(config, f"config file {printable(file)}")
     with config.ignore_type():
         _set_types(config, base.FIELDS)
     return config
