@@ -104,7 +104,7 @@ def one_host_gone(setting: Setting) -> Iterator[Row]:
         yield Row(
             "one of two hosts gone",
             f"training, process {gone}",
-            f"the other ends within {_HOST_LIMIT} s, with an error",
+            f"the other ends within {_HOST_LIMIT} s, in the words of jax",
             f"exit {ended.code} after {seconds:.0f} s; {last}",
             ended.code not in (0, None) and seconds < _HOST_LIMIT and equal,
             "yes" if equal else f"**no**: {short(differs)}",
