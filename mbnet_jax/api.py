@@ -23,8 +23,9 @@ from mbnet_jax.evaluation.results import (
     queries_csv,
 )
 from mbnet_jax.evaluation.table import format_table, paper_notes
-from mbnet_jax.files import check_writable, locked, write_whole
+from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.json_files import write_json
+from mbnet_jax.locks import locked
 from mbnet_jax.refusals import shown
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoint_files import check_folder

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mbnet_jax.files import LOCK, locked
+from mbnet_jax.locks import LOCK, locked
 from mbnet_jax.runs.hold import check_workdir, held
 from mbnet_jax.runs.run_folder import RunFolder
 

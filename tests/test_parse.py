@@ -20,7 +20,8 @@ from mbnet_jax.data import make_maps as make_maps_module
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.files import locked, write_whole
+from mbnet_jax.files import write_whole
+from mbnet_jax.locks import locked
 from mbnet_jax.parsing import segmenter
 from mbnet_jax.parsing.maps import encode_parsing
 from mbnet_jax.parsing.options import ParserOptions

@@ -9,7 +9,8 @@ import tiny
 
 from mbnet_jax.data import read_records
 from mbnet_jax.data.builder import ReIdBuilder, fingerprint, prepare
-from mbnet_jax.files import delete, locked
+from mbnet_jax.files import delete
+from mbnet_jax.locks import locked
 
 TRAIN, QUERY, GALLERY = (
     f"reid-{split}.array_record-00000-of-00001"

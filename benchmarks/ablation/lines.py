@@ -11,7 +11,8 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.files import locked, write_whole
+from mbnet_jax.files import write_whole
+from mbnet_jax.locks import locked
 
 LINES = "lines.jsonl"
 

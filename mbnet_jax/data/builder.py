@@ -19,7 +19,8 @@ from tqdm import tqdm
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.datasets.listing import check_regular
 from mbnet_jax.data.records import Record, Records
-from mbnet_jax.files import check_writable, delete, locked, read_bytes
+from mbnet_jax.files import check_writable, delete, read_bytes
+from mbnet_jax.locks import locked
 
 # What TFDS names the files that it writes into a folder that is not complete.
 _WRITTEN = re.compile(

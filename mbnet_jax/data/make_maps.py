@@ -11,9 +11,10 @@ from tqdm import tqdm
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.records import Records
-from mbnet_jax.files import check_writable, filename_in_errors, locked, write_whole
+from mbnet_jax.files import check_writable, filename_in_errors, write_whole
 from mbnet_jax.images import read_image
 from mbnet_jax.json_files import write_json
+from mbnet_jax.locks import locked
 from mbnet_jax.parsing.maker import MAPS_FILE, MAPS_VERSION, read_maker
 from mbnet_jax.parsing.maps import check_map, encode_parsing, map_paths
 from mbnet_jax.parsing.options import OPTIONS, ParserOptions

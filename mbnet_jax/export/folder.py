@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mbnet_jax.files import LOCK, PART, check_writable, delete, foreign, locked
+from mbnet_jax.files import PART, check_writable, delete, foreign
+from mbnet_jax.locks import LOCK, locked
 from mbnet_jax.runs.exported import is_exported, listed
 
 _OLD = ".old"

@@ -12,7 +12,8 @@ from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import Program, make_programs
-from mbnet_jax.files import LOCK, write_whole
+from mbnet_jax.files import write_whole
+from mbnet_jax.locks import LOCK
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.runs.load import load

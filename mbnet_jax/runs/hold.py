@@ -8,7 +8,8 @@ from pathlib import Path
 import jax
 
 from mbnet_jax.devices.cluster import first_process_first
-from mbnet_jax.files import LOCK, check_writable, locked
+from mbnet_jax.files import check_writable
+from mbnet_jax.locks import LOCK, locked
 from mbnet_jax.runs.checkpoint_files import check_checkpoints, check_folder
 from mbnet_jax.runs.checkpoints import ASIDE, BEST, NEWEST
 from mbnet_jax.runs.config_file import FILE, read_config_file

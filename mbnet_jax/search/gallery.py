@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import check_writable, locked, shown
+from mbnet_jax.files import check_writable, shown
+from mbnet_jax.locks import locked
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
 from mbnet_jax.search.cache import DIGESTS, check_folders, explained, model_folder

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from mbnet_jax import schema
 from mbnet_jax.configs import base
-from mbnet_jax.files import LOCK, PART
+from mbnet_jax.files import PART
 from mbnet_jax.images import IMAGE_ENDINGS
 from mbnet_jax.json_files import read_json, write_json
+from mbnet_jax.locks import LOCK
 from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
 from mbnet_jax.synthetic.shots import SPLITS, Shot, image_path, parsing_path, plan
 

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from mbnet_jax.files import locked, write_whole
+from mbnet_jax.files import write_whole
+from mbnet_jax.locks import locked
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
 from mbnet_jax.synthetic.options import SyntheticOptions
