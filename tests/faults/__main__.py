@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file to write the table to")
     parser.add_argument("--keep", action="store_true", help="keep the folders")
     arguments = parser.parse_args()
+    # A shell ignores Ctrl-C for what it starts in the background, and so for children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="mbnet-faults-"))
     # Of compiled programs; one that is kept makes the next table sooner.
     os.environ.setdefault("MBNET_FAULTS_CACHE", str(folder / "xla"))
