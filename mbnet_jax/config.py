@@ -9,7 +9,7 @@ from ml_collections.config_dict import RequiredValueError
 
 from mbnet_jax import configs, schema
 from mbnet_jax.configs import base
-from mbnet_jax.files import shown as printable
+from mbnet_jax.files import printable
 from mbnet_jax.overrides import override
 from mbnet_jax.refusals import shown
 

@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -54,16 +54,16 @@ def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
             raise
 
 
-def shown(name: str | os.PathLike) -> str:
+def printable(name: str | os.PathLike) -> str:
     """A name in one line of valid text, for messages.
 
     Bytes that are no UTF-8 become replacement characters; control characters, which a
     terminal would obey, become escapes.
     """
-    return "".join(map(_shown, os.fspath(name)))
+    return "".join(map(_printable, os.fspath(name)))
 
 
-def _shown(character: str) -> str:
+def _printable(character: str) -> str:
     if character.isprintable() or character == "\ufffd":
         return character
     return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
@@ -116,24 +116,6 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         if len(data) > most:
             raise ValueError(f"{path} grows; at most {most:,} bytes are read")
         return data
-
-
-def confined(name: str, where: str) -> PurePosixPath:
-    """A relative path that was read from a file, if it stays inside its folder.
-
-    Args:
-      name: the path, with slashes.
-      where: the file and line it comes from, for the message.
-
-    Raises:
-      ValueError: if it is empty, absolute, has a part ".." or a NUL.
-    """
-    path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ValueError(
-            f"{where}: the path {name!r} must be relative, and stay inside its folder"
-        )
-    return path
 
 
 def foreign(folder: Path, ours: Collection[str]) -> list[str]:

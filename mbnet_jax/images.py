@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from mbnet_jax.files import read_bytes, shown
+from mbnet_jax.files import printable, read_bytes
 
 # What counts as an image file, in lower case, and the formats that are decoded.
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -52,8 +52,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# A broken file is told of in one error. Pillow warns of each bad tag besides, and the
-# library that it reads TIFF files with prints each bad line.
+# One error names a broken file. Pillow would also warn of each bad tag, and libtiff
+# print each bad line.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 with contextlib.suppress(AttributeError, OSError):  # a build without that library
@@ -86,7 +86,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
       ValueError: the bytes cannot be decoded, or the image is beyond `MAX_PIXELS`, or
         of a kind without a defined conversion to 8 bits a channel.
     """
-    what = f"the image of {shown(name)}"
+    what = f"the image of {printable(name)}"
     picture = _opened(data, what)
     large = picture.width * picture.height > _LARGE
     with _ONE_LARGE if large else contextlib.nullcontext():
@@ -113,7 +113,7 @@ def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
 
 
 def _opened(data: bytes, what: str) -> Image.Image:
-    """An image of which only the header has been read."""
+    """Opens an image, and reads its header alone."""
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_SCANS:
         raise _undecodable(what, f"it has more than {_MAX_SCANS} scans")
     try:

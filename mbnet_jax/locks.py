@@ -1,4 +1,4 @@
-"""Locks on folders: one process at a time, and the others are told which."""
+"""Locks on folders: one process holds a folder, and the others learn which."""
 
 import contextlib
 import fcntl

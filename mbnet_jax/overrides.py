@@ -39,7 +39,7 @@ def override(config: ConfigDict, given: Iterable[tuple[str, str]]) -> None:
         field = _inside(field, key)
         held = isinstance(section, ConfigDict) and key in section
         if field is None or not held:
-            raise ValueError(unknown(_printable(name), _names(config)))
+            raise ValueError(unknown(name, _names(config)))
         if not isinstance(field, Field):
             known = [n for n in _names(config) if n.startswith(f"{path}.")]
             raise ValueError(
@@ -98,8 +98,3 @@ def _names(config: ConfigDict, prefix: str = "") -> list[str]:
         nested = isinstance(value, ConfigDict)
         found += _names(value, f"{full}.") if nested else [full]
     return found
-
-
-def _printable(name: str) -> str:
-    plain = name and name.isprintable() and len(name) < 100
-    return name if plain else shown(name)

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+import jax
+import numpy as np
+
 _SHOWN = 60  # characters of a wrong value in a message
 _LINES = 10  # problems in a message
 
@@ -11,16 +14,20 @@ _LINES = 10  # problems in a message
 def unknown(name: str, known: Iterable[str]) -> str:
     """That `name` is none of the known names, and which of them are near."""
     known = [*known]
+    plain = name and name.isprintable() and len(name) < 100
     near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
+    name = name if plain else shown(name)
     return f"{name} is unknown; nearest known: {', '.join(near or known[:10])}"
 
 
 def shown(value: Any) -> str:
-    """The value in one line, shortened."""
+    """The value in one line, shortened; of an array, the dtype and shape."""
+    if isinstance(value, np.ndarray | jax.Array):
+        return f"{value.dtype} {list(value.shape)}"
     try:
         text = repr(value)
     except Exception:  # integers of 4,300 digits, objects that cannot be printed
-        text = f"({type(value).__name__} that cannot be printed)"
+        text = f"a value of type {type(value).__name__}"
     text = " ".join(text.splitlines())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mbnet_jax.evaluation.table import per_cent, title_of
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import curves
 from mbnet_jax.report.page import render
@@ -164,7 +164,9 @@ def test_a_search_page_shows_any_name(name):
 
 @pytest.mark.parametrize("name", NAMES[:-1])
 def test_a_figure_shows_any_name(name):
-    svg = curves.over_steps("x", {shown(name): ([1, 2], [1, 2])}, "y", shown(name))
+    svg = curves.over_steps(
+        "x", {printable(name): ([1, 2], [1, 2])}, "y", printable(name)
+    )
     page = Page(svg)
     assert not page.wrong and "style=" not in svg
     assert {e[0] for e in page.elements}.isdisjoint({"script", "img"})

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.commands.cli import run
 from mbnet_jax.data.make_maps import make_maps
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing.options import ParserOptions
 
@@ -66,7 +66,8 @@ def main() -> None:
         count = make_maps(config, options, Path(folder))
         print(
             f"made {count} maps; look at them, then train with them:\n"
-            f"  mbnet-preview --config ... --config.data.parsing_dir={shown(folder)} "
+            f"  mbnet-preview --config ... "
+            f"--config.data.parsing_dir={printable(folder)} "
             f"--config.data.parsing_labels={labels.value}"
         )
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from mbnet_jax import schema
 from mbnet_jax.devices import compilation_cache
-from mbnet_jax.files import cache_folder, check_writable, shown, write_whole
+from mbnet_jax.files import cache_folder, check_writable, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.search.checks import BATCH_SIZE, check_path
@@ -65,7 +65,7 @@ def search(arguments: argparse.Namespace) -> None:
     _warn_of("photograph", gallery.failures)
     found = find_nearest(paths, rows, gallery, arguments.k)
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
-    described = shown(
+    described = printable(
         f"Network {network}, step {embedder.step}; branches: "
         f"{' + '.join(name.replace('_', '-') for name in branches)}."
     )
@@ -148,7 +148,7 @@ def _end(message: str) -> NoReturn:
 
 def _line(text: str) -> str:
     """The text in one line, without characters that a terminal would obey."""
-    return shown(re.sub(r"\s*\n\s*", " ", text))
+    return printable(re.sub(r"\s*\n\s*", " ", text))
 
 
 def _default_cache() -> Path:

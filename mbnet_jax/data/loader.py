@@ -19,7 +19,7 @@ from mbnet_jax.data.bad_images import BadImages
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
 from mbnet_jax.devices.mesh import batch_sharding
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.images import decode_image, resize_image
 from mbnet_jax.parsing.label_sets import check_label_set
 from mbnet_jax.parsing.labels import BACKGROUND
@@ -86,7 +86,7 @@ def _read(split: Split, index: int, data: ConfigDict) -> dict:
     except Exception as error:  # ArrayRecord raises no class of its own
         reason = error
     raise ValueError(
-        f"the prepared copy of {shown(name)} cannot be read ({reason}); delete "
+        f"the prepared copy of {printable(name)} cannot be read ({reason}); delete "
         f"{Path(data.root) / 'prepared' / data.name} to prepare it again"
     )
 

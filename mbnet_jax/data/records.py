@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 
 UNKNOWN = -1  # camera or clothes of every image, if a dataset does not label them
 
@@ -38,7 +38,7 @@ def contiguous(values: Iterable) -> dict:
 
 def some_of(names: Iterable, most: int = 5) -> str:
     """The first names, and how many more follow, for a message."""
-    names = [_shortened(shown(str(name))) for name in names]
+    names = [_shortened(printable(str(name))) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from mbnet_jax.data import Protocol, Split
-from mbnet_jax.retrieval.arguments import is_whole, shown
+from mbnet_jax.refusals import shown
+from mbnet_jax.retrieval.arguments import is_whole
 from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
 
 MOST_DRAWS = 10_000  # each is a gallery, ranked once per embedding

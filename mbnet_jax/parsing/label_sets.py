@@ -9,7 +9,7 @@ ATR's order is also that of the SegFormer clothes parsers on the Hugging Face hu
 
 import numpy as np
 
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.parsing.labels import (
     ARMS,
     BACKGROUND,
@@ -106,7 +106,7 @@ def to_canonical(labels: np.ndarray, label_set: str, name: str) -> np.ndarray:
         names the sets that do. Or `labels` is empty, or no array of integers.
     """
     check_label_set(label_set)
-    what = f"the parsing map of {shown(name)}"
+    what = f"the parsing map of {printable(name)}"
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
         kind = getattr(labels, "dtype", type(labels).__name__)
         raise ValueError(f"{what} must be an array of integers; it is {kind}")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mbnet_jax.files import read_bytes, shown
+from mbnet_jax.files import printable, read_bytes
 from mbnet_jax.images import load_image
 from mbnet_jax.parsing.label_sets import to_canonical
 from mbnet_jax.parsing.voc import VOC_COLOURS, check_order, labels_of
@@ -33,13 +33,13 @@ def map_path(image: Path, root: Path, parsing_dir: Path) -> Path:
     """
     if not image.is_relative_to(root) or ".." in image.relative_to(root).parts:
         raise ValueError(
-            f"{shown(image)} is outside of {shown(root)}, so data.parsing_dir cannot "
-            "mirror it; move the image into that folder"
+            f"{printable(image)} is outside of {printable(root)}, so data.parsing_dir "
+            "cannot mirror it; move the image into that folder"
         )
     path = parsing_dir / image.relative_to(root).with_suffix(".png")
     if path == image:
         raise ValueError(
-            f"the parsing map of {shown(image)} would be the image itself: "
+            f"the parsing map of {printable(image)} would be the image itself: "
             "data.parsing_dir must be another folder than the images'"
         )
     return path
@@ -60,8 +60,8 @@ def map_paths(
         other = owners.setdefault(path, image)
         if other != image:
             raise ValueError(
-                f"{shown(other)} and {shown(image)} would share the parsing map "
-                f"{shown(path)}; rename one of the images"
+                f"{printable(other)} and {printable(image)} would share the parsing "
+                f"map {printable(path)}; rename one of the images"
             )
     return paths
 
@@ -157,7 +157,7 @@ def _check_size(
     if image_size is not None and labels.shape != tuple(image_size):
         (height, width), (rows, columns) = labels.shape, image_size
         raise ValueError(
-            f"the parsing map of {shown(name)} is {width}x{height} pixels (width x "
+            f"the parsing map of {printable(name)} is {width}x{height} pixels (width x "
             f"height), its image {columns}x{rows}; give a map of the image's size"
         )
 
@@ -169,7 +169,7 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
       ValueError: the file cannot be decoded, is of another kind than `decode_parsing`
         takes, or has a colour that is not in the PASCAL VOC colour map.
     """
-    what = f"the parsing map of {shown(name)}"
+    what = f"the parsing map of {printable(name)}"
     picture = data if isinstance(data, Image.Image) else _opened(data, what)
     # Of a Pillow image that is decoded already, only the mode is known.
     stored = [tile.args for tile in getattr(picture, "tile", ())] or [picture.mode]

@@ -1,4 +1,4 @@
-"""What `mbnet-parse` is told of a segmentation model."""
+"""The options of `mbnet-parse`: a segmentation model and its input."""
 
 import dataclasses
 import stat

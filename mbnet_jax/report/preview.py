@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
-from mbnet_jax.files import read_bytes, shown, write_whole
+from mbnet_jax.files import printable, read_bytes, write_whole
 from mbnet_jax.images import read_image, resize_image
 from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
 from mbnet_jax.parsing.maker import check_maker
@@ -154,7 +154,7 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     chosen = [records[int(index)] for index in indices]
     names, images, maps = [], [], []
     for record in chosen:
-        name = shown(os.path.relpath(record.path, folder))
+        name = printable(os.path.relpath(record.path, folder))
         if record.parsing_path is None:
             raise ValueError(
                 f"{name} has no parsing map: give --config.data.parsing_dir, or make "
@@ -171,16 +171,16 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     parts[0] = 0  # background is not part of the people
     title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
     write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
-    print(f"wrote {shown(out)}")
+    print(f"wrote {printable(out)}")
 
 
 def _check_out(out: Path) -> None:
     """Refuses an `out` that no PNG file can be written to without loss."""
-    name = f"--out={shown(out)}"
+    name = f"--out={printable(out)}"
     if out.suffix.lower() != ".png" or "\0" in str(out):
         raise ValueError(f"{name} must be the name of a file that ends in .png")
     if not out.parent.is_dir():
-        raise FileNotFoundError(f"{name}: no such folder: {shown(out.parent)}")
+        raise FileNotFoundError(f"{name}: no such folder: {printable(out.parent)}")
     if out.is_dir():
         raise ValueError(f"{name} is a folder; give the name of the picture's file")
     if not os.path.lexists(out):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mbnet_jax.files import shown, write_whole
+from mbnet_jax.files import printable, write_whole
 
 # Colours that also differ in lightness; the mark shows the same without colour.
 RIGHT = (0, 140, 60)
@@ -223,7 +223,7 @@ def shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     most = round(width) + 2  # characters; none is narrower than a pixel
     if len(text) > most:
         text = text[: most // 2] + text[-(most // 2) :]
-    text = shown(text)
+    text = printable(text)
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

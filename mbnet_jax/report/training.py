@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mbnet_jax import schema
-from mbnet_jax.files import read_bytes, shown
+from mbnet_jax.files import printable, read_bytes
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import curves
 from mbnet_jax.runs.checkpoint_files import MAX_STEP
@@ -75,7 +75,7 @@ def logged(metrics: Path) -> tuple[Series, list[str]]:
     try:
         text = read_bytes(metrics, _MOST_BYTES).decode(errors="replace")
     except (OSError, ValueError) as error:
-        return series, [f"no training curves: {shown(str(error))}"]
+        return series, [f"no training curves: {printable(str(error))}"]
     lines = text.split("\n")
     damaged, dropped = 0, set()
     for number, line in enumerate(lines, 1):
@@ -83,7 +83,7 @@ def logged(metrics: Path) -> tuple[Series, list[str]]:
         # The last is empty, or cut off by a kill.
         damaged += not whole and number < len(lines)
         for name, value in scalars.items():
-            name = shown(name[:_LONGEST])
+            name = printable(name[:_LONGEST])
             if name not in series and len(series) == _MOST_NAMES:
                 dropped.add(name)
                 continue

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from mbnet_jax.refusals import shown
+
 Features = np.ndarray | jax.Array
 
 METRICS = ("cosine", "euclidean")
@@ -20,18 +22,6 @@ DTYPES = ("float32", "bfloat16")
 # Indices are int32. A block has at least 64 rows: at this width, 256 MB.
 MAX_ROWS, MAX_WIDTH = 2**31 - 1, 2**20
 MAX_RANKS = 1_000_000
-_SHOWN = 60  # characters of a wrong value in a message
-
-
-def shown(value: Any) -> str:
-    """Describes a value in a message: an array by dtype and shape, shortened."""
-    if isinstance(value, np.ndarray | jax.Array):
-        return f"{value.dtype} {list(value.shape)}"
-    try:
-        text = repr(value)
-    except Exception:  # such as an integer of 5,000 digits
-        text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def array_of(name: str, values: Any) -> np.ndarray:

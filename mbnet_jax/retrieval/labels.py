@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.retrieval.arguments import array_of, shown
+from mbnet_jax.refusals import shown
+from mbnet_jax.retrieval.arguments import array_of
 from mbnet_jax.retrieval.blocks import power_of_two
 
 _MAX_LABEL = np.iinfo(np.int64).max

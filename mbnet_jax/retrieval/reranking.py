@@ -8,7 +8,8 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy import sparse
 
-from mbnet_jax.retrieval.arguments import Features, array_of, check_share, shown
+from mbnet_jax.refusals import shown
+from mbnet_jax.retrieval.arguments import Features, array_of, check_share
 from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, put
 
 _TERMS = 2**18  # of sums of minima that are held at a time

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
+from mbnet_jax.refusals import shown
 from mbnet_jax.runs.checkpoint_files import (
     MAX_STEP,
     check_checkpoints,
@@ -50,16 +51,9 @@ def check_which(which: str | int) -> None:
     is_number = isinstance(which, int) and not isinstance(which, bool)
     if not (is_number and 0 <= which <= MAX_STEP) and which != BEST:
         raise ValueError(
-            f"which={_shown(which)} must be 'best', or a step: a whole number from 0 "
+            f"which={shown(which)} must be 'best', or a step: a whole number from 0 "
             f"to {MAX_STEP:,}"
         )
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value)[:60]
-    except ValueError:  # Python prints no number of 4,300 digits
-        return "a number of thousands of digits"
 
 
 class Restored(NamedTuple):

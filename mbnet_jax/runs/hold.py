@@ -1,4 +1,4 @@
-"""A run's folder, held for one training: what may be in it, and by whom it is held."""
+"""Holds a run's folder for one training, and checks what is in it."""
 
 import contextlib
 import os

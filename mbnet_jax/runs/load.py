@@ -7,6 +7,7 @@ from jax.sharding import Mesh
 
 from mbnet_jax.backbones.weight_files import is_hub_id
 from mbnet_jax.devices.mesh import check_mesh
+from mbnet_jax.refusals import shown
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.checkpoints import BEST, check_which
 from mbnet_jax.runs.network import Network
@@ -31,7 +32,7 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
     """
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         raise ValueError(
-            f"source={repr(source)[:60]} must be the path of a folder, or a Hugging "
+            f"source={shown(source)} must be the path of a folder, or a Hugging "
             "Face hub id"
         )
     check_which(which)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mbnet_jax.files import filename_in_errors, shown
+from mbnet_jax.files import filename_in_errors, printable
 from mbnet_jax.json_files import write_json
 from mbnet_jax.search.checks import check_path
 from mbnet_jax.search.embedder import Embedder
@@ -25,13 +25,13 @@ def check_folders(folder: Path, cache: Path, parsing_dir: Path | None) -> None:
     gallery = Path(os.path.realpath(folder))
     if gallery.is_relative_to(os.path.realpath(cache)):
         raise ValueError(
-            f"the gallery {shown(folder)} is in the cache {shown(cache)}, whose "
-            "content may be deleted at any time; give another --cache"
+            f"the gallery {printable(folder)} is in the cache {printable(cache)}, "
+            "whose content may be deleted at any time; give another --cache"
         )
     if parsing_dir is not None and os.path.realpath(parsing_dir) == str(gallery):
         raise ValueError(
-            f"--parsing={shown(parsing_dir)} is the gallery itself; give the folder of "
-            "the parsing maps"
+            f"--parsing={printable(parsing_dir)} is the gallery itself; give the "
+            "folder of the parsing maps"
         )
 
 
@@ -44,7 +44,7 @@ def explained() -> Iterator[None]:
         if error.errno is None:  # a message of our own
             raise
         raise OSError(
-            f"the cache cannot be used: {shown(error.filename or '')}: "
+            f"the cache cannot be used: {printable(error.filename or '')}: "
             f"{os.strerror(error.errno)}; free space, change its permissions, move "
             "out what is not the cache's, or give another --cache"
         ) from error

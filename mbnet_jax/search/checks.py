@@ -10,10 +10,11 @@ from PIL import Image
 
 from mbnet_jax import schema
 from mbnet_jax.devices.mesh import AXIS
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.images import check_size
 from mbnet_jax.models.branches import ordered
 from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.refusals import shown
 
 BATCH_SIZE = {"batch_size": schema.whole(64, 1, 65_536)}
 IMAGE, MAP = "uint8 [height, width, 3] in RGB", "uint8 [height, width]"
@@ -100,9 +101,9 @@ def kind(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return repr(value)
     if isinstance(value, str):
-        return repr(value if len(value) <= 60 else f"{value[:60]}...")
+        return shown(value)
     if isinstance(value, os.PathLike):
-        return f"the path {shown(str(value))}"
+        return f"the path {printable(str(value))}"
     return f"of type {type(value).__name__}"
 
 
@@ -132,7 +133,7 @@ def checked_branches(branches: Any, has: Sequence[str]) -> tuple[str, ...]:
     known = all(isinstance(name, str) and name in has for name in names)
     if not names or not known or len({*names}) < len(names):
         raise ValueError(
-            f"branches={_short(branches)} must name one or more of what the network "
+            f"branches={shown(branches)} must name one or more of what the network "
             f"has, each once, in a list: {', '.join(map(repr, has))}"
         )
     return ordered(names)
@@ -145,7 +146,7 @@ def checked_flag(name: str, value: Any) -> bool:
       ValueError: if it is neither True nor False.
     """
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be True or False; it is {_short(value)}")
+        raise ValueError(f"{name} must be True or False; it is {shown(value)}")
     return bool(value)
 
 
@@ -157,7 +158,7 @@ def checked_label_set(label_set: Any) -> str:
     """
     if not isinstance(label_set, str) or label_set not in LABEL_SETS:
         raise ValueError(
-            f"parsing_labels={_short(label_set)} is unknown; known: "
+            f"parsing_labels={shown(label_set)} is unknown; known: "
             f"{', '.join(LABEL_SETS)}"
         )
     return label_set
@@ -176,13 +177,3 @@ def checked_mesh(mesh: Any) -> Mesh:
             f"axis {AXIS!r}; it is {found}"
         )
     return mesh
-
-
-def _short(value: Any) -> str:
-    """The value itself if it is small, or what it is."""
-    try:
-        text = repr(value)
-    except Exception:  # an integer of 4,300 digits, or any object's own
-        text = ""
-    small = 0 < len(text) <= 80 and text.isprintable()
-    return text if small else f"<{type(value).__name__}>"

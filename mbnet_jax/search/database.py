@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from mbnet_jax.files import opened, shown
+from mbnet_jax.files import opened, printable
 
 # In the header of a file that is ours, and so may be replaced; "mbnt".
 _OURS = 0x6D626E74
@@ -85,8 +85,8 @@ class Database:
         self.close()
         if os.path.getsize(self._file):
             warnings.warn(
-                f"{shown(self._file)} {why}; it is rebuilt, for which every photograph "
-                "is read again",
+                f"{printable(self._file)} {why}; it is rebuilt, for which every "
+                "photograph is read again",
                 stacklevel=2,
             )
             os.truncate(self._file, 0)
@@ -121,7 +121,7 @@ class Database:
             return False
         except ValueError as error:  # a pipe, a folder
             raise ValueError(
-                f"the cache cannot be used: {shown(str(error))}; {_REMEDY}"
+                f"the cache cannot be used: {printable(str(error))}; {_REMEDY}"
             ) from error
         if not header or header[68:72] == _OURS.to_bytes(4, "big"):
             return False
@@ -133,8 +133,8 @@ class Database:
                 if not _by_damage(error):
                     raise
         raise ValueError(
-            f"the cache cannot be used: {shown(self._file)} is another program's, or "
-            f"its header is damaged; {_REMEDY}"
+            f"the cache cannot be used: {printable(self._file)} is another program's, "
+            f"or its header is damaged; {_REMEDY}"
         )
 
     @contextlib.contextmanager
@@ -143,8 +143,9 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise OSError(
-                f"the cache {shown(self._file)} cannot be used ({error}); free space, "
-                "end what locks it, change its permissions, or give another --cache"
+                f"the cache {printable(self._file)} cannot be used ({error}); free "
+                "space, end what locks it, change its permissions, or give another "
+                "--cache"
             ) from error
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.files import check_writable, shown
+from mbnet_jax.files import check_writable, printable
 from mbnet_jax.locks import locked
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.parsing.maps import map_path
@@ -91,7 +91,7 @@ def open_gallery(
             else "give the folder of the photographs"
         )
         raise ValueError(
-            f"{shown(folder)} and its sub-folders hold no photograph; {why}"
+            f"{printable(folder)} and its sub-folders hold no photograph; {why}"
         )
     if not needing_maps(branches):
         parsing_dir = None
@@ -117,7 +117,7 @@ def open_gallery(
         damaged = rows.drop_damaged(keys.values(), embedder.config.data.threads)
         if damaged:
             warnings.warn(
-                f"{damaged} of the rows in {shown(cache)} were damaged; they are "
+                f"{damaged} of the rows in {printable(cache)} were damaged; they are "
                 "computed again",
                 stacklevel=2,
             )
@@ -131,7 +131,7 @@ def open_gallery(
     names = [name for name, key in keys.items() if key in rows.index]
     if not names:
         raise ValueError(
-            f"none of the {len(files)} photographs in {shown(folder)} can be used; "
+            f"none of the {len(files)} photographs in {printable(folder)} can be used; "
             "the first: "
             f"{failures[0][0]}: {failures[0][1]}"
         )

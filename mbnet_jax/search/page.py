@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mbnet_jax.files import opened, read_bytes, shown
+from mbnet_jax.files import opened, printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
@@ -61,11 +61,11 @@ def draw_page(
 
     entries = [
         {
-            "name": shown(query.path),
+            "name": printable(query.path),
             "picture": shown_as(query.path),
             "hits": [
                 {
-                    "name": shown(hit.name),
+                    "name": printable(hit.name),
                     "picture": shown_as(gallery.folder / hit.name),
                     "similarity": f"{hit.similarity:.3f}",
                     "note": hit.note,
@@ -78,7 +78,7 @@ def draw_page(
     return render(
         "search.html",
         title="Search results",
-        gallery=shown(gallery.folder),
+        gallery=printable(gallery.folder),
         count=len(gallery.names),
         described=described,
         queries=entries,
@@ -90,7 +90,7 @@ def draw_page(
 
 
 def _lines(failures: Failures) -> list[tuple[str, str]]:
-    return [(shown(name), shown(why)) for name, why in failures]
+    return [(printable(name), printable(why)) for name, why in failures]
 
 
 def _picture(path: Path) -> str | None:

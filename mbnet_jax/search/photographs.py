@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mbnet_jax.files import MAX_BYTES, read_bytes, shown
+from mbnet_jax.files import MAX_BYTES, printable, read_bytes
 from mbnet_jax.images import (
     IMAGE_ENDINGS,
     decode_image,
@@ -71,7 +71,7 @@ def list_photographs(
       FileNotFoundError: if there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder: {shown(folder)}")
+        raise FileNotFoundError(f"no such folder: {printable(folder)}")
     skipped = {os.path.realpath(path) for path in without}
     found: dict[str, Stamp] = {}
     failures: Failures = []
@@ -145,7 +145,7 @@ def load_photograph(
         return image, np.full(size, BACKGROUND, np.uint8)
     check_item(parsing, f"the parsing map of {name}", MAP)
     if isinstance(parsing, str | os.PathLike):
-        name = f"{name} ({shown(parsing)})"
+        name = f"{name} ({printable(parsing)})"
     found = _labels(parsing, name)
     return image, canonical_map(found, labels, size, name, pixels.shape[:2])
 
@@ -155,7 +155,7 @@ def name_of(photograph: Photograph, otherwise: str) -> str:
     if isinstance(photograph, Image.Image):
         photograph = getattr(photograph, "filename", "")
     if isinstance(photograph, str | os.PathLike):
-        return shown(photograph) or otherwise
+        return printable(photograph) or otherwise
     return otherwise
 
 
@@ -188,4 +188,4 @@ def _bytes(path: str | os.PathLike, what: str) -> bytes:
     except OSError as error:
         raise OSError(f"{what} cannot be read ({error.strerror})") from error
     except ValueError as error:  # a pipe, a folder, too large
-        raise ValueError(f"{what} cannot be read: {shown(str(error))}") from error
+        raise ValueError(f"{what} cannot be read: {printable(str(error))}") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mbnet_jax import schema
 from mbnet_jax.configs import base
-from mbnet_jax.files import PART
+from mbnet_jax.files import PART, printable
 from mbnet_jax.images import IMAGE_ENDINGS
 from mbnet_jax.json_files import read_json, write_json
 from mbnet_jax.locks import LOCK
@@ -61,7 +61,7 @@ def missing(root: Path, options: SyntheticOptions) -> list[list[Shot]] | None:
         name = _marker(root)  # another process may have begun in between
         if name is None:
             raise FileExistsError(
-                f"{root} holds {_printable(found)}, and is not a synthetic dataset; "
+                f"{root} holds {printable(found)}, and is not a synthetic dataset; "
                 "give an empty or a new folder"
             )
     _check_same(root, _options(root, name), options)
@@ -195,10 +195,5 @@ def _check_surplus(
         more = ", ..." if len(surplus) > _SHOWN else ""
         raise FileExistsError(
             f"{root} holds {len(surplus)} images that are not of its dataset: "
-            f"{', '.join(map(_printable, surplus[:_SHOWN]))}{more}; move them out"
+            f"{', '.join(map(printable, surplus[:_SHOWN]))}{more}; move them out"
         )
-
-
-def _printable(name: str) -> str:
-    """The name as text, also where it is not UTF-8."""
-    return os.fsencode(name).decode("utf-8", "replace")

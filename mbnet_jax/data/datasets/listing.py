@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mbnet_jax.data.records import some_of
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.images import IMAGE_ENDINGS
 
 _KINDS = {
@@ -97,7 +97,7 @@ def _is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:  # a broken link may stand for a person's folder
         raise OSError(
-            f"{shown(path)} cannot be read ({error.strerror}); mend it, or remove it"
+            f"{printable(path)} cannot be read ({error.strerror}); mend or remove it"
         ) from error
 
 
@@ -120,7 +120,7 @@ def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
     if {reason for _, reason in wrong} == {"missing"}:
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")
-    reasons = some_of(f"{shown(path)} ({reason})" for path, reason in wrong)
+    reasons = some_of(f"{printable(path)} ({reason})" for path, reason in wrong)
     raise ValueError(f"{text}no regular files: {reasons}. Replace them. {remedy}")
 
 
@@ -141,9 +141,9 @@ def _missing(folder: Path) -> str:
     while not first.parent.is_dir() and first.parent != first:
         first = first.parent
     if os.path.lexists(first):
-        return f"{shown(folder)} must be a folder, but {shown(first)} is none"
+        return f"{printable(folder)} must be a folder, but {printable(first)} is none"
     present = some_of(sorted(p.name for p in first.parent.iterdir()), most=10)
     return (
-        f"looked for {shown(folder)}, but {shown(first)} is missing; "
-        f"{shown(first.parent)} holds {present or 'nothing'}"
+        f"looked for {printable(folder)}, but {printable(first)} is missing; "
+        f"{printable(first.parent)} holds {present or 'nothing'}"
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mbnet_jax.data.datasets.listing import check_regular, list_images
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
-from mbnet_jax.files import shown
+from mbnet_jax.files import printable
 from mbnet_jax.parsing.maps import MAKE_MAPS, map_paths
 
 __all__ = [
@@ -137,7 +137,7 @@ def _check_record(row: Record) -> None:
             str(path).encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"the name of the file {shown(path)} must be UTF-8; rename it"
+                f"the name of the file {printable(path)} must be UTF-8; rename it"
             ) from None
 
 
