@@ -118,6 +118,35 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         return data
 
 
+def file_size(path: Path, flag: str = "") -> int:
+    """The bytes of a file that a library will read; opens nothing.
+
+    Args:
+      path: of the file.
+      flag: what stands before the path in messages, such as "--model=".
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is not a regular file, or its name cannot be one.
+      OSError: if it cannot be read.
+    """
+    what = f"{flag}{path}"
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"no such file: {what}") from error
+    except ValueError as error:  # a NUL
+        raise ValueError(f"{what!r} is no file name: {error}") from error
+    except OSError as error:  # a loop of links
+        text = f"{what} cannot be read ({error.strerror}); replace it"
+        raise OSError(text) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{what} is not a regular file; replace it")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{what} cannot be read; correct its permissions")
+    return found.st_size
+
+
 def foreign(folder: Path, ours: Collection[str]) -> list[str]:
     """Files and links below `folder` that `ours` does not name, sorted.
 

@@ -144,7 +144,7 @@ def load_image(picture: Image.Image, what: str) -> Image.Image:
     check_size(*picture.size, what)
     try:
         picture.load()
-    except Exception as error:
+    except Exception as error:  # Pillow's decoders raise of every class
         raise _undecodable(what, error) from error
     return picture
 
@@ -174,7 +174,7 @@ def to_rgb(picture: Image.Image, what: str) -> np.ndarray:
         if mode in ("P", "PA"):  # its palette may be transparent
             picture = picture.convert("RGBA")
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    except Exception as error:
+    except Exception as error:  # also of broken palettes
         raise _undecodable(what, error) from error
 
 

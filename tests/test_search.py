@@ -13,6 +13,7 @@ import small_run
 import tiny
 from photos import TAG, make_folder, write_photo
 from PIL import Image
+from searching import GLOBAL, Counting, opened, read_files
 from untrained import untrained, whole_network
 
 from mbnet_jax.search import digests
@@ -21,11 +22,8 @@ from mbnet_jax.search.digests import digest_of
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import COPY, SAME, embed_queries, find_nearest
-from mbnet_jax.search.rows import Rows
 
 pytestmark = pytest.mark.usefixtures("one_block")
-
-GLOBAL = ("global",)
 
 
 @pytest.fixture(scope="module")
@@ -44,46 +42,14 @@ def shared(network, mesh):
     return Embedder(network, mesh)
 
 
-class Counting:
-    """An embedder that records which files it was given."""
-
-    def __init__(self, embedder: Embedder):
-        self._embedder = embedder
-        self.files: list[str] = []
-
-    def __getattr__(self, name):
-        return getattr(self._embedder, name)
-
-    def stream(self, images, *args, **kwargs):
-        self.files += [path.name for path in images]
-        return self._embedder.stream(images, *args, **kwargs)
-
-
 @pytest.fixture
 def embedder(shared):
     return Counting(shared)
 
 
-def read_files(monkeypatch) -> list[str]:
-    """Returns a list to which the name of each file read from now on is added."""
-    names = []
-
-    def counted(path):
-        names.append(Path(path).name)
-        return digest_of(path)
-
-    monkeypatch.setattr(digests, "digest_of", counted)
-    return names
-
-
 @pytest.fixture
 def folder(tmp_path):
     return make_folder(tmp_path / "photos")
-
-
-def opened(folder, embedder, **kwargs):
-    cache = kwargs.pop("cache", folder.parent / "cache")
-    return open_gallery(folder, embedder, GLOBAL, cache, batch_size=4, **kwargs)
 
 
 def test_the_lists_are_those_of_brute_force(folder, embedder):
@@ -175,22 +141,6 @@ def test_an_interrupted_search_keeps_finished_embeddings(folder, shared):
         opened(folder, Interrupted(shared))
     resumed = Counting(shared)
     assert opened(folder, resumed).embedded == len(resumed.files) == 2
-
-
-def test_a_key_without_its_row_does_not_count(tmp_path):
-    whole = tmp_path / "whole"
-    rows = Rows(whole, width=3, key_bytes=2)
-    rows.add([b"aa", b"bb"], np.arange(6, dtype=np.float32).reshape(2, 3))
-    for name, lost in (("keys", 1), ("rows.f32", 4)):
-        cut = shutil.copytree(whole, tmp_path / f"{name} cut")
-        (cut / name).write_bytes((cut / name).read_bytes()[:-lost])
-        opened = Rows(cut, width=3, key_bytes=2)
-        assert opened.index == {b"aa": 0}
-        opened.add([b"cc"], np.full((1, 3), 7, np.float32))
-        opened = Rows(cut, width=3, key_bytes=2)
-        assert opened.index == {b"aa": 0, b"cc": 1}
-        features, where = opened.features(np.array([1, 0, 1]))
-        np.testing.assert_array_equal(features[where], [[7] * 3, [0, 1, 2], [7] * 3])
 
 
 def test_unusable_files_are_left_out_and_listed(folder, embedder):

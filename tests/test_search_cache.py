@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import sqlite3
 
 import numpy as np
@@ -200,3 +201,19 @@ def test_folders_that_would_be_mistaken_are_refused(tmp_path):
             check_folders(photos, cache, None)
     with pytest.raises(ValueError, match="is the gallery itself"):
         check_folders(photos, tmp_path / "c", tmp_path / "link")
+
+
+def test_a_key_without_its_row_does_not_count(tmp_path):
+    whole = tmp_path / "whole"
+    rows = Rows(whole, width=3, key_bytes=2)
+    rows.add([b"aa", b"bb"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    for name, lost in (("keys", 1), ("rows.f32", 4)):
+        cut = shutil.copytree(whole, tmp_path / f"{name} cut")
+        (cut / name).write_bytes((cut / name).read_bytes()[:-lost])
+        opened = Rows(cut, width=3, key_bytes=2)
+        assert opened.index == {b"aa": 0}
+        opened.add([b"cc"], np.full((1, 3), 7, np.float32))
+        opened = Rows(cut, width=3, key_bytes=2)
+        assert opened.index == {b"aa": 0, b"cc": 1}
+        features, where = opened.features(np.array([1, 0, 1]))
+        np.testing.assert_array_equal(features[where], [[7] * 3, [0, 1, 2], [7] * 3])

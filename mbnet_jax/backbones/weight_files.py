@@ -1,15 +1,15 @@
 """Files of network weights with PyTorch's names: safetensors, npz, pth, or a hub id."""
 
 import math
-import os
 import re
-import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
+
+from mbnet_jax.files import file_size
 
 HUB_FILE = "model.safetensors"  # the name in timm's repositories on the hub
 # Bytes of all arrays of a file: more than any network here has.
@@ -55,20 +55,7 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
 
 def check_file(path: Path) -> None:
     """Raises an error for what is no file, or too large a one; opens nothing."""
-    try:
-        found = path.stat()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"no such file: {path}") from error
-    except ValueError as error:  # a NUL
-        raise ValueError(f"{str(path)!r} is no file name: {error}") from error
-    except OSError as error:  # a loop of links
-        text = f"{path} cannot be read ({error.strerror}); replace it"
-        raise OSError(text) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{path} is not a regular file; replace it")
-    _check_bytes(path, found.st_size)
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} cannot be read; correct its permissions")
+    _check_bytes(path, file_size(path))
 
 
 def _check_bytes(path: Path, size: int) -> None:

@@ -224,7 +224,7 @@ def _check_source(split: str, source, rows: Sequence[Record], root: Path) -> Non
         name = os.path.relpath(rows[place].path, root)
         try:
             found = source[place]["name"].decode()
-        except Exception as error:
+        except Exception as error:  # ArrayRecord raises no class of its own
             unreadable = error
             places = places - {place}
             continue

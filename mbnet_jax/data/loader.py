@@ -175,7 +175,7 @@ class Loader:
             step, position = divmod(number, len(rows))
             try:
                 return example(step, int(rows[position]))
-            except Exception:
+            except Exception:  # handed on by grain
                 raise
             except BaseException as error:
                 # It would end the thread, and the others would wait for its image.

@@ -1,10 +1,10 @@
 """The options of `mbnet-parse`: a segmentation model and its input."""
 
 import dataclasses
-import stat
 from pathlib import Path
 
 from mbnet_jax import schema
+from mbnet_jax.files import file_size
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 
@@ -71,20 +71,11 @@ def check_pixels(batch: int, size: tuple[int, int], remedy: str) -> None:
 def _check_file(path: Path) -> None:
     if not isinstance(path, Path):
         raise ValueError(f"--model={path!r} must be a path")
-    try:
-        found = path.stat()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"--model={path}: no such file") from error
-    except ValueError as error:  # a NUL
-        raise ValueError(f"--model={str(path)!r} is no file name") from error
-    except OSError as error:
-        raise OSError(f"--model={path} cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"--model={path} is not a file; give the ONNX file")
-    if not found.st_size:
+    size = file_size(path, "--model=")
+    if not size:
         raise ValueError(f"--model={path} is empty; export the model again")
-    if found.st_size > _MOST_BYTES:
+    if size > _MOST_BYTES:
         raise ValueError(
-            f"--model={path} has {found.st_size:,} bytes, an ONNX file at most "
+            f"--model={path} has {size:,} bytes, an ONNX file at most "
             f"{_MOST_BYTES:,}; export the model again"
         )

@@ -128,7 +128,7 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     same_clothes = query.clothes[pair_query] == gallery.clothes[pair_gallery]
     try:
         junk = is_junk(same_camera, same_clothes)
-    except Exception as error:
+    except Exception as error:  # a rule may be anybody's function
         raise ValueError(
             f"junk of rule {rule!r} failed: {type(error).__name__}: {error}; correct it"
         ) from error

@@ -24,7 +24,7 @@ def find_misfit(checkpoint: Path, targets: Mapping[str, Any]) -> str | None:
         found = getattr(found, "item_metadata", found)  # by Orbax's version
         saved = _shapes(getattr(found, "tree", found))
         wanted = _shapes(targets[_WEIGHTS])
-    except Exception:  # damaged, then
+    except Exception:  # damaged: reading it will say how
         return None
     # Without a readable index there are none.
     for name in sorted({*saved, *wanted}) if saved else ():
