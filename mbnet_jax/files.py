@@ -1,4 +1,4 @@
-"""The one place that writes and deletes files, and reads those of others.
+"""The one place that writes whole files, deletes folders, and reads others' files.
 
 A file that is written is whole or absent after a kill at any moment. Nothing is deleted
 that this program did not write.

@@ -177,6 +177,8 @@ def prepare(
         }
         for split, rows in records.items():
             _check_source(split, sources[split], rows, root)
+    except MemoryError:  # not the copy's fault
+        raise
     except Exception as error:  # TFDS and ArrayRecord raise of every class
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         raise ValueError(
