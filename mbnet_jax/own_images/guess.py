@@ -25,6 +25,7 @@ _ALTERNATIVES = 3
 _NEAR = 1.5  # scores below the best that are worth showing
 _OUTFITS = 8  # of a person, on average, unless the names say that they are
 _COVERED = 0.5  # least share of the names that a pattern must fit
+_FITTING = 8  # what it counts that all names fit
 _NO = -math.inf
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?)[01]\d\2[0-3]\d")
 
@@ -73,7 +74,7 @@ def guess_pattern(names: Sequence[str]) -> Guess:
             text = shape.pattern({place: field for field, place in chosen.items()})
             covered = _covered(text, looked_at)
             if covered >= _COVERED:
-                score += 4 * (covered - 1)
+                score += _FITTING * (covered - 1)
                 if score > scores.get(text, _NO):
                     scores[text], roles[text] = score, frozenset(chosen.items())
     if not scores:
@@ -112,7 +113,9 @@ def _choices(shape: Shape) -> list[tuple[dict[str, int], float]]:
     coded = []
     for place in shape.places:
         values, codes = np.unique(place.values, return_inverse=True)
-        coded.append(_Coded(place, codes, len(values)))
+        new = _Coded(place, codes, len(values))
+        if not any(_same(new, other) for other in coded):
+            coded.append(new)
     found = []
     for person in coded:
         score = _as_person(person, coded)
@@ -128,6 +131,16 @@ def _choices(shape: Shape) -> list[tuple[dict[str, int], float]]:
             orders = {k: v.place.order for k, v in chosen.items() if v is not None}
             found.append((orders, score + one + two))
     return sorted(found, key=lambda choice: -choice[1])
+
+
+def _same(one: _Coded, other: _Coded) -> bool:
+    """Whether two places always differ together, as where a folder's name recurs."""
+    return one.count == other.count == _combined(one, other)
+
+
+def _combined(one: _Coded, other: _Coded) -> int:
+    """How many combinations of the two occur."""
+    return len(np.unique(one.codes * other.count + other.codes))
 
 
 def _as_person(q: _Coded, all_places: Sequence[_Coded]) -> float:
@@ -147,11 +160,11 @@ def _as_person(q: _Coded, all_places: Sequence[_Coded]) -> float:
         score -= 3
     if place.numbers and not (place.kind or place.first):
         score -= 2
-    for other in all_places:  # the outfits of a person, say
-        if other.place.order < place.order and 1 < other.count < q.count:
-            inside = len(np.unique(np.stack([other.codes, q.codes]), axis=1).T)
-            if inside == q.count and share(other.kinds, SPLITS) < 0.5:
-                return score - 1.5
+    before = (other for other in all_places if other.place.order < place.order)
+    for other in before:  # the outfits of a person, say, rather than persons
+        inside = 1 < other.count < q.count == _combined(other, q)
+        if inside and share(other.kinds, SPLITS) < 0.5:
+            return score - 1.5
     return score
 
 

@@ -4,6 +4,7 @@
 in `Ana/red coat/door_17.jpg`.
 """
 
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
@@ -52,7 +53,7 @@ class Pattern:
         pieces = [*_PIECES.finditer(text)]
         found: list[str] = []
         regex = ""
-        for piece, after in zip(pieces, [*pieces[1:], None], strict=True):
+        for piece, after in itertools.zip_longest(pieces, pieces[1:]):
             if piece["wild"]:
                 regex += _WILD[piece["wild"]]
             elif piece["text"]:
