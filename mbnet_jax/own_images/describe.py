@@ -1,5 +1,6 @@
 """What is said of a guess and of a division, in lines for the terminal."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,16 +26,23 @@ def of_pattern(
     """The pattern, what it takes from some names, and all that it found."""
     yield f"pattern{' (a guess)' if guessed else ''}: {pattern.text}"
     examples = spread([*labels], _EXAMPLES)
-    width = max(len(printable(name)) for name in examples)
+    width = max(map(_width, examples))
     for name in examples:
-        read = (f"{field} {getattr(labels[name], field)}" for field in pattern.fields)
-        yield printable(f"  {printable(name):{width}}  {', '.join(read)}")
+        read = (f"{field}={getattr(labels[name], field)}" for field in pattern.fields)
+        space = " " * (width - _width(name))
+        yield printable(f"  {printable(name)}{space}  {', '.join(read)}")
     for field in FIELDS:
         counts = Counter(getattr(row, field) for row in labels.values())
         if field in pattern.fields:
             noun = _NOUNS[field][len(counts) != 1]
             often = [name for name, _ in counts.most_common()]
             yield f"{len(counts)} {noun}: {some_of(often, 6)}"
+
+
+def _width(name: str) -> int:
+    """Columns that a terminal gives a name; it gives CJK two a character."""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in name)
+    return len(printable(name)) + wide
 
 
 def some_names(names: Sequence[str]) -> str:
