@@ -13,7 +13,7 @@ from mbnet_jax.parsing.segmenter import Parser
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-# Preset -> its model: the sizes and outputs of the public files, and logits of every 4th
+# Preset -> its model: the sizes and outputs of the public files, and logits of each 4th
 # pixel, or where these would miss the last pixel, of each.
 _SCHP = {"channels": "bgr", "points": True, "form": "schp"}
 FORMS = {
