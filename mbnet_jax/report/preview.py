@@ -16,6 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from mbnet_jax.data import Identifiers
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.files import printable, read_bytes, write_whole
@@ -162,7 +163,7 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
             )
         size, labels = (data.height, data.width), data.parsing_labels
         image, found = read_image(record.path), read_bytes(record.parsing_path)
-        names.append(name)
+        names.append(_described(name, record.own))
         images.append(resize_image(image, size))
         maps.append(decode_parsing(found, labels, size, name, image.shape[:2]))
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
@@ -172,6 +173,12 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
     write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
     print(f"wrote {printable(out)}")
+
+
+def _described(name: str, own: Identifiers) -> str:
+    """The image's name with the labels that the dataset gives it."""
+    labels = [f"{label} {text}" for label, text in own._asdict().items() if text]
+    return f"{name}: {', '.join(labels)}" if labels else name
 
 
 def _check_out(out: Path) -> None:

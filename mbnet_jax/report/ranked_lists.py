@@ -30,7 +30,7 @@ QUERY_GAP = 18  # between the query and its list
 HEADER = 66  # title and legend
 
 CELL_WIDTH = IMAGE_WIDTH + 2 * FRAME
-CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 3 * LINE + 4
+CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 4 * LINE + 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +40,14 @@ class RankedItem:
     Attributes:
       image: uint8 [H, W, 3], RGB, of any size.
       name: file name.
-      camera: its number as printed.
+      person, camera: as printed.
       similarity: cosine similarity to the query; None for the query.
       correct: whether it is a true match; None for the query.
     """
 
     image: np.ndarray
     name: str
+    person: str
     camera: str
     similarity: float | None = None
     correct: bool | None = None
@@ -74,7 +75,8 @@ def draw_ranked_lists(
     """Writes one PNG: a row per query, with its nearest images from left to right.
 
     A query has a grey-blue frame, a true match a green one with a tick, and another
-    person a red one with a cross. Below each image: file name, camera, similarity.
+    person a red one with a cross. Below each image: file name, person, camera,
+    similarity.
 
     Args:
       path: file to write.
@@ -145,7 +147,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
 
 
 def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
-    """Draws one cell: frame, image, mark, and three lines of caption."""
+    """Draws one cell: frame, image, mark, and four lines of caption."""
     size = (IMAGE_WIDTH, IMAGE_HEIGHT)
     bottom = draw_framed(picture, draw, corner, item, size, FRAME, MARK)
     if item.correct is None:
@@ -153,7 +155,8 @@ def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
     else:
         last_line = f"{rank}.  similarity {item.similarity:.3f}"
     font = ImageFont.load_default(size=FONT_SIZE)
-    for line, text in enumerate((item.name, f"camera {item.camera}", last_line)):
+    lines = (item.name, f"person {item.person}", f"camera {item.camera}", last_line)
+    for line, text in enumerate(lines):
         text = shortened(text, font, CELL_WIDTH)
         draw.text((corner[0], bottom + 3 + line * LINE), text, TEXT, font)
 
