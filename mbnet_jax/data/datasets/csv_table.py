@@ -60,7 +60,9 @@ def read_rows(file: Path) -> list[dict[str, str]]:
         print(f"note: {file}: read {read}")
     if columns.ignored:
         names = some_of(columns.ignored, most=10)
-        print(f"note: {file}: ignored {len(columns.ignored)} columns: {names}")
+        count = len(columns.ignored)
+        what = "1 column" if count == 1 else f"{count} columns"
+        print(f"note: {file}: ignored {what}: {names}")
     return rows
 
 
