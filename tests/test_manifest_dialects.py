@@ -1,4 +1,4 @@
-"""Manifests as spreadsheets and people write them: each form is read as the plain one."""
+"""Manifests as spreadsheets and people write them, read as the plain one."""
 
 import layouts
 import pytest
