@@ -18,6 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from mbnet_jax.data import Identifiers
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.files import printable, read_bytes, write_whole
@@ -173,7 +174,7 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
             )
         size, labels = (data.height, data.width), data.parsing_labels
         image, found = read_image(record.path), read_bytes(record.parsing_path)
-        names.append(os.path.relpath(record.path, folder))
+        names.append(_described(name, record.own))
         images.append(resize_image(image, size))
         maps.append(decode_parsing(found, labels, size, name, image.shape[:2]))
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
@@ -238,6 +239,12 @@ def _shares(maps: Sequence[np.ndarray]) -> np.ndarray:
     )
     parts[0] = 0  # background is not part of the people
     return parts / max(parts.sum(), 1)
+
+
+def _described(name: str, own: Identifiers) -> str:
+    """The image's name with the labels that the dataset gives it."""
+    labels = [f"{label} {text}" for label, text in own._asdict().items() if text]
+    return f"{name}: {', '.join(labels)}" if labels else name
 
 
 def _check_out(out: Path) -> None:
