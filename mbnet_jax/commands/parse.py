@@ -46,11 +46,29 @@ def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:
         raise ValueError(f"--{name}={given!r} must be {example}") from error
 
 
+def _check_given(model: str, images: str | None, config: ConfigDict | None) -> None:
+    """Refuses a command without model or images, before anything is downloaded."""
+    if not model:
+        raise ValueError(
+            f"give --model: a preset ({_KNOWN}), as in --model segformer, or an ONNX "
+            "file"
+        )
+    if config is None and images is None:
+        raise ValueError(
+            "give the images: --config NAME for those of a config's dataset, or "
+            "--images FOLDER for photographs"
+        )
+    if config is not None and images is not None:
+        raise ValueError("--config and --images both name images; leave one out")
+    if images is not None and not Path(images).is_dir():
+        raise FileNotFoundError(f"no such folder: --images={images}")
+
+
 def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
     """Makes the maps of a config's dataset, and the preview."""
-    out = out or Path(
-        config.data.parsing_dir or f"{os.fspath(images_folder(config.data))}-maps"
-    )
+    if out is None:
+        own = config.data.parsing_dir
+        out = Path(own) if own else _beside(images_folder(config.data))
     count = make_maps(config, options, out)
     _report(count, options, out)
     config.data.parsing_dir, config.data.parsing_labels = str(out), options.labels
@@ -65,7 +83,7 @@ def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) ->
 def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
     """Makes the maps of a folder of photographs, and the preview."""
     folder = Path(os.path.normpath(folder))
-    out = out or folder.with_name(f"{folder.resolve().name}-maps")
+    out = out or _beside(folder)
     if os.path.realpath(out) == os.path.realpath(folder):
         raise ValueError(
             f"--out={out} is the folder of the photographs, where maps would be taken "
@@ -86,6 +104,14 @@ def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
         f"  mbnet-search --gallery {printable(folder)} --parsing {printable(out)} "
         f"--parsing_labels {options.labels} --query ..."
     )
+
+
+def _beside(folder: Path) -> Path:
+    """The folder of maps beside that of their images."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    if not named.name:
+        raise ValueError(f"nothing is beside {folder}: give --out")
+    return named.with_name(f"{named.name}-maps")
 
 
 def _report(count: int, options: ParserOptions, out: Path) -> None:
@@ -129,19 +155,7 @@ def main() -> None:
 
     def parse(config: ConfigDict | None, workdir: Path | None) -> None:
         del workdir
-        if not model.value:
-            raise ValueError(
-                f"give --model: a preset ({_KNOWN}), as in --model segformer, or an "
-                "ONNX file"
-            )
-        if (config is None) == (images.value is None):
-            raise ValueError(
-                "give the images: --config NAME for those of a config's dataset, or "
-                "--images FOLDER for photographs"
-                + ("; not both" if config is not None else "")
-            )
-        if images.value is not None and not Path(images.value).is_dir():
-            raise FileNotFoundError(f"no such folder: --images={images.value}")
+        _check_given(model.value, images.value, config)
         options = parser_options(
             model.value,
             preset.value,
