@@ -11,13 +11,15 @@ from mbnet_jax.report.fonts import Font
 from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 
 BLUE = (10, 20, 200)
-QUERY = RankedItem(np.full((128, 64, 3), BLUE, np.uint8), "0001_1_c1_1.jpg", "1")
+QUERY = RankedItem(
+    np.full((128, 64, 3), BLUE, np.uint8), "0001_1_c1_1.jpg", "0001", "1"
+)
 FRAME_COLOURS = {None: figures.NEUTRAL, True: figures.RIGHT, False: figures.WRONG}
 
 
 def item(correct, height=128, width=64):
     image = np.full((height, width, 3), BLUE, np.uint8)
-    return RankedItem(image, "0002_1_c2_1.jpg", "2", 0.5, correct)
+    return RankedItem(image, "0002_1_c2_1.jpg", "0002", "2", 0.5, correct)
 
 
 def drawn(path, rows, title="Title"):
@@ -86,7 +88,12 @@ def test_every_fact_is_in_the_caption(tmp_path):
     """Each field changes the caption below its own image, and no other."""
     base = item(True)
     plain = drawn(tmp_path / "plain.png", [(QUERY, [base, base])])
-    for change in ({"name": "x.jpg"}, {"camera": "9"}, {"similarity": 0.51}):
+    for change in (
+        {"name": "x.jpg"},
+        {"person": "Ana 65"},
+        {"camera": "door"},
+        {"similarity": 0.51},
+    ):
         changed = RankedItem(**{**vars(base), **change})
         picture = drawn(tmp_path / "changed.png", [(QUERY, [base, changed])])
         assert (caption(picture, 0, 2) != caption(plain, 0, 2)).any()
@@ -143,9 +150,12 @@ GREY = np.zeros((4, 4), np.uint8)
         ([], "rows is empty"),
         ([(QUERY, [])], r"row 0 \(0001_1_c1_1.jpg\) has no gallery image"),
         ([(QUERY, [QUERY])], "0001_1_c1_1.jpg in the list .* needs both"),
-        ([(RankedItem(GREY, "grey.png", "1"), [item(True)])], "grey.png must be uint8"),
         (
-            [(RankedItem(np.zeros((4, 0, 3), np.uint8), "x", "1"), [item(True)])],
+            [(RankedItem(GREY, "grey", "7", "1"), [item(True)])],
+            "grey must be uint8",
+        ),
+        (
+            [(RankedItem(np.zeros((4, 0, 3), np.uint8), "x", "7", "1"), [item(True)])],
             r"x must be uint8 .* not empty, got uint8 \[4, 0, 3\]",
         ),
     ],

@@ -31,7 +31,7 @@ QUERY_GAP = 18  # between the query and its list
 HEADER = 66  # title and legend
 
 CELL_WIDTH = IMAGE_WIDTH + 2 * FRAME
-CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 3 * LINE + 4
+CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 4 * LINE + 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +41,14 @@ class RankedItem:
     Attributes:
       image: uint8 [H, W, 3], RGB, of any size.
       name: file name.
-      camera: its number as printed.
+      person, camera: as printed.
       similarity: cosine similarity to the query; None for the query.
       correct: whether it is a true match; None for the query.
     """
 
     image: np.ndarray
     name: str
+    person: str
     camera: str
     similarity: float | None = None
     correct: bool | None = None
@@ -75,7 +76,8 @@ def draw_ranked_lists(
     """Writes one PNG: a row per query, with its nearest images from left to right.
 
     A query has a grey-blue frame, a true match a green one with a tick, and another
-    person a red one with a cross. Below each image: file name, camera, similarity.
+    person a red one with a cross. Below each image: file name, person, camera,
+    similarity.
 
     Args:
       path: file to write.
@@ -146,7 +148,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
 
 
 def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
-    """Draws one cell: frame, image, mark, and three lines of caption."""
+    """Draws one cell: frame, image, mark, and four lines of caption."""
     size = (IMAGE_WIDTH, IMAGE_HEIGHT)
     bottom = draw_framed(picture, draw, corner, item, size, FRAME, MARK)
     if item.correct is None:
@@ -154,7 +156,8 @@ def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
     else:
         last_line = f"{rank}.  similarity {item.similarity:.3f}"
     face = Font(FONT_SIZE)
-    for line, text in enumerate((item.name, f"camera {item.camera}", last_line)):
+    lines = (item.name, f"person {item.person}", f"camera {item.camera}", last_line)
+    for line, text in enumerate(lines):
         text = face.shortened(text, CELL_WIDTH)
         face.draw(draw, (corner[0], bottom + 3 + line * LINE), text, TEXT)
 
