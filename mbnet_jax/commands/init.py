@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     """Reads the flags, looks at the folder and writes the two files."""
     parser = flags.Parser(
         "init",
-        "Guesses person, camera and clothes of photographs from the names of files and\n"
+        "Guesses person, camera and clothes of photographs from names of files and\n"
         "folders, and writes a manifest and a config to train with.",
         "PHOTOS [--pattern PATTERN] [--out DIR] [--maps DIR]",
         [

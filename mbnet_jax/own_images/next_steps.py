@@ -73,6 +73,8 @@ def _with_maps(request: "Request", images: int, device: Device) -> Iterator[str]
     again = command(request, "" if inside else "_maps")
     if not inside:  # maps mirror the photographs' folder; the manifest names them
         source = f"--images {_quoted(request.folder)}"
+        if request.pattern:
+            again += f" --pattern {_quoted(request.pattern)}"
     yield (
         "the whole network, which sees more than clothes, needs parsing maps "
         f"({time} to make them):"
