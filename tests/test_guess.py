@@ -153,7 +153,7 @@ def test_other_patterns_are_shown_where_names_do_not_decide():
 @pytest.mark.parametrize("form", ["IMG_{0}.jpg", "{0:x}.jpg", "a/{0:08}.png"])
 def test_names_without_persons_are_shown(form):
     names = [form.format(n * 7919) for n in range(60)]
-    with pytest.raises(ValueError, match=r"nothing in the names .*: .*, .* --pattern"):
+    with pytest.raises(ValueError, match=r"no part of the names .*: .*, .* --pattern"):
         guess_pattern(names)
 
 

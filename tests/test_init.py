@@ -73,6 +73,11 @@ def test_a_manifest_that_exists_is_used_as_it_is(folder, monkeypatch, capsys):
     assert called(monkeypatch, init, "mine") is None
     assert "manifest.csv exists and is used as it is" in capsys.readouterr().out
     assert (folder / "manifest.csv").read_text() == text
+    assert (
+        called(monkeypatch, init, "mine", "--pattern", "{person}/**", "--dry-run")
+        is None
+    )
+    assert "pattern: {person}/**" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("out", [None, "elsewhere"])
@@ -95,7 +100,8 @@ def test_with_maps_all_branches_are_trained(out, folder, tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["none"], "no such folder of photographs: none"),
+        (["none"], "none does not exist; give the folder of the photographs"),
+        (["mine/p 0/outfit0/c0.jpg"], "c0.jpg is no folder; give the folder"),
         (["mine", "--maps", "none"], "no such folder of parsing maps: none"),
         (
             ["mine", "--pattern", "{person}_*_{camera}_x"],

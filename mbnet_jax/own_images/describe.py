@@ -50,14 +50,12 @@ def some_names(names: Sequence[str]) -> str:
     return ", ".join(printable(name) for name in spread(names, _EXAMPLES))
 
 
-def of_others(others: Sequence[Pattern], command: str) -> Iterator[str]:
-    """Other patterns that may be meant."""
-    if others:
-        yield "if that is wrong, another pattern may be right:"
-        for other in others:
-            yield f'  {command} --pattern "{other.text}"'
-    else:
-        yield f'if that is wrong, give the pattern: {command} --pattern "..."'
+def of_others(others: Sequence[Pattern], command: str, dry_run: bool) -> Iterator[str]:
+    """How to correct the guess, with other patterns that may be meant."""
+    first = "" if dry_run else "remove the files written below and "
+    yield f"if that is wrong, {first}give the pattern:"
+    for text in [other.text for other in others] or ["..."]:
+        yield f'  {command} --pattern "{text}"'
 
 
 def of_left_out(
