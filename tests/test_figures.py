@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from mbnet_jax.report import ranked_lists as figures
+from mbnet_jax.report.fonts import Font
 from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 
 BLUE = (10, 20, 200)
@@ -108,13 +109,13 @@ def test_same_input_same_bytes(tmp_path):
 
 
 def test_long_names_are_shortened_in_the_middle():
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
+    font = Font(figures.FONT_SIZE)
     name = "0123_a_very_long_folder_and_file_name_000042.jpg"
-    short = figures.shortened(name, font, figures.CELL_WIDTH)
+    short = font.shortened(name, figures.CELL_WIDTH)
     start, end = short.split("\N{HORIZONTAL ELLIPSIS}")
     assert name.startswith(start) and name.endswith(end) and start and end
-    assert font.getlength(short) <= figures.CELL_WIDTH
-    assert figures.shortened("short.jpg", font, figures.CELL_WIDTH) == "short.jpg"
+    assert font.length(short) <= figures.CELL_WIDTH
+    assert font.shortened("short.jpg", figures.CELL_WIDTH) == "short.jpg"
 
 
 @pytest.mark.parametrize(
@@ -128,15 +129,15 @@ def test_long_names_are_shortened_in_the_middle():
     ],
 )
 def test_any_name_is_drawn_in_one_line(name, drawn, tmp_path):
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
-    assert figures.shortened(name, font, figures.CELL_WIDTH) == drawn
+    font = Font(figures.FONT_SIZE)
+    assert font.shortened(name, figures.CELL_WIDTH) == drawn
     strange = dataclasses.replace(item(True), name=name)
     draw_ranked_lists(tmp_path / "a.png", [(QUERY, [strange])], title=name)
 
 
 def test_a_name_of_any_length_is_shortened_at_once():
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
-    short = figures.shortened("x" * 10_000_000, font, figures.CELL_WIDTH)
+    font = Font(figures.FONT_SIZE)
+    short = font.shortened("x" * 10_000_000, figures.CELL_WIDTH)
     assert 10 < len(short) < 40 and "\N{HORIZONTAL ELLIPSIS}" in short
 
 

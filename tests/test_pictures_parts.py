@@ -145,7 +145,7 @@ def test_wrapping_keeps_all_text():
     text = "Some words of which several fit into a line and a_word_that_does_not_fit"
     lines = layout.wrapped(text, 120)
     assert " ".join(lines) == text and len(lines) > 3
-    assert all(layout.font().getlength(line) <= 120 for line in lines[:-1])
+    assert all(layout.Font(layout.FONT_SIZE).length(line) <= 120 for line in lines[:-1])
     assert layout.wrapped("", 120) == []
     two, three = (layout.heading("T", notes, 400).height for notes in ("ab", "abc"))
     assert three - two == layout.LINE
