@@ -37,7 +37,7 @@ def cell(picture, row, column):
 def caption(picture, row, column):
     left, top = figures.cell_corner(row, column)
     top += figures.IMAGE_HEIGHT + 2 * figures.FRAME
-    return picture[top : top + 3 * figures.LINE + 4, left : left + figures.CELL_WIDTH]
+    return picture[top : top + 4 * figures.LINE + 4, left : left + figures.CELL_WIDTH]
 
 
 def test_size_frames_and_images(tmp_path):

@@ -1,7 +1,7 @@
 """The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
-docs/method.md separates what the paper states from what is our reading, docs/evidence.md
-what each module is for from what it was seen to do.
+docs/method.md separates what the paper states from our reading, docs/evidence.md what
+each module is for from what it was seen to do.
 """
 
 from collections.abc import Sequence
