@@ -4,7 +4,6 @@ run = mbnet_jax.train(mbnet_jax.load_config("synthetic"), "runs/mine")
 results = run.evaluate()
 """
 
-import contextlib
 import importlib.util
 import shlex
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -36,7 +34,7 @@ from mbnet_jax.refusals import shown
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
-from mbnet_jax.runs.events import Events
+from mbnet_jax.runs.events import write_test
 from mbnet_jax.runs.header import aligned, header
 from mbnet_jax.runs.hold import held
 from mbnet_jax.runs.metrics_file import METRICS
@@ -45,7 +43,6 @@ from mbnet_jax.training import loop
 from mbnet_jax.training.check import check_run
 
 _LISTS = "ranked_lists.png"
-_EVENTS = ("mAP", "rank1")  # measures that TensorBoard shows
 
 
 class Run(RunFolder):
@@ -138,31 +135,21 @@ class Run(RunFolder):
             if config.eval.report:
                 with status("writing the report"):
                     write_report(self, network, protocols, outcomes, embedded, notes)
-            self._write_events(network.step, results)
-        print(f"\n{aligned(self._written(config))}")
+            drawn = config.eval.figure_queries > 0
+            lists = self.eval / _LISTS if drawn else None
+            write_test(self.path, network.step, results, lists)
+        print(f"\n{aligned(self._to_open(config))}")
         return results
 
-    def _write_events(self, step: int, results: Results) -> None:
-        """Shows TensorBoard the scores, and the ranked lists if they are drawn."""
-        with contextlib.closing(Events(self.path, ".test")) as events:
-            values = {
-                f"test/{protocol}/{embedding}/{measure}": value
-                for protocol, embeddings in results.items()
-                for embedding, measures in embeddings.items()
-                for measure, value in measures.items()
-                if measure in _EVENTS and not np.isnan(value)
-            }
-            events.scalars(step, values)
-            if (picture := self.eval / _LISTS).is_file():
-                events.picture(step, "test/ranked_lists", picture)
-
-    def _written(self, config: ConfigDict) -> Iterator[tuple[str, str]]:
-        """What to open after an evaluation, and what it is."""
-        if config.eval.report:
-            yield "report", f"{self.eval / 'report.html'}"
-        if config.eval.figure_queries:
-            yield "ranked lists", f"{self.eval / _LISTS}"
-        yield "scores", f"{self.eval / METRICS}, queries.csv"
+    def _to_open(self, config: ConfigDict) -> Iterator[tuple[str, str]]:
+        """What shows the results of an evaluation, the best first."""
+        files = [
+            *["report.html"] * config.eval.report,
+            *[_LISTS] * (config.eval.figure_queries > 0),
+            METRICS,
+        ]
+        for title, file in zip(["to open"] + [""] * 2, files, strict=False):
+            yield title, str(self.eval / file)
         if importlib.util.find_spec("tensorboard"):
             yield "curves", f"tensorboard --logdir {shlex.quote(str(self.path))}"
 

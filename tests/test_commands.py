@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from event_files import read_events, scalars_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,7 +74,7 @@ def test_train_prints_the_table_and_writes_the_run(trained):
         assert rows[0].split() == ["|", rule]
         assert rows[1].split("|")[1].split() == ["R1", "R5", "R10", "mAP", "mINP"]
     assert "\x1b" not in output and max(map(len, output.splitlines())) <= 80
-    assert output.splitlines()[-1].endswith("metrics.json, queries.csv")
+    assert output.splitlines()[-1].endswith("/eval/metrics.json")
     for name in (
         "config.json",
         "metrics.jsonl",
@@ -82,7 +83,11 @@ def test_train_prints_the_table_and_writes_the_run(trained):
         "eval/queries.csv",
     ):
         assert (workdir / name).stat().st_size > 0
-    assert list((workdir / "events").iterdir())
+    assert "training     4 steps of 8 images, 2 epochs" in output
+    assert re.search(r"^best step: [24], with a validation mAP of", output, re.M)
+    found = scalars_of(read_events(workdir))
+    assert {"test/clothes_changing/all/mAP"} < {name for name, _ in found}
+    assert found["images_per_second", 4] > 0 and found["loss", 4] > 0
 
 
 def test_eval_repeats_the_table_to_the_last_digit(trained):

@@ -1,7 +1,10 @@
 """TensorBoard's file of events: scalars and pictures by step."""
 
+import contextlib
+import math
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboardX.event_file_writer import EventsWriter
@@ -12,6 +15,7 @@ from tensorboardX.summary import scalar
 from mbnet_jax.files import filename_in_errors, read_bytes
 
 FOLDER = "events"  # in a run's
+_TESTED = ("mAP", "rank1")  # measures
 
 
 class Events:
@@ -58,3 +62,30 @@ class Events:
         """Writes what is left, and closes the file."""
         with filename_in_errors(self._run):
             self._writer.close()
+
+
+def write_test(
+    run: Path,
+    step: int,
+    results: Mapping[str, Mapping[str, Mapping[str, float]]],
+    lists: Path | None,
+) -> None:
+    """Writes a test of the checkpoint of `step` into a file of its own.
+
+    Args:
+      run: the run's folder.
+      step: of the checkpoint.
+      results: protocol -> embedding -> measure -> value; `_TESTED` are written.
+      lists: the picture of ranked lists; None if there is none.
+    """
+    with contextlib.closing(Events(run, ".test")) as events:
+        scores = {
+            f"test/{protocol}/{embedding}/{measure}": measures[measure]
+            for protocol, embeddings in results.items()
+            for embedding, measures in embeddings.items()
+            for measure in _TESTED
+            if not math.isnan(measures.get(measure, math.nan))
+        }
+        events.scalars(step, scores)
+        if lists is not None:
+            events.picture(step, "test/ranked_lists", lists)

@@ -150,6 +150,7 @@ class Logs:
         # Steps that the device may still work on, oldest first.
         self._running: collections.deque[jax.Array] = collections.deque()
         self._counting = threading.Lock()
+        self._losses: list[str] = []
         self._validation: list[str] = [] if best < 0 else [f"best {100 * best:.1f}"]
         self._window: _Window | None = None
         self._ended: tuple[int, _Window] | None = None
@@ -213,9 +214,10 @@ class Logs:
             self._events.scalars(step, {"images_per_second": speed})
 
     def _show(self, step: int, loss: float, bad_steps: int) -> None:
-        parts = [f"loss {loss:.2f}"] + [f"{bad_steps} bad steps"] * (bad_steps > 0)
-        self._bar.show(*parts, *self._validation)
-        line = [*parts, *self._bar.speed_and_left()]
+        bad = f"{bad_steps} bad step{'s' * (bad_steps != 1)}"
+        self._losses = [f"loss {loss:.2f}"] + [bad] * (bad_steps > 0)
+        self._bar.show(*self._losses, *self._validation)
+        line = [*self._losses, *self._bar.speed_and_left()]
         self._bar.write_plain(f"step {step}/{self._total}: {', '.join(line)}")
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
@@ -230,6 +232,7 @@ class Logs:
         best = "the best so far" if is_best else f"best mAP {100 * self._best:.1f}"
         self._bar.write(f"step {step}: validation {shown} ({best})")
         self._validation = [f"mAP {100 * score:.1f}", f"best {100 * self._best:.1f}"]
+        self._bar.show(*self._losses, *self._validation)
 
     def print(self, text: str) -> None:
         """Prints a line above the bar."""
