@@ -93,7 +93,7 @@ def test_images_a_second_are_in_the_events_and_on_a_line_but_not_in_the_log(
     lines = printed.err.splitlines()
     assert len(lines) == 2
     for step, line in zip((2, 4), lines, strict=True):
-        pattern = rf"step {step}/8: loss 3\.12, [\d,.]+ images/s, 0:00 left"
+        pattern = rf"step {step}/8: loss 3\.12, [\d,.]+ images/s, \d:\d\d left"
         assert re.fullmatch(pattern, line), line
     assert printed.out.splitlines() == [
         "step 4: validation rank1 50.0, mAP 25.0 (the best so far)",
