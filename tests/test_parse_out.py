@@ -13,10 +13,10 @@ from parsers import (
 )
 
 from mbnet_jax.data import Record
-from mbnet_jax.data import make_maps as make_maps_module
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.files import write_whole
+from mbnet_jax.parsing.maker import describe_maker
 from mbnet_jax.parsing.options import ParserOptions
 
 onnx = pytest.importorskip("onnx")
@@ -107,13 +107,13 @@ def test_a_full_disk_is_named_and_leaves_whole_maps(config, tmp_path, monkeypatc
         ("std", None, "is damaged: std=None must be"),
         ("size", "64,32", "is damaged: size='64,32' must be"),
         ("model", 5, "is damaged: model=5 must be"),
-        ("version", 99, "has version=99, not 1; a later version"),
+        ("version", 99, "has version=99, not 2; a later version"),
         ("layout", ..., "is damaged: layout is missing; it must be one of"),
     ],
 )
 def test_a_damaged_description_is_not_replaced(config, tmp_path, entry, value, message):
     parser = ParserOptions(write_model(tmp_path / "m.onnx"), "atr", (64, 32))
-    maker = make_maps_module._maker(parser)
+    maker = describe_maker(parser)
     if value is ...:
         del maker[entry]
     else:

@@ -4,11 +4,9 @@ import itertools
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 from absl import app, flags, logging
-from ml_collections import ConfigDict
 
 from mbnet_jax.api import run_folder
 from mbnet_jax.config import read_config
@@ -37,8 +35,11 @@ _LONGEST_NAME = 100  # characters; absl compares longer ones recursively, withou
 _REFUSED = ("flagfile", "profile_file")
 
 
-def run(main: Callable[[ConfigDict, Path], None]) -> None:
-    """Calls `main(config, workdir)`; bad input ends in a message, not a traceback."""
+def run(main: Callable[..., None], *, needs_config: bool = True) -> None:
+    """Calls `main(config, workdir)`; bad input ends in a message, not a traceback.
+
+    Unless `needs_config`, both are None if no config is given.
+    """
     names: list[str] = []
     overrides: list[tuple[str, str]] = []
 
@@ -65,11 +66,11 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
                     f"unknown argument {shown(argv[1])}; fields are given as "
                     "--config.FIELD=VALUE: leave it out"
                 )
-            if not names:
+            if not names and (needs_config or overrides):
                 raise ValueError("give a config: --config=synthetic")
-            config = read_config(names[0], overrides)
+            config = read_config(names[0], overrides) if names else None
             compilation_cache.enable()
-            workdir = run_folder(config, _WORKDIR.value)
+            workdir = run_folder(config, _WORKDIR.value) if config else None
             with cluster.joined(
                 _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
             ):

@@ -22,7 +22,10 @@ from mbnet_jax import schema
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.files import cache_folder, check_writable, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.load import parser_options
 from mbnet_jax.parsing.maker import check_maker
+from mbnet_jax.parsing.presets import PRESETS
+from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.search.checks import BATCH_SIZE, check_path
 from mbnet_jax.search.embedder import Embedder
 from mbnet_jax.search.gallery import open_gallery
@@ -31,6 +34,9 @@ from mbnet_jax.search.page import draw_page, is_page
 
 _SHOWN = 10  # failures that are printed
 _MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
+_GIVE_MAPS = (
+    "give --parsing MAPS, or let a parser make them: --parser segformer (docs/use.md)"
+)
 _NUMBERS = {"k": schema.whole(20, 1, _MOST_ENTRIES), **BATCH_SIZE}
 
 
@@ -43,10 +49,14 @@ def search(arguments: argparse.Namespace) -> None:
     _check_flags(arguments)
     _check_out(arguments.out)
     maps, query_maps = arguments.parsing, arguments.query_parsing
-    embedder = Embedder.load(arguments.model, parsing_labels=arguments.parsing_labels)
+    embedder = Embedder.load(
+        arguments.model,
+        parsing_labels=arguments.parsing_labels,
+        parser=_parser(arguments),
+    )
     for folder in filter(None, (maps, query_maps)):
         check_maker(folder, embedder.parsing_labels, flag="parsing_labels")
-    branches = embedder.choose(arguments.branches, maps is not None)
+    branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
     paths, rows, failed = embed_queries(
         arguments.query, arguments.gallery, embedder, branches, maps, query_maps
     )
@@ -78,6 +88,13 @@ def search(arguments: argparse.Namespace) -> None:
     )
 
 
+def _parser(arguments: argparse.Namespace) -> Parser | None:
+    """Loads what makes parsing maps on the way, if a flag names it."""
+    if arguments.parser is None:
+        return None
+    return Parser(parser_options(arguments.parser, arguments.preset, flag="--parser"))
+
+
 def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"k": arguments.k, "batch_size": arguments.batch_size}
@@ -90,6 +107,12 @@ def _check_flags(arguments: argparse.Namespace) -> None:
         )
     if arguments.query_parsing and not arguments.parsing:
         raise ValueError("--query_parsing needs --parsing: maps for both, or none")
+    if arguments.parser and arguments.parsing:
+        raise ValueError(
+            "--parser makes the maps that --parsing would give; leave one of them out"
+        )
+    if arguments.preset and not arguments.parser:
+        raise ValueError("--preset is the form of a --parser FILE; give that too")
     for flag, what in (
         ("gallery", "photographs"),
         ("parsing", "parsing maps"),
@@ -189,6 +212,12 @@ def main(argv: list[str] | None = None) -> None:
     add("--parsing", type=_path, help="parsing maps: mirrors --gallery, in PNG files")
     add("--query_parsing", type=_path, help="parsing maps of queries outside --gallery")
     add("--parsing_labels", choices=LABEL_SETS, help="label set; by default the run's")
+    add(
+        "--parser",
+        help="makes parsing maps on the way: a preset, downloaded once "
+        f"({', '.join(PRESETS)}), or an ONNX file",
+    )
+    add("--preset", help="the preset whose form a --parser FILE has")
     add(
         "--branches", nargs="+", help="branches to combine; by default the evaluation's"
     )
