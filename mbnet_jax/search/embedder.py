@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
-from mbnet_jax.evaluation.embed import ALL, make_embed
+from mbnet_jax.evaluation.embed import ALL, embed_function, make_embed
 from mbnet_jax.models.branches import needing_maps, ordered
 from mbnet_jax.parsing.load import load_parser
 from mbnet_jax.parsing.segmenter import Parser
@@ -190,8 +190,9 @@ class Embedder:
     def width(self, branches: tuple[str, ...]) -> int:
         """Returns the size d of an embedding of the branches that `choose` returned."""
         branches = checks.checked_branches(branches, self._model.branches)
-        shape = (self._mesh.size, self.config.data.height, self.config.data.width)
-        embedded = self._program(branches).eval_shape(
+        shape = (1, self.config.data.height, self.config.data.width)
+        embedded = jax.eval_shape(
+            embed_function(self.config, self._model, branches, self.flip),
             self._variables,
             jax.ShapeDtypeStruct((*shape, 3), np.uint8),
             jax.ShapeDtypeStruct(shape, np.uint8),
