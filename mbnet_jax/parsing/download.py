@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from tqdm import tqdm
-
 from mbnet_jax.files import PART, filename_in_errors, printable
 from mbnet_jax.locks import locked
 from mbnet_jax.parsing.options import MOST_BYTES
 from mbnet_jax.parsing.presets import Source
+from mbnet_jax.progress import Bar, progress
 from mbnet_jax.refusals import shown
 
 # Seconds; the hub's answer about a file takes far less than one.
@@ -200,12 +199,11 @@ def _fetch(hub: Any, source: Source, stated: _Stated, commit: str) -> None:
                     "HF_HOME to another folder"
                 )
             hub.utils.disable_progress_bars("huggingface_hub.http_get")
-            with tqdm(
-                total=stated.size,
-                initial=start,
-                desc=Path(source.file).name,
-                unit="B",
-                unit_scale=True,
+            with progress(
+                stated.size / 1e6,
+                f"downloading {Path(source.file).name}",
+                unit="MB",
+                initial=start / 1e6,
             ) as bar:
                 http_get(
                     stated.url,
@@ -225,7 +223,7 @@ def _fetch(hub: Any, source: Source, stated: _Stated, commit: str) -> None:
 class _Limited:
     """A file that is downloaded into, which shows progress and has a largest size."""
 
-    def __init__(self, file: BinaryIO, most: int, bar: tqdm):
+    def __init__(self, file: BinaryIO, most: int, bar: Bar):
         self._file, self._most, self._bar = file, most, bar
 
     def __getattr__(self, name: str) -> Any:
@@ -243,7 +241,7 @@ class _Limited:
                 f"more than the stated {self._most:,} bytes were sent; try again later"
             )
         written = self._file.write(data)
-        self._bar.update(self._file.tell() - self._bar.n)
+        self._bar.at(self._file.tell() / 1e6)
         return written
 
 
