@@ -54,12 +54,11 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     missing = [file for file in files if not file.is_file()]
     assert files and not missing, f"no such file: {missing or argv}"
     source = "".join(file.read_text() for file in files)
-    for _ in range(2):  # train.py -> commands/train.py -> commands/cli.py
-        imported = sorted({*re.findall(r"mbnet_jax\.commands\.(\w+)", source)})
+    for _ in range(3):  # train.py -> commands/train.py -> cli.py -> flags.py
+        imported = re.findall(r"mbnet_jax\.commands(?:\.| import )(\w+)", source)
         commands = ROOT / "mbnet_jax" / "commands"
-        source += "".join((commands / f"{name}.py").read_text() for name in imported)
-    pairs = re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"|\(\s*"--([\w-]+)"', source)
-    return {"help", *map("".join, pairs)}, rest
+        source += "".join((commands / f"{name}.py").read_text() for name in {*imported})
+    return {*re.findall(r'\(\s*"--([\w-]+)"', source)}, rest
 
 
 def check_call(argv: list[str]) -> None:
@@ -247,7 +246,7 @@ def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):
 
 def test_installed_commands_are_the_modules_of_the_same_names():
     files = (ROOT / "mbnet_jax" / "commands").glob("[a-z]*.py")
-    names = {file.stem for file in files} - {"cli"}
+    names = {file.stem for file in files} - {"cli", "flags"}
     assert doc_run.installed_commands() == {
         f"mbnet-{name}": f"mbnet_jax.commands.{name}" for name in names
     }
