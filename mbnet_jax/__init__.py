@@ -1,6 +1,7 @@
 """MBNet: clothes-changing person re-identification in JAX and Flax.
 
-`load_config`, `train`, `Run` and `Embedder` are imported when they are first used.
+`load_config`, `load_parser`, `train`, `Run` and `Embedder` are imported when they are
+first used.
 """
 
 import importlib
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mbnet_jax.api import Run, train
     from mbnet_jax.config import load_config
+    from mbnet_jax.parsing.load import load_parser
     from mbnet_jax.search.embedder import Embedder
 
-__all__ = ["Embedder", "Run", "load_config", "train"]
+__all__ = ["Embedder", "Run", "load_config", "load_parser", "train"]
 
 _MODULES = {
     "Embedder": "mbnet_jax.search.embedder",
     "Run": "mbnet_jax.api",
     "load_config": "mbnet_jax.config",
+    "load_parser": "mbnet_jax.parsing.load",
     "train": "mbnet_jax.api",
 }
 

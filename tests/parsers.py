@@ -23,41 +23,65 @@ COLOURS = {0: (0.4, 0.4, 0.4), 4: (0.6, 0.6, 0.6), 6: (1, 0, 0), 11: (0, 0, 1)}
 
 
 def write_model(
-    path: Path, classes: int = 18, layout: str = "nchw", batch="batch", size=("h", "w")
+    path: Path,
+    classes: int = 18,
+    layout: str = "nchw",
+    batch="batch",
+    size=("h", "w"),
+    *,
+    channels: str = "rgb",
+    stride: int = 4,
+    points: bool = False,
+    form: str = "logits",
 ) -> Path:
     """Averages 4x4 pixels, then scores each class by the distance to its colour.
 
     The nearest colour c to x has the greatest 2 c x - c c, where x is the
     normalised input times the std plus the mean.
+
+    Args:
+      channels: the order in which the model takes colours.
+      stride: pixels of the input for each of the logits.
+      points: whether logits are of every `stride`-th pixel, not of an average.
+      form: "logits"; "schp" for outputs parsing, fusion and edge, of which the first
+        is wrong; or "argmax" and "argmax 1" for labels without and with a channel.
     """
+    order = np.arange(3) if channels == "rgb" else np.arange(3)[::-1]
     weights = np.zeros((classes, 3, 1, 1), np.float32)
     bias = np.full(classes, -1e3, np.float32)
     for label, colour in COLOURS.items():
         if label < classes:
-            weights[label, :, 0, 0] = 2 * np.array(colour) * STD
+            weights[label, :, 0, 0] = (2 * np.array(colour) * STD)[order]
             bias[label] = np.dot(2 * MEAN - colour, colour)
     chw, hwc = [batch, 3, *size], [batch, *size, 3]
+    sides, node = [1 if points else 4] * 2, helper.make_node
     nodes = [
-        helper.make_node(
-            "AveragePool", ["x"], ["small"], kernel_shape=[4, 4], strides=[4, 4]
-        ),
-        helper.make_node("Conv", ["small", "weights", "bias"], ["logits"]),
+        node("AveragePool", ["x"], ["s"], kernel_shape=sides, strides=[stride] * 2),
+        node("Conv", ["s", "weights", "bias"], ["logits"]),
     ]
-    names = "x", "logits"
+    names, outputs = "x", [("logits", TensorProto.FLOAT)]
     if layout == "nhwc":
-        before = helper.make_node("Transpose", ["in"], ["x"], perm=[0, 3, 1, 2])
-        after = helper.make_node("Transpose", ["logits"], ["out"], perm=[0, 2, 3, 1])
-        nodes = [before, *nodes, after]
-        names = "in", "out"
+        before = node("Transpose", ["in"], ["x"], perm=[0, 3, 1, 2])
+        nodes = [before, *nodes]
+        nodes.append(node("Transpose", ["logits"], ["out"], perm=[0, 2, 3, 1]))
+        names, outputs = "in", [("out", TensorProto.FLOAT)]
+    if form == "schp":
+        nodes.append(node("Neg", ["logits"], ["parsing"]))
+        nodes.append(node("Identity", ["s"], ["edge"]))
+        outputs = [(name, TensorProto.FLOAT) for name in ("parsing", "logits", "edge")]
+    elif form.startswith("argmax"):
+        kept = int(form == "argmax 1")
+        nodes.append(node("ArgMax", ["logits"], ["labels"], axis=1, keepdims=kept))
+        outputs = [("labels", TensorProto.INT64)]
     graph = helper.make_graph(
         nodes,
         "colours",
         [
             helper.make_tensor_value_info(
-                names[0], TensorProto.FLOAT, chw if layout == "nchw" else hwc
+                names, TensorProto.FLOAT, chw if layout == "nchw" else hwc
             )
         ],
-        [helper.make_tensor_value_info(names[1], TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(*output, None) for output in outputs],
         [
             numpy_helper.from_array(weights, "weights"),
             numpy_helper.from_array(bias, "bias"),
@@ -67,6 +91,14 @@ def write_model(
     model.ir_version = 8
     onnx.save(model, path)
     return path
+
+
+def painted(labels: np.ndarray) -> np.ndarray:
+    """The image, uint8 [h, w, 3], whose pixels the model labels so."""
+    colours = np.zeros((18, 3))
+    for label, colour in COLOURS.items():
+        colours[label] = colour
+    return (colours[labels] * 255).round().astype(np.uint8)
 
 
 def pattern(number: int) -> np.ndarray:

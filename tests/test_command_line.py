@@ -1,11 +1,16 @@
 """What the commands take from their arguments, and how they refuse the rest."""
 
 import os
+import shlex
+import subprocess
+import sys
 
 import jax
 import pytest
 
 from mbnet_jax.commands import cli, flags
+from mbnet_jax.config import flat, read_config
+from mbnet_jax.configs import base
 from mbnet_jax.devices.mesh import make_mesh
 
 
@@ -110,6 +115,100 @@ def refusal(monkeypatch, *arguments, main=pytest.fail) -> str:
 )
 def test_wrong_arguments_end_in_one_line(monkeypatch, arguments, message):
     assert refusal(monkeypatch, *arguments).startswith(message)
+
+
+def lists(*arguments):
+    parser = flags.Parser("x", "Does it.", "", ())
+    parser.add_list("--branch-names")
+    parser.add_list("--size", kind=flags.whole, default=(8, 8))
+    parser.add_list("--mean", kind=flags.number)
+    parser.add_switch("--half", False, "halves")
+    parser.add("--k", type=flags.whole)
+    found = vars(parser.arguments(arguments))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values"),
+    [
+        (["--branch-names", "a,b"], {"branch_names": ("a", "b")}),
+        (["--branch_names=a, b,"], {"branch_names": ("a", "b")}),
+        (["--branch-names", "a", "b,c"], {"branch_names": ("a", "b", "c")}),
+        (["--branch-names="], {"branch_names": ()}),
+        (["--size", "64,32", "--half"], {"size": (64, 32), "half": True}),
+        (["--mean=-1,.5,1e3", "--no-half"], {"mean": (-1.0, 0.5, 1e3), "half": False}),
+        (["-k", "3", "--no_half"], {"k": 3}),
+        (["--k", "-3"], {"k": -3}),
+    ],
+)
+def test_lists_are_separated_by_commas_and_switches_negated(arguments, values):
+    assert lists(*arguments) == {"size": (8, 8), "half": False} | values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size=1,x"], "--size: 'x' must be a whole number, as in 8; see --help"),
+        (["--size=1.5,2"], "--size: '1.5' must be a whole number"),
+        (["--size=" + "9" * 5000], "--size: '999"),
+        (["--mean", "a,b"], "--mean: 'a' must be a number, as in 0.5; see --help"),
+        (["--mean"], "--mean: expected at least one argument; see --help"),
+        (["--branches", "a"], "--branches is no flag of mbnet-x; write --branch-names"),
+        (["--half=yes"], "--half/--no-half: ignored explicit argument 'yes'"),
+        (["--branch-names", "a", "--"], None),
+    ],
+)
+def test_what_a_list_cannot_be_is_refused(arguments, message):
+    if message is None:
+        assert lists(*arguments)["branch_names"] == ("a",)
+        return
+    with pytest.raises(ValueError) as error:
+        lists(*arguments)
+    assert str(error.value).startswith(message) and len(str(error.value)) < 600
+
+
+COMMANDS = ("train", "eval", "preview", "parse", "search", "export")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_short_quick_and_has_examples_that_are_read(name):
+    """Without jax, whose import takes seconds; each example passes the flags."""
+    code = (
+        f"import sys\nfrom mbnet_jax.commands import {name} as command\n"
+        "try:\n    command.main(['--help'])\nfinally:\n"
+        "    assert 'jax' not in sys.modules, 'jax is imported'"
+    )
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) < 90 and max(map(len, lines)) <= 100
+    assert f"mbnet-{name}" in lines[0] and "absl" not in done.stdout
+    examples = done.stdout.partition("examples:\n")[2].replace("\\\n", " ")
+    calls = [shlex.split(line, posix=True)[1:] for line in examples.splitlines()]
+    assert len(calls) >= 2
+    for call in calls:
+        names, given = [], []
+        rest = cli.split(call, names, given)
+        flags_used = {word.partition("=")[0] for word in rest if word[:2] == "--"}
+        assert all(
+            f"{flag} " in done.stdout or f"{flag}," in done.stdout
+            for flag in flags_used
+        )
+        if names:
+            read_config(names[0], given)
+
+
+def test_the_common_fields_in_the_help_are_fields():
+    assert {*cli._COMMON} <= {*flat(base.FIELDS)}
+
+
+def test_versions_are_printed(capsys):
+    with pytest.raises(SystemExit) as end:
+        config_parser().arguments(["--version"])
+    assert not end.value.code and "jax " in capsys.readouterr().out
 
 
 def test_a_refused_argument_is_printable(monkeypatch):

@@ -13,10 +13,10 @@ from parsers import (
 )
 
 from mbnet_jax.data import Record
-from mbnet_jax.data import make_maps as make_maps_module
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.files import write_whole
+from mbnet_jax.parsing.maker import describe_maker
 from mbnet_jax.parsing.options import ParserOptions
 
 onnx = pytest.importorskip("onnx")
@@ -113,7 +113,7 @@ def test_a_full_disk_is_named_and_leaves_whole_maps(config, tmp_path, monkeypatc
 )
 def test_a_damaged_description_is_not_replaced(config, tmp_path, entry, value, message):
     parser = ParserOptions(write_model(tmp_path / "m.onnx"), "atr", (64, 32))
-    maker = make_maps_module._maker(parser)
+    maker = describe_maker(parser)
     if value is ...:
         del maker[entry]
     else:

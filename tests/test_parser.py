@@ -1,15 +1,13 @@
 """The parser: its options, and what is no model of it."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from parsers import write_model
 
-from mbnet_jax.commands.parse import _numbers
-from mbnet_jax.data import make_maps as make_maps_module
-from mbnet_jax.parsing import segmenter
+from mbnet_jax.parsing import geometry
+from mbnet_jax.parsing.maker import describe_maker
 from mbnet_jax.parsing.options import ParserOptions
 from mbnet_jax.parsing.segmenter import Parser
 
@@ -111,12 +109,33 @@ NO_MODELS = {
         "has 0 inputs and 1 outputs",
     ),
     "no output": ([LOGITS], [X], [], [WEIGHTS], "has 1 inputs and 0 outputs"),
-    "numbers of classes": (
-        [LOGITS, NODE("ArgMax", ["y"], ["z"], axis=1)],
+    "truths": (
+        [LOGITS, NODE("Greater", ["y", "y"], ["z"])],
+        [X],
+        [("z", TensorProto.BOOL, None)],
+        [WEIGHTS],
+        r"to tensor\(bool\); give a model that maps float images to float logits, or",
+    ),
+    "labels beyond the set": (
+        [LOGITS, NODE("ArgMax", ["y"], ["i"], axis=1), NODE("Add", ["i", "n"], ["z"])],
+        [X],
+        [("z", TensorProto.INT64, None)],
+        [WEIGHTS, numpy_helper.from_array(np.array(18), "n")],
+        "returns the label 18, but --labels=atr has 0 to 17; give the label set",
+    ),
+    "negative labels": (
+        [LOGITS, NODE("ArgMax", ["y"], ["i"], axis=1), NODE("Sub", ["i", "n"], ["z"])],
+        [X],
+        [("z", TensorProto.INT64, None)],
+        [WEIGHTS, numpy_helper.from_array(np.array(1), "n")],
+        "returns the label -1, but --labels=atr has 0 to 17",
+    ),
+    "numbers of no map": (
+        [LOGITS, NODE("Shape", ["y"], ["z"])],
         [X],
         [("z", TensorProto.INT64, None)],
         [WEIGHTS],
-        r"to tensor\(int64\); give a model that maps float images to float logits",
+        r"returns whole numbers \(4,\) for 8 images, not a map of labels of each",
     ),
     "one image's logits": (
         [LOGITS, NODE("ReduceMean", ["y"], ["z"], axes=[0])],
@@ -188,33 +207,16 @@ def test_what_is_no_parser_is_named(tmp_path, kind):
 
 def test_a_large_image_is_parsed_class_by_class(monkeypatch):
     logits = np.random.default_rng(0).normal(size=(8, 4, 18)).astype(np.float32)
-    at_once = segmenter._labels_at(logits, (33, 21))
-    monkeypatch.setattr(segmenter, "_LARGE", 0)
-    np.testing.assert_array_equal(segmenter._labels_at(logits, (33, 21)), at_once)
+    given = logits, (33, 21), (32, 16), "stretch"
+    at_once = geometry.labels_from_logits(*given)
+    monkeypatch.setattr(geometry, "_LARGE", 0)
+    np.testing.assert_array_equal(geometry.labels_from_logits(*given), at_once)
 
 
 def test_weights_beside_the_model_are_part_of_it(tmp_path):
     options = ParserOptions(write_model(tmp_path / "m.onnx"), "atr")
-    alone = make_maps_module._maker(options)["model"]
+    alone = describe_maker(options)["model"]
     (tmp_path / "m.onnx.log").write_bytes(b"other")
-    assert make_maps_module._maker(options)["model"] == alone
+    assert describe_maker(options)["model"] == alone
     (tmp_path / "m.onnx_data").write_bytes(b"weights")
-    assert make_maps_module._maker(options)["model"] != alone
-
-
-@pytest.mark.parametrize(
-    ("texts", "kind", "message"),
-    [
-        (["512", "x"], int, "--size='512,x' must be whole numbers, as in 512,256"),
-        (["1.5", "2"], int, "--size='1.5,2' must be whole numbers"),
-        (["9" * 5000, "2"], int, f"--size='{'9' * 60}' must be whole numbers"),
-        ([], int, None),
-        (["1e999", "a"], float, "--size='1e999,a' must be numbers, as in 0.5,0.5,0.5"),
-    ],
-)
-def test_lists_of_the_command_are_numbers(texts, kind, message):
-    if message is None:
-        assert _numbers(texts, "size", kind) == ()
-        return
-    with pytest.raises(ValueError, match=re.escape(message)):
-        _numbers(texts, "size", kind)
+    assert describe_maker(options)["model"] != alone

@@ -177,7 +177,7 @@ def test_the_second_of_two_waits_and_reads_the_firsts_copy(copied, capsys, monke
         hidden.rename(files)
         holding.__exit__(None, None, None)
 
-    monkeypatch.setattr("mbnet_jax.files.print", first_ends, raising=False)
+    monkeypatch.setattr("mbnet_jax.locks.print", first_ends, raising=False)
     monkeypatch.setattr("mbnet_jax.data.builder.check_files", None)
     with holding:
         prepare(records, root, folder)

@@ -11,7 +11,7 @@ from mbnet_jax.configs import base
 from mbnet_jax.overrides import FLAG, is_flag, suggestion
 from mbnet_jax.schema import ANY
 
-Main = Callable[[ConfigDict, argparse.Namespace], None]
+Main = Callable[[ConfigDict | None, argparse.Namespace], None]
 
 # The commonest fields: what stands for the value, and a sentence.
 _COMMON = {
@@ -45,14 +45,17 @@ class ConfigParser(flags.Parser):
         usage: str,
         examples: Sequence[str],
         sections: Sequence[str],
+        needs_config: bool = True,
     ):
         """Has the flags of the config, the run's folder and the cluster.
 
         Args:
           name, summary, usage, examples: as of `flags.Parser`.
           sections: of the config; the help lists their commonest fields.
+          needs_config: whether a config must be given.
         """
-        super().__init__(name, summary, f"--config NAME {usage}", examples)
+        super().__init__(name, summary, usage, examples)
+        self._needs_config = needs_config
         trained = "train" in sections or "eval" in sections
         self.add(
             "--config",
@@ -98,10 +101,11 @@ class ConfigParser(flags.Parser):
 
     def parse(
         self, argv: Sequence[str] | None = None
-    ) -> tuple[ConfigDict, argparse.Namespace]:
+    ) -> tuple[ConfigDict | None, argparse.Namespace]:
         """Reads the command line: the config with its overrides, and the other flags.
 
-        `workdir` of the flags is the run's folder.
+        `workdir` of the flags is the run's folder. Unless a config is needed, it is
+        None if none is given.
 
         Raises:
           ValueError: naming a flag, a field or a value that cannot be used.
@@ -109,6 +113,8 @@ class ConfigParser(flags.Parser):
         names: list[str] = []
         overrides: list[tuple[str, str]] = []
         arguments = self.arguments(split(flags.given(argv), names, overrides))
+        if not names and not overrides and not self._needs_config:
+            return None, arguments
         if not names:
             raise ValueError(f"give a config: {self.command} --config=synthetic")
         config = read_config(names[0], overrides, FLAG)

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ConfigParser(
         "eval",
         "Evaluates a trained run on the test split: a table, scores and a report.",
-        "[--checkpoint STEP] [--workdir DIR] [--config.FIELD=VALUE ...]",
+        "--config NAME [--checkpoint STEP] [--workdir DIR] [--config.FIELD=VALUE ...]",
         _EXAMPLES,
         ("data", "eval"),
     )

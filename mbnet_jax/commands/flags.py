@@ -88,7 +88,8 @@ class Parser(argparse.ArgumentParser):
         """
         found, rest = self.parse_known_args([*self._spelt(given(argv))])
         for argument in rest:
-            self._refuse(argument)
+            if argument != "--":
+                self._refuse(argument)
         return found
 
     def _spelt(self, argv: Sequence[str]) -> Iterator[str]:

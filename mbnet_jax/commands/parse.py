@@ -1,15 +1,20 @@
-"""Makes parsing maps with any segmentation model in ONNX form.
+"""Makes parsing maps with a public human parser, or another model in ONNX form.
 
-    mbnet-parse --config configs/x.py --model FILE.onnx --labels atr
-        [--out DIR] [--size 512,512] [--mean R,G,B] [--std R,G,B]
-        [--layout nchw|nhwc] [--batch 8]
+    mbnet-parse --model segformer --config configs/x.py
+    mbnet-parse --model segformer --images PHOTOS
+    mbnet-parse --model FILE.onnx --preset schp-lip ...
+    mbnet-parse --model FILE.onnx --labels atr [--size 512,512] [--mean R,G,B]
+        [--std R,G,B] [--layout nchw|nhwc] [--channels rgb|bgr] [--fit stretch|pad]
+        [--output 0] ...
 
-The model takes normalised RGB images and returns class logits at any resolution. The
-defaults are those of SegFormer clothes parsers. Existing maps are kept, so the same
-command resumes after an interruption. Needs requirements-parse.txt.
+A preset's file is downloaded once, after its licence was shown. The maps go to --out,
+with a picture to check them by. Existing maps are kept, so the same command resumes
+after an interruption. Needs requirements-parse.txt.
 """
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,71 +23,164 @@ from ml_collections import ConfigDict
 from mbnet_jax.commands import flags
 from mbnet_jax.commands.cli import ConfigParser, run
 from mbnet_jax.files import printable
-from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
+from mbnet_jax.parsing.options import ParserOptions
+from mbnet_jax.parsing.presets import PRESETS
 
+_SHOWN = 6  # images in the preview
+_KNOWN = ", ".join(PRESETS)
 _EXAMPLES = (
-    "--config prcc --config.data.root=/data --model segformer.onnx --labels atr \\\n"
-    "      --out /data/parsing",
-    "--config ltcc --config.data.root=/data --model schp.onnx --labels lip \\\n"
-    "      --size 473,473 --out /data/maps",
+    "--model segformer --images photos",
+    "--model segformer --config prcc --config.data.root=/data",
+    "--model schp.onnx --preset schp-lip --images photos --out maps",
+    "--model own.onnx --labels atr --size 512,256 --mean 0.5,0.5,0.5 \\\n"
+    "      --std 0.5,0.5,0.5 --images photos",
 )
+# Flags that replace what a preset says of a model.
+_FORM = ("labels", "layout", "channels", "fit", "output", "batch")
+_FORM += ("size", "mean", "std")
+
+
+def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
+    """Makes the maps of a config's dataset, and the preview."""
+    from mbnet_jax.data.load import images_folder
+    from mbnet_jax.data.make_maps import make_maps
+    from mbnet_jax.report.preview import preview, sheet_path
+
+    out = out or Path(
+        config.data.parsing_dir or f"{os.fspath(images_folder(config.data))}-maps"
+    )
+    count = make_maps(config, options, out)
+    _report(count, options, out)
+    config.data.parsing_dir, config.data.parsing_labels = str(out), options.labels
+    preview(config, sheet_path(out), _SHOWN)
+    print(
+        "look at it (heads are yellow), then train with the maps:\n"
+        f"  mbnet-train --config ... --config.data.parsing_dir={printable(out)} "
+        f"--config.data.parsing_labels={options.labels}"
+    )
+
+
+def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
+    """Makes the maps of a folder of photographs, and the preview."""
+    from mbnet_jax.data.make_maps import make_maps_of
+    from mbnet_jax.parsing.segmenter import Parser
+    from mbnet_jax.report.preview import preview_folder
+    from mbnet_jax.search.photographs import list_photographs
+
+    folder = Path(os.path.normpath(folder))
+    out = out or folder.with_name(f"{folder.resolve().name}-maps")
+    if os.path.realpath(out) == os.path.realpath(folder):
+        raise ValueError(
+            f"--out={out} is the folder of the photographs, where maps would be taken "
+            "for photographs; give another --out"
+        )
+    names, failures = list_photographs(folder, without=[out])
+    for name, why in failures:
+        print(f"warning: {printable(name)} is left out: {why}", file=sys.stderr)
+    if not names:
+        raise ValueError(f"{printable(folder)} and its sub-folders hold no photograph")
+    images = [folder / name for name in names]
+    count = make_maps_of(images, folder, Parser(options), out)
+    _report(count, options, out)
+    sheet = preview_folder(images, folder, out, options.labels, _SHOWN)
+    print(
+        f"wrote {printable(sheet)}\nlook at it (heads are yellow), then search with "
+        "the maps:\n"
+        f"  mbnet-search --gallery {printable(folder)} --parsing {printable(out)} "
+        f"--parsing-labels {options.labels} --query ..."
+    )
+
+
+def _report(count: int, options: ParserOptions, out: Path) -> None:
+    print(f"made {count} maps in {printable(out)} with {printable(options.model)}")
+    if options.address:
+        print(f"  from {options.address}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and makes maps."""
     parser = ConfigParser(
         "parse",
-        "Makes parsing maps with any segmentation model in ONNX form.",
-        "--model FILE.onnx --labels SET [--out DIR] [--config.FIELD=VALUE ...]",
+        "Makes parsing maps with a public human parser, or another model in ONNX form.",
+        "--model NAME (--images DIR | --config NAME) [--out DIR]",
         _EXAMPLES,
         ("data",),
+        needs_config=False,
     )
     add, add_list = parser.add, parser.add_list
-    add("--model", default="", metavar="FILE", help="the ONNX file")
-    add("--labels", default="", metavar="SET", help="label set: lip, atr or pascal")
-    add("--out", default="", metavar="DIR", help="of the maps; data.parsing_dir")
-    size = {"kind": flags.whole, "default": (512, 512), "metavar": "HEIGHT,WIDTH"}
-    add_list("--size", **size, help="of the model's input; 512,512 unless given")
-    for flag, default in (("--mean", IMAGENET_MEAN), ("--std", IMAGENET_STD)):
-        add_list(
-            flag,
-            kind=flags.number,
-            default=default,
-            metavar="R,G,B",
-            help="of RGB in 0..1; ImageNet's unless given",
-        )
-    add("--layout", default="nchw", help="nchw, the default, or nhwc")
-    add("--batch", type=flags.whole, default=8, help="images per batch; 8")
+    add(
+        "--model",
+        metavar="NAME",
+        default="",
+        help=f"a preset, downloaded once ({_KNOWN}), or an ONNX file",
+    )
+    add(
+        "--images",
+        metavar="DIR",
+        help="a folder of photographs, in place of a config's dataset",
+    )
+    add(
+        "--out",
+        metavar="DIR",
+        help="folder of the maps; data.parsing_dir, or beside the images' with -maps",
+    )
+    add("--preset", metavar="NAME", help="the preset whose form an ONNX file has")
+    add("--revision", metavar="COMMIT", help="another commit of a preset's repository")
+    add("--sha256", metavar="DIGITS", help="what the model's file must have")
+    add("--labels", metavar="SET", help="label set of its classes: lip, atr or pascal")
+    size = {"kind": flags.whole, "metavar": "HEIGHT,WIDTH"}
+    add_list("--size", **size, help="of its input; 512,512 unless given")
+    colours = {"kind": flags.number, "metavar": "R,G,B"}
+    add_list("--mean", **colours, help="of RGB in 0..1; ImageNet's unless given")
+    add_list("--std", **colours, help="of RGB in 0..1; ImageNet's unless given")
+    add("--layout", metavar="LAYOUT", help="nchw, as usual, or nhwc")
+    add("--channels", metavar="ORDER", help="of its input: rgb, as usual, or bgr")
+    add("--fit", metavar="HOW", help="stretch, as usual, or pad to keep the aspect")
+    add(
+        "--output",
+        type=flags.whole,
+        metavar="I",
+        help="which of its outputs, from 0, which is usual",
+    )
+    add(
+        "--batch",
+        type=flags.whole,
+        metavar="N",
+        help="images per batch; 8 unless given",
+    )
     run(parser, _parse, argv)
 
 
-def _parse(config: ConfigDict, arguments: argparse.Namespace) -> None:
-    from mbnet_jax.data.make_maps import make_maps
-    from mbnet_jax.parsing.options import ParserOptions
+def _parse(config: ConfigDict | None, arguments: argparse.Namespace) -> None:
+    from mbnet_jax.parsing.load import parser_options
 
-    folder = arguments.out or config.data.parsing_dir
-    for name, value in (
-        ("model FILE.onnx", arguments.model),
-        ("labels lip|atr|pascal|canonical", arguments.labels),
-        ("out DIR (or --config.data.parsing_dir)", folder),
-    ):
-        if not value:
-            raise ValueError(f"give --{name}")
-    options = ParserOptions(
-        Path(arguments.model),
-        arguments.labels,
-        arguments.size,
-        tuple(arguments.mean),
-        tuple(arguments.std),
-        arguments.layout,
-        arguments.batch,
+    if not arguments.model:
+        raise ValueError(
+            f"give --model: a preset ({_KNOWN}), as in --model segformer, or an ONNX "
+            "file"
+        )
+    if (config is None) == (arguments.images is None):
+        raise ValueError(
+            "give the images: --config NAME for those of a config's dataset, or "
+            "--images FOLDER for photographs"
+            + ("; not both" if config is not None else "")
+        )
+    if arguments.images is not None and not Path(arguments.images).is_dir():
+        raise FileNotFoundError(f"no such folder: --images={arguments.images}")
+    form = {name: getattr(arguments, name) for name in _FORM}
+    options = parser_options(
+        arguments.model,
+        arguments.preset,
+        revision=arguments.revision,
+        sha256=arguments.sha256,
+        options={name: value for name, value in form.items() if value is not None},
+        flag="--model",
     )
-    count = make_maps(config, options, Path(folder))
-    print(
-        f"made {count} maps; look at them, then train with them:\n"
-        f"  mbnet-preview --config ... --config.data.parsing_dir={printable(folder)} "
-        f"--config.data.parsing_labels={arguments.labels}"
-    )
+    out = Path(arguments.out) if arguments.out else None
+    if config is None:
+        _of_folder(Path(arguments.images), options, out)
+    else:
+        _of_dataset(config, options, out)
 
 
 if __name__ == "__main__":

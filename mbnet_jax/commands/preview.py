@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ConfigParser(
         "preview",
         "Draws parsing maps over their images, to check that they are read correctly.",
-        "[--config.FIELD=VALUE ...] [--out FILE.png] [--images 6]",
+        "--config NAME [--config.FIELD=VALUE ...] [--out FILE.png] [--images 6]",
         _EXAMPLES,
         ("data",),
     )

@@ -20,9 +20,15 @@ from mbnet_jax.commands import flags
 from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder, check_writable, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.load import parser_options
+from mbnet_jax.parsing.presets import PRESETS
+from mbnet_jax.parsing.segmenter import Parser
 
 _SHOWN = 10  # failures that are printed
 _MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
+_GIVE_MAPS = (
+    "give --parsing MAPS, or let a parser make them: --parser segformer (docs/use.md)"
+)
 _NUMBERS = {
     "k": schema.whole(20, 1, _MOST_ENTRIES),
     "batch-size": base.FIELDS.eval.batch_size,
@@ -31,6 +37,7 @@ _EXAMPLES = (
     "--gallery photos --query query.jpg",
     "--model runs/prcc --gallery photos --query a.jpg b.jpg --out report.html",
     "--model runs/prcc --gallery photos --parsing maps --query photos/a.jpg --k 50",
+    "--model runs/prcc --gallery photos --parser segformer --query a.jpg",
     "--model runs/prcc --gallery photos --query a.jpg --branches global",
 )
 
@@ -56,10 +63,14 @@ def search(arguments: argparse.Namespace) -> None:
     flags.prepare()
     _check_out(arguments.out)
     maps, query_maps = arguments.parsing, arguments.query_parsing
-    embedder = Embedder.load(arguments.model, parsing_labels=arguments.parsing_labels)
+    embedder = Embedder.load(
+        arguments.model,
+        parsing_labels=arguments.parsing_labels,
+        parser=_parser(arguments),
+    )
     for folder in filter(None, (maps, query_maps)):
         check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
-    branches = embedder.choose(arguments.branches, maps is not None)
+    branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
     paths, rows, failed = embed_queries(
         arguments.query, arguments.gallery, embedder, branches, maps, query_maps
     )
@@ -91,6 +102,13 @@ def search(arguments: argparse.Namespace) -> None:
     )
 
 
+def _parser(arguments: argparse.Namespace) -> Parser | None:
+    """Loads what makes parsing maps on the way, if a flag names it."""
+    if arguments.parser is None:
+        return None
+    return Parser(parser_options(arguments.parser, arguments.preset, flag="--parser"))
+
+
 def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
@@ -103,6 +121,12 @@ def _check_flags(arguments: argparse.Namespace) -> None:
         )
     if arguments.query_parsing and not arguments.parsing:
         raise ValueError("--query-parsing needs --parsing: maps for both, or none")
+    if arguments.parser and arguments.parsing:
+        raise ValueError(
+            "--parser makes the maps that --parsing would give; leave one of them out"
+        )
+    if arguments.preset and not arguments.parser:
+        raise ValueError("--preset is the form of a --parser FILE; give that too")
     for flag, what in (
         ("gallery", "photographs"),
         ("parsing", "parsing maps"),
@@ -228,6 +252,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="SET",
         help=f"label set, of {', '.join(LABEL_SETS)}; by default the run's",
     )
+    add(
+        "--parser",
+        metavar="NAME",
+        help="makes parsing maps on the way: a preset, downloaded once "
+        f"({', '.join(PRESETS)}), or an ONNX file",
+    )
+    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
     add(
         "--batch-size",
         type=flags.whole,

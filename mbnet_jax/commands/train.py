@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = ConfigParser(
         "train",
         "Trains MBNet, or resumes a training; evaluates its best checkpoint.",
-        "[--config.FIELD=VALUE ...] [--workdir DIR]",
+        "--config NAME [--config.FIELD=VALUE ...] [--workdir DIR]",
         _EXAMPLES,
         ("data", "model", "train", "loss", "seed"),
     )

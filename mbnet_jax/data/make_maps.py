@@ -1,6 +1,5 @@
 """Makes the parsing maps of a dataset with a segmentation model."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,13 +14,11 @@ from mbnet_jax.files import check_writable, filename_in_errors, write_whole
 from mbnet_jax.images import read_image
 from mbnet_jax.json_files import write_json
 from mbnet_jax.locks import locked
-from mbnet_jax.parsing.maker import MAPS_FILE, MAPS_VERSION, read_maker
+from mbnet_jax.parsing.maker import MAKER, MAPS_FILE, read_maker
 from mbnet_jax.parsing.maps import check_map, encode_parsing, map_paths
-from mbnet_jax.parsing.options import OPTIONS, ParserOptions
+from mbnet_jax.parsing.options import ParserOptions
 from mbnet_jax.parsing.segmenter import Parser
-from mbnet_jax.schema import text
 
-_MAKER = OPTIONS | {"model": text(None, 64, 64)}
 _SHOWN = 10  # files that a message lists
 
 
@@ -45,16 +42,27 @@ def make_maps(config: ConfigDict, options: ParserOptions, out: Path) -> int:
     records = read_records(config.data.name, folder)
     _refuse_image_folder(out, folder, records)
     images = {row.path: None for rows in records.values() for row in rows}
+    return make_maps_of(images, folder, Parser(options), out)
+
+
+def make_maps_of(
+    images: Iterable[Path], folder: Path, parser: Parser, out: Path
+) -> int:
+    """Makes the maps that are missing in `out`, for images in `folder`.
+
+    Args:
+      images: their paths.
+      folder: what `out` mirrors.
+      parser, out: as of `make_maps`, as are the result and errors.
+    """
     targets = map_paths(images, folder, out)
-    maker = _maker(options)
-    parser = Parser(options)
     check_writable(out, "give another --out")
     with locked(out, wait=False):
         _refuse_links({path.parent for path in targets.values()}, out)
         done = [path for path, target in targets.items() if os.path.lexists(target)]
-        _refuse_other_maker(out, maker, holds_maps=bool(done))
-        _refuse_damaged({path: targets[path] for path in done}, options.labels)
-        write_json(out / MAPS_FILE, maker)
+        _refuse_other_maker(out, parser.maker, holds_maps=bool(done))
+        _refuse_damaged({path: targets[path] for path in done}, parser.labels)
+        write_json(out / MAPS_FILE, parser.maker)
         return _make(targets, {*done}, parser)
 
 
@@ -82,8 +90,8 @@ def _make(targets: dict[Path, Path], done: set[Path], parser: Parser) -> int:
     if failures:
         raise ValueError(
             f"made {len(missing) - len(failures)} maps, but {len(failures)} images "
-            f"cannot be decoded:{_listed(failures)}\nReplace them, or remove them from "
-            "the dataset; the same command then makes their maps."
+            f"cannot be decoded:{_listed(failures)}\nReplace them, or remove them; the "
+            "same command then makes the other maps."
         )
     return len(missing)
 
@@ -98,28 +106,6 @@ def _write(path: Path, data: bytes) -> None:
             f"{path} cannot be written ({error.strerror or error}); the same command "
             "resumes once that is solved"
         ) from error
-
-
-def _maker(options: ParserOptions) -> dict:
-    model = options.model
-    digest = hashlib.sha256()
-    # Large weights are in files beside it: model.onnx_data or model.onnx.data.
-    weights = (f"{model.name}_data", f"{model.name}.data")
-    beside = [path for path in model.parent.iterdir() if path.name.startswith(weights)]
-    for path in (model, *sorted(beside)):
-        if path.is_file():
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 24):
-                    digest.update(chunk)
-    return {
-        "version": MAPS_VERSION,
-        "labels": options.labels,
-        "model": digest.hexdigest(),
-        "size": list(options.size),
-        "mean": list(options.mean),
-        "std": list(options.std),
-        "layout": options.layout,
-    }
 
 
 def _refuse_image_folder(out: Path, folder: Path, records: Records) -> None:
@@ -178,9 +164,9 @@ def _listed(lines: list[str]) -> str:
 
 def _refuse_other_maker(out: Path, maker: dict, holds_maps: bool) -> None:
     """Refuses a folder whose maps another maker made, so that maps never mix."""
-    saved = read_maker(out, _MAKER)
+    saved = read_maker(out, MAKER)
     if saved is not None:
-        differing = [key for key in _MAKER if saved[key] != maker[key]]
+        differing = [key for key in MAKER if saved[key] != maker[key]]
         if not differing:
             return
         how = f"with another {', '.join(differing)}"

@@ -84,7 +84,7 @@ def read_batches(
     """
     pool = ThreadPoolExecutor(threads)
     try:
-        for group in _groups(pool, load, count, shape[0]):
+        for group in read_ahead(pool, load, count, shape[0]):
             batch = _filled(group, shape, failed)
             if batch.indices:
                 yield batch
@@ -92,10 +92,10 @@ def read_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _groups(
+def read_ahead(
     pool: ThreadPoolExecutor, load: Callable, count: int, size: int
 ) -> Iterator[dict[int, Future]]:
-    """Yields `size` images at a time, by index, after submitting the next ones."""
+    """Yields `size` calls of `load` at a time, by index, after starting the next."""
     submitted: deque[dict[int, Future]] = deque()
     for start in range(0, count, size):
         indices = range(start, min(start + size, count))

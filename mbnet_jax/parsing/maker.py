@@ -1,15 +1,44 @@
-"""The file beside maps that `mbnet-parse` made, which says what made them."""
+"""What made parsing maps: as a file beside them, and as a digest of it."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from mbnet_jax.json_files import read_json
 from mbnet_jax.parsing.label_sets import LABEL_SETS
-from mbnet_jax.schema import Field, check, choice
+from mbnet_jax.parsing.options import OPTIONS, ParserOptions
+from mbnet_jax.schema import Field, check, choice, text
 
 MAPS_FILE = "maps.json"  # in a folder of maps that were made here: what made them
-MAPS_VERSION = 1  # of `MAPS_FILE`; files of earlier versions of the project have none
+# Of `MAPS_FILE`. Version 1 has no `_ADDED`; still earlier files have no version.
+MAPS_VERSION = 2
+_ADDED = {"channels": "rgb", "fit": "stretch", "output": 0}
 LABELS_FIELD = {"labels": choice(None, *LABEL_SETS)}
+MAKER = OPTIONS | {"model": text(None, 64, 64)}  # what must be the same for all maps
+
+
+def describe_maker(options: ParserOptions) -> dict:
+    """What `MAPS_FILE` says of a parser: its options, and the SHA-256 of its model."""
+    described = {name: getattr(options, name) for name in OPTIONS}
+    described = {k: [*v] if isinstance(v, tuple) else v for k, v in described.items()}
+    described |= {"version": MAPS_VERSION, "model": _digest(options.model)}
+    return described | ({"address": options.address} if options.address else {})
+
+
+def _digest(model: Path) -> str:
+    """The SHA-256 of a model's file, and of files with its weights, if there are any.
+
+    Large weights are in files beside it: model.onnx_data or model.onnx.data.
+    """
+    digest = hashlib.sha256()
+    weights = (f"{model.name}_data", f"{model.name}.data")
+    beside = [path for path in model.parent.iterdir() if path.name.startswith(weights)]
+    for path in (model, *sorted(beside)):
+        if path.is_file():
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 24):
+                    digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
@@ -29,7 +58,9 @@ def read_maker(parsing_dir: Path, fields: Mapping[str, Field]) -> dict | None:
         saved = read_json(path, {}, remedy)
         if "deviation" in saved:  # the name of "std" in earlier versions
             saved.setdefault("std", saved.pop("deviation"))
-        if saved.get("version", MAPS_VERSION) != MAPS_VERSION:
+        if saved.get("version", 1) == 1:
+            saved = {**_ADDED, **saved, "version": MAPS_VERSION}
+        if saved["version"] != MAPS_VERSION:
             raise ValueError(
                 f"{path} has version={saved['version']!r:.60}, not {MAPS_VERSION}; a "
                 "later version of this program wrote it: update, or make the maps "

@@ -18,7 +18,7 @@ from mbnet_jax.parsing.label_sets import to_canonical
 from mbnet_jax.parsing.voc import VOC_COLOURS, check_order, labels_of
 
 # The command that error messages recommend for missing maps.
-MAKE_MAPS = "mbnet-parse --config ... --model FILE.onnx --labels atr"
+MAKE_MAPS = "mbnet-parse --config ... --model segformer"
 # How a PNG file stores pixels, in Pillow's words. Grey of fewer than 8 bits is not
 # among them, because Pillow scales it to 0..255, nor 16 bits, of which it drops 8.
 _RAW_MODES = ("L", "P", "P;1", "P;2", "P;4", "RGB", "RGBA")

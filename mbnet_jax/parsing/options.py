@@ -6,6 +6,7 @@ from pathlib import Path
 from mbnet_jax import schema
 from mbnet_jax.files import file_size
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
+from mbnet_jax.parsing.geometry import FITS
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 
 # What the options may be; also in the file that describes the maps.
@@ -15,10 +16,13 @@ OPTIONS = {
     "mean": schema.several(None, schema.real(None, -1e3, 1e3), 3, 3, repeated=True),
     "std": schema.several(None, schema.real(None, 1e-3, 1e3), 3, 3, repeated=True),
     "layout": schema.choice(None, "nchw", "nhwc"),
+    "channels": schema.choice(None, "rgb", "bgr"),
+    "fit": schema.choice(None, *FITS),
+    "output": schema.whole(None, 0, 15),
 }
 _BATCH = {"batch": schema.whole(8, 1, 1024)}
 _MOST_PIXELS = 1 << 26  # of a batch: 0.8 GB as the model takes them
-_MOST_BYTES = 2 << 30  # of a protocol buffer, which an ONNX file is
+MOST_BYTES = 2 << 30  # of a protocol buffer, which an ONNX file is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,11 @@ class ParserOptions:
       size: (height, width) of its input, in pixels.
       mean, std: that normalise RGB in [0, 1], three numbers each.
       layout: of its input and output, "nchw" or "nhwc".
+      channels: the order of the colours in its input, "rgb" or "bgr".
+      fit: how an image is fitted into its input, one of `geometry.FITS`.
+      output: which of its outputs has the classes, from 0; an only output always does.
       batch: images per batch, unless the model has a fixed batch size.
+      address: where the file was downloaded from; "" for a user's own file.
     """
 
     model: Path
@@ -42,7 +50,11 @@ class ParserOptions:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     layout: str = "nchw"
+    channels: str = "rgb"
+    fit: str = "stretch"
+    output: int = 0
     batch: int = 8
+    address: str = ""
 
     def __post_init__(self):
         """Refuses invalid options by name.
@@ -74,8 +86,8 @@ def _check_file(path: Path) -> None:
     size = file_size(path, "--model=")
     if not size:
         raise ValueError(f"--model={path} is empty; export the model again")
-    if size > _MOST_BYTES:
+    if size > MOST_BYTES:
         raise ValueError(
             f"--model={path} has {size:,} bytes, an ONNX file at most "
-            f"{_MOST_BYTES:,}; export the model again"
+            f"{MOST_BYTES:,}; export the model again"
         )

@@ -3,11 +3,13 @@
 It shows some training images, each with the canonical parts of its map drawn over it
 and with the views that the branches take. The legend gives each part's colour and its
 share of the people's pixels: heads labelled as gloves, or missing legs, point to a
-wrong `data.parsing_labels`.
+wrong `data.parsing_labels`. Photographs of a folder are shown without the views.
 """
 
 import io
+import itertools
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from mbnet_jax.files import printable, read_bytes, write_whole
 from mbnet_jax.images import read_image, resize_image
 from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
 from mbnet_jax.parsing.maker import check_maker
-from mbnet_jax.parsing.maps import MAKE_MAPS, decode_parsing
+from mbnet_jax.parsing.maps import MAKE_MAPS, decode_parsing, map_path
 from mbnet_jax.report.attention import to_rgb
 from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
 from mbnet_jax.views import VIEWS, make_views, normalise
@@ -31,7 +33,8 @@ from mbnet_jax.views import VIEWS, make_views, normalise
 _MARGIN, _GAP, _LINE, _FONT = 16, 12, 18, 13
 _HEIGHT = 256  # of a picture
 _CUT = tuple(name for name in VIEWS if name != "image")  # by the parsing map
-_COLUMNS = ("image", "parts", *(VIEWS[name].title for name in _CUT))
+_PLAIN = ("image", "parts")
+_COLUMNS = (*_PLAIN, *(VIEWS[name].title for name in _CUT))
 _OPACITY = 0.6  # of the parts over the image
 _WIDEST = 1024  # pixels of a picture, and the number of images: limits of the sheet
 _MOST = 100
@@ -74,19 +77,25 @@ def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def draw_sheet(rows: list[tuple[str, list]], shares: np.ndarray, title: str) -> bytes:
+def draw_sheet(
+    rows: list[tuple[str, list]],
+    shares: np.ndarray,
+    title: str,
+    columns: Sequence[str] = _COLUMNS,
+) -> bytes:
     """Draws pictures under a legend.
 
     Args:
       rows: the name of each image, and its pictures, uint8 [h, w, 3].
       shares: [NUM_LABELS], each part's share of the people's pixels, for the legend.
       title: printed above.
+      columns: the title of each of an image's pictures.
 
     Returns:
       The bytes of a PNG file.
     """
     fitted = [[_scaled(picture) for picture in drawn] for _, drawn in rows]
-    widths = [max(row[i].width for row in fitted) for i in range(len(_COLUMNS))]
+    widths = [max(row[i].width for row in fitted) for i in range(len(columns))]
     font = ImageFont.load_default(size=_FONT)
     legend = [
         (PALETTE[part], f"{NAMES[part]} {100 * shares[part]:.0f} %")
@@ -116,7 +125,7 @@ def draw_sheet(rows: list[tuple[str, list]], shares: np.ndarray, title: str) -> 
         x = _MARGIN + number % 2 * pair
         y = top + _LINE + number // 2 * row_height
         draw.text((x, y + _HEIGHT), shortened(name, font, pair - _GAP), TEXT, font)
-        for column, picture, width in zip(_COLUMNS, row, widths, strict=True):
+        for column, picture, width in zip(columns, row, widths, strict=True):
             if number < 2:
                 draw.text((x, top), column, TEXT, font)
             sheet.paste(picture, (x, y))
@@ -167,11 +176,66 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
         maps.append(decode_parsing(found, labels, size, name, image.shape[:2]))
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
     rows = list(zip(names, drawn, strict=True))
-    parts = np.bincount(np.ravel(maps), minlength=NUM_LABELS)
-    parts[0] = 0  # background is not part of the people
     title = f"{config.name}: maps read as data.parsing_labels={data.parsing_labels!r}"
-    write_whole(out, draw_sheet(rows, parts / max(parts.sum(), 1), title))
+    write_whole(out, draw_sheet(rows, _shares(maps), title))
     print(f"wrote {printable(out)}")
+
+
+def preview_folder(
+    images: Sequence[Path], folder: Path, parsing_dir: Path, labels: str, count: int
+) -> Path:
+    """Writes the sheet of `count` photographs of a folder into that of their maps.
+
+    Args:
+      images: in `folder`, at least one; those without a map are left out.
+      folder: what `parsing_dir` mirrors.
+      parsing_dir: the maps.
+      labels: their label set.
+      count: how many photographs are shown, at most.
+
+    Returns:
+      The path of the sheet.
+
+    Raises:
+      ValueError, OSError: as of `preview`.
+    """
+    pairs = [(image, map_path(image, folder, parsing_dir)) for image in images]
+    pairs = [pair for pair in pairs if pair[1].is_file()]
+    rows, maps = [], []
+    for index in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round():
+        path, own = pairs[int(index)]
+        name = printable(os.path.relpath(path, folder))
+        image = read_image(path)
+        height, width = image.shape[:2]
+        size = (_HEIGHT, min(max(round(width * _HEIGHT / height), 1), _WIDEST))
+        maps.append(
+            decode_parsing(read_bytes(own), labels, size, name, (height, width))
+        )
+        image = resize_image(image, size)
+        rows.append((name, [image, overlay(image, maps[-1])]))
+    title = f"{printable(folder)}: maps read as {labels!r}"
+    out = sheet_path(parsing_dir)
+    write_whole(out, draw_sheet(rows, _shares(maps), title, _PLAIN))
+    return out
+
+
+def sheet_path(parsing_dir: Path) -> Path:
+    """A name for the sheet among maps: of no file, or of an earlier sheet."""
+    for number in itertools.count():
+        more = f"-{number}" if number else ""
+        path = parsing_dir / f"maps_preview{more}.png"
+        if not os.path.lexists(path) or _is_sheet(path):
+            return path
+    raise AssertionError  # there is always a next number
+
+
+def _shares(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Each part's share of the people's pixels in maps of any sizes."""
+    parts = np.bincount(
+        np.concatenate([[0], *map(np.ravel, maps)]), minlength=NUM_LABELS
+    )
+    parts[0] = 0  # background is not part of the people
+    return parts / max(parts.sum(), 1)
 
 
 def _check_out(out: Path) -> None:
@@ -183,15 +247,17 @@ def _check_out(out: Path) -> None:
         raise FileNotFoundError(f"{name}: no such folder: {printable(out.parent)}")
     if out.is_dir():
         raise ValueError(f"{name} is a folder; give the name of the picture's file")
-    if not os.path.lexists(out):
-        return
-    key, value = _MADE_BY
-    try:
-        with Image.open(io.BytesIO(read_bytes(out)), formats=("PNG",)) as picture:
-            ours = picture.info.get(key) == value
-    except Exception:  # whatever it is, it is not ours
-        ours = False
-    if not ours:
+    if os.path.lexists(out) and not _is_sheet(out):
         raise ValueError(
             f"{name} exists, and is no earlier preview; delete it, or give another name"
         )
+
+
+def _is_sheet(path: Path) -> bool:
+    """Whether a file is an earlier sheet."""
+    key, value = _MADE_BY
+    try:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=("PNG",)) as picture:
+            return picture.info.get(key) == value
+    except Exception:  # whatever it is, it is not ours
+        return False

@@ -59,6 +59,8 @@ def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> 
         "branches": branches,
         "flip": embedder.flip,
     }
+    if embedder.parser is not None:
+        content["parser"] = embedder.parser.maker
     with filename_in_errors(folder):
         folder.mkdir(exist_ok=True)
     if not (folder / "model.json").is_file():  # for people; nothing reads it

@@ -15,6 +15,7 @@ from mbnet_jax.files import printable
 from mbnet_jax.images import check_size
 from mbnet_jax.models.branches import ordered
 from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.refusals import shown
 
 BATCH_SIZE = {"batch_size": base.FIELDS.eval.batch_size}
@@ -163,6 +164,27 @@ def checked_label_set(label_set: Any) -> str:
             f"{', '.join(LABEL_SETS)}"
         )
     return label_set
+
+
+def checked_parser(parser: Any, parsing_labels: str | None) -> Parser | None:
+    """Returns the parser.
+
+    Raises:
+      ValueError: if it is none, or a label set is given too, which is of given maps.
+    """
+    if parser is None:
+        return None
+    if not isinstance(parser, Parser):
+        raise ValueError(
+            "parser must be a preset's name, such as 'segformer', or what "
+            f"mbnet_jax.load_parser returns; it is {kind(parser)}"
+        )
+    if parsing_labels is not None:
+        raise ValueError(
+            f"parsing_labels={shown(parsing_labels)} is of maps that are given; the "
+            "parser makes its own: leave it out"
+        )
+    return parser
 
 
 def checked_mesh(mesh: Any) -> Mesh:

@@ -12,12 +12,16 @@ from jax.sharding import Mesh
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, make_embed
-from mbnet_jax.models.branches import BRANCHES, needing_maps, ordered
+from mbnet_jax.models.branches import needing_maps, ordered
+from mbnet_jax.parsing.load import load_parser
+from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.runs.load import SHIPPED, load
 from mbnet_jax.runs.network import Network
 from mbnet_jax.search import checks
 from mbnet_jax.search.identity import of_length_1, settings_digest, weights_digest
-from mbnet_jax.search.photographs import Photograph, load_photograph
+from mbnet_jax.search.lost import GIVE_MAPS, cannot, warning
+from mbnet_jax.search.on_the_way import parsed_batches
+from mbnet_jax.search.photographs import Photograph, load_photograph, load_pixels
 
 
 class Embedder:
@@ -34,6 +38,7 @@ class Embedder:
         *,
         flip: bool | None = None,
         parsing_labels: str | None = None,
+        parser: Parser | None = None,
     ):
         """Takes the network and the mesh that its weights are on; see `load`."""
         if not isinstance(network, Network):
@@ -48,6 +53,7 @@ class Embedder:
         self.parsing_labels = checks.checked_label_set(
             config.data.parsing_labels if parsing_labels is None else parsing_labels
         )
+        self.parser = checks.checked_parser(parser, parsing_labels)
         self._model = network.model
         self._variables = network.variables
         self._programs: dict[tuple[str, ...], Callable] = {}
@@ -61,6 +67,7 @@ class Embedder:
         mesh: Mesh | None = None,
         flip: bool | None = None,
         parsing_labels: str | None = None,
+        parser: str | Parser | None = None,
     ) -> "Embedder":
         """Reads a trained network.
 
@@ -73,9 +80,13 @@ class Embedder:
             (`eval.flip`).
           parsing_labels: the label set of the parsing maps that `embed` will be given.
             None: the run's (`data.parsing_labels`).
+          parser: makes the maps on the way, for branches that need them: a preset of
+            `load_parser`, such as "segformer", which is downloaded once; or what
+            `load_parser` returned. None: `embed` is given maps, or does without.
 
         Raises:
           FileNotFoundError: if there is no such network.
+          ConnectionError: if the parser cannot be downloaded.
           ValueError: if it cannot be read; or naming an argument of a wrong type.
         """
         # Before the network is read, which takes a while.
@@ -85,6 +96,9 @@ class Embedder:
             checks.checked_flag("flip", flip)
         if parsing_labels is not None:
             checks.checked_label_set(parsing_labels)
+        if isinstance(parser, str | os.PathLike):
+            parser = load_parser(parser)
+        parser = checks.checked_parser(parser, parsing_labels)
         mesh = checks.checked_mesh(
             make_mesh(jax.local_devices()) if mesh is None else mesh
         )
@@ -95,7 +109,10 @@ class Embedder:
                 stacklevel=2,
             )
             source = SHIPPED
-        return cls(load(source, mesh), mesh, flip=flip, parsing_labels=parsing_labels)
+        network = load(source, mesh)
+        return cls(
+            network, mesh, flip=flip, parsing_labels=parsing_labels, parser=parser
+        )
 
     def embed(
         self,
@@ -110,10 +127,11 @@ class Embedder:
           images: paths, Pillow images and uint8 arrays [h, w, 3] in RGB; types and
             sizes may be mixed. An empty list gives no rows.
           parsing: their parsing maps: paths, Pillow images or uint8 arrays [h, w],
-            each of its image's size. Not read if no branch needs them.
+            each of its image's size. Not read if no branch needs them. Not given if
+            the embedder has a parser.
           branches: the branches to combine. None: those of the run's evaluation
-            (`eval.branches`); without `parsing`, only those that need no map, and a
-            warning says so once.
+            (`eval.branches`); without `parsing` and parser, only those that need no
+            map, and a warning says once what is lost.
           batch_size: images per batch, rounded up to a multiple of the devices. A
             shorter list makes a batch of the next power of two.
 
@@ -136,9 +154,17 @@ class Embedder:
         return rows
 
     def choose(
-        self, branches: Sequence[str] | None, with_maps: bool
+        self,
+        branches: Sequence[str] | None,
+        with_maps: bool,
+        remedy: str = GIVE_MAPS,
     ) -> tuple[str, ...]:
         """Returns the branches that `embed` combines, in the order of `BRANCHES`.
+
+        Args:
+          branches: as of `embed`.
+          with_maps: whether there will be parsing maps besides those of the parser.
+          remedy: what the user does to have maps, for messages.
 
         Raises:
           ValueError: if they are no list of branches that the network has, or one
@@ -151,23 +177,14 @@ class Embedder:
             requested = tuple(self.config.eval.branches) or has
         chosen = checks.checked_branches(requested, has)
         needing = needing_maps(chosen)
-        if with_maps or not needing:
+        if with_maps or self.parser is not None or not needing:
             return chosen
         others = [branch for branch in ordered(has) if branch not in needing_maps(has)]
         if branches is not None or not others:
-            raise ValueError(
-                f"{', '.join(map(repr, needing))} cannot embed without parsing maps: "
-                "give `parsing`, a map for each image"
-                + (f", or branches={others}" if others else "")
-            )
+            raise ValueError(cannot(needing, others, remedy))
         if not self._warned:
             self._warned = True
-            used = " and ".join(f"the {BRANCHES[branch].title}" for branch in others)
-            warnings.warn(
-                f"no parsing maps: embedding with {used} alone, without "
-                + " and ".join(needing),
-                stacklevel=3,
-            )
+            warnings.warn(warning(needing, others, remedy), stacklevel=3)
         return tuple(others)
 
     def width(self, branches: tuple[str, ...]) -> int:
@@ -185,7 +202,7 @@ class Embedder:
         """Returns 32 letters that identify how photographs are embedded.
 
         They depend on the weights, network, branches, views, size and flip; and on
-        the label set of parsing maps, if a branch needs them.
+        the parser, or the label set of parsing maps, if a branch needs them.
 
         Args:
           branches: what `choose` returned.
@@ -196,6 +213,7 @@ class Embedder:
             checks.checked_branches(branches, self._model.branches),
             self.flip,
             self.parsing_labels,
+            None if self.parser is None else self.parser.digest,
         )
 
     def stream(
@@ -221,6 +239,11 @@ class Embedder:
         branches = checks.checked_branches(branches, self._model.branches)
         if failed is not None and not callable(failed):
             raise ValueError(f"failed must be a function; it is {checks.kind(failed)}")
+        if parsing is not None and self.parser is not None:
+            raise ValueError(
+                "the embedder's parser makes the maps: leave out parsing, or load the "
+                "embedder without a parser"
+            )
         if parsing is not None and len(parsing) != len(images):
             raise ValueError(
                 f"there are {len(images)} images and {len(parsing)} parsing maps; give "
@@ -232,13 +255,19 @@ class Embedder:
         size = min(batch_size, 1 << (len(images) - 1).bit_length())
         size = -(-size // devices) * devices
         program = self._program(branches)
-        batches = read_batches(
-            functools.partial(self._load, images, parsing),
-            len(images),
-            (size, data.height, data.width),
-            data.threads,
-            failed,
-        )
+        shape = (size, data.height, data.width)
+        if self.parser is not None and needing_maps(branches):
+            batches = parsed_batches(
+                lambda index: load_pixels(images[index], f"images[{index}]"),
+                self.parser,
+                len(images),
+                shape,
+                data.threads,
+                failed,
+            )
+        else:
+            load_one = functools.partial(self._load, images, parsing)
+            batches = read_batches(load_one, len(images), shape, data.threads, failed)
         embedded = embed_batches(
             lambda image, parsing: _combined(program(self._variables, image, parsing)),
             batches,

@@ -34,6 +34,7 @@ def settings_digest(
     branches: tuple[str, ...],
     flip: bool,
     label_set: str,
+    parser: str | None = None,
 ) -> str:
     """Returns 32 letters that identify how photographs are embedded.
 
@@ -43,6 +44,7 @@ def settings_digest(
       branches: in the order of `BRANCHES`.
       flip: whether the mirrored image's embedding is added.
       label_set: of parsing maps; it counts if a branch needs them.
+      parser: the digest of what makes the maps on the way, in place of the label set.
     """
     model = config.model.to_dict()
     for backbone in model["backbones"].values():
@@ -57,6 +59,8 @@ def settings_digest(
         "model": model,
         "labels": label_set if needing_maps(branches) else None,
     }
+    if parser is not None and needing_maps(branches):
+        content |= {"labels": None, "parser": parser}
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -137,9 +137,7 @@ def load_photograph(
       ValueError: naming the photograph, if it or its map cannot be decoded or has the
         wrong type, if their sizes differ, or the map has labels beyond its set.
     """
-    check_item(photograph, name, IMAGE)
-    name = name_of(photograph, name)
-    pixels = _pixels(photograph, name)
+    pixels, name = load_pixels(photograph, name)
     image = resize_image(pixels, size)
     if parsing is None:
         return image, np.full(size, BACKGROUND, np.uint8)
@@ -148,6 +146,16 @@ def load_photograph(
         name = f"{name} ({printable(parsing)})"
     found = _labels(parsing, name)
     return image, canonical_map(found, labels, size, name, pixels.shape[:2])
+
+
+def load_pixels(photograph: Photograph, name: str) -> tuple[np.ndarray, str]:
+    """Decodes to RGB, uint8 [h, w, 3], of the photograph's own size, and its name.
+
+    Args, errors: as of `load_photograph`.
+    """
+    check_item(photograph, name, IMAGE)
+    name = name_of(photograph, name)
+    return _pixels(photograph, name), name
 
 
 def name_of(photograph: Photograph, otherwise: str) -> str:
