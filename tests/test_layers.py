@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "mbnet_jax"
 LAYERS = (
     (
         *("refusals", "schema", "files", "locks", "json_files", "images"),
-        *("config", "configs", "overrides", "suggestions"),
+        *("config", "configs", "overrides", "suggestions", "sources"),
     ),
     ("devices", "parsing"),
     ("retrieval", "synthetic", "backbones"),

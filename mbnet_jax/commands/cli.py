@@ -128,18 +128,25 @@ class ConfigParser(flags.Parser):
         return near or suggestion(flag.lstrip("-"), value, known)
 
 
-def run(parser: ConfigParser, main: Main, argv: Sequence[str] | None = None) -> None:
+def run(
+    parser: ConfigParser,
+    main: Main,
+    argv: Sequence[str] | None = None,
+    check: Callable[[argparse.Namespace], object] = bool,
+) -> None:
     """Calls `main(config, arguments)`; bad input ends in a message, not a traceback.
 
     Args:
       parser: reads the command line.
       main: what the command does, in a cluster if the flags say so.
       argv: the arguments; by default the process's.
+      check: refuses arguments before jax is imported.
     """
     with flags.ending_in_one_line(
         "make train.batch_size or eval.batch_size smaller, or train.accumulate larger"
     ):
         config, arguments = parser.parse(argv)
+        check(arguments)
         # Not before: jax takes seconds, wrong arguments are refused at once.
         from mbnet_jax.devices import cluster
 

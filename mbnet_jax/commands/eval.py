@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from mbnet_jax.commands.cli import ConfigParser, run
+from mbnet_jax.runs.config_file import read_config_file
 
 _EXAMPLES = (
     "--config synthetic",
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="STEP",
         help="a step of the run, or best, which is the default",
     )
-    run(parser, _evaluate, argv)
+    # Refuses a folder without a run at once.
+    run(parser, _evaluate, argv, lambda flags: read_config_file(flags.workdir))
 
 
 def _evaluate(config: ConfigDict, arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from mbnet_jax.commands import flags
+from mbnet_jax.sources import check_folder_or_hub
 
 _EXAMPLES = (
     "--model runs/synthetic --out exported/synthetic",
@@ -78,6 +79,7 @@ def _export(arguments: argparse.Namespace) -> None:
         raise ValueError("--branches is empty; give some, or leave it out")
     if not arguments.model:
         raise ValueError("--model is empty; give a run's folder, or an export")
+    check_folder_or_hub(arguments.model)
     if arguments.stablehlo and arguments.platforms == ():
         raise ValueError("--platforms is empty; give some, or --no-stablehlo")
     # Not before: jax takes seconds, wrong arguments are refused at once.

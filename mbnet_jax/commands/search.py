@@ -23,6 +23,7 @@ from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.load import parser_options
 from mbnet_jax.parsing.presets import PRESETS
 from mbnet_jax.parsing.segmenter import Parser
+from mbnet_jax.sources import check_folder_or_hub
 
 _SHOWN = 10  # failures that are printed
 _MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
@@ -49,6 +50,8 @@ def search(arguments: argparse.Namespace) -> None:
       ValueError, OSError: naming what cannot be used.
     """
     _check_flags(arguments)
+    if arguments.model is not None:
+        check_folder_or_hub(arguments.model)
     # Not before: jax takes seconds, wrong arguments are refused at once.
     from PIL import Image
 
