@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -64,7 +65,9 @@ def printable(name: str | os.PathLike) -> str:
 
 
 def _printable(character: str) -> str:
-    if character.isprintable() or character == "\ufffd":
+    # Python counts no space but the usual one as printable, as in "山田\u3000太郎".
+    is_space = unicodedata.category(character) == "Zs"
+    if character.isprintable() or is_space or character == "\ufffd":
         return character
     return "\ufffd" if "\ud800" <= character <= "\udfff" else repr(character)[1:-1]
 

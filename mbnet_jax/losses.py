@@ -206,7 +206,9 @@ def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Ar
 
     A position counts by the share b of its pixels that are background: the sum of
     b * attention over that of the attention; 0 where there is no attention. Unlike the
-    mean over the background, it cannot be lowered by attending to nothing at all.
+    mean over the background, it cannot be lowered by attending to nothing at all. On
+    synthetic people the attention still lies on the background more than on the
+    person, and the constraint gains nothing on test people (docs/evidence.md).
 
     Args:
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention.

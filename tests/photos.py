@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import tiny
 
+from mbnet_jax.parsing.maps import encode_parsing
+
 TAG = "<img src=x onerror=alert(1)>.jpg"  # the name of a file
 
 
@@ -13,6 +15,14 @@ def write_photo(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.random.default_rng(seed).integers(0, 255, (64, 32, 3), dtype=np.uint8)
     path.write_bytes(tiny.encoded(image, "PNG" if path.suffix == ".png" else "JPEG"))
+    return path
+
+
+def write_map(path: Path) -> Path:
+    """A parsing map of the size of `write_photo`, of head, clothes and shoes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.repeat(np.array([0, 2, 4, 6, 9], np.uint8), [4, 10, 20, 20, 10])
+    path.write_bytes(encode_parsing(np.repeat(labels[:, None], 32, 1)))
     return path
 
 

@@ -4,19 +4,22 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from mbnet_jax.report import ranked_lists as figures
+from mbnet_jax.report.fonts import Font
 from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 
 BLUE = (10, 20, 200)
-QUERY = RankedItem(np.full((128, 64, 3), BLUE, np.uint8), "0001_1_c1_1.jpg", "1")
+QUERY = RankedItem(
+    np.full((128, 64, 3), BLUE, np.uint8), "0001_1_c1_1.jpg", "0001", "1"
+)
 FRAME_COLOURS = {None: figures.NEUTRAL, True: figures.RIGHT, False: figures.WRONG}
 
 
 def item(correct, height=128, width=64):
     image = np.full((height, width, 3), BLUE, np.uint8)
-    return RankedItem(image, "0002_1_c2_1.jpg", "2", 0.5, correct)
+    return RankedItem(image, "0002_1_c2_1.jpg", "0002", "2", 0.5, correct)
 
 
 def drawn(path, rows, title="Title"):
@@ -34,7 +37,7 @@ def cell(picture, row, column):
 def caption(picture, row, column):
     left, top = figures.cell_corner(row, column)
     top += figures.IMAGE_HEIGHT + 2 * figures.FRAME
-    return picture[top : top + 3 * figures.LINE + 4, left : left + figures.CELL_WIDTH]
+    return picture[top : top + 4 * figures.LINE + 4, left : left + figures.CELL_WIDTH]
 
 
 def test_size_frames_and_images(tmp_path):
@@ -85,7 +88,12 @@ def test_every_fact_is_in_the_caption(tmp_path):
     """Each field changes the caption below its own image, and no other."""
     base = item(True)
     plain = drawn(tmp_path / "plain.png", [(QUERY, [base, base])])
-    for change in ({"name": "x.jpg"}, {"camera": "9"}, {"similarity": 0.51}):
+    for change in (
+        {"name": "x.jpg"},
+        {"person": "Ana 65"},
+        {"camera": "door"},
+        {"similarity": 0.51},
+    ):
         changed = RankedItem(**{**vars(base), **change})
         picture = drawn(tmp_path / "changed.png", [(QUERY, [base, changed])])
         assert (caption(picture, 0, 2) != caption(plain, 0, 2)).any()
@@ -101,13 +109,13 @@ def test_same_input_same_bytes(tmp_path):
 
 
 def test_long_names_are_shortened_in_the_middle():
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
+    font = Font(figures.FONT_SIZE)
     name = "0123_a_very_long_folder_and_file_name_000042.jpg"
-    short = figures.shortened(name, font, figures.CELL_WIDTH)
+    short = font.shortened(name, figures.CELL_WIDTH)
     start, end = short.split("\N{HORIZONTAL ELLIPSIS}")
     assert name.startswith(start) and name.endswith(end) and start and end
-    assert font.getlength(short) <= figures.CELL_WIDTH
-    assert figures.shortened("short.jpg", font, figures.CELL_WIDTH) == "short.jpg"
+    assert font.length(short) <= figures.CELL_WIDTH
+    assert font.shortened("short.jpg", figures.CELL_WIDTH) == "short.jpg"
 
 
 @pytest.mark.parametrize(
@@ -121,15 +129,15 @@ def test_long_names_are_shortened_in_the_middle():
     ],
 )
 def test_any_name_is_drawn_in_one_line(name, drawn, tmp_path):
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
-    assert figures.shortened(name, font, figures.CELL_WIDTH) == drawn
+    font = Font(figures.FONT_SIZE)
+    assert font.shortened(name, figures.CELL_WIDTH) == drawn
     strange = dataclasses.replace(item(True), name=name)
     draw_ranked_lists(tmp_path / "a.png", [(QUERY, [strange])], title=name)
 
 
 def test_a_name_of_any_length_is_shortened_at_once():
-    font = ImageFont.load_default(size=figures.FONT_SIZE)
-    short = figures.shortened("x" * 10_000_000, font, figures.CELL_WIDTH)
+    font = Font(figures.FONT_SIZE)
+    short = font.shortened("x" * 10_000_000, figures.CELL_WIDTH)
     assert 10 < len(short) < 40 and "\N{HORIZONTAL ELLIPSIS}" in short
 
 
@@ -142,9 +150,12 @@ GREY = np.zeros((4, 4), np.uint8)
         ([], "rows is empty"),
         ([(QUERY, [])], r"row 0 \(0001_1_c1_1.jpg\) has no gallery image"),
         ([(QUERY, [QUERY])], "0001_1_c1_1.jpg in the list .* needs both"),
-        ([(RankedItem(GREY, "grey.png", "1"), [item(True)])], "grey.png must be uint8"),
         (
-            [(RankedItem(np.zeros((4, 0, 3), np.uint8), "x", "1"), [item(True)])],
+            [(RankedItem(GREY, "grey", "7", "1"), [item(True)])],
+            "grey must be uint8",
+        ),
+        (
+            [(RankedItem(np.zeros((4, 0, 3), np.uint8), "x", "7", "1"), [item(True)])],
             r"x must be uint8 .* not empty, got uint8 \[4, 0, 3\]",
         ),
     ],

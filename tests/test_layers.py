@@ -21,7 +21,7 @@ LAYERS = (
     ("evaluation",),
     ("training",),
     ("report",),
-    ("search", "export"),
+    ("search", "export", "own_images"),
     ("api",),
     ("commands",),
     ("__init__",),

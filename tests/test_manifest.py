@@ -29,14 +29,14 @@ def test_manifest(tmp_path):
     )
     assert read_records("manifest", root) == {
         "train": [
-            Record(root / "a.jpg", 1, 0, 1, None),
-            Record(root / "b.jpg", 1, 1, 2, root / "map.png"),
-            Record(root / "c.jpg", 0, 0, 0, None),
+            Record(root / "a.jpg", 1, 0, 1, None, ("Zoë", "gate 1", "blue")),
+            Record(root / "b.jpg", 1, 1, 2, root / "map.png", ("Zoë", "gate 2", "red")),
+            Record(root / "c.jpg", 0, 0, 0, None, ("Ann", "gate 1", "red")),
         ],
-        "query": [Record(root / "d.jpg", 2, 0, 1, None)],
+        "query": [Record(root / "d.jpg", 2, 0, 1, None, ("Cy", "gate 1", "red"))],
         "gallery": [
-            Record(root / "e.jpg", 2, 1, 1, None),
-            Record(root / "f.jpg", 1, 0, 0, None),
+            Record(root / "e.jpg", 2, 1, 1, None, ("Cy", "gate 2", "red")),
+            Record(root / "f.jpg", 1, 0, 0, None, ("Bo", "gate 1", "blue")),
         ],
     }
 
@@ -54,21 +54,50 @@ def test_manifest_without_cameras_and_clothes(tmp_path):
     assert read_records("manifest", root) == {
         # 9 sorts before 10, as numbers; a test person keeps the number.
         "train": [
-            Record(root / "a.jpg", 1, -1, -1, None),
-            Record(root / "b.jpg", 0, -1, -1, None),
+            Record(root / "a.jpg", 1, -1, -1, None, ("10", "", "")),
+            Record(root / "b.jpg", 0, -1, -1, None, ("9", "", "")),
         ],
-        "val": [Record(root / "e.jpg", 11, -1, -1, None)],
-        "query": [Record(root / "c.jpg", 100, -1, -1, None)],
-        "gallery": [Record(root / "d.jpg", 100, -1, -1, None)],
+        "val": [Record(root / "e.jpg", 11, -1, -1, None, ("11", "", ""))],
+        "query": [Record(root / "c.jpg", 100, -1, -1, None, ("100", "", ""))],
+        "gallery": [Record(root / "d.jpg", 100, -1, -1, None, ("100", "", ""))],
     }
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,person,split"], r"has the columns path, person, split\. .* pid"),
-        (["path,pid,split,cloth"], r"columns path, pid, split, cloth"),
-        (["path,pid,split", "a.jpg,1,test"], r"line 2: split 'test' is unknown"),
+        (
+            ["path,who,split"],
+            r"has the columns path, who, split, and none that is pid\. .* pid, split",
+        ),
+        (
+            ["path,persn,cam", "a.jpg,1,x"],
+            r"none that is pid or split\. .*The column persn looks like person: rename "
+            "it to pid, or remove it",
+        ),
+        (['"path,pid,split"'], r"none .*\. Remove the quotes around whole lines\."),
+        (
+            ["path,pid,split,clothse"],
+            "The column clothse looks like clothes: rename it to clothes, or remove",
+        ),
+        (
+            ["file,Image,pid,split"],
+            "the columns file, Image could all be path; rename the right one to path",
+        ),
+        (["path,pid,PID,split"], "has the column pid twice; keep one"),
+        (["path,pid,split", "a.jpg,1,dev"], r"line 2: split 'dev' is unknown; known:"),
+        (
+            ["path,pid,split", "a.jpg,1,Test"],
+            "line 2: split 'Test': give query for images to search for, gallery for",
+        ),
+        (
+            ["path,pid,split", r"C:\pictures\a.jpg,1,train"],
+            r"line 2: path 'C:.*' is an absolute path of Windows; write it relative",
+        ),
+        (
+            ["path,pid,split", r"..\a.jpg,1,train"],
+            r"line 2: path '\.\./a\.jpg' must not",
+        ),
         (["path,pid,split", "a.jpg,,train"], "line 2: path and pid must not be empty"),
         (["path,pid,split", "a.jpg,1,train"], "no row of the split query"),
         (
@@ -131,9 +160,20 @@ def changed(old, new):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (ROWS.encode("utf-16"), r"manifest\.csv is UTF-16; save it as UTF-8"),
+        (ROWS.encode("utf-32"), r"manifest\.csv is UTF-32; save it as UTF-8"),
+        (ROWS.encode("utf-16")[:-1], "line 5 is damaged UTF-16 text; save it"),
+        (changed("1,", "\0,").encode("utf-16"), "line 2 holds a NUL; save it as UTF-8"),
+        (b"PK\3\4" + bytes(30), "is not text, but a spreadsheet's own file; save it"),
         (ROWS.encode("utf-16-le"), "line 1: the byte 0x00 is not UTF-8 text; save it"),
-        (ROWS.encode("latin-1"), "line 3: the byte 0xeb is not UTF-8 text; save it"),
+        (
+            ROWS.encode("latin-1"),
+            r"line 3: the byte 0xeb is not UTF-8 text \(in Windows-1252 or Latin-1 it "
+            r"would read 'Zoë'\); save it as UTF-8 \(a spreadsheet calls it CSV UTF",
+        ),
+        (
+            changed("Zoë", "Zo").encode().replace(b"Zo", b"Zo\x81"),
+            "line 3: the byte 0x81 is not UTF-8 text; save it",
+        ),
         (changed("1,", "\0,"), "line 2: the byte 0x00 is not UTF-8"),
         (
             changed("b.jpg", '"b.jpg'),
@@ -146,8 +186,12 @@ def changed(old, new):
         (changed("1,train", "1"), "line 2 has 2 cells, the header 3; quote a cell"),
         (changed("1,train", "1,train,"), "line 2 has 4 cells, the header 3"),
         (changed("split", "split,pid"), "has the column pid twice; keep one"),
-        (ROWS.replace(",", ";"), "columns path;pid;split. .* between commas"),
-        ("", "has the columns none"),
+        (
+            ROWS.replace(",", ";").replace("Zoë", "Zoë;"),
+            "line 3 has 4 cells, the header 3; quote a cell that holds a semicolon",
+        ),
+        (ROWS.replace(",", "|"), r"columns path\|pid\|split, .* between commas, semi"),
+        ("", "has the columns none, and none that is path or pid or split"),
         (
             changed("a.jpg", "../a.jpg"),
             r"line 2: path '\.\./a\.jpg' must not hold '\.\.'",
@@ -222,4 +266,7 @@ def test_absolute_paths_and_identifiers_that_look_alike_are_printed(tmp_path, ca
     assert sorted(paths) == [root / "b.jpg", tmp_path / "far.jpg"]
     printed = capsys.readouterr().out
     assert f"1 of 4 paths are absolute: {tmp_path}/far.jpg\n" in printed
-    assert "pid zoë (line 2) and Zoë (line 3) differ only in case or zeros" in printed
+    assert (
+        "pid zoë (line 2) and Zoë (line 3) differ only in case, space or zeros"
+        in printed
+    )

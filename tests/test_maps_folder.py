@@ -44,7 +44,7 @@ def test_two_images_never_share_a_map():
         ('{"labels": null}', "is damaged: labels=None must be one of"),
         ('{"labels": ["atr"]}', r"is damaged: labels=\['atr'\] must be one of"),
         ('{"labels": "cihp"}', "is damaged: labels='cihp' must be one of"),
-        ('{"labels": "atr", "version": 2}', "has version=2, not 1; a later version"),
+        ('{"labels": "atr", "version": 3}', "has version=3, not 2; a later version"),
         (
             '{"labels": "atr", "version": NaN}',
             r"is damaged \(it holds the number NaN\)",

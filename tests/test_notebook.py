@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "mbnet_colab.ipynb"
-STEPS, STOP = 200, 10
+STEPS, STOP = 120, 10
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -44,6 +44,7 @@ def executed(tmp_path_factory):
     notebook.cells = cells
     # One device, as on a laptop.
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # so that it compiles fast
     client = NotebookClient(
         notebook, timeout=240, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
     )
@@ -68,12 +69,10 @@ def test_it_prints_the_devices(executed):
 
 def test_training_stops_and_resumes_with_a_curve(executed):
     assert len(pictures(executed["train"])) == len(pictures(executed["resume"])) == 1
-    [stopped] = [
-        line for line in text(executed["train"]).splitlines() if "stopped at" in line
-    ]
-    step = int(stopped.split()[3])
-    assert STOP <= step < STEPS and f" of {STEPS}" in stopped
-    assert f"resuming from step {step} in" in text(executed["resume"])
+    [step] = re.findall(r"stopped at step (\d+)", text(executed["train"]))
+    assert STOP <= int(step) < STEPS
+    assert f"resuming from step {step} " in text(executed["resume"])
+    assert f"is at step {STEPS};" in text(executed["resume"])
 
 
 def test_it_shows_the_table_and_the_ranked_lists(executed):
@@ -83,6 +82,11 @@ def test_it_shows_the_table_and_the_ranked_lists(executed):
     assert "re-ranked" in text(executed["rerank"])
     assert len(pictures(executed["lists"])) == 1
     assert len(pictures(executed["photograph"])) == 1
+
+
+def test_it_says_where_to_read_on(executed):
+    [shown] = executed["reading"].outputs
+    assert "docs/use.md" in shown.data["text/markdown"]
 
 
 def test_a_real_dataset_is_left_alone(executed):
@@ -95,9 +99,3 @@ def test_it_is_stored_without_outputs():
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert not cell.outputs and cell.execution_count is None, cell.id
-
-
-def test_its_links_are_valid():
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        for target in re.findall(r"\]\(([^)#]+)", cell.source):
-            assert (NOTEBOOK.parent / target).exists(), f"{cell.id}: {target}"

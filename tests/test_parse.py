@@ -21,6 +21,7 @@ from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.locks import locked
+from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.parsing.maps import encode_parsing
 from mbnet_jax.parsing.options import ParserOptions
 from mbnet_jax.parsing.voc import VOC_COLOURS
@@ -126,6 +127,13 @@ def test_maps_of_an_earlier_version_are_of_the_same_maker(config, tmp_path):
     maker = json.loads((out / "maps.json").read_text())
     earlier = {"deviation" if k == "std" else k: v for k, v in maker.items()}
     assert earlier["deviation"] == STD.tolist()
+    assert earlier.pop("version") == 2 and earlier.pop("channels") == "rgb"
+    assert earlier.pop("fit") == "stretch" and earlier.pop("output") == 0
+    (out / "maps.json").write_text(json.dumps(earlier | {"version": 1}))
+    check_maker(out, "atr")
+    padded = ParserOptions(path, "atr", (64, 32), fit="pad")
+    with pytest.raises(ValueError, match="made with another fit: give another"):
+        make_maps(config, padded, out)
     (out / "maps.json").write_text(json.dumps(earlier))
     other = ParserOptions(path, "atr", (64, 32), std=(1.0, 1.0, 1.0))
     with pytest.raises(ValueError, match="made with another std: give another"):
@@ -199,9 +207,12 @@ def test_the_command(config, tmp_path):
 
     done = run("--labels", "atr", f"--config.data.parsing_dir={out}")
     assert done.returncode == 0, done.stderr
-    assert "made 24 maps" in done.stdout and "mbnet-preview --config" in done.stdout
-    assert "--config.data.parsing_labels=atr" in (done.stdout)
+    assert "made 24 maps" in done.stdout and f"wrote {out}/maps_preview.png" in (
+        done.stdout
+    )
+    assert "--config.data.parsing_labels=atr" in done.stdout
     assert len(maps(config, out)) == 24
     refused = run(f"--out={out}")
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
-    assert "error: give --labels lip|atr|pascal|canonical" in refused.stderr
+    assert "error: --model=" in refused.stderr
+    assert "is a file: give its form too, --preset NAME, one of seg" in refused.stderr

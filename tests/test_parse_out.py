@@ -107,7 +107,7 @@ def test_a_full_disk_is_named_and_leaves_whole_maps(config, tmp_path, monkeypatc
         ("std", None, "is damaged: std=None must be"),
         ("size", "64,32", "is damaged: size='64,32' must be"),
         ("model", 5, "is damaged: model=5 must be"),
-        ("version", 99, "has version=99, not 1; a later version"),
+        ("version", 99, "has version=99, not 2; a later version"),
         ("layout", ..., "is damaged: layout is missing; it must be one of"),
     ],
 )

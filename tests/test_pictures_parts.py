@@ -83,12 +83,12 @@ def test_images_are_from_the_camera_that_shows_the_most_outfits():
 
 
 BLUE = np.full((128, 64, 3), (10, 20, 200), np.uint8)
-QUERY = RankedItem(BLUE, "0001_1_c1_1.jpg", "1")
+QUERY = RankedItem(BLUE, "0001_1_c1_1.jpg", "0001", "1")
 COLOURS = {None: figures.NEUTRAL, True: figures.RIGHT, False: figures.WRONG}
 
 
 def item(correct):
-    return RankedItem(BLUE, "0002_1_c2_1.jpg", "2", 0.5, correct)
+    return RankedItem(BLUE, "0002_1_c2_1.jpg", "0002", "2", 0.5, correct)
 
 
 def framed(picture, block, row, column):
@@ -127,7 +127,7 @@ def test_frames_and_marks_show_right_and_wrong():
 
 def test_text_does_not_overlap_images():
     def drawn(captions, camera):
-        query = RankedItem(BLUE, "q.jpg", camera)
+        query = RankedItem(BLUE, "q.jpg", "0001", camera)
         ranked = [lists.Ranked(text, [item(True)] * 10) for text in captions]
         return np.asarray(lists.draw_blocks([(query, ranked)])).astype(int)
 
@@ -145,7 +145,7 @@ def test_wrapping_keeps_all_text():
     text = "Some words of which several fit into a line and a_word_that_does_not_fit"
     lines = layout.wrapped(text, 120)
     assert " ".join(lines) == text and len(lines) > 3
-    assert all(layout.font().getlength(line) <= 120 for line in lines[:-1])
+    assert all(layout.Font(layout.FONT_SIZE).length(line) <= 120 for line in lines[:-1])
     assert layout.wrapped("", 120) == []
     two, three = (layout.heading("T", notes, 400).height for notes in ("ab", "abc"))
     assert three - two == layout.LINE

@@ -11,7 +11,7 @@ import pytest
 
 from mbnet_jax import files, images, json_files
 from mbnet_jax.backbones import weight_files
-from mbnet_jax.data.datasets import csv_table, read_records
+from mbnet_jax.data.datasets import csv_text, read_records
 from mbnet_jax.images import read_image
 from mbnet_jax.json_files import read_json
 from mbnet_jax.report import training
@@ -37,7 +37,7 @@ LIMITS = {
         f"{images.MAX_PIXELS:,} pixels",
         f"{images.MAX_SIDE:,} a side",
     ),
-    "`manifest.csv`": (f"{csv_table.MAX_BYTES >> 20} MiB",),
+    "`manifest.csv`": (f"{csv_text.MAX_BYTES >> 20} MiB",),
     "the search's cache": (f"{rows._MOST:,} rows",),
     "`metrics.jsonl`": (
         f"{training._MOST_BYTES >> 20} MiB",

@@ -6,18 +6,19 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mbnet_jax.images import resize_image
 from mbnet_jax.report import heat
-from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
+from mbnet_jax.report.fonts import Font
+from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT
 
 # Pixels.
-MARGIN, LINE, FONT_SIZE, TITLE_SIZE = 16, 18, 14, 20
+MARGIN, LINE, FONT_SIZE, TITLE_SIZE = 16, 18, 13, 18
 LEAST_WIDTH = 126  # of a column of panels, for the text in it
 GAP, PERSON_GAP, ROW_GAP = 6, 28, 8
 HEAD = 20  # titles of columns
-CAPTION_LINE, CAPTION_SIZE = 15, 12  # of the text below a panel
+CAPTION_LINE, CAPTION_SIZE = 15, 11  # of the text below a panel
 BAR_GAP = 40  # between two bars of the legend
 
 MOST_BYTES = 250_000
@@ -25,17 +26,12 @@ _QUALITIES = (90, 85, 80, 75, 70, 65, 60, 55, 50, 45)
 _SHRINK = 0.9
 
 
-def font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont:
-    """Returns the font of all text, `size` pixels high."""
-    return ImageFont.load_default(size=size)
-
-
 def wrapped(text: str, width: float) -> list[str]:
     """Splits text into lines of at most `width` pixels; a longer word is not split."""
     lines, line = [], ""
     for word in text.split():
         longer = f"{line} {word}".strip()
-        if line and font().getlength(longer) > width:
+        if line and Font(FONT_SIZE).length(longer) > width:
             lines.append(line)
             longer = word
         line = longer
@@ -48,9 +44,9 @@ def heading(title: str, notes: Sequence[str], width: int) -> Image.Image:
     top = MARGIN + TITLE_SIZE + 10
     picture = Image.new("RGB", (width, top + LINE * len(lines) + 8), BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    draw.text((MARGIN, MARGIN - 4), title, TEXT, font(TITLE_SIZE))
+    Font(TITLE_SIZE).draw(draw, (MARGIN, MARGIN - 4), title, TEXT)
     for number, line in enumerate(lines):
-        draw.text((MARGIN, top + LINE * number), line, TEXT, font())
+        Font(FONT_SIZE).draw(draw, (MARGIN, top + LINE * number), line, TEXT)
     return picture
 
 
@@ -60,10 +56,11 @@ def legend(bars: Sequence[tuple[str, float, float]], width: int) -> Image.Image:
     A bar that does not fit beside the others starts a new line.
     """
     colours = Image.fromarray(heat.scale_bar())
+    face, small = Font(FONT_SIZE), Font(CAPTION_SIZE)
     positions, left, top = [], MARGIN, 4
     for title, low, high in bars:
         ends = f"{low:.2f}", f"{high:.2f}"
-        room = max(font().getlength(title), sum(map(font().getlength, ends)) + 12)
+        room = max(face.length(title), sum(map(face.length, ends)) + 12)
         room = max(round(room) + 1, colours.width)
         if left > MARGIN and left + room > width - MARGIN:
             left, top = MARGIN, top + 60
@@ -72,11 +69,11 @@ def legend(bars: Sequence[tuple[str, float, float]], width: int) -> Image.Image:
     picture = Image.new("RGB", (width, top + 64), BACKGROUND)
     draw = ImageDraw.Draw(picture)
     for left, top, title, (low, high) in positions:
-        draw.text((left, top), title, TEXT, font())
+        face.draw(draw, (left, top), title, TEXT)
         picture.paste(colours, (left, top + 19))
-        draw.text((left, top + 37), low, TEXT, font(CAPTION_SIZE))
-        right = left + colours.width - font(CAPTION_SIZE).getlength(high)
-        draw.text((right, top + 37), high, TEXT, font(CAPTION_SIZE))
+        small.draw(draw, (left, top + 37), low, TEXT)
+        right = left + colours.width - small.length(high)
+        small.draw(draw, (right, top + 37), high, TEXT)
     return picture
 
 
@@ -145,14 +142,14 @@ def draw_people(
         sum(band_heights) + MARGIN,
     )
     picture = Image.new("RGB", size, BACKGROUND)
-    draw = ImageDraw.Draw(picture)
+    draw, face = ImageDraw.Draw(picture), Font(FONT_SIZE)
     top = 0
     for band, band_height in zip(bands, band_heights, strict=True):
         for index, person in enumerate(band):
             left = MARGIN + index * person_width
             for column, title in enumerate(columns):
                 x = left + column * step
-                draw.text((x, top), shortened(title, font(), width), TEXT, font())
+                face.draw(draw, (x, top), face.shortened(title, width), TEXT)
                 for number, row in enumerate(person):
                     y = top + HEAD + number * row_height
                     _draw_panel(picture, draw, (x, y), row[column], width)
@@ -164,9 +161,10 @@ def _draw_panel(picture, draw, corner, panel: Panel, width: int) -> None:
     left, top = corner
     picture.paste(Image.fromarray(panel.image), corner)
     top += panel.image.shape[0] + 1
+    face = Font(CAPTION_SIZE)
     for number, line in enumerate(panel.lines):
-        line = shortened(line, font(CAPTION_SIZE), width)
-        draw.text((left, top + CAPTION_LINE * number), line, TEXT, font(CAPTION_SIZE))
+        line = face.shortened(line, width)
+        face.draw(draw, (left, top + CAPTION_LINE * number), line, TEXT)
 
 
 def stacked(parts: Sequence[Image.Image]) -> Image.Image:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures.choice import Choice
-from benchmarks.pictures.layout import MARGIN, encoded, font, heading, stacked
+from benchmarks.pictures.layout import FONT_SIZE, MARGIN, encoded, heading, stacked
 from benchmarks.pictures.networks import Comparison, Evaluated
+from mbnet_jax.report.fonts import Font
 from mbnet_jax.report.lists import NEAREST, item_of, nearest_images, short_names
 from mbnet_jax.report.ranked_lists import (
     BACKGROUND,
@@ -16,7 +17,6 @@ from mbnet_jax.report.ranked_lists import (
     RankedItem,
     draw_framed,
     draw_legend,
-    shortened,
 )
 
 # Pixels.
@@ -27,7 +27,7 @@ GAP, QUERY_GAP, BLOCK_GAP = 8, 24, 22
 HEAD, CAPTION = 24, 22  # above a list, below it
 ROW = HEAD + IMAGE[1] + 2 * FRAME + CAPTION
 BLOCK = 2 * ROW + BLOCK_GAP
-SMALL = 11  # of the text below an image
+SMALL = 10  # of the text below an image
 WIDTH = 2 * MARGIN + (NEAREST + 1) * CELL + NEAREST * GAP + QUERY_GAP
 
 _EXCLUDED = {
@@ -55,7 +55,7 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
     """Draws each query on the left, and its two lists beside it."""
     height = max(len(blocks) * BLOCK - BLOCK_GAP, 0) + MARGIN
     picture = Image.new("RGB", (WIDTH, height), BACKGROUND)
-    draw = ImageDraw.Draw(picture)
+    draw, small = ImageDraw.Draw(picture), Font(SMALL)
     for block, (query, lists) in enumerate(blocks):
         if block:
             line = block * BLOCK - BLOCK_GAP // 2
@@ -63,18 +63,18 @@ def draw_blocks(blocks: Sequence[tuple[RankedItem, Sequence[Ranked]]]) -> Image.
         left, top = corner(block, 0, 0)
         below = draw_framed(picture, draw, (left, top), query, IMAGE, FRAME, MARK)
         for number, text in enumerate(("query", f"camera {query.camera}", query.name)):
-            text = shortened(text, font(SMALL), CELL + QUERY_GAP)
-            draw.text((left, below + 2 + 15 * number), text, TEXT, font(SMALL))
+            text = small.shortened(text, CELL + QUERY_GAP)
+            small.draw(draw, (left, below + 2 + 15 * number), text, TEXT)
         for row, (caption, items) in enumerate(lists):
             left, top = corner(block, row, 1)
-            draw.text((left, top - HEAD + 4), caption, TEXT, font())
+            Font(FONT_SIZE).draw(draw, (left, top - HEAD + 4), caption, TEXT)
             for column, item in enumerate(items, start=1):
                 left, top = corner(block, row, column)
                 at = (left, top)
                 below = draw_framed(picture, draw, at, item, IMAGE, FRAME, MARK)
                 text = f"camera {item.camera}, {item.similarity:.2f}"
-                text = shortened(text, font(SMALL), CELL + GAP - 2)
-                draw.text((left, below + 2), text, TEXT, font(SMALL))
+                text = small.shortened(text, CELL + GAP - 2)
+                small.draw(draw, (left, below + 2), text, TEXT)
     return picture
 
 

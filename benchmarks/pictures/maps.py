@@ -23,7 +23,7 @@ from mbnet_jax.data.loader import load_example
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention import attention_maps
-from mbnet_jax.report.lists import camera_of, short_names
+from mbnet_jax.report.lists import short_names
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import make_targets, make_views, normalise
 
@@ -94,7 +94,10 @@ def compute_maps(
     grey = np.full((*body.shape, 3), _GREY, np.uint8)
     names = {id(split): short_names(split) for split, _ in images}
     captions = [
-        (names[id(split)][index], f"outfit {number}, camera {camera_of(split, index)}")
+        (
+            names[id(split)][index],
+            f"outfit {number}, camera {split.shown(index).camera}",
+        )
         for images_of_person in people
         for number, (split, index) in enumerate(images_of_person, start=1)
     ]

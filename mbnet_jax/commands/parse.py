@@ -40,15 +40,33 @@ _FORM = ("labels", "layout", "channels", "fit", "output", "batch")
 _FORM += ("size", "mean", "std")
 
 
+def _check_given(model: str, images: str | None, config: ConfigDict | None) -> None:
+    """Refuses a command without model or images, before anything is downloaded."""
+    if not model:
+        raise ValueError(
+            f"give --model: a preset ({_KNOWN}), as in --model segformer, or an ONNX "
+            "file"
+        )
+    if config is None and images is None:
+        raise ValueError(
+            "give the images: --config NAME for those of a config's dataset, or "
+            "--images FOLDER for photographs"
+        )
+    if config is not None and images is not None:
+        raise ValueError("--config and --images both name images; leave one out")
+    if images is not None and not Path(images).is_dir():
+        raise FileNotFoundError(f"no such folder: --images={images}")
+
+
 def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
     """Makes the maps of a config's dataset, and the preview."""
     from mbnet_jax.data.load import images_folder
     from mbnet_jax.data.make_maps import make_maps
     from mbnet_jax.report.preview import preview, sheet_path
 
-    out = out or Path(
-        config.data.parsing_dir or f"{os.fspath(images_folder(config.data))}-maps"
-    )
+    if out is None:
+        own = config.data.parsing_dir
+        out = Path(own) if own else _beside(images_folder(config.data))
     count = make_maps(config, options, out)
     _report(count, options, out)
     config.data.parsing_dir, config.data.parsing_labels = str(out), options.labels
@@ -68,7 +86,7 @@ def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
     from mbnet_jax.search.photographs import list_photographs
 
     folder = Path(os.path.normpath(folder))
-    out = out or folder.with_name(f"{folder.resolve().name}-maps")
+    out = out or _beside(folder)
     if os.path.realpath(out) == os.path.realpath(folder):
         raise ValueError(
             f"--out={out} is the folder of the photographs, where maps would be taken "
@@ -89,6 +107,14 @@ def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
         f"  mbnet-search --gallery {printable(folder)} --parsing {printable(out)} "
         f"--parsing-labels {options.labels} --query ..."
     )
+
+
+def _beside(folder: Path) -> Path:
+    """The folder of maps beside that of their images."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    if not named.name:
+        raise ValueError(f"nothing is beside {folder}: give --out")
+    return named.with_name(f"{named.name}-maps")
 
 
 def _report(count: int, options: ParserOptions, out: Path) -> None:
@@ -154,19 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _parse(config: ConfigDict | None, arguments: argparse.Namespace) -> None:
     from mbnet_jax.parsing.load import parser_options
 
-    if not arguments.model:
-        raise ValueError(
-            f"give --model: a preset ({_KNOWN}), as in --model segformer, or an ONNX "
-            "file"
-        )
-    if (config is None) == (arguments.images is None):
-        raise ValueError(
-            "give the images: --config NAME for those of a config's dataset, or "
-            "--images FOLDER for photographs"
-            + ("; not both" if config is not None else "")
-        )
-    if arguments.images is not None and not Path(arguments.images).is_dir():
-        raise FileNotFoundError(f"no such folder: --images={arguments.images}")
+    _check_given(arguments.model, arguments.images, config)
     form = {name: getattr(arguments, name) for name in _FORM}
     options = parser_options(
         arguments.model,

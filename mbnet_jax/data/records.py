@@ -9,6 +9,19 @@ from mbnet_jax.files import printable
 UNKNOWN = -1  # camera or clothes of every image, if a dataset does not label them
 
 
+class Identifiers(NamedTuple):
+    """An image's labels as the dataset writes them, to be shown to people.
+
+    Attributes:
+      person, camera, clothes: "" where the dataset does not label them. `clothes` only
+        distinguishes the outfits of one person.
+    """
+
+    person: str = ""
+    camera: str = ""
+    clothes: str = ""
+
+
 class Record(NamedTuple):
     """One image file and its labels.
 
@@ -19,6 +32,7 @@ class Record(NamedTuple):
       clothes: one outfit of one person, or `UNKNOWN`. Two persons never share a
         value, even in the same garments.
       parsing_path: of the image's parsing map; None if it has none.
+      own: the labels as the dataset writes them.
     """
 
     path: Path
@@ -26,6 +40,7 @@ class Record(NamedTuple):
     camera: int
     clothes: int
     parsing_path: Path | None
+    own: Identifiers = Identifiers()
 
 
 Records = dict[str, list[Record]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mbnet_jax.data.records import UNKNOWN, Record
+from mbnet_jax.data.records import UNKNOWN, Identifiers, Record
 from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import matches_and_junk
 
@@ -22,6 +22,7 @@ class Split:
       names: file names, relative to the dataset's root.
       positions: int [n]; image i is `source[positions[i]]`.
       source: the builder's data source of undecoded examples.
+      own: the labels as the dataset writes them; () where that is not known.
     """
 
     pid: np.ndarray
@@ -30,6 +31,7 @@ class Split:
     names: tuple[str, ...]
     positions: np.ndarray
     source: Any
+    own: tuple[Identifiers, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -53,6 +55,19 @@ class Split:
         """The undecoded example of image `index`."""
         return self.source[int(self.positions[index])]
 
+    def shown(self, index: int) -> Identifiers:
+        """The labels of image `index` as its dataset writes them, else their numbers.
+
+        Cameras are counted from 1 as in datasets; what is unlabelled is "unknown".
+        """
+        own = self.own[index] if self.own else Identifiers()
+        camera, clothes = self.camera[index], self.clothes[index]
+        return Identifiers(
+            own.person or str(self.pid[index]),
+            "unknown" if camera == UNKNOWN else own.camera or str(camera + 1),
+            "unknown" if clothes == UNKNOWN else own.clothes or str(clothes),
+        )
+
     def subset(self, indices: np.ndarray) -> "Split":
         """The images `indices`, in that order, with unchanged labels."""
         return Split(
@@ -62,6 +77,7 @@ class Split:
             tuple(self.names[i] for i in indices),
             self.positions[indices],
             self.source,
+            tuple(self.own[i] for i in indices) if self.own else (),
         )
 
     def relabelled(self) -> "Split":
@@ -83,7 +99,13 @@ def make_split(records: Sequence[Record], source, root: Path) -> Split:
         for field in ("pid", "camera", "clothes")
     }
     names = tuple(os.path.relpath(r.path, root) for r in records)
-    return Split(**columns, names=names, positions=np.arange(len(names)), source=source)
+    return Split(
+        **columns,
+        names=names,
+        positions=np.arange(len(names)),
+        source=source,
+        own=tuple(r.own for r in records),
+    )
 
 
 @dataclass(frozen=True)

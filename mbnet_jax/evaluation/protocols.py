@@ -91,10 +91,10 @@ def usable_protocols(
             labels = " and no ".join(missing)
             notes.append(f"{protocol.title} is left out: no {labels} labels")
         elif empty:
-            cameras = ", ".join(map(str, protocol.cameras))
+            cameras = ", ".join(_camera_names(protocol.cameras, test))
             notes.append(
                 f"{protocol.title} is left out: no {' and no '.join(empty)} image is "
-                f"from its cameras {cameras} (counted from 0)"
+                f"from its cameras {cameras}"
             )
         else:
             usable.append(protocol)
@@ -119,6 +119,17 @@ def usable_protocols(
                 + (", so it has no scores" if without == len(query) else "")
             )
     return tuple(usable), notes
+
+
+def _camera_names(cameras: Sequence[int], test: Mapping[str, Split]) -> list[str]:
+    """Names cameras as the images of the test splits do, or else from 1."""
+    names: dict[int, str] = {}
+    for split in test.values():
+        for camera, index in zip(
+            *np.unique(split.camera, return_index=True), strict=True
+        ):
+            names.setdefault(int(camera), split.shown(index).camera)
+    return [names.get(camera, str(camera + 1)) for camera in cameras]
 
 
 def participants(protocol: Protocol, split: Split) -> np.ndarray:

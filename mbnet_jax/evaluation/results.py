@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -235,8 +236,8 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
 def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     """Returns the text of `queries.csv`: one line per protocol, draw and query.
 
-    The scores of a query without a true match are empty. In file names, replacement
-    characters stand for what UTF-8 cannot encode.
+    Persons are named as the dataset names them. The scores of a query without a true
+    match are empty. Replacement characters stand for what UTF-8 cannot encode.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -245,21 +246,21 @@ def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     )
     for name, result in results.items():
         for draw, metrics in enumerate(result.per_draw):
-            for file, person, first, precision in zip(
-                result.query.names,
-                result.query.pid,
-                metrics.first_match_rank,
-                metrics.average_precision,
-                strict=True,
+            for index, (first, precision) in enumerate(
+                zip(metrics.first_match_rank, metrics.average_precision, strict=True)
             ):
+                file = _cell(result.query.names[index], "./")
+                person = _cell(result.query.shown(index).person, "'")
                 score = (first, f"{precision:.6f}") if first else ("", "")
-                writer.writerow([name, draw, _cell(file), person, *score])
+                writer.writerow([name, draw, file, person, *score])
     return encodable(text.getvalue())
 
 
-def _cell(file: str) -> str:
-    """A file name that no spreadsheet takes for a formula.
+def _cell(text: str, guard: str) -> str:
+    """A text that no spreadsheet takes for a formula: it starts with `guard` then.
 
-    "./=1.jpg" is the same file as "=1.jpg".
+    "./=1.jpg" is the same file as "=1.jpg", and spreadsheets mark text by an
+    apostrophe. A number is no formula.
     """
-    return f"./{file}" if file.startswith(_FORMULA) else file
+    is_formula = text.startswith(_FORMULA) and not re.fullmatch(r"[+-][0-9]+", text)
+    return guard + text if is_formula else text

@@ -1,6 +1,7 @@
 """The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
-docs/method.md separates what the paper states from what is our reading.
+docs/method.md separates what the paper states from our reading, docs/evidence.md what
+each module is for from what it was seen to do.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ class KnowledgeTransfer(nn.Module):
 
     The gate reads F alone. The clothing-unrelated branch and the parsing map reach it
     through two losses (`losses.distillation`, `losses.gate_area`), so a test image
-    needs no parsing map.
+    needs no parsing map. On synthetic people distillation helps the branch a little;
+    the gate is nearly the same in every image, and its area loss gains nothing.
 
     Attributes:
       reduction: the hidden convolution has channels / reduction, at least 8.
@@ -73,6 +75,10 @@ class FeatureAttention(nn.Module):
     so F' = F where the attention s is zero. CBAM's paper does not mention the batch
     norm, its authors' code has it. Without it the sums grow with the features, and s
     saturates near 0 in every image.
+
+    On synthetic people FAM gains nothing: s is higher on the background than on the
+    person, and highest along one edge. The 7x7 kernel is wider than the 8x4 map, so it
+    learns positions from the padding.
 
     Attributes:
       reduction: the shared MLP's hidden width is channels / reduction, at least 8.
@@ -128,7 +134,7 @@ class CrossFusion(nn.Module):
     width with 2-D position codes, and each set of tokens attends to the other. The
     clothing-unrelated tokens are then resized (linearly) to the mask map's grid; both
     are stacked along the channels and projected (1x1 convolution, batch norm, ReLU) to
-    the fused map.
+    the fused map. On synthetic people it contributes most of all modules.
 
     Attributes:
       width: channels of the tokens and of the fused map.
@@ -235,11 +241,12 @@ class Balance(nn.Module):
     The paper states that several identity features are kept in balance, so that the
     failure of one does not decide the match. Our reading: a two-layer MLP over the
     embeddings, softmax, times the number of branches. The last layer starts at zero,
-    so the weights start equal. Gradients to the embeddings are stopped: the balance
-    learns which branch to trust and does not change what the branches learn.
+    so the weights start equal. Gradients to the embeddings are stopped, so the balance
+    does not change what the branches learn. On synthetic people it beats equal weights
+    when clothes change, but the same weights for every image do as well.
 
     Every branch keeps at least the weight `floor`. Without it the balance settles on
-    the one branch that fits the training people best.
+    nearly one branch (the mask branch, on synthetic people).
 
     Attributes:
       floor: the least weight of a branch, from 0 (free) to 1 (all weights equal).

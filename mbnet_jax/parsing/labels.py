@@ -26,7 +26,7 @@ NAMES = (
 NUM_LABELS = len(NAMES)
 
 # What a change of clothes does not affect (shoes may change, but rarely within a
-# day): the area that KTM teaches the global branch to attend to.
+# day): the area that KTM's gate is trained to lie on.
 CLOTHING_UNRELATED = (HEAD, ARMS, LEGS, SHOES)
 CLOTHING = (UPPER_CLOTHES, LOWER_CLOTHES)
 

@@ -17,7 +17,7 @@ from mbnet_jax.models.branches import views_of_branches
 from mbnet_jax.models.mbnet import backbone_module
 from mbnet_jax.models.modules import DIRECTIONS
 from mbnet_jax.report import heat
-from mbnet_jax.report.lists import camera_of, clothes_of
+from mbnet_jax.report.lists import labels_of
 from mbnet_jax.report.page import Images
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import VIEWS, denormalise, make_views, normalise
@@ -192,8 +192,6 @@ def draw_attention(
             {
                 "heading": heading,
                 "file": file,
-                "camera": camera_of(split, index),
-                "clothes": clothes_of(split, index),
                 "pictures": pictures,
                 "balance": {
                     title_of(branch): float(computed.balance[branch][row])
@@ -201,6 +199,7 @@ def draw_attention(
                     if branch in computed.balance
                 },
             }
+            | labels_of(split, index)
         )
     legend = [
         {

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -147,7 +148,9 @@ def _plot(axes, lines: Mapping[str, Points], **style) -> None:
 @contextmanager
 def _figure(width: float, height: float) -> Iterator[Figure]:
     """A figure of this size in inches, with the settings that `_markup` expects."""
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
+        # Matplotlib only measures the text; the browser has the characters.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield Figure(figsize=(width, height), layout="constrained")
 
 
@@ -194,7 +197,11 @@ def _attributes(style: str) -> str:
     # Older Matplotlib joins the size and the family of a font, which SVG does not.
     style = re.sub(r"\bfont: (\S+px) ", r"font-size: \1; font-family: ", style)
     pairs = (each.partition(":") for each in style.split(";") if each.strip())
-    return "".join(f' {key.strip()}="{value.strip()}"' for key, _, value in pairs)
+    return "".join(
+        f' {key.strip()}="{value.strip()}"'
+        for key, _, value in pairs
+        if key.strip() != "font-family"  # text is in the page's font
+    )
 
 
 def _escaped(text: str) -> str:

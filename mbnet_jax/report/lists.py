@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import Embedded, main_embedding
 from mbnet_jax.evaluation.protocols import Protocol
@@ -19,6 +18,7 @@ from mbnet_jax.report.ranked_lists import RankedItem, draw_ranked_lists
 from mbnet_jax.retrieval import ranked_lists
 
 NEAREST = 10  # gallery images per list
+LONGEST = 60  # characters of a label
 
 
 class Near(NamedTuple):
@@ -61,16 +61,20 @@ def short_names(split: Split) -> list[str]:
     return ["/".join(path.parts[-2:]) for path in paths]
 
 
-def camera_of(split: Split, index: int) -> str:
-    """Returns the camera's number, counted from 1 as datasets do."""
-    camera = split.camera[index]
-    return "unknown" if camera == UNKNOWN else str(camera + 1)
+def labels_of(split: Split, index: int) -> dict[str, str]:
+    """Returns person, camera and clothes of image `index` as the dataset writes them.
+
+    Each has at most about `LONGEST` characters.
+    """
+    shown = split.shown(index)._asdict()
+    return {label: _short(text) for label, text in shown.items()}
 
 
-def clothes_of(split: Split, index: int) -> str:
-    """Returns the outfit's number; outfits of different persons differ."""
-    clothes = split.clothes[index]
-    return "unknown" if clothes == UNKNOWN else str(clothes)
+def _short(text: str) -> str:
+    half = LONGEST // 2
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
 
 
 def item_of(
@@ -82,10 +86,12 @@ def item_of(
     correct: bool | None = None,
 ) -> RankedItem:
     """Loads image `index` of a split for drawing; `names` are the names to print."""
+    labels = labels_of(split, index)
     return RankedItem(
         image=load_example(split, index, config.data)["image"],
         name=names[index],
-        camera=camera_of(split, index),
+        person=labels["person"],
+        camera=labels["camera"],
         similarity=similarity,
         correct=correct,
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
+from mbnet_jax.data import Identifiers
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.files import printable, read_bytes, write_whole
@@ -26,11 +27,12 @@ from mbnet_jax.parsing.labels import NAMES, NUM_LABELS, PALETTE
 from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.parsing.maps import MAKE_MAPS, decode_parsing, map_path
 from mbnet_jax.report.attention import to_rgb
-from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT, shortened
+from mbnet_jax.report.fonts import Font
+from mbnet_jax.report.ranked_lists import BACKGROUND, TEXT
 from mbnet_jax.views import VIEWS, make_views, normalise
 
 # Pixels.
-_MARGIN, _GAP, _LINE, _FONT = 16, 12, 18, 13
+_MARGIN, _GAP, _LINE, _FONT = 16, 12, 18, 12
 _HEIGHT = 256  # of a picture
 _CUT = tuple(name for name in VIEWS if name != "image")  # by the parsing map
 _PLAIN = ("image", "parts")
@@ -96,7 +98,7 @@ def draw_sheet(
     """
     fitted = [[_scaled(picture) for picture in drawn] for _, drawn in rows]
     widths = [max(row[i].width for row in fitted) for i in range(len(columns))]
-    font = ImageFont.load_default(size=_FONT)
+    face = Font(_FONT)
     legend = [
         (PALETTE[part], f"{NAMES[part]} {100 * shares[part]:.0f} %")
         for part in range(1, NUM_LABELS)
@@ -116,18 +118,19 @@ def draw_sheet(
     )
     draw = ImageDraw.Draw(sheet)
     room = sheet.width - 2 * _MARGIN
-    draw.text((_MARGIN, _MARGIN), shortened(title, font, room), TEXT, font)
+    face.draw(draw, (_MARGIN, _MARGIN), face.shortened(title, room), TEXT)
     for number, (colour, text) in enumerate(legend):
         y = legend_top + number * _LINE
         draw.rectangle((_MARGIN, y, _MARGIN + 28, y + _LINE - 4), colour)
-        draw.text((_MARGIN + 36, y - 1), text, TEXT, font)
+        face.draw(draw, (_MARGIN + 36, y), text, TEXT)
     for number, ((name, _), row) in enumerate(zip(rows, fitted, strict=True)):
         x = _MARGIN + number % 2 * pair
         y = top + _LINE + number // 2 * row_height
-        draw.text((x, y + _HEIGHT), shortened(name, font, pair - _GAP), TEXT, font)
+        name = face.shortened(name, pair - _GAP)
+        face.draw(draw, (x, y + _HEIGHT + 1), name, TEXT)
         for column, picture, width in zip(columns, row, widths, strict=True):
             if number < 2:
-                draw.text((x, top), column, TEXT, font)
+                face.draw(draw, (x, top), column, TEXT)
             sheet.paste(picture, (x, y))
             x += width + _GAP
     stream, maker = io.BytesIO(), PngImagePlugin.PngInfo()
@@ -171,7 +174,7 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
             )
         size, labels = (data.height, data.width), data.parsing_labels
         image, found = read_image(record.path), read_bytes(record.parsing_path)
-        names.append(name)
+        names.append(_described(name, record.own))
         images.append(resize_image(image, size))
         maps.append(decode_parsing(found, labels, size, name, image.shape[:2]))
     drawn = pictures(np.stack(images), np.stack(maps), config.views)
@@ -236,6 +239,12 @@ def _shares(maps: Sequence[np.ndarray]) -> np.ndarray:
     )
     parts[0] = 0  # background is not part of the people
     return parts / max(parts.sum(), 1)
+
+
+def _described(name: str, own: Identifiers) -> str:
+    """The image's name with the labels that the dataset gives it."""
+    labels = [f"{label} {text}" for label, text in own._asdict().items() if text]
+    return f"{name}: {', '.join(labels)}" if labels else name
 
 
 def _check_out(out: Path) -> None:

@@ -13,7 +13,7 @@ from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.results import ProtocolResult, query_and_galleries
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.report.cases import Case, main_protocol, pick_cases
-from mbnet_jax.report.lists import camera_of, clothes_of, nearest_images, short_names
+from mbnet_jax.report.lists import labels_of, nearest_images, short_names
 from mbnet_jax.report.page import Images
 from mbnet_jax.retrieval import RetrievalMetrics
 from mbnet_jax.retrieval.labels import matches_and_junk
@@ -49,7 +49,6 @@ def query_cards(
         _entry(config, shown.split, index, images)
         | {
             "kinds": case.kinds,
-            "person": int(shown.split.pid[index]),
             "lists": [],
             "targets": [("The query", shown.split, index)],
         }
@@ -93,9 +92,7 @@ def _entry(
     return {
         "image": images.add(split.names[index], lambda: load()["image"]),
         "file": split.names[index] if names is None else names[index],
-        "camera": camera_of(split, index),
-        "clothes": clothes_of(split, index),
-    }
+    } | labels_of(split, index)
 
 
 def _verdict(metrics: RetrievalMetrics, case: Case, items: Sequence[dict]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from mbnet_jax.files import printable, write_whole
+from mbnet_jax.files import write_whole
+from mbnet_jax.report.fonts import Font
 
 # Colours that also differ in lightness; the mark shows the same without colour.
 RIGHT = (0, 140, 60)
@@ -23,14 +24,14 @@ MARGIN = 16
 GAP = 10
 FRAME = 5
 IMAGE_WIDTH, IMAGE_HEIGHT = 128, 256
-FONT_SIZE = 12
+FONT_SIZE = 11
 LINE = 16
 MARK = 22
 QUERY_GAP = 18  # between the query and its list
 HEADER = 66  # title and legend
 
 CELL_WIDTH = IMAGE_WIDTH + 2 * FRAME
-CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 3 * LINE + 4
+CELL_HEIGHT = IMAGE_HEIGHT + 2 * FRAME + 4 * LINE + 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +41,14 @@ class RankedItem:
     Attributes:
       image: uint8 [H, W, 3], RGB, of any size.
       name: file name.
-      camera: its number as printed.
+      person, camera: as printed.
       similarity: cosine similarity to the query; None for the query.
       correct: whether it is a true match; None for the query.
     """
 
     image: np.ndarray
     name: str
+    person: str
     camera: str
     similarity: float | None = None
     correct: bool | None = None
@@ -74,7 +76,8 @@ def draw_ranked_lists(
     """Writes one PNG: a row per query, with its nearest images from left to right.
 
     A query has a grey-blue frame, a true match a green one with a tick, and another
-    person a red one with a cross. Below each image: file name, camera, similarity.
+    person a red one with a cross. Below each image: file name, person, camera,
+    similarity.
 
     Args:
       path: file to write.
@@ -122,15 +125,15 @@ def _check_image(item: RankedItem) -> None:
 
 
 def _draw_header(draw: ImageDraw.ImageDraw, title: str, width: int) -> None:
-    font = ImageFont.load_default(size=FONT_SIZE + 5)
-    title = shortened(title, font, width - 2 * MARGIN)
-    draw.text((MARGIN, 10), title, TEXT, font)
+    face = Font(FONT_SIZE + 5)
+    title = face.shortened(title, width - 2 * MARGIN)
+    face.draw(draw, (MARGIN, 10), title, TEXT)
     draw_legend(draw, MARGIN, 40)
 
 
 def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
     """Draws what the frames and marks mean, in a line 18 pixels high."""
-    font = ImageFont.load_default(size=FONT_SIZE)
+    face = Font(FONT_SIZE)
     for colour, correct, text in (
         (NEUTRAL, None, "query"),
         (RIGHT, True, "right: same person"),
@@ -140,22 +143,23 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
             draw.rectangle((left, top, left + 17, top + 17), outline=colour, width=4)
         else:
             _draw_mark(draw, left, top, 18, correct)
-        draw.text((left + 24, top + 1), text, TEXT, font)
-        left += 24 + round(font.getlength(text)) + 24
+        face.draw(draw, (left + 24, top + 2), text, TEXT)
+        left += 24 + round(face.length(text)) + 24
 
 
 def _draw_item(picture, draw, corner, item: RankedItem, rank: int) -> None:
-    """Draws one cell: frame, image, mark, and three lines of caption."""
+    """Draws one cell: frame, image, mark, and four lines of caption."""
     size = (IMAGE_WIDTH, IMAGE_HEIGHT)
     bottom = draw_framed(picture, draw, corner, item, size, FRAME, MARK)
     if item.correct is None:
         last_line = "query"
     else:
         last_line = f"{rank}.  similarity {item.similarity:.3f}"
-    font = ImageFont.load_default(size=FONT_SIZE)
-    for line, text in enumerate((item.name, f"camera {item.camera}", last_line)):
-        text = shortened(text, font, CELL_WIDTH)
-        draw.text((corner[0], bottom + 3 + line * LINE), text, TEXT, font)
+    face = Font(FONT_SIZE)
+    lines = (item.name, f"person {item.person}", f"camera {item.camera}", last_line)
+    for line, text in enumerate(lines):
+        text = face.shortened(text, CELL_WIDTH)
+        face.draw(draw, (corner[0], bottom + 3 + line * LINE), text, TEXT)
 
 
 def draw_framed(
@@ -212,25 +216,3 @@ def _fitted(image: np.ndarray, most_width: int, most_height: int) -> Image.Image
     scale = min(most_width / width, most_height / height)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-
-
-def shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """Replaces the middle of a text wider than `width` pixels by an ellipsis.
-
-    A file name starts with the person and ends with the image, so both are kept. The
-    text becomes one line: line breaks and control characters become escapes.
-    """
-    most = round(width) + 2  # characters; none is narrower than a pixel
-    if len(text) > most:
-        text = text[: most // 2] + text[-(most // 2) :]
-    text = printable(text)
-    if font.getlength(text) <= width:
-        return text
-    for kept in range(len(text) - 1, 0, -1):
-        tail = kept // 2
-        short = (
-            f"{text[: kept - tail]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - tail :]}"
-        )
-        if font.getlength(short) <= width:
-            return short
-    return "\N{HORIZONTAL ELLIPSIS}"

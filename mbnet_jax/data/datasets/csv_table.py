@@ -1,93 +1,98 @@
-"""Reads `manifest.csv`: its text, its columns and its rows."""
+"""Reads the rows of `manifest.csv`, and refuses those that do not fit."""
 
-import codecs
-import csv
-import io
+import os
+import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
+from mbnet_jax.data.datasets.csv_columns import FORMAT, OPTIONAL, find_columns, fits
+from mbnet_jax.data.datasets.csv_text import DELIMITERS, read_table
 from mbnet_jax.data.records import some_of
-from mbnet_jax.files import read_bytes
 
-REQUIRED = ("path", "pid", "split")
-OPTIONAL = ("camera", "clothes", "parsing")
 SPLITS = ("train", "val", "query", "gallery")  # val is optional
-FORMAT = (
-    f"It is a CSV file with the columns {', '.join(REQUIRED)} and, where known, "
-    f"{', '.join(OPTIONAL)}, between commas; docs/datasets.md has an example"
-)
-MAX_BYTES = 64 << 20  # half a million rows
-_SAVE = "save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
+_SPLIT_ALIASES = {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "probe": "query",
+}
+_OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # how an absolute path starts there
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
     """Reads the rows; each has every column, "" for a missing value, and its line.
+
+    Paths have slashes and splits are of `SPLITS`. Columns that are ignored or have
+    other names are printed.
 
     Raises:
       FileNotFoundError: the file is missing.
       ValueError: naming the file and the line, if its encoding, columns or rows do not
         fit.
     """
-    reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
-    try:
-        table = [(reader.line_num, cells) for cells in reader if cells]
-    except csv.Error as error:
-        raise ValueError(
-            f"{file}, line {reader.line_num}: {error}; check the quotes up to there"
-        ) from error
-    columns = [cell.strip() for cell in table[0][1]] if table else []
-    _check_columns(file, columns)
+    table = read_table(file, fits)
+    columns = find_columns(file, table.header)
     empty = dict.fromkeys(OPTIONAL, "")
     rows = []
-    for line, cells in table[1:]:
-        if len(cells) != len(columns):
+    for line, cells in table.rows:
+        if len(cells) != len(table.header):
             raise ValueError(
                 f"{file}, line {line} has {len(cells)} cells, the header "
-                f"{len(columns)}; quote a cell that holds a comma"
+                f"{len(table.header)}; quote a cell that holds a "
+                f"{DELIMITERS[table.delimiter]}"
             )
-        cells = (cell.strip() for cell in cells)
-        row = empty | dict(zip(columns, cells, strict=True)) | {"line": str(line)}
-        _check_row(f"{file}, line {line}", row)
+        row = {column: cells[place] for column, place in columns.at.items()}
+        where = f"{file}, line {line}"
+        for column in {"path", "parsing"} & {*row}:
+            row[column] = _with_slashes(where, column, row[column], file.parent)
+        row = empty | row | {"line": str(line)}
+        _check_row(where, row)
         rows.append(row)
+    splits = {row["split"] for row in rows} - {*SPLITS}
+    for row in rows:
+        row["split"] = _split(row["split"])
     _check_together(file, rows)
+    renamed = {name: column for column, name in columns.renamed.items()}
+    renamed |= {name: _split(name) for name in splits if name.lower() not in SPLITS}
+    if renamed:
+        read = some_of((f"{old} as {new}" for old, new in renamed.items()), most=10)
+        print(f"note: {file}: read {read}")
+    if columns.ignored:
+        names = some_of(columns.ignored, most=10)
+        count = len(columns.ignored)
+        what = "1 column" if count == 1 else f"{count} columns"
+        print(f"note: {file}: ignored {what}: {names}")
     return rows
 
 
-def _text(file: Path) -> str:
-    data = read_bytes(file, MAX_BYTES)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{file} is UTF-16; {_SAVE}")
-    wrong = data.find(b"\0")
-    if wrong < 0:
-        try:
-            # Spreadsheets begin a CSV file with a byte order mark.
-            return data.removeprefix(codecs.BOM_UTF8).decode()
-        except UnicodeDecodeError as error:
-            data, wrong = error.object, error.start
-    line = data.count(b"\n", 0, wrong) + 1
-    raise ValueError(
-        f"{file}, line {line}: the byte {data[wrong]:#04x} is not UTF-8 text; {_SAVE}"
-    )
+def _split(name: str) -> str:
+    """The split of `SPLITS` that a cell names; "" if it is none."""
+    name = _SPLIT_ALIASES.get(name.lower(), name.lower())
+    return name if name in SPLITS else ""
 
 
-def _check_columns(file: Path, columns: list[str]) -> None:
-    known = {*REQUIRED, *OPTIONAL}
-    if not {*REQUIRED} <= {*columns} <= known:
-        found = some_of(columns, most=10) or "none"
-        raise ValueError(f"{file} has the columns {found[:300]}. {FORMAT}")
-    twice = {name for name in columns if columns.count(name) > 1}
-    if twice:
+def _with_slashes(where: str, column: str, path: str, root: Path) -> str:
+    """The path with slashes, unless a file has backslashes in its name."""
+    of_windows = _OF_WINDOWS.match(path)
+    if not (of_windows or "\\" in path) or os.path.lexists(root / path):
+        return path
+    if of_windows:
         raise ValueError(
-            f"{file} has the column {some_of(sorted(twice))} twice; keep one"
+            f"{where}: {column} {path[:80]!r} is an absolute path of Windows; write it "
+            "relative to the manifest's folder"
         )
+    return path.replace("\\", "/")
 
 
 def _check_row(where: str, row: dict[str, str]) -> None:
-    if row["split"] not in SPLITS:
-        raise ValueError(
-            f"{where}: split {row['split'][:80]!r} is unknown; known: "
-            f"{', '.join(SPLITS)}"
+    if not _split(row["split"]):
+        hint = (
+            ": give query for images to search for, gallery for those to search in"
+            if row["split"].lower() in ("test", "testing")
+            else f" is unknown; known: {', '.join(SPLITS)}"
         )
+        raise ValueError(f"{where}: split {row['split'][:80]!r}{hint}")
     if not row["path"] or not row["pid"]:
         raise ValueError(f"{where}: path and pid must not be empty")
     for column, cell in row.items():
@@ -130,27 +135,37 @@ def _check_together(file: Path, rows: list[dict[str, str]]) -> None:
                 f"first in line {empty[0]}; give all, or leave the column out"
             )
     for column in ("pid", "camera", "clothes"):
-        _check_spelling(file, rows, column)
+        _check_spelling(file, column, rows)
 
 
-def _check_spelling(file: Path, rows: list[dict[str, str]], column: str) -> None:
+def _check_spelling(file: Path, column: str, rows: Iterable[dict[str, str]]) -> None:
     """Refuses one identifier in two encodings; warns of what looks like one."""
-    lines = {row[column]: row["line"] for row in reversed(rows)}
+    lines: dict[str, str] = {}
+    for row in rows:
+        lines.setdefault(row[column], row["line"])
     same: dict[str, str] = {}
     alike: dict[str, str] = {}
     warned = False
-    for name, line in reversed(lines.items()):
+    for name, line in lines.items():
         composed = unicodedata.normalize("NFC", name)
         other = same.setdefault(composed, name)
         if other != name:
             raise ValueError(
-                f"{file}: the {column} {name} of line {line} looks like that of line "
-                f"{lines[other]}, but has other Unicode characters; write both alike"
+                f"{file}: the {column} {some_of([name])} of line {line} looks like "
+                f"that of line {lines[other]}, but has other Unicode characters; write "
+                "both alike"
             )
-        other = alike.setdefault(composed.casefold().lstrip("0"), name)
+        other = alike.setdefault(_alike(composed), name)
         if other != name and not warned:
             warned = True
             print(
-                f"warning: {file}: {column} {other} (line {lines[other]}) and {name} "
-                f"(line {line}) differ only in case or zeros; they count as two"
+                f"warning: {file}: {column} {some_of([other])} (line {lines[other]}) "
+                f"and {some_of([name])} (line {line}) differ only in case, space or "
+                "zeros; they count as two"
             )
+
+
+def _alike(name: str) -> str:
+    """The name without what a spreadsheet or a hurried person changes in it."""
+    name = " ".join(name.casefold().split()).lstrip("0")
+    return re.sub(r"(?<=\d)[.,]0+$", "", name)  # 65.0 is how some write the number 65

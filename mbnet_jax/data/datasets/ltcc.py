@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mbnet_jax.data.datasets.reading import Found, list_images, number
+from mbnet_jax.data.datasets.reading import found_in_name, list_images, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.protocols import three_rules
 from mbnet_jax.data.records import Records
@@ -16,7 +16,7 @@ def read_ltcc(folder: Path) -> Records:
     return number(
         {
             split: [
-                Found(path, int(m["pid"]), int(m["camera"]) - 1, int(m["outfit"]))
+                found_in_name(path, m)
                 for path, m in list_images(
                     folder / subfolder, PATTERN, example="000_1_c11_015833.png"
                 )

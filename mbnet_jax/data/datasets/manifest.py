@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from mbnet_jax.data.datasets.csv_table import FORMAT, SPLITS, read_rows
+from mbnet_jax.data.datasets.csv_columns import FORMAT
+from mbnet_jax.data.datasets.csv_table import SPLITS, read_rows
 from mbnet_jax.data.datasets.listing import check_regular
 from mbnet_jax.data.datasets.reading import Found, check_parsing, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
-from mbnet_jax.data.records import UNKNOWN, Records, contiguous, some_of
+from mbnet_jax.data.records import UNKNOWN, Identifiers, Records, contiguous, some_of
 
 FILE = "manifest.csv"
 
@@ -28,7 +29,7 @@ def read_manifest(root: Path) -> Records:
     """
     file = root / FILE
     if not file.exists():
-        raise FileNotFoundError(f"{file} is missing. {FORMAT}")
+        raise FileNotFoundError(f"{file} is missing{_renamed(root)}. {FORMAT}")
     rows = read_rows(file)
     images = [root / row["path"] for row in rows]
     check_regular(images, f"images of {file}", f"Give paths relative to {root}")
@@ -51,13 +52,23 @@ def read_manifest(root: Path) -> Records:
                     cameras.get(row["camera"], UNKNOWN),
                     outfits.get(row["clothes"]),
                     root / row["parsing"] if row["parsing"] else None,
-                    row["pid"],
+                    Identifiers(row["pid"], row["camera"], row["clothes"]),
                 )
                 for row in sorted(of_split, key=lambda row: row["path"])
             ]
     records = number(found)
     check_parsing(records)
     return records
+
+
+def _renamed(root: Path) -> str:
+    """How to get the file from one with a similar name, if there is one."""
+    named = sorted(p.name for p in root.glob("*") if p.stem.lower() == "manifest")
+    if not named:
+        return ""
+    if named[0].lower().endswith((".csv", ".tsv", ".txt")):
+        return f"; rename {named[0]} to it"
+    return f"; save {named[0]} as it (a spreadsheet calls it CSV UTF-8)"
 
 
 def _numbers(names: Iterable[str], keep: bool = True) -> dict[str, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from mbnet_jax.data.datasets.reading import Found, list_images, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.protocols import Protocol
-from mbnet_jax.data.records import Records
+from mbnet_jax.data.records import Identifiers, Records
 
 CAMERAS = {"A": 0, "B": 1, "C": 2}
 TRAINING_PATTERN = r"(?P<pid>\d+)/(?P<camera>[ABC])_.*\.jpg"
@@ -41,7 +41,8 @@ def read_prcc(folder: Path) -> Records:
 
 def _found(path: Path, pid: str, camera: str) -> Found:
     # A and B show a person in the same clothes, C in others.
-    return Found(path, int(pid), CAMERAS[camera], "C" if camera == "C" else "AB")
+    outfit = "C" if camera == "C" else "AB"
+    return Found(path, int(pid), CAMERAS[camera], outfit, own=Identifiers(pid, camera))
 
 
 SPEC = DatasetSpec(

@@ -1,5 +1,6 @@
 """What the readers share: numbering labels, checking records, finding maps."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -7,7 +8,14 @@ from typing import NamedTuple
 
 from mbnet_jax.data.datasets.listing import check_regular, list_images
 from mbnet_jax.data.protocols import Protocol
-from mbnet_jax.data.records import UNKNOWN, Record, Records, contiguous, some_of
+from mbnet_jax.data.records import (
+    UNKNOWN,
+    Identifiers,
+    Record,
+    Records,
+    contiguous,
+    some_of,
+)
 from mbnet_jax.files import printable
 from mbnet_jax.parsing.maps import MAKE_MAPS, map_paths
 
@@ -16,6 +24,7 @@ __all__ = [
     "attach_parsing",
     "check_parsing",
     "check_records",
+    "found_in_name",
     "list_images",
     "number",
 ]
@@ -31,7 +40,8 @@ class Found(NamedTuple):
       camera: counted from 0; `UNKNOWN` if the dataset has no cameras.
       outfit: distinguishes the outfits of one person; None if unknown.
       parsing_path: of the parsing map, if the dataset comes with maps.
-      name: of the person, where the dataset has another than the number.
+      own: the labels as the dataset writes them, where that is not the person's number,
+        the camera's number from 1, and the outfit. Messages and results show these.
     """
 
     path: Path
@@ -39,7 +49,26 @@ class Found(NamedTuple):
     camera: int
     outfit: int | str | None
     parsing_path: Path | None = None
-    name: str = ""
+    own: Identifiers = Identifiers()
+
+    @property
+    def shown(self) -> Identifiers:
+        """The labels to show; "" for those that are unknown."""
+        own = self.own
+        return Identifiers(
+            own.person or str(self.person),
+            "" if self.camera == UNKNOWN else own.camera or str(self.camera + 1),
+            "" if self.outfit is None else own.clothes or str(self.outfit),
+        )
+
+
+def found_in_name(
+    path: Path, match: re.Match[str], parsing_path: Path | None = None
+) -> Found:
+    """An image whose name has the groups `pid`, `camera` (from 1) and `outfit`."""
+    own = Identifiers(match["pid"], match["camera"], match["outfit"])
+    person, camera, outfit = map(int, own)
+    return Found(path, person, camera - 1, outfit, parsing_path, own)
 
 
 def number(found: Mapping[str, Sequence[Found]]) -> Records:
@@ -68,6 +97,7 @@ def number(found: Mapping[str, Sequence[Found]]) -> Records:
             f.camera,
             outfits.get((f.person, f.outfit), UNKNOWN),
             f.parsing_path,
+            f.shown,
         )
 
     return {
@@ -88,8 +118,7 @@ def _check_disjoint(found: Mapping[str, Sequence[Found]]) -> None:
     both = [(trained[p], tested[p]) for p in sorted(trained.keys() & tested.keys())]
     if both:
         persons = some_of(
-            f"{one.name or one.person} ({one.path} and {other.path})"
-            for one, other in both
+            f"{one.shown.person} ({one.path} and {other.path})" for one, other in both
         )
         counted = "1 person is" if len(both) == 1 else f"{len(both)} persons are"
         raise ValueError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.data.datasets.reading import Found, list_images, number
+from mbnet_jax.data.datasets.reading import found_in_name, list_images, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
 from mbnet_jax.synthetic import SyntheticOptions, generate
@@ -19,13 +19,7 @@ def read_synthetic(folder: Path) -> Records:
     return number(
         {
             split: [
-                Found(
-                    path,
-                    int(m["pid"]),
-                    int(m["camera"]) - 1,
-                    int(m["outfit"]),
-                    folder / "parsing" / split / f"{path.stem}.png",
-                )
+                found_in_name(path, m, folder / "parsing" / split / f"{path.stem}.png")
                 for path, m in list_images(
                     folder / split, PATTERN, example="0001_2_c3_4.jpg"
                 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mbnet_jax.data.datasets.reading import Found, list_images, number
+from mbnet_jax.data.datasets.reading import found_in_name, list_images, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.records import Records
@@ -15,7 +15,7 @@ def read_vc_clothes(folder: Path) -> Records:
     return number(
         {
             split: [
-                Found(path, int(m["pid"]), int(m["camera"]) - 1, int(m["outfit"]))
+                found_in_name(path, m)
                 for path, m in list_images(
                     folder / split, PATTERN, example="0001-01-01-01.jpg"
                 )
