@@ -40,7 +40,7 @@ python eval.py --config configs/synthetic.py --config.eval.ranks=1,20
 Unknown fields, and values that are not allowed, are rejected before anything is
 computed, wherever they come from: the command line, a config file, Python or a saved
 run. The message says what to write instead, also for the names that other programs use
-(`--config.train.lr`). Fields of your own are
+(`lr`, `num_workers`). Fields of your own are
 [declared first](extending.md#add-a-config-field).
 
 ## How to write values

@@ -12,6 +12,7 @@ import faulthandler
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from mbnet_jax.files import printable
 from mbnet_jax.refusals import plain, shown
 
 _LONGEST = 500  # characters of a message about flags
-_WIDEST = 100  # columns of the help
+_NARROW, _WIDEST = 78, 100  # columns of the help
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=self.command,
             usage=f"{self.command} {usage}",
-            description=summary,
+            description=textwrap.fill(summary, _NARROW),
             epilog="\n".join(["examples:", *lines]),
             formatter_class=_Help,
             allow_abbrev=False,
