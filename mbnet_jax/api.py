@@ -4,7 +4,10 @@ run = mbnet_jax.train(mbnet_jax.load_config("synthetic"), "runs/mine")
 results = run.evaluate()
 """
 
-from collections.abc import Callable
+import importlib.util
+import shlex
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -27,14 +30,19 @@ from mbnet_jax.evaluation.table import format_table, paper_notes
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.json_files import write_json
 from mbnet_jax.locks import locked
+from mbnet_jax.progress import shows_bold, status, width_of
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
+from mbnet_jax.runs.events import write_test
+from mbnet_jax.runs.header import aligned, header
 from mbnet_jax.runs.hold import held
 from mbnet_jax.runs.metrics_file import METRICS
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.training import loop
 from mbnet_jax.training.check import check_run
+
+_LISTS = "ranked_lists.png"
 
 
 class Run(RunFolder):
@@ -67,7 +75,8 @@ class Run(RunFolder):
         """Evaluates checkpoint `which`, "best" or a step, on the test split.
 
         Prints the table, and writes `eval/metrics.json`, `eval/queries.csv`,
-        `eval/ranked_lists.png` and `eval/report.html` into the run's folder.
+        `eval/ranked_lists.png` and `eval/report.html` into the run's folder, and scores
+        and lists into a file of TensorBoard's in `events/`.
 
         Args:
           config: in place of the run's, to evaluate differently.
@@ -85,7 +94,8 @@ class Run(RunFolder):
         check_run(config, mesh, training=False)
         for line in self.differences(config):
             print(f"config differs from the saved run's: {line}")
-        if self._dataset is None:
+        loads = self._dataset is None
+        if loads:
             self._dataset = first_process_first(
                 lambda: load_dataset(config, training=False)
             )
@@ -95,13 +105,21 @@ class Run(RunFolder):
         network = self.load(mesh, which)._replace(config=config)
         protocols, notes = usable_protocols(dataset.protocols, dataset.test)
         check_report(config, protocols, dataset.test)
+        if loads:  # after training, all but the step is known
+            used = {p.query for p in protocols} | {p.gallery for p in protocols}
+            splits = {name: s for name, s in dataset.test.items() if name in used}
+            params = network.variables["params"]
+            step = f"step {network.step:,} in {self.path}"
+            print(header(config, splits, params, mesh, checkpoint=step))
 
         embedded = embed_test(config, network, dataset, protocols, mesh)
-        outcomes = evaluate_protocols(config, embedded, protocols)
+        with status("ranking the gallery"):
+            outcomes = evaluate_protocols(config, embedded, protocols)
         results = {name: outcome.values for name, outcome in outcomes.items()}
         notes = [*notes, *paper_notes(protocols)]
         print(f"\n{config.name}, step {network.step}, test split, per cent\n")
-        print(format_table(results, protocols))
+        look = {"width": width_of(sys.stdout), "bold": shows_bold(sys.stdout)}
+        print(format_table(results, protocols, **look))
         for number, note in enumerate(notes):
             print(f"{'' if number else chr(10)}note: {note}")
 
@@ -112,12 +130,28 @@ class Run(RunFolder):
             write_json(self.eval / METRICS, content)
             write_whole(self.eval / "queries.csv", queries_csv(outcomes))
             if config.eval.figure_queries:
-                picture = self.eval / "ranked_lists.png"
+                picture = self.eval / _LISTS
                 draw_lists(config, drawn_protocol(protocols), embedded, picture)
             if config.eval.report:
-                write_report(self, network, protocols, outcomes, embedded, notes)
-        print(f"\nwrote {self.eval}")
+                with status("writing the report"):
+                    write_report(self, network, protocols, outcomes, embedded, notes)
+            drawn = config.eval.figure_queries > 0
+            lists = self.eval / _LISTS if drawn else None
+            write_test(self.path, network.step, results, lists)
+        print(f"\n{aligned(self._to_open(config))}")
         return results
+
+    def _to_open(self, config: ConfigDict) -> Iterator[tuple[str, str]]:
+        """What shows the results of an evaluation, the best first."""
+        files = [
+            *["report.html"] * config.eval.report,
+            *[_LISTS] * (config.eval.figure_queries > 0),
+            METRICS,
+        ]
+        for title, file in zip(["to open"] + [""] * 2, files, strict=False):
+            yield title, str(self.eval / file)
+        if importlib.util.find_spec("tensorboard"):
+            yield "curves", f"tensorboard --logdir {shlex.quote(str(self.path))}"
 
 
 def train(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from event_files import read_events, scalars_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,11 +44,11 @@ def run(
     )
 
 
-def table(output: str) -> list[str]:
-    """Returns the lines of the printed table."""
+def tables(output: str) -> list[list[str]]:
+    """Returns the lines of the printed table, one block for each protocol."""
     lines = output.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("---"))
-    return lines[start - 2 : start + 6]
+    starts = [i for i, line in enumerate(lines) if line.startswith("---")]
+    return [lines[start - 2 : start + 6] for start in starts]
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +62,19 @@ def trained(tmp_path_factory):
 
 def test_train_prints_the_table_and_writes_the_run(trained):
     workdir, _, output = trained
-    rows = table(output)
-    assert [re.split(r"  | \|", row)[0] for row in rows[3:]] == [
-        "global branch",
-        "clothing-unrelated branch",
-        "mask branch",
-        "all",
-        "chance",
-    ]
-    assert all(
-        rule in rows[0] for rule in ("general", "same-clothes", "clothes-changing")
-    )
-    assert rows[1].split("|")[1].split() == ["R1", "R5", "R10", "mAP", "mINP"]
+    rules = ("general", "same-clothes", "clothes-changing")
+    for rows, rule in zip(tables(output), rules, strict=True):
+        assert [re.split(r"  | \|", row)[0] for row in rows[3:]] == [
+            "global branch",
+            "clothing-unrelated branch",
+            "mask branch",
+            "all",
+            "chance",
+        ]
+        assert rows[0].split() == ["|", rule]
+        assert rows[1].split("|")[1].split() == ["R1", "R5", "R10", "mAP", "mINP"]
+    assert "\x1b" not in output and max(map(len, output.splitlines())) <= 80
+    assert output.splitlines()[-1].endswith("/eval/metrics.json")
     for name in (
         "config.json",
         "metrics.jsonl",
@@ -81,7 +83,11 @@ def test_train_prints_the_table_and_writes_the_run(trained):
         "eval/queries.csv",
     ):
         assert (workdir / name).stat().st_size > 0
-    assert list((workdir / "events").iterdir())
+    assert "training     4 steps of 8 images, 2 epochs" in output
+    assert re.search(r"^best step: [24], with a validation mAP of", output, re.M)
+    found = scalars_of(read_events(workdir))
+    assert {"test/clothes_changing/all/mAP"} < {name for name, _ in found}
+    assert found["images_per_second", 4] > 0 and found["loss", 4] > 0
 
 
 def test_eval_repeats_the_table_to_the_last_digit(trained):
@@ -90,10 +96,10 @@ def test_eval_repeats_the_table_to_the_last_digit(trained):
     (workdir / "eval" / "ranked_lists.png").unlink()
     done = run(arguments("eval.py", data, workdir))
     assert done.returncode == 0, done.stderr
-    assert table(done.stdout) == table(output)
+    assert tables(done.stdout) == tables(output)
     assert json.loads((workdir / "eval" / "metrics.json").read_text()) == before
     assert (workdir / "eval" / "ranked_lists.png").stat().st_size > 0
-    shown = table(done.stdout)[6].split()[-2]  # mAP of "all", clothes-changing
+    shown = tables(done.stdout)[2][6].split()[-2]  # mAP of "all", clothes-changing
     stored = before["results"]["clothes_changing"]["all"]["mAP"]
     assert shown == f"{100 * stored:.1f}"
 
@@ -133,7 +139,7 @@ def test_python_gives_what_the_command_gives(trained, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     *printed, results = done.stdout.splitlines()
-    assert table("\n".join(printed)) == table(output)
+    assert tables("\n".join(printed)) == tables(output)
     metrics = json.loads((whole / "eval" / "metrics.json").read_text())
     assert json.loads(results) == metrics["results"]
     for name in (
@@ -170,7 +176,10 @@ def test_stopped_training_resumes_and_ends_like_the_uninterrupted(trained, tmp_p
     done = run(command)
     assert done.returncode == 0, done.stderr
     assert f"resuming from step {step} in" in done.stdout
-    assert table(done.stdout) == table(output)
+    assert tables(done.stdout) == tables(output)
+    # Lines that a pipe can take, one for each window of steps.
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", done.stderr)
+    assert re.search(rf"^step {total}/{total}: loss \d", done.stderr, re.M)
     assert (workdir / "metrics.jsonl").read_text() == (
         whole / "metrics.jsonl"
     ).read_text()

@@ -21,6 +21,7 @@ from mbnet_jax.config import flat, load_config
 
 KINDS = ("", "sh", "python", "csv")
 FILES = (".py", ".json", ".jsonl", ".png", ".csv", ".html", ".safetensors", ".onnx")
+WRITTEN = ("config", "config_maps")  # configs, by mbnet-init
 NOT_OURS = ("venv", "pip", "pytest")  # modules
 
 
@@ -81,8 +82,8 @@ def check_call(argv: list[str]) -> None:
         if name == "config" or name.startswith("config."):
             assert "config" in known, f"no --{name}"
             value = value if equals else next(words)
-            if name == "config":
-                config = value
+            if name == "config":  # mbnet-init writes some, when the page's blocks run
+                config = "manifest" if Path(value).stem in WRITTEN else value
             else:
                 overrides.append(f"{name.removeprefix('config.')}={value}")
         elif word.startswith("--"):

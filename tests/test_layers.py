@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parent.parent / "mbnet_jax"
 # From the bottom to the top: what is directly in the package.
 LAYERS = (
     (
-        *("refusals", "schema", "files", "locks", "json_files", "images"),
+        *("refusals", "schema", "files", "locks", "json_files", "images", "progress"),
         *("config", "configs", "overrides", "suggestions", "sources"),
     ),
     ("devices", "parsing"),

@@ -1,5 +1,7 @@
 """Manifests as spreadsheets and people write them, read as the plain one."""
 
+from pathlib import Path
+
 import layouts
 import pytest
 
@@ -155,3 +157,10 @@ def test_a_manifest_by_another_name_is_named(name, remedy, tmp_path):
     (tmp_path / name).write_text(PLAIN)
     with pytest.raises(FileNotFoundError, match=rf"manifest\.csv is missing; {remedy}"):
         read_records("manifest", tmp_path)
+
+
+def test_every_other_name_is_on_the_page():
+    text = (Path(__file__).parent.parent / "docs" / "datasets.md").read_text()
+    for column, aliases in csv_columns.ALIASES.items():
+        names = ", ".join(f"`{name}`" for name in aliases)
+        assert f"| `{column}` | {names} |" in text

@@ -169,7 +169,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
 def test_a_person_in_training_and_test_is_refused(tmp_path):
     root = layouts.write_vc_clothes(tmp_path)
     layouts.write_image(root / "VC-Clothes" / "gallery" / "0300-01-01-01.jpg", 1)
-    with pytest.raises(ValueError, match=r"1 person is both .*: 300 \(.*/0300-01"):
+    with pytest.raises(ValueError, match=r"1 person is both .*: 0300 \(.*/0300-01"):
         read_records("vc_clothes", root)
 
 

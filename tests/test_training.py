@@ -159,12 +159,14 @@ def test_two_processes_train_like_one_though_one_is_preempted(
         assert process.returncode == 0, process.stderr
     assert "joining 2 processes" in found[1].stderr
     # Only process 0 prints.
-    assert "clothes-changing" in found[0].stdout and "64/64" in found[0].stderr
-    assert "wrote" not in found[1].stdout and "image/s" not in found[1].stderr
+    assert "clothes-changing" in found[0].stdout and "step 8/8: " in found[0].stderr
+    assert "wrote" not in found[1].stdout and "images/s" not in found[1].stderr
+    assert "compiling" not in found[1].stderr
     assert "</html>" in (workdir / "eval" / "report.html").read_text()
 
     assert_alike(workdir, whole)
-    assert len(list((workdir / "events").iterdir())) == 2  # one of each start
+    # One of each start, and one of the test.
+    assert len(list((workdir / "events").iterdir())) == 3
     results = json.loads((workdir / "eval" / "metrics.json").read_text())["results"]
     for protocol, values in expected.items():
         for name, measures in values.items():

@@ -16,8 +16,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from benchmarks.ablation.lines import (
     LINES,
     append_line,
@@ -37,6 +35,7 @@ from benchmarks.ablation.train import Run, check_same, digest_of, train
 from benchmarks.devices import run_alone
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.models.check import check_network
+from mbnet_jax.progress import progress
 
 ROWS = Path(__file__).with_name("rows.toml")
 TABLE = "table.md"
@@ -100,9 +99,10 @@ def ablate(arguments, rows: list[Row], given: Sequence[str]) -> int:
         ]
         device = run_alone("benchmarks.devices") if missing else ""
         failed = []
-        with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run") as bar:
+        done = len(runs) - len(missing)
+        with progress(len(runs), "training", unit="run", initial=done) as bar:
             for run in missing:
-                bar.set_description(f"{run.row.name}, seed {run.seed}")
+                bar.show(f"{run.row.name}, seed {run.seed}")
                 try:
                     line = train(run, arguments.config, lock)
                 except RuntimeError as error:

@@ -17,8 +17,8 @@ def main(argv: list[str] | None = None) -> None:
     """Reads the flags, looks at the folder and writes the two files."""
     parser = flags.Parser(
         "init",
-        "Guesses person, camera and clothes of each photograph in a folder from names "
-        "of files and folders, and writes a manifest and a config to train with.",
+        "Guesses person, camera and clothes of photographs from names of files and\n"
+        "folders, and writes a manifest and a config to train with.",
         "PHOTOS [--pattern PATTERN] [--out DIR] [--maps DIR]",
         [
             "photos --dry-run",
@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
             "photos --maps photos_maps",
         ],
     )
-    parser.add_argument("folder", metavar="PHOTOS", type=flags.path)
+    parser.flags.add_argument(
+        "folder", metavar="PHOTOS", type=flags.path, help="folder of the photographs"
+    )
     parser.add(
         "--pattern",
         metavar="PATTERN",

@@ -6,7 +6,8 @@ import threading
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from tqdm import tqdm
+
+from mbnet_jax.progress import write
 
 _MESSAGE_BYTES = 1 << 14
 
@@ -26,11 +27,11 @@ class BadImages:
             known = name in self._reasons
             self._reasons[name] = str(error)  # includes the name
             if not known and not self.too_many:
-                tqdm.write(
+                write(
                     f"warning: {self._reasons[name]}; using another image of the same "
                     f"person instead ({len(self._reasons)} bad so far, "
                     f"data.max_bad_images={self._limit})",
-                    file=sys.stderr,  # processes other than 0 print here too
+                    sys.stderr,  # processes other than 0 print here too
                 )
 
     @property

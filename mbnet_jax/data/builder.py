@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.datasets.listing import check_regular
 from mbnet_jax.data.records import Record, Records
 from mbnet_jax.files import check_writable, delete, read_bytes
 from mbnet_jax.locks import locked
+from mbnet_jax.progress import progress
 
 # What TFDS names the files that it writes into a folder that is not complete.
 _WRITTEN = re.compile(
@@ -74,28 +74,29 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(
         self, split: str, records: list[Record]
     ) -> Iterator[tuple[int, dict]]:
-        bar = tqdm(records, desc=f"writing {split}", unit="image", delay=2)
-        for index, record in enumerate(bar):
-            parsing = record.parsing_path
-            try:
-                with _listed(record.path):
-                    image = read_bytes(record.path)
-                with _listed(parsing):
-                    labels = read_bytes(parsing) if parsing else b""
-            except (OSError, ValueError) as error:
-                self.unreadable = error
-                raise
-            yield (
-                index,
-                {
-                    "image": io.BytesIO(image),
-                    "parsing": labels,
-                    "pid": record.pid,
-                    "camera": record.camera,
-                    "clothes": record.clothes,
-                    "name": os.path.relpath(record.path, self._root),
-                },
-            )
+        with progress(len(records), f"writing {split}", unit="image") as bar:
+            for index, record in enumerate(records):
+                yield index, self._example(record)
+                bar.update()
+
+    def _example(self, record: Record) -> dict:
+        parsing = record.parsing_path
+        try:
+            with _listed(record.path):
+                image = read_bytes(record.path)
+            with _listed(parsing):
+                labels = read_bytes(parsing) if parsing else b""
+        except (OSError, ValueError) as error:
+            self.unreadable = error
+            raise
+        return {
+            "image": io.BytesIO(image),
+            "parsing": labels,
+            "pid": record.pid,
+            "camera": record.camera,
+            "clothes": record.clothes,
+            "name": os.path.relpath(record.path, self._root),
+        }
 
 
 def fingerprint(records: Records, root: Path) -> str:

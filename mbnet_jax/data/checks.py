@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Record, Records
 from mbnet_jax.images import read_image
 from mbnet_jax.parsing.maps import check_map
+from mbnet_jax.progress import progress
 
 _SHOWN = 100  # files in a message
 
@@ -41,12 +40,14 @@ def check_files(
     """
     rows = [r for split in records.values() for r in split]
     files = len(rows) + sum(row.parsing_path is not None for row in rows)
-    with ThreadPoolExecutor(threads) as pool:
-        problems = pool.map(lambda row: [*_problems(row, label_set)], rows)
-        bar = tqdm(
-            problems, total=len(rows), desc="checking images", unit="image", delay=2
-        )
-        bad = [problem for found in bar for problem in found]
+    bad = []
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        progress(len(rows), "checking", unit="image") as bar,
+    ):
+        for found in pool.map(lambda row: [*_problems(row, label_set)], rows):
+            bad += found
+            bar.update()
     if bad:
         shown = bad[:_SHOWN] + [f"and {len(bad) - _SHOWN} more"] * (len(bad) > _SHOWN)
         raise ValueError(

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
+
+from mbnet_jax.progress import progress
 
 _READ_AHEAD = 2  # batches that are read while one is embedded
 
@@ -29,7 +30,10 @@ class Batch(NamedTuple):
 
 
 def embed_batches(
-    embed: Callable[[Any, Any], Any], batches: Iterable[Batch], total: int
+    embed: Callable[[Any, Any], Any],
+    batches: Iterable[Batch],
+    total: int,
+    doing: str = "embedding",
 ) -> Iterator[tuple[Sequence[int], Any]]:
     """Yields the indices of each batch and their embeddings, padding dropped.
 
@@ -40,21 +44,15 @@ def embed_batches(
         dictionary of them. It is not waited for.
       batches: indices ascend from batch to batch.
       total: the number of images, for the progress bar.
+      doing: what the bar calls it.
     """
     running: deque[tuple[Sequence[int], Any]] = deque()
-    with tqdm(
-        total=total,
-        desc="embedding",
-        unit="image",
-        leave=False,
-        delay=2,
-        disable=jax.process_index() > 0,
-    ) as bar:
+    with progress(total, doing, unit="image", leave=False) as bar:
 
         def fetch() -> tuple[Sequence[int], Any]:
             indices, embedded = running.popleft()
             rows = jax.tree.map(lambda x: x[: len(indices)], jax.device_get(embedded))
-            bar.update(indices[-1] + 1 - bar.n)
+            bar.update(indices[-1] + 1 - bar.done)
             return indices, rows
 
         for batch in batches:

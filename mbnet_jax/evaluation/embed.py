@@ -19,6 +19,7 @@ from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import needing_maps, ordered, views_of_branches
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.models.modules import combine
+from mbnet_jax.progress import announced
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import make_views, normalise
 
@@ -55,11 +56,16 @@ def make_embed(
       ValueError: if the network does not have one of the branches.
     """
     whole, split = replicated(mesh), batch_sharding(mesh)
-    return jax.jit(
+    program = jax.jit(
         embed_function(config, model, branches, flip),
         in_shardings=(whole, split, split),
         out_shardings=whole,
     )
+
+    def what(variables, image, parsing) -> str:
+        return f"the embedding of {len(image)} images at a time"
+
+    return announced(program, what)
 
 
 def embed_function(
@@ -174,7 +180,8 @@ def embed_split(
         for start, b in zip(starts, loader.evaluate(split, batch_size), strict=True)
     )
     embed = functools.partial(embed, variables)
-    rows = [part for _, part in embed_batches(embed, batches, len(split))]
+    doing = f"embedding {name}"
+    rows = [part for _, part in embed_batches(embed, batches, len(split), doing)]
     embeddings = {
         kind: np.concatenate([part[kind] for part in rows])
         for kind in (*BRANCHES, ALL)  # jit sorted the names

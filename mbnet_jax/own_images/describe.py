@@ -1,5 +1,6 @@
 """What is said of a guess and of a division, in lines for the terminal."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,10 +26,11 @@ def of_pattern(
     """The pattern, what it takes from some names, and all that it found."""
     yield f"pattern{' (a guess)' if guessed else ''}: {pattern.text}"
     examples = spread([*labels], _EXAMPLES)
-    width = max(len(printable(name)) for name in examples)
+    width = max(map(_width, examples))
     for name in examples:
-        read = (f"{field} {getattr(labels[name], field)}" for field in pattern.fields)
-        yield printable(f"  {printable(name):{width}}  {', '.join(read)}")
+        read = (f"{field}={getattr(labels[name], field)}" for field in pattern.fields)
+        space = " " * (width - _width(name))
+        yield printable(f"  {printable(name)}{space}  {', '.join(read)}")
     for field in FIELDS:
         counts = Counter(getattr(row, field) for row in labels.values())
         if field in pattern.fields:
@@ -37,19 +39,23 @@ def of_pattern(
             yield f"{len(counts)} {noun}: {some_of(often, 6)}"
 
 
+def _width(name: str) -> int:
+    """Columns that a terminal gives a name; it gives CJK two a character."""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in name)
+    return len(printable(name)) + wide
+
+
 def some_names(names: Sequence[str]) -> str:
     """A few names from all over the list."""
     return ", ".join(printable(name) for name in spread(names, _EXAMPLES))
 
 
-def of_others(others: Sequence[Pattern], command: str) -> Iterator[str]:
-    """Other patterns that may be meant."""
-    if others:
-        yield "if that is wrong, another pattern may be right:"
-        for other in others:
-            yield f'  {command} --pattern "{other.text}"'
-    else:
-        yield f'if that is wrong, give the pattern: {command} --pattern "..."'
+def of_others(others: Sequence[Pattern], command: str, dry_run: bool) -> Iterator[str]:
+    """How to correct the guess, with other patterns that may be meant."""
+    first = "" if dry_run else "remove the files written below and "
+    yield f"if that is wrong, {first}give the pattern:"
+    for text in [other.text for other in others] or ["..."]:
+        yield f'  {command} --pattern "{text}"'
 
 
 def of_left_out(

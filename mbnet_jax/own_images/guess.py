@@ -80,8 +80,8 @@ def guess_pattern(names: Sequence[str]) -> Guess:
     if not scores:
         some = ", ".join(printable(name) for name in spread(names, 5))
         raise ValueError(
-            "nothing in the names looks like a person with several images: "
-            f"{some}; say where person, camera and clothes are, as in "
+            "no part of the names looks like two persons or more with several images "
+            f"each: {some}; say where person, camera and clothes are, as in "
             '--pattern "{person}/{camera}_*"'
         )
     ranked = sorted(scores, key=lambda text: (-scores[text], text))

@@ -85,7 +85,7 @@ def make(request: Request) -> Iterator[str]:
       OSError: if nothing can be written.
     """
     labels = _check(request)
-    own = os.path.lexists(request.manifest)
+    own = os.path.lexists(request.manifest) and not request.dry_run
     images = find_images(request.folder, [request.maps] if request.maps else [])
     if own:
         yield f"{request.manifest} exists and is used as it is"
@@ -109,19 +109,23 @@ def make(request: Request) -> Iterator[str]:
 def _check(request: Request) -> str:
     """Refuses flags that do not fit; returns the label set of the maps, or ""."""
     if not request.folder.is_dir():
-        raise FileNotFoundError(f"no such folder of photographs: {request.folder}")
+        what = "is no folder" if os.path.lexists(request.folder) else "does not exist"
+        raise FileNotFoundError(
+            f"{request.folder} {what}; give the folder of the photographs"
+        )
     if not 0 < request.test_fraction < 1:
         raise ValueError(
             f"--test-fraction={request.test_fraction} must be above 0 and below 1"
         )
     if request.seed < 0:
         raise ValueError(f"--seed={request.seed} must not be negative")
-    if os.path.lexists(request.config):
+    if os.path.lexists(request.config) and not request.dry_run:
         raise FileExistsError(
             f"{request.config} exists and is not replaced; train with it, move it "
             "away, or give another --out"
         )
-    if request.pattern is not None and os.path.lexists(request.manifest):
+    exists = os.path.lexists(request.manifest) and not request.dry_run
+    if request.pattern is not None and exists:
         raise FileExistsError(
             f"{request.manifest} exists and is not replaced, so --pattern would "
             "change nothing; leave --pattern out, move the file away, or give --out"
@@ -162,7 +166,7 @@ def _new_manifest(request: Request, images: Images) -> Iterator[str]:
         )
     yield from describe.of_pattern(found.pattern, labels, request.pattern is None)
     if request.pattern is None:
-        yield from describe.of_others(found.others, command)
+        yield from describe.of_others(found.others, command, request.dry_run)
     unfit = [name for name, row in read.items() if row is None]
     yield from describe.of_left_out(images.left_out, unfit)
     division = divide(labels, request.test_fraction, request.seed)

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from mbnet_jax.own_images.make import Request
 
 
-def command(request: "Request") -> str:
-    """The call of `mbnet-init` with the same folders."""
+def command(request: "Request", beside: str = "") -> str:
+    """The call of `mbnet-init` with the same folders; `beside` is added to `--out`."""
     words = ["mbnet-init", _quoted(request.folder)]
     if request.out is not None:
-        words += ["--out", _quoted(request.out)]
+        words += ["--out", _quoted(f"{request.out}{beside}")]
+    if not request.imagenet:
+        words.append("--no-imagenet")
     return " ".join(words)
 
 
@@ -48,7 +50,7 @@ def after(
         )
     time = spoken(training_seconds(sizes, device, tested))
     query = os.path.relpath(records["query"][0].path)
-    yield f"next ({time} for the first):"
+    yield f"next ({time} for the training):"
     if sizes.maps:
         yield f"  mbnet-preview --config {config} --out preview.png"
     yield f"  mbnet-train --config {config}"
@@ -68,12 +70,11 @@ def _with_maps(request: "Request", images: int, device: Device) -> Iterator[str]
     out = f"{request.folder.resolve().name}_maps"
     inside = request.folder.resolve().is_relative_to(request.root.resolve())
     source = f"--config {_quoted(request.config)}"
-    again = command(request)
+    again = command(request, "" if inside else "_maps")
     if not inside:  # maps mirror the photographs' folder; the manifest names them
         source = f"--images {_quoted(request.folder)}"
-        again = (
-            f"mbnet-init {_quoted(request.folder)} --out {_quoted(request.root)}_maps"
-        )
+        if request.pattern:
+            again += f" --pattern {_quoted(request.pattern)}"
     yield (
         "the whole network, which sees more than clothes, needs parsing maps "
         f"({time} to make them):"

@@ -13,6 +13,7 @@ from mbnet_jax.evaluation.table import (
     measures_of,
     papers_of,
     per_cent,
+    rows_of,
     title_of,
 )
 from mbnet_jax.report import curves
@@ -35,24 +36,21 @@ def results_table(
         }
         for protocol in protocols
     ]
+    values = {name: result.values for name, result in results.items()}
+
+    def cells(name: str, protocol: Protocol) -> list[str]:
+        own = values[protocol.name]
+        if name == PAPER:
+            return papers_of(protocol.paper, measures_of(own))
+        return [per_cent(own[name], measure) for measure in measures_of(own)]
+
     rows = [
         {
             "title": title_of(name),
-            "cells": [
-                per_cent(results[p.name].values[name], measure)
-                for p in protocols
-                for measure in measures_of(results[p.name].values)
-            ],
+            "cells": [c for p in protocols for c in cells(name, p)],
         }
-        for name in results[protocols[0].name].values
+        for name in rows_of(values, protocols)
     ]
-    if any(protocol.paper for protocol in protocols):
-        cells = [
-            cell
-            for p in protocols
-            for cell in papers_of(p.paper, measures_of(results[p.name].values))
-        ]
-        rows.append({"title": PAPER, "cells": cells})
     return groups, rows
 
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mbnet_jax.files import MAX_BYTES, opened
+from mbnet_jax.progress import progress
 from mbnet_jax.search.database import Database
 from mbnet_jax.search.photographs import Failures, Stamp
 
@@ -111,9 +110,7 @@ class Digests:
 
         with (
             ThreadPoolExecutor(self._threads) as pool,
-            tqdm(
-                total=len(names), desc="reading", unit="file", leave=False, delay=2
-            ) as bar,
+            progress(len(names), "reading", unit="file", leave=False) as bar,
         ):
             for start in range(0, len(names), _SAVE_EVERY):
                 group = names[start : start + _SAVE_EVERY]

@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from mbnet_jax.files import write_whole
 from mbnet_jax.locks import locked
 from mbnet_jax.parsing import labels as parsing
+from mbnet_jax.progress import progress as progress_bar
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
@@ -123,19 +123,18 @@ def _make(
     workers = min(workers or cpus, cpus, len(tasks))
     make = functools.partial(_make_shots, root, options)
     total, rest = sum(map(len, plan(options))), sum(map(len, tasks))
-    bar = tqdm(
-        total=total,
-        initial=total - rest,
-        desc="synthetic",
-        unit="image",
-        disable=not progress,
+    bar = (
+        progress_bar(total, "generating", unit="image", initial=total - rest)
+        if progress
+        else contextlib.nullcontext()
     )
     stopped = f"stopped; the next start keeps the images in {root}, and adds the rest"
     with sigterm_exits(stopped), bar:
         counts = map(make, tasks) if workers <= 1 else run(make, tasks, workers)
         with contextlib.closing(counts) if workers > 1 else contextlib.nullcontext():
             for count in counts:
-                bar.update(count)
+                if progress:
+                    bar.update(count)
 
 
 def _encode_parsing(label: np.ndarray) -> bytes:

@@ -1,9 +1,11 @@
 """What training reports: progress bar, `metrics.jsonl`, and TensorBoard events."""
 
+import collections
+import contextlib
 import json
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from clu import metrics
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
-from tqdm import tqdm
 
 from mbnet_jax.files import filename_in_errors
+from mbnet_jax.progress import progress
+from mbnet_jax.runs.events import Events
 from mbnet_jax.training.log_lines import VALIDATION, drop_repeated
 
 _COUNTS = ("bad_steps", "bad_in_a_row")
@@ -115,42 +115,45 @@ class Logs:
         total: int,
         batch_size: int,
         schedule: Callable[[int], jax.Array],
+        best: float = -1.0,
     ):
         """Continues the logs of a run at `step`.
 
         Lines of later steps, left by a run that stopped after its last checkpoint, and
         validation scores of later steps than `evaluated` are dropped, since both will
-        be repeated. `schedule` is the learning rate's.
+        be repeated. `schedule` is the learning rate's. `best` is the best validation
+        mAP so far; below 0 if there is none.
         """
         self.streak = Streak(0, step, ())
-        self._schedule = schedule
+        self._schedule, self._total, self._best = schedule, total, best
         self._path = workdir / "metrics.jsonl"
         self._writes = jax.process_index() == 0
         if self._writes:
             if os.path.lexists(self._path):
                 drop_repeated(self._path, step, evaluated)
             with filename_in_errors(workdir):
-                self._open(workdir, step)
-        self._bar = tqdm(
-            total=total * batch_size,
-            initial=step * batch_size,
-            desc="training",
-            unit="image",
-            smoothing=0.1,
-            disable=not self._writes,
+                self._file = self._path.open("a")
+            self._events = Events(workdir)
+            self._events.resume(step + 1)
+        self._exits = contextlib.ExitStack()
+        self._bar = self._exits.enter_context(
+            progress(
+                total,
+                "training",
+                unit="step",
+                initial=step,
+                each=(batch_size, "image"),
+                plain=False,  # a line for each window instead
+            )
         )
-        self._batch_size = batch_size
+        self._bar.poll = self._count_finished
+        # Steps that the device may still work on, oldest first.
+        self._running: collections.deque[jax.Array] = collections.deque()
+        self._counting = threading.Lock()
+        self._losses: list[str] = []
+        self._validation: list[str] = [] if best < 0 else [f"best {100 * best:.1f}"]
         self._window: _Window | None = None
         self._ended: tuple[int, _Window] | None = None
-
-    def _open(self, workdir: Path, step: int) -> None:
-        self._file = self._path.open("a")
-        # Not SummaryWriter: its thread dies of a full disk, and its queue then blocks.
-        (workdir / "events").mkdir(exist_ok=True)
-        self._events = EventsWriter(str(workdir / "events" / "events"))
-        self._event(step + 1, file_version="brain.Event:2")
-        # Makes TensorBoard, too, drop what comes after `step`.
-        self._event(step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def add(self, step: int, scalars: dict[str, jax.Array]) -> None:
         """Adds the scalars of `step`.
@@ -161,8 +164,19 @@ class Logs:
         if self._window is None:
             self._window = _empty(scalars)
         self._window = _merge(self._window, np.int32(step), scalars)
-        self._bar.update(self._batch_size)
+        self._running.append(scalars["loss"])
+        self._count_finished()
         self.write()
+
+    def _count_finished(self) -> None:
+        """Shows the steps that the device has finished; waits for none."""
+        with self._counting:
+            finished = 0
+            while self._running and _is_ready(self._running[0]):
+                self._running.popleft()
+                finished += 1
+            if finished:
+                self._bar.update(finished)
 
     def end_window(self, step: int) -> None:
         """Ends a window of averages at `step`."""
@@ -174,6 +188,7 @@ class Logs:
         if self._ended is None:
             return
         (step, window), self._ended = jax.device_get(self._ended), None
+        self._count_finished()
         bad_steps = int(window.bad_steps)
         # Empty where all steps were bad.
         values = {
@@ -185,23 +200,47 @@ class Logs:
         values["bad_steps"] = bad_steps
         terms = tuple(name for name, found in window.not_finite.items() if found)
         self.streak = Streak(int(window.streak), int(window.streak_end), terms)
-        shown = {"step": step, "loss": values.get("loss", float("nan"))}
-        self._bar.set_postfix(shown | ({"bad": bad_steps} if bad_steps else {}))
         if window.streak and self._writes:
             self._bar.write(
                 f"warning: up to step {step}, {bad_steps} steps were skipped; not "
                 f"finite: {', '.join(terms)}",
                 file=sys.stderr,
             )
+        self._show(step, values.get("loss", float("nan")), bad_steps)
         more = {"not_finite": list(terms)} if terms else {}
         self._write_line(step, values, more)
+        # Not in metrics.jsonl, which is the same however often a run is interrupted.
+        if self._writes and (speed := self._bar.speed()):
+            self._events.scalars(step, {"images_per_second": speed})
+
+    def _show(self, step: int, loss: float, bad_steps: int) -> None:
+        bad = f"{bad_steps} bad step{'s' * (bad_steps != 1)}"
+        self._losses = [f"loss {loss:.2f}"] + [bad] * (bad_steps > 0)
+        self._bar.show(*self._losses, *self._validation)
+        line = [*self._losses, *self._bar.speed_and_left()]
+        self._bar.write_plain(f"step {step}/{self._total}: {', '.join(line)}")
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Writes validation scores (0..1) at `step`, and shows them."""
         self._write_line(step, {VALIDATION + k: v for k, v in values.items()})
-        if self._writes:
-            shown = ", ".join(f"{k} {100 * v:.1f}" for k, v in values.items())
-            self._bar.write(f"step {step}: validation {shown}")
+        if not self._writes:
+            return
+        score = values["mAP"]
+        is_best = score > self._best
+        self._best = max(score, self._best)
+        shown = ", ".join(f"{k} {100 * v:.1f}" for k, v in values.items())
+        best = "the best so far" if is_best else f"best mAP {100 * self._best:.1f}"
+        self._bar.write(f"step {step}: validation {shown} ({best})")
+        self._validation = [f"mAP {100 * score:.1f}", f"best {100 * self._best:.1f}"]
+        self._bar.show(*self._losses, *self._validation)
+
+    def print(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._bar.write(text)
+
+    def paused(self) -> contextlib.AbstractContextManager:
+        """Leaves the time of its body out of the images a second."""
+        return self._bar.rate.paused()
 
     def _write_line(
         self, step: int, values: dict[str, float], more: dict | None = None
@@ -213,20 +252,19 @@ class Logs:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-            for name, value in values.items():
-                self._event(step, summary=scalar(name, value))
-            self._events.flush()
-
-    def _event(self, step: int, **content) -> None:
-        self._events.write_event(Event(step=step, wall_time=time.time(), **content))
+        self._events.scalars(step, values)
 
     def close(self) -> None:
         """Writes what is left, and ends the bar and the files."""
         try:
             self.write()
         finally:
-            self._bar.close()
+            self._exits.close()
             if self._writes:
                 with filename_in_errors(self._path):
                     self._file.close()
-                    self._events.close()
+                self._events.close()
+
+
+def _is_ready(value: jax.Array | np.ndarray) -> bool:
+    return not isinstance(value, jax.Array) or value.is_ready()

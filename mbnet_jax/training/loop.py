@@ -68,4 +68,5 @@ def train(
             session.evaluate(step, state)
             session.save(step, state)
             session.stop_if_asked(step)
+        session.end()
     return state

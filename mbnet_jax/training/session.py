@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.models import MBNet
+from mbnet_jax.progress import announced
 from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.runs.hold import check_workdir
 from mbnet_jax.runs.run_folder import RunFolder
@@ -79,6 +80,7 @@ class Session:
             self._checkpoints,
             self._workdir,
             self._mesh,
+            self._plan,
         )
         step = int(state.step)
         if self.is_finished(step):
@@ -92,13 +94,14 @@ class Session:
             total=self._plan.total,
             batch_size=self._plan.sampler.batch_size,
             schedule=self._plan.schedule,
+            best=self._progress["best_score"],
         )
         self._logs = self._exits.enter_context(contextlib.closing(logs))
         return state, step
 
     def compiled(self, step: Callable) -> Callable:
         """Compiles a training step, for several processes with a vote to stop."""
-        return self._votes.compiled(step)
+        return announced(self._votes.compiled(step), lambda *_: "the training step")
 
     def is_finished(self, step: int) -> bool:
         """Whether nothing is left to do after `step`."""
@@ -150,7 +153,8 @@ class Session:
         if self.validate is None:
             self._progress = progress | {"best_step": step}
             return
-        scores = self.validate(state.variables)
+        with self._logs.paused():
+            scores = self.validate(state.variables)
         self._logs.evaluation(step, scores)
         if scores["mAP"] > progress["best_score"]:
             progress |= {"best_step": step, "best_score": scores["mAP"]}
@@ -159,7 +163,8 @@ class Session:
     def save(self, step: int, state: TrainState) -> None:
         """Saves the state, if the plan says so or the run is stopping."""
         if self._stopping or self._plan.saves(step):
-            self._checkpoints.save(step, state.parts(), self._progress)
+            with self._logs.paused():
+                self._checkpoints.save(step, state.parts(), self._progress)
 
     def stop_if_asked(self, step: int) -> None:
         """Ends the run after a signal, or where too many images are unreadable.
@@ -174,6 +179,12 @@ class Session:
                 f"stopped at step {step} of {self._plan.total}, saved in "
                 f"{self._workdir}; the same command resumes from there",
             )
+
+    def end(self) -> None:
+        """Says how the run ended, after its last step."""
+        best = self._progress["best_score"]
+        scored = f", with a validation mAP of {100 * best:.1f}" if best >= 0 else ""
+        self._logs.print(f"best step: {self._progress['best_step']}{scored}")
 
     def _check_bad_steps(self) -> None:
         limit, streak = self._config.train.max_bad_steps, self._logs.streak

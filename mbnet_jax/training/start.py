@@ -14,8 +14,11 @@ from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import MBNet
 from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.progress import status
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.runs.header import header, training_splits
 from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.training.plan import Plan
 from mbnet_jax.training.step import TrainState, init_state
 
 
@@ -27,11 +30,13 @@ def start(
     checkpoints: Checkpoints,
     workdir: Path,
     mesh: Mesh,
+    plan: Plan,
 ) -> tuple[TrainState, dict]:
     """The newest checkpoint, or a new state with the weights that the config names.
 
-    Returns the state, on every device of `mesh`, and the run's progress: what
-    `Checkpoints` keeps, and as `evaluated` the step of the newest evaluation.
+    Prints what the run is made of. Returns the state, on every device of `mesh`, and
+    the run's progress: what `Checkpoints` keeps, and as `evaluated` the step of the
+    newest evaluation.
 
     Raises:
       ValueError: if the config does not fit the run in `workdir`, or no checkpoint of
@@ -42,6 +47,18 @@ def start(
         return init_state(config, model, optimizer)
 
     abstract = jax.eval_shape(init)
+    epochs = f"{config.train.epochs} epoch{'s' * (config.train.epochs > 1)}"
+    print(
+        header(
+            config,
+            training_splits(dataset),
+            abstract.params,
+            mesh,
+            training=f"{plan.total:,} steps of {config.train.batch_size} images, "
+            f"{epochs}",
+            folder=workdir,
+        )
+    )
     if checkpoints.newest_step() is not None:
         for line in RunFolder(workdir).check_resume(config, dataset):
             print(f"config differs from the saved run's: {line}")
@@ -64,7 +81,8 @@ def start(
         out_shardings=replicated(mesh),
         compiler_options={"xla_backend_optimization_level": "0"},
     )
-    state = once()
+    with status("compiling the initial weights", leave=True):
+        state = once()
     ready = jax.device_put(loaded.variables, replicated(mesh))
     state = state.replace(
         params=state.params | ready["params"],

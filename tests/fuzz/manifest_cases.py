@@ -15,6 +15,15 @@ from .case import Case, surface
 from .choices import Choices
 
 COLUMNS = ("path", "pid", "split", "camera", "clothes")
+OTHERS = {
+    "path": ("Path", "FILE", "image path", "file-name"),
+    "pid": ("PID", "Person", "identity", "person id"),
+    "split": ("Split", "subset"),
+    "camera": ("Camera", "cam", "CamID"),
+    "clothes": ("CLOTHES", "outfit", "Clothes ID"),
+}
+EXTRA = ("", "age", "Größe (cm)", "x,y", "a;b", "name\tof", "\u202e")
+SPLITS = {"train": ("Train", "TRAINING"), "query": ("Query", "probe")}
 CELLS = (
     "", " ", "-1", "0", "007", "9" * 5000, "2147483648", "١٢", "x" * 70_000, "\0",
     "\ufeff", "a,b", 'a"b', "a\nb", "../../up.jpg", "/etc/passwd", "..", ".",
@@ -34,12 +43,52 @@ def rows() -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def written(found: list[dict], columns=COLUMNS) -> str:
+def written(found: list[dict], columns=COLUMNS, names=(), **dialect) -> str:
+    """The text of a manifest; `names` are those of its header, if they are others."""
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore")
-    writer.writeheader()
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore", **dialect)
+    writer.writerow(dict(zip(columns, names or columns, strict=True)))
     writer.writerows(found)
     return stream.getvalue()
+
+
+@functools.cache
+def expected() -> dict[str, list]:
+    return relative(read_records("manifest", template()), template())
+
+
+def relative(records: dict, root: Path) -> dict[str, list]:
+    return {
+        split: [(record.path.relative_to(root), *record[1:]) for record in of]
+        for split, of in records.items()
+    }
+
+
+def other_form(c: Choices) -> tuple[str, bytes]:
+    """The sound manifest in the form of another spreadsheet or person."""
+    columns = [*COLUMNS]
+    names = [c.pick((name, *OTHERS[name])) for name in columns]
+    if c.once_in(2):
+        place = c.whole(0, len(columns))
+        columns.insert(place, "extra")
+        names.insert(place, c.pick(EXTRA))
+    found = rows()
+    slash = c.pick("/\\")
+    for row in found:
+        row["split"] = c.pick((row["split"], *SPLITS.get(row["split"], ())))
+        row["path"] = row["path"].replace("/", slash)
+        row["extra"] = c.pick([cell for cell in CELLS if cell not in ("\0", "a\nb")])
+    delimiter, end = c.pick(",;\t"), c.pick(("\n", "\r\n", "\r"))
+    quoting = c.pick((csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC))
+    dialect = {"delimiter": delimiter, "lineterminator": end, "quoting": quoting}
+    text = written(found, columns, names, **dialect)
+    if c.once_in(4):
+        text += f"{delimiter * (len(columns) - 1)}{end}" * 2
+    if c.once_in(4):
+        text = f"sep={delimiter}{end}{text}"
+    encoding = c.pick(("utf-8", "utf-8-sig", "utf-16"))
+    what = f"{names} between {delimiter!r}, {slash}, {end!r}, {encoding}"
+    return mutate.shown(what), text.encode(encoding)
 
 
 @surface("manifest", share=40, seconds=10)
@@ -52,7 +101,8 @@ def manifest(c: Choices, folder: Path) -> Case:
     found = rows()
     number = c.whole(0, len(found) - 1)
     kind = c.pick(
-        ("cell",) * 6 + ("row", "header", "bytes", "encoding", "file", "none")
+        ("cell",) * 6
+        + ("row", "header", "bytes", "encoding", "file", "none", "form", "form")
     )
     valid: bool | None = None
     tokens = (file.name,)
@@ -62,7 +112,8 @@ def manifest(c: Choices, folder: Path) -> Case:
         tokens = (file.name, found[number]["pid"])
         found[number][column] = new
         text, what = written(found), f"{column} of row {number} = {mutate.shown(new)}"
-        odd_split = column == "split" and new not in ("train", "query", "gallery")
+        splits = ("train", "query", "gallery")
+        odd_split = column == "split" and new.lower() not in splits
         if odd_split or new == "\0" or (column == "path" and new != "/etc/passwd"):
             valid = False
     elif kind == "row":
@@ -84,7 +135,7 @@ def manifest(c: Choices, folder: Path) -> Case:
     elif kind == "header":
         columns = c.pick(
             (COLUMNS[1:], (*COLUMNS, "x"), ("path", "path", "pid", "split"),
-             ("Path", *COLUMNS[1:]), COLUMNS[:2], (), ("", *COLUMNS))
+             ("file", "Image", *COLUMNS[1:]), COLUMNS[:2], (), ("", *COLUMNS))
         )  # fmt: skip
         what = f"columns {columns}"
         _, _, rest = text.partition("\r\n")
@@ -99,8 +150,11 @@ def manifest(c: Choices, folder: Path) -> Case:
         what, data = mutate.damaged(c, data)
     elif kind == "encoding":
         what = c.pick(("utf-16", "utf-32", "cp037", "latin-1"))
-        data = text.replace("blue", "blü").encode(what)
-        valid = False
+        data = text.replace(",blue", ",blü").encode(what)
+        valid = what == "utf-16"
+    elif kind == "form":
+        what, data = other_form(c)
+        valid = True
     file.write_bytes(data)
     if kind == "file":
         what, valid = mutate.odd_file(c, file), False
@@ -119,6 +173,8 @@ def manifest(c: Choices, folder: Path) -> Case:
         labels = [n for part in records.values() for r in part for n in r[1:4]]
         if not all(-1 <= label < 2**31 for label in labels):
             return "a label beyond int32"
-        return None if kind != "none" or len(images) == len(found) else "images missing"
+        if kind in ("none", "form") and relative(records, root) != expected():
+            return "other records than of the plain manifest"
+        return None
 
     return Case(what, lambda: read_records("manifest", root), tokens, check, valid)

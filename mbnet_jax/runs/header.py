@@ -1,0 +1,147 @@
+"""What a command says before it trains or tests: data, network, devices."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax import configs
+from mbnet_jax.config import flat
+from mbnet_jax.data import Dataset, Split
+from mbnet_jax.models.branches import ordered
+from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.progress import PLAIN_WIDTH
+
+_LABEL = 13  # characters of the first column
+_COUNTS = ("persons", "images", "cameras", "outfits")
+_MODULES = {
+    "knowledge_transfer": "KTM",
+    "feature_attention": "FAM",
+    "cross_fusion": "CFM",
+    "balance_weights": "balance",
+}
+_SHOWN_SPLITS = 6
+_SHOWN_FIELDS = 8
+
+
+def header(
+    config: ConfigDict,
+    splits: Mapping[str, Split],
+    params: Mapping[str, Any],
+    mesh: Mesh,
+    **more: object,
+) -> str:
+    """Returns the header.
+
+    Args:
+      config: of the run.
+      splits: title -> the images of a split.
+      params: the network's parameters, or their shapes.
+      mesh: the devices.
+      more: title -> what else there is to say, a line each.
+    """
+    rows = [
+        ("images", "".join(f"{name:>9}" for name in _COUNTS)),
+        *((f"  {title}"[:_LABEL], _counted(split)) for title, split in splits.items()),
+        *_network(config, params),
+        ("devices", _devices(mesh, config.model.dtype)),
+        *more.items(),
+        ("config", _differences(config)),
+    ]
+    return aligned(rows)
+
+
+def aligned(rows: Iterable[tuple[str, object]]) -> str:
+    """Returns titles and texts in two columns, of at most 80 characters.
+
+    A long text takes several lines, in the second column. A path is not broken.
+    """
+    return "\n".join(
+        textwrap.fill(
+            str(text),
+            PLAIN_WIDTH,
+            initial_indent=f"{title:<{_LABEL}}",
+            subsequent_indent=" " * _LABEL,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for title, text in rows
+    )
+
+
+def training_splits(dataset: Dataset) -> dict[str, Split]:
+    """Returns the splits of a dataset by name; of many, the first ones."""
+    splits = {"train": dataset.train}
+    if dataset.validation is not None:
+        splits["validation"] = dataset.validation.images
+    return dict([*(splits | dataset.test).items()][:_SHOWN_SPLITS])
+
+
+def _counted(split: Split) -> str:
+    """How many there are of each; "-" where they are not labelled."""
+    counts = {"images": len(split), "persons": len(np.unique(split.pid))}
+    if "clothes" in split.known:
+        # Datasets may number the outfits of each person from 0.
+        both = np.stack([split.pid, split.clothes])
+        counts["outfits"] = np.unique(both, axis=1).shape[1]
+    if "camera" in split.known:
+        counts["cameras"] = len(np.unique(split.camera))
+    return "".join(
+        f"{counts[name]:>9,}" if name in counts else f"{'-':>9}" for name in _COUNTS
+    )
+
+
+def _network(
+    config: ConfigDict, params: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """The parameters in total, and those of each branch's backbone."""
+    sizes = {
+        module: sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+        for module, tree in params.items()
+    }
+    on = [title for module, title in _MODULES.items() if module in params]
+    total = _millions(sum(sizes.values()))
+    yield "network", ", ".join([f"{total} parameters", *on])
+    backbones = [
+        f"{branch.replace('_', '-')} {config.model.backbones[branch].name} "
+        + _millions(sizes[backbone_module(branch)])
+        for branch in ordered(config.model.branches)
+    ]
+    yield "backbones", ", ".join(backbones)
+
+
+def _differences(config: ConfigDict) -> str:
+    """The fields that differ from the config that comes with the package."""
+    name = config.name if config.name in configs.names() else "base"
+    usual = flat(configs.read(configs.FOLDER / f"{name}.py"))
+    given = flat(config.copy_and_resolve_references())
+    changed = [
+        f"{field}={_value(value)}"
+        for field, value in given.items()
+        if field != "name" and _value(value) != _value(usual.get(field))
+    ]
+    rest = len(changed) - _SHOWN_FIELDS
+    more = [f"and {rest} more in config.json"] if rest > 0 else []
+    return ", ".join([name, *changed[:_SHOWN_FIELDS], *more])
+
+
+def _value(value: object) -> str:
+    """As it is typed on a command line."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f}M" if count >= 100_000 else f"{count:,}"
+
+
+def _devices(mesh: Mesh, dtype: str) -> str:
+    kinds = sorted({device.device_kind for device in mesh.devices.flat})
+    number = jax.process_count()
+    processes = f", {number} processes" if number > 1 else ""
+    return f"{mesh.size} x {', '.join(kinds)}{processes}, {dtype}"
