@@ -65,10 +65,14 @@ def test_an_interrupted_download_is_continued(
     part.write_bytes(hub.data[:100_000])
     hub.cut, hub.ranges = None, ranges
     hub.requests.clear()
-    path, _ = download(hub.source(), None, None, INSTEAD)
+    try:
+        path, _ = download(hub.source(), None, None, INSTEAD)
+    except ValueError as error:  # versions of the hub's library that need a range
+        assert not ranges and "command starts the download anew" in str(error)
+        path, _ = download(hub.source(), None, None, INSTEAD)
     assert path.read_bytes() == hub.data and not parts(tmp_path)
     gets = [asked for method, _, asked in hub.requests if method == "GET"]
-    assert gets == ["bytes=100000-"]
+    assert gets[0] == "bytes=100000-" and (len(gets) == 1 or not ranges)
 
 
 def test_other_bytes_never_enter_the_cache(hub, tmp_path):

@@ -5,13 +5,14 @@ cache. What an interruption leaves, `<SHA-256>.part` beside the cache's files, i
 continued by the next call.
 """
 
+import contextlib
 import hashlib
 import queue
 import re
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -199,14 +200,16 @@ def _fetch(hub: Any, source: Source, stated: _Stated, commit: str) -> None:
                     f"{blobs} has no room for {missing:,} bytes; free space, or set "
                     "HF_HOME to another folder"
                 )
-            hub.utils.disable_progress_bars("huggingface_hub.http_get")
-            with tqdm(
-                total=stated.size,
-                initial=start,
-                desc=Path(source.file).name,
-                unit="B",
-                unit_scale=True,
-            ) as bar:
+            with (
+                _one_bar(hub),
+                tqdm(
+                    total=stated.size,
+                    initial=start,
+                    desc=Path(source.file).name,
+                    unit="B",
+                    unit_scale=True,
+                ) as bar,
+            ):
                 http_get(
                     stated.url,
                     _Limited(file, stated.size, bar),
@@ -220,6 +223,20 @@ def _fetch(hub: Any, source: Source, stated: _Stated, commit: str) -> None:
             part.unlink()
             raise
         part.replace(target)
+
+
+@contextlib.contextmanager
+def _one_bar(hub: Any) -> Iterator[None]:
+    """Hides the hub's own display, which knows nothing of a continued download."""
+    name = "huggingface_hub.http_get"
+    if hub.utils.are_progress_bars_disabled(name):
+        yield
+        return
+    hub.utils.disable_progress_bars(name)
+    try:
+        yield
+    finally:
+        hub.utils.enable_progress_bars(name)
 
 
 class _Limited:
@@ -240,7 +257,8 @@ class _Limited:
         if self._file.tell() + len(data) > self._most:
             self._file.truncate(0)
             raise ValueError(
-                f"more than the stated {self._most:,} bytes were sent; try again later"
+                f"more than the stated {self._most:,} bytes were sent; the same "
+                "command starts the download anew"
             )
         written = self._file.write(data)
         self._bar.update(self._file.tell() - self._bar.n)
