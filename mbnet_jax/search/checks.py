@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from mbnet_jax import schema
+from mbnet_jax.configs import base
 from mbnet_jax.devices.mesh import AXIS
 from mbnet_jax.files import printable
 from mbnet_jax.images import check_size
@@ -17,7 +18,7 @@ from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.refusals import shown
 
-BATCH_SIZE = {"batch_size": schema.whole(64, 1, 65_536)}
+BATCH_SIZE = {"batch_size": base.FIELDS.eval.batch_size}
 IMAGE, MAP = "uint8 [height, width, 3] in RGB", "uint8 [height, width]"
 
 
