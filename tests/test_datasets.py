@@ -22,6 +22,13 @@ CONFIGS = {
     "manifest": (manifest, layouts.write_manifest),
 }
 
+PERSONS = {  # of the test, as in the files
+    "ltcc": {"007", "011"},
+    "prcc": {"003", "094"},
+    "vc_clothes": {"0002", "0511"},
+    "manifest": {*layouts.MANIFEST_PERSONS["test"]},
+}
+
 
 def small(config, root, maps):
     """The dataset's own config, everything else tiny."""
@@ -76,7 +83,7 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
         for row in rows:
             assert 0 < values[row]["mAP"] <= 1
             assert ("mAP_std" in values[row]) == ("single" in protocol)
-    assert ("global branch, re-ranked" in printed) == config.eval.rerank
+    assert ("  re-ranked " in printed) == config.eval.rerank
     paper = {"ltcc": "44.6", "prcc": "58.3", "vc_clothes": "87.2"}.get(name)
     assert ("MBNet, the paper's" in printed) == (paper is not None)
     assert paper is None or paper in printed
@@ -92,6 +99,7 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
     assert last["queries"] == last["queries_with_a_match"]
     assert mean == pytest.approx(results[list(results)[-1]]["global"]["mAP"], abs=1e-6)
     assert all((root / row["file"]).is_file() for row in rows)
+    assert {row["person"] for row in rows} == PERSONS[name]
     if config.eval.report:
         page = (tmp_path / "run" / "eval" / "report.html").read_text()
         cards = page.split('<article class="card"')[1:]
@@ -101,6 +109,8 @@ def test_from_raw_folder_to_table(name, tmp_path, capsys):
         )
         assert set.union(*shown) == multi | single
         assert all(len(of & multi) == len(of & single) == 1 for of in shown)
+        for label in ("person <bdi>003<", "camera <bdi>C<", "clothes <bdi>AB<"):
+            assert label in page
         # Only the branch that is on has attention maps.
         assert page.count("KTM&#39;s gate: ") >= len(cards)
         assert "CFM: " not in page and "<meter" not in page

@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from mbnet_jax.images import read_image
 from mbnet_jax.parsing.maker import MAPS_FILE
+from mbnet_jax.progress import progress
 from mbnet_jax.search.photographs import Failures, list_photographs
 
 
@@ -48,10 +47,13 @@ def find_images(folder: Path, without: Iterable[Path] = ()) -> Images:
     bad = {name for name, _ in left_out}
     names = [name for name in names if name not in bad]
     usable, sizes = [], []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with (
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        progress(len(names), "looking at images", unit="image") as bar,
+    ):
         sides = pool.map(lambda name: _size(folder, name), names)
-        bar = tqdm(sides, total=len(names), desc="looking at images", delay=2)
-        for name, size in zip(names, bar, strict=True):
+        for name, size in zip(names, sides, strict=True):
+            bar.update()
             if isinstance(size, str):
                 left_out.append((name, size))
             else:
