@@ -189,18 +189,27 @@ def announced(program: Callable, what: Callable[..., str]) -> Callable:
       program: the function; it compiles when it is called.
       what: its arguments -> what is compiled. It compiles once for each text.
     """
-    compiled: set[str] = set()
+    return _Announced(program, what)
 
-    def call(*arguments):
-        text = what(*arguments)
-        if text in compiled:
-            return program(*arguments)
+
+class _Announced:
+    """See `announced`; has what else a compiled function has, such as `eval_shape`."""
+
+    def __init__(self, program: Callable, what: Callable[..., str]):
+        self._program, self._what = program, what
+        self._compiled: set[str] = set()
+
+    def __call__(self, *arguments):
+        text = self._what(*arguments)
+        if text in self._compiled:
+            return self._program(*arguments)
         with status(f"compiling {text}", leave=True):
-            result = program(*arguments)
-        compiled.add(text)
+            result = self._program(*arguments)
+        self._compiled.add(text)
         return result
 
-    return call
+    def __getattr__(self, name: str):
+        return getattr(self._program, name)
 
 
 def _announce(text: str) -> None:

@@ -76,6 +76,26 @@ def check_item(item: Any, what: str, array: str) -> None:
     check_path(item, what)
 
 
+def check_maps(images: list, maps: list | None, parser: Parser | None) -> None:
+    """Refuses maps that are not one for each image, or that a parser makes.
+
+    Raises:
+      ValueError: saying what to give, or leave out.
+    """
+    if maps is None:
+        return
+    if parser is not None:
+        raise ValueError(
+            "the embedder's parser makes the maps: leave out parsing, or load the "
+            "embedder without a parser"
+        )
+    if len(maps) != len(images):
+        raise ValueError(
+            f"there are {len(images)} images and {len(maps)} parsing maps; give a map "
+            "for each image, in the same order"
+        )
+
+
 def check_path(path: Any, what: str) -> None:
     """Refuses what cannot be the path of a file or folder.
 
