@@ -14,6 +14,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mbnet_jax.config import run_folder
 from mbnet_jax.data import Dataset, load_dataset
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
@@ -30,7 +31,6 @@ from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.json_files import write_json
 from mbnet_jax.locks import locked
 from mbnet_jax.progress import shows_bold, status, width_of
-from mbnet_jax.refusals import shown
 from mbnet_jax.report import check_report, draw_lists, write_report
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
@@ -152,24 +152,6 @@ class Run(RunFolder):
             yield title, str(self.eval / file)
         if importlib.util.find_spec("tensorboard"):
             yield "curves", f"tensorboard --logdir {shlex.quote(str(self.path))}"
-
-
-def run_folder(config: ConfigDict, workdir: str | Path | None = None) -> Path:
-    """The folder of a run: `workdir`, or else `runs/<config name>`.
-
-    Raises:
-      ValueError: if `workdir` is no path, or the name cannot be a folder's in `runs`.
-    """
-    if workdir == "" or not isinstance(workdir, str | Path | None):
-        raise ValueError(f"workdir={shown(workdir)} must be a path")
-    if workdir:
-        return Path(workdir)
-    name = config.name
-    if not name or name.startswith((".", "/")) or ".." in Path(name).parts:
-        raise ValueError(
-            f"name={name!r} must be the name of a folder in runs; or give --workdir"
-        )
-    return Path("runs", name)
 
 
 def train(

@@ -41,15 +41,21 @@ def load_config(name: str | Path, overrides: Iterable[str] = ()) -> ConfigDict:
     return read_config(name, given)
 
 
-def read_config(name: str | Path, given: Iterable[tuple[str, str]]) -> ConfigDict:
+def read_config(
+    name: str | Path, given: Iterable[tuple[str, str]], flag: str = ""
+) -> ConfigDict:
     """Reads a config, with overrides (FIELD, VALUE) as texts.
+
+    Args:
+      name: as of `load_config`.
+      given, flag: as of `override`.
 
     Raises:
       ValueError: as `load_config`.
     """
     file = configs.find(name)
     config = configs.read(file)
-    override(config, given)  # checks each
+    override(config, given, flag)  # checks each
     config = config.copy_and_resolve_references()
     check_config(config, f"config file {printable(file)}")
     with config.ignore_type():
@@ -103,3 +109,21 @@ def flat(config: ConfigDict | dict, prefix: str = "") -> dict[str, Any]:
         else:
             fields[prefix + key] = value
     return fields
+
+
+def run_folder(config: ConfigDict, workdir: str | Path | None = None) -> Path:
+    """The folder of a run: `workdir`, or else `runs/<config name>`.
+
+    Raises:
+      ValueError: if `workdir` is no path, or the name cannot be a folder's in `runs`.
+    """
+    if workdir == "" or not isinstance(workdir, str | Path | None):
+        raise ValueError(f"workdir={shown(workdir)} must be a path")
+    if workdir:
+        return Path(workdir)
+    name = config.name
+    if not name or name.startswith((".", "/")) or ".." in Path(name).parts:
+        raise ValueError(
+            f"name={name!r} must be the name of a folder in runs; or give --workdir"
+        )
+    return Path("runs", name)

@@ -1,7 +1,9 @@
 """Reads the values of config fields from text, as a command line gives them."""
 
 import ast
+import math
 import re
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,24 +11,29 @@ from ml_collections import ConfigDict
 
 from mbnet_jax import schema
 from mbnet_jax.configs import base
-from mbnet_jax.refusals import shown, unknown
+from mbnet_jax.refusals import plain, shown, unknown
 from mbnet_jax.schema import Field
+from mbnet_jax.suggestions import elsewhere, meant
 
 _WHOLE = re.compile(r"[+-]?[0-9](_?[0-9])*")
-_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")  # a tuple of one name, without quotes
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _LONGEST = 100_000  # characters of a value
+FLAG = "--config."  # what stands before a field on the command line
 
 
-def override(config: ConfigDict, given: Iterable[tuple[str, str]]) -> None:
+def override(
+    config: ConfigDict, given: Iterable[tuple[str, str]], flag: str = ""
+) -> None:
     """Sets fields of `config`; the last value of a field counts.
 
     Args:
       config: changed in place. Fields that refer to an overridden one follow it.
       given: (FIELD, VALUE) as texts, such as ("train.epochs", "2").
+      flag: what stands before FIELD where the user wrote it, for the messages.
 
     Raises:
-      ValueError: naming a field that is unknown, or a value that is not allowed.
+      ValueError: naming a field that is unknown, or a value that is not allowed, and
+        what to write instead.
     """
     for name, text in given:
         # `backbones["global"]` is how Python has to write it.
@@ -39,7 +46,7 @@ def override(config: ConfigDict, given: Iterable[tuple[str, str]]) -> None:
         field = _inside(field, key)
         held = isinstance(section, ConfigDict) and key in section
         if field is None or not held:
-            raise ValueError(unknown(name, _names(config)))
+            raise ValueError(_unknown(name, text, _names(config), flag))
         if not isinstance(field, Field):
             known = [n for n in _names(config) if n.startswith(f"{path}.")]
             raise ValueError(
@@ -48,13 +55,70 @@ def override(config: ConfigDict, given: Iterable[tuple[str, str]]) -> None:
             )
         value = read(text, field)
         if not field.accepts(value):
-            raise ValueError(schema.wrong(path, text, field))
+            usual = section[key] if field.accepts(section[key]) else field.default
+            known = usual not in ("", (), None)
+            raise ValueError(
+                schema.wrong(path, value if _is_number(value) else text, field)
+                + (f"; for example {flag}{path}={written(usual)}" if known else "")
+            )
         with config.ignore_type():  # of what is overridden
             section[key] = value
 
 
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def suggestion(name: str, text: str, known: Iterable[str], flag: str = FLAG) -> str:
+    """What to write in place of the unknown field `name`; "" if nothing is near.
+
+    Args:
+      name, text: the field and value that were given.
+      known: all fields.
+      flag: what stands before a field.
+    """
+    if words := elsewhere(name):
+        return words
+    fields = meant(name, known)
+    if not fields:
+        return ""
+    values = [text] * len(fields)
+    together = [field.rpartition(".")[2] for field in fields] == ["height", "width"]
+    if together:
+        parts = re.split("[,x ]+", text.strip("()[] "))
+        values = parts if len(parts) == 2 else parts[:1] * 2
+    sets = [
+        flag + (field if "=" in field or not value else f"{field}={_quoted(value)}")
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return f"write {(' ' if together else ' or ').join(sets)}"
+
+
+def _unknown(name: str, text: str, known: list[str], flag: str) -> str:
+    """That there is no such field, and what to write instead."""
+    near = suggestion(name, text, known, flag)
+    return f"{plain(name)} is unknown; {near}" if near else unknown(name, known)
+
+
+def _quoted(text: str) -> str:
+    """A value as a shell takes it, shortened."""
+    return shlex.quote(text) if len(text) < 40 and text.isprintable() else "VALUE"
+
+
+def written(value: Any) -> str:
+    """A value as the command line takes it; without quotes, where that is possible."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(written, value)) if value else '"()"'
+    return shlex.quote(str(value))
+
+
 def read(text: str, field: Field) -> Any:
-    """The value that `text` writes for `field`; the text itself if it writes none."""
+    """The value that `text` writes for `field`; the text itself if it writes none.
+
+    A tuple is written as in Python, "('global', 'mask')", or without quotes and
+    parentheses, "global,mask".
+    """
     if len(text) > _LONGEST:
         return None
     if field.kind is bool:
@@ -63,13 +127,15 @@ def read(text: str, field: Field) -> Any:
         return text
     if field.kind is int:
         return int(text) if _WHOLE.fullmatch(text) and len(text) < 100 else text
+    if field.kind is tuple and not text.lstrip().startswith(("(", "[", "'", '"')):
+        words = text.removesuffix(",").split(",")
+        return tuple(read(word.strip(), field.each) for word in words)
     try:
         if field.kind is float:
             return float(text)
         value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        bare = field.kind is tuple and _NAME.fullmatch(text)
-        return (text,) if bare else text
+        return text
     if field.kind is tuple and not isinstance(value, tuple | list):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

@@ -1,11 +1,13 @@
 """The words in which bad input is refused: what it is, and what there is instead."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
-import jax
 import numpy as np
+
+from mbnet_jax.suggestions import meant
 
 _SHOWN = 60  # characters of a wrong value in a message
 _LINES = 10  # problems in a message
@@ -14,15 +16,20 @@ _LINES = 10  # problems in a message
 def unknown(name: str, known: Iterable[str]) -> str:
     """That `name` is none of the known names, and which of them are near."""
     known = [*known]
-    plain = name and name.isprintable() and len(name) < 100
-    near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
-    name = name if plain else shown(name)
-    return f"{name} is unknown; nearest known: {', '.join(near or known[:10])}"
+    near = meant(name, known)
+    near = near or difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
+    return f"{plain(name)} is unknown; nearest known: {', '.join(near or known[:10])}"
+
+
+def plain(name: str) -> str:
+    """The name as it is, if it is one; or else quoted and shortened."""
+    return name if name and name.isprintable() and len(name) < 100 else shown(name)
 
 
 def shown(value: Any) -> str:
     """The value in one line, shortened; of an array, the dtype and shape."""
-    if isinstance(value, np.ndarray | jax.Array):
+    jax = sys.modules.get("jax")  # not imported here: that takes a second
+    if isinstance(value, (np.ndarray, jax.Array) if jax else np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     try:
         text = repr(value)

@@ -201,7 +201,8 @@ def problems(
     for name, value in values.items():
         known = isinstance(name, str)
         field = fields.get(name, fields.get(ANY)) if known else None
-        full = prefix + (name if known and name.isidentifier() else shown(name))
+        plain = known and name.replace("-", "_").isidentifier()  # or a flag's name
+        full = prefix + (name if plain else shown(name))
         if field is None:
             yield unknown(full, [f"{prefix}{key}" for key in fields if key != ANY])
         elif isinstance(field, Field):

@@ -42,8 +42,8 @@ def run_two(
         else:
             flags = [
                 f"--coordinator=localhost:{port}",
-                "--num_processes=2",
-                f"--process_id={number}",
+                "--num-processes=2",
+                f"--process-id={number}",
             ]
         return subprocess.Popen(
             command + flags,

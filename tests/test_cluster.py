@@ -113,14 +113,14 @@ def test_tpu_hosts_are_read_from_the_metadata_server(on_tpu, path, response, exp
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("h:1", None, None), "--num_processes, --process_id must be given too"),
+        (("h:1", None, None), "--num-processes, --process-id must be given too"),
         ((None, 2, 0), "--coordinator must be given too"),
         (("h", 2, 0), "--coordinator=h must be HOST:PORT"),
         (("h:99999", 2, 0), "--coordinator=h:99999 must be HOST:PORT"),
         (("h:²", 2, 0), "--coordinator=h:² must be HOST:PORT"),
-        (("h:1", 2, 2), "--process_id=2 must be one of 0 to 1"),
-        (("h:1", 0, 0), "--num_processes=0 must be from 1 to 65536"),
-        (("h:1", 10**5000, 0), "--num_processes=.* must be from 1 to 65536"),
+        (("h:1", 2, 2), "--process-id=2 must be one of 0 to 1"),
+        (("h:1", 0, 0), "--num-processes=0 must be from 1 to 65536"),
+        (("h:1", 10**5000, 0), "--num-processes=.* must be from 1 to 65536"),
         (("..:1", 2, 1), r"--coordinator=..:1 has no name of a host"),
     ],
 )

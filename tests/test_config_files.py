@@ -138,9 +138,7 @@ def test_a_config_file_declares_fields_of_its_own(tmp_path, monkeypatch):
     source = f"from mbnet_jax import schema\nfrom mbnet_jax.configs import base\n{line}"
     (tmp_path / "mine.py").write_text(source + GOOD)
     assert load_config(tmp_path / "mine.py", ["data.mine=9"]).data.mine == 9
-    with pytest.raises(
-        ValueError, match=r"data\.mine='10' must be a whole number from"
-    ):
+    with pytest.raises(ValueError, match=r"data\.mine=10 must be a whole number from"):
         load_config(tmp_path / "mine.py", ["data.mine=10"])
 
 

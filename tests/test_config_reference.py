@@ -64,6 +64,7 @@ def test_sections_and_their_parts_are_in_file_order():
     lines = config_reference.PAGE.read_text().splitlines()
     headings = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
     assert headings == [
+        "How to write values",
         "The run",
         *("`data`", "`data.synthetic`", "`augment`", "`views`"),
         *("`model`", f"`{BACKBONE}`", "`loss`", "`train`", "`eval`"),

@@ -55,12 +55,11 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     missing = [file for file in files if not file.is_file()]
     assert files and not missing, f"no such file: {missing or argv}"
     source = "".join(file.read_text() for file in files)
-    for _ in range(2):  # train.py -> commands/train.py -> commands/cli.py
-        imported = sorted({*re.findall(r"mbnet_jax\.commands\.(\w+)", source)})
+    for _ in range(3):  # train.py -> commands/train.py -> cli.py -> flags.py
+        imported = re.findall(r"mbnet_jax\.commands(?:\.| import )(\w+)", source)
         commands = ROOT / "mbnet_jax" / "commands"
-        source += "".join((commands / f"{name}.py").read_text() for name in imported)
-    pairs = re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"|\(\s*"--([\w-]+)"', source)
-    return {"help", *map("".join, pairs)}, rest
+        source += "".join((commands / f"{name}.py").read_text() for name in {*imported})
+    return {*re.findall(r'\(\s*"--([\w-]+)"', source)}, rest
 
 
 def check_call(argv: list[str]) -> None:

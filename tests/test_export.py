@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import types
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import small_run
 from export_run import STEP, save_run
+from hub_client import fake_hub
 from jax import export as jax_export
 
 from mbnet_jax.commands import export as command
@@ -116,16 +116,10 @@ def test_one_device_loads_the_same_from_run_and_export(run, exported):
         load(exported, mesh, STEP)
 
 
-def fake_hub(monkeypatch, download):
-    hub = types.ModuleType("huggingface_hub")
-    hub.hf_hub_download = download
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-
-
 def test_a_hub_id_is_downloaded(exported, monkeypatch, tmp_path):
     requests = []
 
-    def download(repository, file):
+    def download(repository, file, local_files_only):
         requests.append((repository, file))
         shutil.copy(exported / file, tmp_path / file)
         return str(tmp_path / file)
@@ -140,18 +134,38 @@ def test_a_hub_id_is_downloaded(exported, monkeypatch, tmp_path):
 
 
 def test_a_failed_download_is_explained(monkeypatch, tmp_path):
-    def offline(repository, file):
+    def offline(repository, file, local_files_only):
         raise OSError("No network.\nDetails.")
 
     fake_hub(monkeypatch, offline)
-    message = r"no folder runs/prcx, and cannot .*No network\. .* path of a folder"
+    message = r"no folder some/prcx, and cannot .*No network\. .* path of a folder"
     with pytest.raises(ValueError, match=message):
-        load("runs/prcx", make_mesh())
+        load("some/prcx", make_mesh())
 
     (tmp_path / "config.json").write_text('{"architectures": []}')
-    fake_hub(monkeypatch, lambda repository, file: str(tmp_path / file))
+    fake_hub(monkeypatch, lambda _, file, **__: str(tmp_path / file))
     with pytest.raises(ValueError, match=r"timm/x on the .* hub is no export"):
         load("timm/x", make_mesh())
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("runs/synthetci", " (did you mean runs/synthetic?)"),
+        ("runs/other", ""),
+        ("./runs/synthetc", " (did you mean runs/synthetic?)"),
+        ("here/x", ""),
+        ("gone", ""),
+    ],
+)
+def test_a_misspelt_folder_is_missing_at_once(monkeypatch, tmp_path, source, meant):
+    fake_hub(monkeypatch, pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "synthetic").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(FileNotFoundError) as error:
+        load(source, make_mesh())
+    assert str(error.value).startswith(f"no such folder: {source}{meant}; give the")
 
 
 def test_weights_that_do_not_fit_are_refused(exported, tmp_path):

@@ -80,7 +80,17 @@ def test_after_a_signal_the_step_is_finished_and_the_run_can_be_resumed(
 def test_a_signal_before_the_first_steps_end_acts_as_usual():
     before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
     with Interruption() as interruption:
-        assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
+        assert signal.getsignal(signal.SIGTERM) == before[0]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        # Where Python ignores exceptions, that was lost; but not for good.
+        assert interruption.requested()
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_later_signals_wait_for_the_end_of_a_step():
+    before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+    with Interruption() as interruption:
         assert not interruption.requested()
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)  # a scheduler may repeat itself

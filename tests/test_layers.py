@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "mbnet_jax"
 LAYERS = (
     (
         *("refusals", "schema", "files", "locks", "json_files", "images", "progress"),
-        *("config", "configs", "overrides"),
+        *("config", "configs", "overrides", "suggestions", "sources"),
     ),
     ("devices", "parsing"),
     ("retrieval", "synthetic", "backbones"),

@@ -1,14 +1,15 @@
 """Configs by name, and overrides on the command line and from Python."""
 
 import importlib
+import shlex
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mbnet_jax
-from mbnet_jax import configs
-from mbnet_jax.config import check_config, flat, load_config
+from mbnet_jax import configs, suggestions
+from mbnet_jax.config import check_config, flat, load_config, read_config
 from mbnet_jax.configs import base, synthetic
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
@@ -59,20 +60,60 @@ def test_an_unknown_name_lists_the_configs(name, shown):
 
 
 @pytest.mark.parametrize(
-    ("override", "nearest"),
+    ("override", "meant"),
     [
-        ("model.backbones.global.wdth=8", "model.backbones.global.width"),
-        ("model.backbones.golbal.width=8", "model.backbones.global.width"),
-        ("view.crops=(8, 8)", "views.crops"),
-        ("train.batch_sise=8", "train.batch_size"),
-        ("model.pretrained=", "model."),
+        ("model.backbones.global.wdth=8", "model.backbones.global.width=8"),
+        ("model.backbones.golbal.width=8", "model.backbones.global.width=8"),
+        ("view.crops=(8, 8)", "views.crops='(8, 8)'"),
+        ("train.batch_sise=8", "train.batch_size=8"),
+        ("train.batch-size=8", "train.batch_size=8"),
+        ("batch_size=8", "train.batch_size=8 or F.eval.batch_size=8"),
+        ("eval.bs=8", "eval.batch_size=8"),
+        ("train.flip=0", "augment.flip=0 or F.eval.flip=0"),
+        ("train.lr=1e-3", "train.learning_rate=1e-3"),
+        ("LR=1e-3", "train.learning_rate=1e-3"),
+        ("data.wd=0", "train.weight_decay=0"),
+        ("train.num_epochs=2", "train.epochs=2"),
+        ("workers=4", "data.threads=4"),
+        ("model.img_size=(64, 32)", "data.height=64 F.data.width=32"),
+        ("resolution=256", "data.height=256 F.data.width=256"),
+        ("amp=true", "model.dtype=bfloat16"),
+        ("margin=0.5", "loss.margin=0.5"),
+        ("model.backbone=resnet18", "model.backbones.global.name=resnet18"),
+        ("trian.epochs=", "train.epochs"),
+        ("train.lr=" + "9" * 50, "train.learning_rate=VALUE"),
     ],
 )
-def test_an_unknown_field_is_named_with_the_nearest_ones(override, nearest):
-    field = override.partition("=")[0]
-    message = rf"^{field} is unknown; nearest known: .*{nearest}"
-    with pytest.raises(ValueError, match=message):
-        load_config("synthetic", [override])
+def test_what_was_meant_by_an_unknown_field_is_ready_to_paste(override, meant):
+    name, _, value = override.partition("=")
+    for flag in ("", "--config."):
+        with pytest.raises(ValueError) as error:
+            read_config("synthetic", [(name, value)], flag)
+        expected = f"{name} is unknown; write F.{meant}"
+        assert str(error.value) == expected.replace("F.", flag)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out_dir", "the folder of the run is --workdir DIR"),
+        ("train.gpus", "all devices that jax sees are used; CUDA_VISIBLE_DEVICES=0 "),
+        ("resume", "the same command, with the same --workdir, resumes a run"),
+        ("zzz", "nearest known: "),
+    ],
+)
+def test_what_is_no_field_is_explained(name, message):
+    with pytest.raises(ValueError, match=f"^{name} is unknown; {message}"):
+        load_config("synthetic", [f"{name}=1"])
+
+
+def test_every_suggestion_is_a_field_with_values_that_it_may_have():
+    fields = flat(base.FIELDS)
+    for field in suggestions._FIELDS.values():
+        for name, _, value in (part.partition("=") for part in field.split()):
+            assert name in fields
+            assert not value or fields[name].accepts(value)
+    assert not {*suggestions._FIELDS} & {*suggestions._SENTENCES}
 
 
 def test_fields_that_follow_an_overridden_one_change_with_it():
@@ -95,6 +136,14 @@ def test_fields_that_follow_an_overridden_one_change_with_it():
         ("eval.branches=()", ()),
         ("data.root=/a = b/(c", "/a = b/(c"),
         ("views.crops= (64, 32)", (64, 32)),
+        ("views.silhouette=64,32", (64, 32)),
+        ("views.silhouette=64, 32", (64, 32)),
+        ("model.branches=global,mask", ("global", "mask")),
+        ("model.branches=global,", ("global",)),
+        ("model.branches='global','mask'", ("global", "mask")),
+        ('model.branches="mask"', ("mask",)),
+        ("eval.report_queries=1.jpg,a b.jpg", ("1.jpg", "a b.jpg")),
+        ("eval.ranks=1,5", (1, 5)),
     ],
 )
 def test_values_are_read_as_their_field_has_them(text, value):
@@ -129,6 +178,9 @@ def test_values_are_read_as_their_field_has_them(text, value):
         "eval.ranks={1: 2}",
         "views.crops=(128, 64, 3)",
         "views.crops=128",
+        "views.crops=64x32",
+        "model.branches=",
+        "model.branches=global,,mask",
         "data.height=1000000000",
         "data.root=a\0b",
         "data.root=a\udcff",
@@ -142,8 +194,14 @@ def test_a_value_that_is_not_allowed_names_field_value_and_limits(override):
         load_config("synthetic", [override])
     text = str(error.value)
     limits = flat(base.FIELDS)[field].allowed()
-    assert text.startswith(f"{field}={value!r}"[:30]) and text.endswith(limits)
+    assert text.removeprefix(f"{field}=").startswith((repr(value)[:30], value[:30]))
+    text, _, example = text.partition("; for example ")
+    assert text.endswith(limits)
     assert len(text) < 300 and "\n" not in text and text.isprintable()
+    if field != "seed":  # every usual value is an example, but 0
+        [example] = shlex.split(example)
+        assert example.startswith(f"{field}=")
+        assert load_config("synthetic", [example])
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """The parser: its options, and what is no model of it."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from parsers import write_model
 
-from mbnet_jax.commands.parse import _numbers
 from mbnet_jax.parsing import geometry
 from mbnet_jax.parsing.maker import describe_maker
 from mbnet_jax.parsing.options import ParserOptions
@@ -222,21 +220,3 @@ def test_weights_beside_the_model_are_part_of_it(tmp_path):
     assert describe_maker(options)["model"] == alone
     (tmp_path / "m.onnx_data").write_bytes(b"weights")
     assert describe_maker(options)["model"] != alone
-
-
-@pytest.mark.parametrize(
-    ("texts", "kind", "message"),
-    [
-        (["512", "x"], int, "--size='512,x' must be whole numbers, as in 512,256"),
-        (["1.5", "2"], int, "--size='1.5,2' must be whole numbers"),
-        (["9" * 5000, "2"], int, f"--size='{'9' * 60}' must be whole numbers"),
-        ([], int, None),
-        (["1e999", "a"], float, "--size='1e999,a' must be numbers, as in 0.5,0.5,0.5"),
-    ],
-)
-def test_lists_of_the_command_are_numbers(texts, kind, message):
-    if message is None:
-        assert _numbers(texts, "size", kind) == ()
-        return
-    with pytest.raises(ValueError, match=re.escape(message)):
-        _numbers(texts, "size", kind)

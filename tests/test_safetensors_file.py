@@ -9,8 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from mbnet_jax.backbones.weight_files import is_hub_id, read_weights
+from mbnet_jax.backbones.weight_files import read_weights
 from mbnet_jax.runs.safetensors_file import read_arrays
+from mbnet_jax.sources import is_hub_id
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 WANTED = {"a": ("float32", (2, 3))}

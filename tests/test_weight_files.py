@@ -2,10 +2,10 @@
 
 import re
 import sys
-import types
 
 import numpy as np
 import pytest
+from hub_client import fake_hub
 from safetensors.numpy import save_file
 
 from mbnet_jax.backbones.weight_files import read_weights
@@ -115,14 +115,8 @@ def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path):
         read_weights("resnet50")
 
 
-def fake_hub(monkeypatch, download):
-    hub = types.ModuleType("huggingface_hub")
-    hub.hf_hub_download = download
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-
-
 def test_a_hub_id_is_downloaded(tmp_path, monkeypatch):
-    def download(repository, file):
+    def download(repository, file, local_files_only):
         assert (repository, file) == ("timm/resnet50.tv_in1k", "model.safetensors")
         save_file(WEIGHTS, tmp_path / file)
         return str(tmp_path / file)
@@ -132,7 +126,7 @@ def test_a_hub_id_is_downloaded(tmp_path, monkeypatch):
 
 
 def test_a_failed_download_names_the_alternative(monkeypatch):
-    def download(repository, file):
+    def download(repository, file, local_files_only):
         raise OSError("No network.\nDetails.")
 
     fake_hub(monkeypatch, download)
@@ -141,6 +135,37 @@ def test_a_failed_download_names_the_alternative(monkeypatch):
     )
     with pytest.raises(ValueError, match=message):
         read_weights("timm/a")
+
+
+def test_without_an_answer_the_hub_is_asked_once_and_the_cache_serves(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def download(repository, file, local_files_only):
+        asked.append(local_files_only)
+        if len(asked) > 1:
+            raise OSError("not in the cache")
+        save_file(WEIGHTS, tmp_path / file)
+        return str(tmp_path / file)
+
+    fake_hub(monkeypatch, download, answers=False)
+    assert_equal_weights(read_weights("timm/resnet50.tv_in1k"))
+    with pytest.raises(ValueError, match=r"hub: Name not known\. Without network, "):
+        read_weights("timm/resnet50.tv_in1k")
+    assert asked == [True, True]
+
+
+def test_a_misspelt_path_is_not_asked_for(tmp_path, monkeypatch):
+    fake_hub(monkeypatch, pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "resnet50").touch()
+    message = r"no such file: weights/resnet5 \(did you mean weights/resnet50\?\)"
+    with pytest.raises(FileNotFoundError, match=message):
+        read_weights("weights/resnet5")
+    with pytest.raises(FileNotFoundError, match=r"no such file: runs/w$"):
+        read_weights("runs/w")
 
 
 def test_the_real_hub_client_offline_names_the_alternative(monkeypatch, tmp_path):

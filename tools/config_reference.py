@@ -34,14 +34,36 @@ Every field, with its default and what else it may be, from
 [what differs](#what-each-config-changes), and the command line overrides both:
 
 ```sh
-python eval.py --config configs/synthetic.py --config.eval.ranks="(1, 20)"
+python eval.py --config configs/synthetic.py --config.eval.ranks=1,20
 ```
 
-Write a tuple in quotes: `--config.model.branches="('global', 'mask')"`; a single entry
-needs none (`--config.model.branches=global`). Unknown fields, and values that are not
-allowed, are rejected before anything is computed, wherever they come from: the command
-line, a config file, Python or a saved run. Fields of your own are
+Unknown fields, and values that are not allowed, are rejected before anything is
+computed, wherever they come from: the command line, a config file, Python or a saved
+run. The message says what to write instead, also for the names that other programs use
+(`lr`, `num_workers`). Fields of your own are
 [declared first](extending.md#add-a-config-field).
+
+## How to write values
+
+| value | after `--config.` | in a config file, after `c.` |
+|---|---|---|
+| number | `train.learning_rate=1e-3` | `train.learning_rate = 1e-3` |
+| text | `data.root="/my data"` | `data.root = "/my data"` |
+| True | `eval.rerank`, or `eval.rerank=true` | `eval.rerank = True` |
+| False | `eval.flip=false` | `eval.flip = False` |
+| list | `model.branches=global,mask` | `model.branches = ("global", "mask")` |
+| list of one | `model.branches=global` | `model.branches = ("global",)` |
+| empty list | `eval.branches="()"` | `eval.branches = ()` |
+| height, width | `views.silhouette=64,32` | `views.silhouette = (64, 32)` |
+
+`--no-config.eval.flip` also means False. `--config.FIELD VALUE` works like
+`--config.FIELD=VALUE`. A list may be written as in Python, in quotes, which entries
+with a comma need: `--config.model.branches="('global', 'mask')"`. From Python, the same
+texts are the overrides of `load_config("synthetic", ["model.branches=global,mask"])`.
+
+The flags of every command follow the same rules: lists with commas (`--branches
+global,mask`), switches `--half` and `--no-half`, sizes `HEIGHT,WIDTH`. Words are joined
+by dashes (`--batch-size`); underscores work too. `--help` lists a command's flags.
 
 A run's config is saved as `config.json` in its folder; some fields may change
 [when a run resumes](architecture.md#when-something-happens).

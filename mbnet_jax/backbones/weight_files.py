@@ -1,7 +1,6 @@
 """Files of network weights with PyTorch's names: safetensors, npz, pth, or a hub id."""
 
 import math
-import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,12 @@ import numpy as np
 import safetensors.numpy
 
 from mbnet_jax.files import file_size
+from mbnet_jax.sources import is_hub_id, misspelt, no_such
 
 HUB_FILE = "model.safetensors"  # the name in timm's repositories on the hub
 # Bytes of all arrays of a file: more than any network here has.
 MAX_BYTES = 4 << 30
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_PATIENCE = 10  # seconds until the hub has to answer
 
 
 def read_weights(source: str) -> dict[str, np.ndarray]:
@@ -43,6 +43,8 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
                 f"{source!r} is neither a file ({', '.join(_READERS)}) nor a Hugging "
                 "Face hub id, such as timm/resnet50.tv_in1k; give one of these"
             )
+        if misspelt(source):
+            raise FileNotFoundError(no_such("file", source))
         path = download(source, HUB_FILE)
     check_file(path)
     if path.suffix not in _READERS:
@@ -70,15 +72,6 @@ def reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def is_hub_id(source: str) -> bool:
-    """Whether `source` has the form of a Hugging Face hub id, "owner/name"."""
-    return (
-        _HUB_ID.fullmatch(source) is not None
-        and ".." not in source
-        and "--" not in source
-    )
-
-
 def download(hub_id: str, file: str, instead: str = "file") -> Path:
     """Downloads a file of a Hugging Face repository into the hub's cache, once.
 
@@ -89,19 +82,28 @@ def download(hub_id: str, file: str, instead: str = "file") -> Path:
         message names the alternative.
     """
     try:
-        from huggingface_hub import hf_hub_download
+        import huggingface_hub as hub
     except ImportError as error:
         raise ValueError(
             f"to download {hub_id} from the Hugging Face hub: pip install "
             f"huggingface_hub; or give the path of a {instead}"
         ) from error
+    silent = None
     try:
-        return Path(hf_hub_download(hub_id, file))
+        # Without an answer, the download would be tried for half a minute.
+        url = hub.hf_hub_url(hub_id, file)
+        hub.get_hf_file_metadata(url, timeout=_PATIENCE)
     except Exception as error:  # its errors have no common base class
+        silent = error
+    try:
+        # Without an answer, what was downloaded before serves.
+        return Path(hub.hf_hub_download(hub_id, file, local_files_only=bool(silent)))
+    except Exception as error:
         raise ValueError(
             f"cannot download {file} of {hub_id!r} from the Hugging Face hub: "
-            f"{reason(error)} Without network, give the path of a {instead} that was "
-            f"downloaded from https://huggingface.co/{hub_id}/tree/main"
+            f"{reason(silent or error).rstrip('.')}. Without network, give the path of "
+            f"a {instead} that was downloaded from "
+            f"https://huggingface.co/{hub_id}/tree/main"
         ) from error
 
 

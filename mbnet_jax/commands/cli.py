@@ -1,115 +1,160 @@
-"""What all commands with a config share: flags, and errors in one clear line."""
+"""What all commands with a config share: its flags, and how they run."""
 
-import itertools
-import signal
-import sys
+import argparse
 from collections.abc import Callable, Sequence
 
-import jax
-from absl import app, flags, logging
+from ml_collections import ConfigDict
 
-from mbnet_jax.api import run_folder
-from mbnet_jax.config import read_config
-from mbnet_jax.devices import cluster, compilation_cache
-from mbnet_jax.overrides import is_flag
-from mbnet_jax.refusals import shown
-from mbnet_jax.training.interruption import InterruptedTraining
+from mbnet_jax.commands import flags
+from mbnet_jax.config import flat, read_config, run_folder
+from mbnet_jax.configs import base
+from mbnet_jax.overrides import FLAG, is_flag, suggestion
+from mbnet_jax.schema import ANY
 
-# For the help alone: `split` takes these arguments away before absl parses the others.
-flags.DEFINE_string(
-    "config",
-    None,
-    "Config file, or the name of one that comes with the package (synthetic, prcc); "
-    "override a field by --config.train.batch_size=128.",
-)
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; runs/<config name> unless given."
-)
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "HOST:PORT of process 0, if several processes are one run."
-)
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this one, from 0.")
-_LONGEST_NAME = 100  # characters; absl compares longer ones recursively, without end
-# Those of absl that wait for a pipe, read a device without end, or fail at the exit.
-_REFUSED = ("flagfile", "profile_file")
+Main = Callable[[ConfigDict | None, argparse.Namespace], None]
+
+# The commonest fields: what stands for the value, and a sentence.
+_COMMON = {
+    "data.root": ("DIR", "folder of the dataset"),
+    "data.parsing_dir": ("DIR", "folder of its parsing maps"),
+    "data.parsing_labels": ("SET", "their label set: canonical, lip, atr or pascal"),
+    "data.height": ("PIXELS", "of the images that the network sees; also data.width"),
+    "model.branches": ("NAMES", "global,clothing_unrelated,mask, or some of them"),
+    "model.dtype": ("TYPE", "bfloat16: faster on a GPU or TPU; or float32"),
+    "train.batch_size": ("N", "images per step; smaller, if memory does not suffice"),
+    "train.images_per_identity": ("N", "images per person in a batch"),
+    "train.accumulate": ("N", "parts of a batch, one after the other in memory"),
+    "train.epochs": ("N", "how long to train"),
+    "train.learning_rate": ("RATE", "of Adam, after the warm-up"),
+    "loss.margin": ("DISTANCE", "of the triplet loss; 0: soft"),
+    "seed": ("N", "of weights, batches and augmentation"),
+    "eval.batch_size": ("N", "images embedded at a time"),
+    "eval.branches": ("NAMES", "branches to evaluate; all unless given"),
+    "eval.ranks": ("NUMBERS", "columns of the table, as in 1,5,10"),
+    "eval.rerank": ("true", "adds k-reciprocal re-ranking"),
+}
 
 
-def run(main: Callable[..., None], *, needs_config: bool = True) -> None:
-    """Calls `main(config, workdir)`; bad input ends in a message, not a traceback.
+class ConfigParser(flags.Parser):
+    """The flags of a command with a config."""
 
-    Unless `needs_config`, both are None if no config is given.
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        usage: str,
+        examples: Sequence[str],
+        sections: Sequence[str],
+        needs_config: bool = True,
+    ):
+        """Has the flags of the config, the run's folder and the cluster.
+
+        Args:
+          name, summary, usage, examples: as of `flags.Parser`.
+          sections: of the config; the help lists their commonest fields.
+          needs_config: whether a config must be given.
+        """
+        super().__init__(name, summary, usage, examples)
+        self._needs_config = needs_config
+        trained = "train" in sections or "eval" in sections
+        self.add(
+            "--config",
+            metavar="NAME",
+            help="a config file, or the name of one that comes with the package: "
+            "synthetic, synthetic_large, ltcc, prcc, vc_clothes, manifest",
+        )
+        self.add(
+            "--workdir",
+            metavar="DIR",
+            help="folder of the run; runs/<config name> unless given",
+            # The arguments of a training suit the commands for its data too.
+            hidden=not trained,
+        )
+        self.add(
+            "--coordinator",
+            metavar="HOST:PORT",
+            help="of process 0, if several processes are one run (docs/running.md)",
+            hidden=not trained,
+        )
+        self.add(
+            "--num-processes",
+            type=flags.whole,
+            metavar="N",
+            help="how many processes there are",
+            hidden=not trained,
+        )
+        self.add(
+            "--process-id",
+            type=flags.whole,
+            metavar="I",
+            help="number of this process, from 0",
+            hidden=not trained,
+        )
+        fields = self.add_argument_group(
+            "config fields",
+            "The commonest of docs/config.md. Lists are written with commas;\n"
+            "switches are --config.FIELD and --no-config.FIELD.",
+        )
+        for field, (value, meaning) in _COMMON.items():
+            if field.partition(".")[0] in sections:
+                fields.add_argument(FLAG + field, metavar=value, help=meaning)
+
+    def parse(
+        self, argv: Sequence[str] | None = None
+    ) -> tuple[ConfigDict | None, argparse.Namespace]:
+        """Reads the command line: the config with its overrides, and the other flags.
+
+        `workdir` of the flags is the run's folder. Unless a config is needed, it is
+        None if none is given.
+
+        Raises:
+          ValueError: naming a flag, a field or a value that cannot be used.
+        """
+        names: list[str] = []
+        overrides: list[tuple[str, str]] = []
+        arguments = self.arguments(split(flags.given(argv), names, overrides))
+        if not names and not overrides and not self._needs_config:
+            return None, arguments
+        if not names:
+            raise ValueError(f"give a config: {self.command} --config=synthetic")
+        config = read_config(names[0], overrides, FLAG)
+        arguments.workdir = run_folder(config, arguments.workdir)
+        return config, arguments
+
+    def meant(self, flag: str, value: str) -> str:
+        """Also knows the fields of the config: `--epochs 3`."""
+        near = super().meant(flag, value)
+        known = [name for name in flat(base.FIELDS) if ANY not in name]
+        return near or suggestion(flag.lstrip("-"), value, known)
+
+
+def run(
+    parser: ConfigParser,
+    main: Main,
+    argv: Sequence[str] | None = None,
+    check: Callable[[argparse.Namespace], object] = bool,
+) -> None:
+    """Calls `main(config, arguments)`; bad input ends in a message, not a traceback.
+
+    Args:
+      parser: reads the command line.
+      main: what the command does, in a cluster if the flags say so.
+      argv: the arguments; by default the process's.
+      check: refuses arguments before jax is imported.
     """
-    names: list[str] = []
-    overrides: list[tuple[str, str]] = []
+    with flags.ending_in_one_line(
+        "make train.batch_size or eval.batch_size smaller, or train.accumulate larger"
+    ):
+        config, arguments = parser.parse(argv)
+        check(arguments)
+        # Not before: jax takes seconds, wrong arguments are refused at once.
+        from mbnet_jax.devices import cluster
 
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            rest = split(argv, names, overrides)
-            _check_names(rest)
-            return flags.FLAGS(rest)
-        except (flags.Error, ValueError, OSError) as error:
-            text = str(error)
-            if len(text) > 800:  # absl repeats a value whole
-                text = f"{text[:200]} ... {text[-200:]}"
-            if isinstance(error, flags.Error):  # says only what is wrong
-                text += "; correct it, --helpfull lists the flags"
-            sys.exit(f"error: {text}")
-
-    def call(argv: list[str]) -> None:
-        # Orbax logs every file at INFO, over the progress bar, and a failure, which it
-        # raises too, in hundreds of lines at ERROR.
-        logging.set_verbosity(logging.FATAL)
-        try:
-            if len(argv) > 1:
-                raise ValueError(
-                    f"unknown argument {shown(argv[1])}; fields are given as "
-                    "--config.FIELD=VALUE: leave it out"
-                )
-            if not names and (needs_config or overrides):
-                raise ValueError("give a config: --config=synthetic")
-            config = read_config(names[0], overrides) if names else None
-            compilation_cache.enable()
-            workdir = run_folder(config, _WORKDIR.value) if config else None
-            with cluster.joined(
-                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
-            ):
-                main(config, workdir)
-        except (ValueError, OSError, FloatingPointError) as error:
-            sys.exit(f"error: {error}")
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            reason = str(error).partition("\n")[0][:300]
-            if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in reason:
-                raise
-            sys.exit(
-                f"error: out of memory ({reason}); make train.batch_size or "
-                "eval.batch_size smaller, or train.accumulate larger"
-            )
-        except InterruptedTraining as interruption:
-            print(interruption, file=sys.stderr)
-            sys.exit(interruption.exit_code)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(128 + signal.SIGINT)
-
-    app.run(call, flags_parser=parse)
-
-
-def _check_names(arguments: Sequence[str]) -> None:
-    """Refuses what absl would not end in a message.
-
-    Raises:
-      ValueError: naming the flag.
-    """
-    for argument in itertools.takewhile(lambda each: each != "--", arguments):
-        name = argument.partition("=")[0]
-        if not name.startswith("-"):
-            continue
-        if len(name) > _LONGEST_NAME or name.lstrip("-") in _REFUSED:
-            raise ValueError(
-                f"{shown(name)} is no flag of this command; leave it out, --helpfull "
-                "lists the flags"
-            )
+        flags.prepare()
+        with cluster.joined(
+            arguments.coordinator, arguments.num_processes, arguments.process_id
+        ):
+            main(config, arguments)
 
 
 def split(
@@ -117,12 +162,12 @@ def split(
 ) -> list[str]:
     """Takes `--config NAME` and `--config.FIELD=VALUE` out of the arguments.
 
-    As absl's flags, each may have one dash or two, and its value behind "=" or in the
-    next argument; of a field that is True or False, `--config.FIELD` alone means True
-    and `--noconfig.FIELD` means False.
+    Each may have one dash or two, and its value behind "=" or in the next argument; of
+    a field that is True or False, `--config.FIELD` alone means True, and
+    `--no-config.FIELD` or `--noconfig.FIELD` False.
 
     Args:
-      argv: the command and its arguments.
+      argv: the arguments.
       names: receives the config's name.
       overrides: receives (FIELD, VALUE).
 
@@ -138,8 +183,11 @@ def split(
         name = flag.removeprefix("-").removeprefix("-")
         if argument == "--":
             return [*rest, argument, *following]
-        negated = name.startswith("noconfig.") and not equals
-        field = name.removeprefix("no" * negated).removeprefix("config.")
+        positive = name.removeprefix("no").removeprefix("-")
+        negated = (
+            name.startswith("no") and positive.startswith("config.") and not equals
+        )
+        field = (positive if negated else name).removeprefix("config.")
         if not flag.startswith("-") or (name != "config" and field == name):
             rest.append(argument)
             continue

@@ -5,25 +5,47 @@
 In a checkout also `python eval.py --config configs/synthetic.py`.
 """
 
-from pathlib import Path
+import argparse
+from collections.abc import Sequence
 
-from absl import flags
 from ml_collections import ConfigDict
 
-from mbnet_jax import api
-from mbnet_jax.commands.cli import run
-from mbnet_jax.runs.checkpoints import BEST, parse_checkpoint
+from mbnet_jax.commands.cli import ConfigParser, run
+from mbnet_jax.runs.config_file import read_config_file
+
+_EXAMPLES = (
+    "--config synthetic",
+    "--config synthetic --checkpoint 600",
+    "--config prcc --config.data.root=/data --config.eval.rerank --workdir runs/prcc",
+    "--config synthetic --config.eval.branches=global,mask --config.eval.ranks=1,20",
+)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Reads the flags, and evaluates one checkpoint."""
-    checkpoint = flags.DEFINE_string("checkpoint", BEST, "A step, or 'best'.")
+    parser = ConfigParser(
+        "eval",
+        "Evaluates a trained run on the test split: a table, scores and a report.",
+        "--config NAME [--checkpoint STEP] [--workdir DIR] [--config.FIELD=VALUE ...]",
+        _EXAMPLES,
+        ("data", "eval"),
+    )
+    parser.add(
+        "--checkpoint",
+        default="best",
+        metavar="STEP",
+        help="a step of the run, or best, which is the default",
+    )
+    # Refuses a folder without a run at once.
+    run(parser, _evaluate, argv, lambda flags: read_config_file(flags.workdir))
 
-    def evaluate(config: ConfigDict, workdir: Path) -> None:
-        which = parse_checkpoint(checkpoint.value)
-        api.Run(workdir).evaluate(config, which=which)
 
-    run(evaluate)
+def _evaluate(config: ConfigDict, arguments: argparse.Namespace) -> None:
+    from mbnet_jax import api
+    from mbnet_jax.runs.checkpoints import parse_checkpoint
+
+    which = parse_checkpoint(arguments.checkpoint)
+    api.Run(arguments.workdir).evaluate(config, which=which)
 
 
 if __name__ == "__main__":

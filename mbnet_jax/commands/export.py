@@ -9,96 +9,98 @@ ONNX files need requirements-export.txt.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from absl import logging
+from mbnet_jax.commands import flags
+from mbnet_jax.sources import check_folder_or_hub
 
-from mbnet_jax.devices import compilation_cache
-from mbnet_jax.export import stablehlo
-from mbnet_jax.export.write import PLATFORMS, export_network
-from mbnet_jax.runs.checkpoints import BEST, parse_checkpoint
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+_EXAMPLES = (
+    "--model runs/synthetic --out exported/synthetic",
+    "--model runs/prcc --out exported/prcc --branches global,mask --half",
+    "--model runs/prcc --out exported/prcc --no-stablehlo --license apache-2.0",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Exports, and lists the files written; exits with one line for bad input."""
-    parser = argparse.ArgumentParser(
-        prog="mbnet-export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = flags.Parser(
+        "export",
+        "Exports a trained network: a folder for the hub, for jax alone, for ONNX "
+        "Runtime.",
+        "--model DIR --out DIR [--branches NAMES] [--no-stablehlo] [--no-onnx]",
+        _EXAMPLES,
     )
-    parser.add_argument(
+    parser.add(
         "--model",
         required=True,
+        metavar="DIR",
         help="a run's folder, an export's folder, or the Hugging Face hub id of one",
     )
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument(
+    parser.add(
+        "--out",
+        type=flags.path,
+        required=True,
+        metavar="DIR",
+        help="the folder to write",
+    )
+    parser.add_list(
         "--branches",
-        type=_names,
-        help="branches to combine; by default the evaluation's",
+        metavar="NAMES",
+        help="branches to combine, as in global,mask; by default the evaluation's",
     )
-    parser.add_argument(
-        "--checkpoint", default=BEST, help="best, the default, or a step of the run"
+    parser.add(
+        "--checkpoint",
+        default="best",
+        metavar="STEP",
+        help="a step of the run, or best, which is the default",
     )
-    parser.add_argument(
+    parser.add_list(
         "--platforms",
-        type=_names,
-        default=PLATFORMS,
-        help=f"platforms of the StableHLO programs, of "
-        f"{', '.join(stablehlo.PLATFORMS)}; by default {','.join(PLATFORMS)}",
+        metavar="NAMES",
+        help="of the StableHLO programs, of cpu,cuda,rocm,tpu; by default all but rocm",
     )
-    parser.add_argument(
-        "--stablehlo",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="write StableHLO programs",
+    parser.add_switch("--stablehlo", True, "write StableHLO programs")
+    parser.add_switch("--onnx", True, "write ONNX files")
+    parser.add_switch(
+        "--half", False, "round the weights to half precision: half the size"
     )
-    parser.add_argument(
-        "--onnx",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="write ONNX files",
-    )
-    parser.add_argument(
-        "--half",
-        action="store_true",
-        help="round the weights to half precision, which halves their file",
-    )
-    parser.add_argument(
+    parser.add(
         "--license",
         default="",
+        metavar="NAME",
         help="the weights' licence, as the hub names it: apache-2.0",
     )
-    args = parser.parse_args(argv)
-    logging.set_verbosity(logging.FATAL)  # Orbax logs at length what it raises
-    compilation_cache.enable()
-    try:
-        if args.branches is not None and not args.branches:
-            raise ValueError("--branches is empty; give some, or leave it out")
-        if not args.model:
-            raise ValueError("--model is empty; give a run's folder, or an export")
-        if args.stablehlo and not args.platforms:
-            raise ValueError("--platforms is empty; give some, or --no-stablehlo")
-        stablehlo.check_platforms(args.platforms)
-        differences = export_network(
-            args.model,
-            args.out,
-            args.branches or (),
-            parse_checkpoint(args.checkpoint),
-            args.platforms if args.stablehlo else (),
-            args.onnx,
-            args.half,
-            args.license,
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    for path in sorted(args.out.iterdir()):
+    with flags.ending_in_one_line("export on a machine with more memory"):
+        _export(parser.arguments(argv))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    if arguments.branches is not None and not arguments.branches:
+        raise ValueError("--branches is empty; give some, or leave it out")
+    if not arguments.model:
+        raise ValueError("--model is empty; give a run's folder, or an export")
+    check_folder_or_hub(arguments.model)
+    if arguments.stablehlo and arguments.platforms == ():
+        raise ValueError("--platforms is empty; give some, or --no-stablehlo")
+    # Not before: jax takes seconds, wrong arguments are refused at once.
+    from mbnet_jax.export import stablehlo
+    from mbnet_jax.export.write import PLATFORMS, export_network
+    from mbnet_jax.runs.checkpoints import parse_checkpoint
+
+    flags.prepare()
+    platforms = PLATFORMS if arguments.platforms is None else arguments.platforms
+    stablehlo.check_platforms(platforms)
+    differences = export_network(
+        arguments.model,
+        arguments.out,
+        arguments.branches or (),
+        parse_checkpoint(arguments.checkpoint),
+        platforms if arguments.stablehlo else (),
+        arguments.onnx,
+        arguments.half,
+        arguments.license,
+    )
+    for path in sorted(arguments.out.iterdir()):
         note = ""
         if path.name in differences:
             note = f"  differs from the network by at most {differences[path.name]:.1e}"

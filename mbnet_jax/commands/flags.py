@@ -12,15 +12,16 @@ import faulthandler
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mbnet_jax.files import printable
-from mbnet_jax.refusals import shown
+from mbnet_jax.refusals import plain, shown
 
 _LONGEST = 500  # characters of a message about flags
-_WIDEST = 100  # columns of the help
+_NARROW, _WIDEST = 78, 100  # columns of the help
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=self.command,
             usage=f"{self.command} {usage}",
-            description=summary,
+            description=textwrap.fill(summary, _NARROW),
             epilog="\n".join(["examples:", *lines]),
             formatter_class=_Help,
             allow_abbrev=False,
@@ -88,7 +89,8 @@ class Parser(argparse.ArgumentParser):
         """
         found, rest = self.parse_known_args([*self._spelt(given(argv))])
         for argument in rest:
-            self._refuse(argument)
+            if argument != "--":
+                self._refuse(argument)
         return found
 
     def _spelt(self, argv: Sequence[str]) -> Iterator[str]:
@@ -110,22 +112,22 @@ class Parser(argparse.ArgumentParser):
         """Raises a ValueError: there is no such flag, and which may have been meant."""
         flag, equals, value = argument.partition("=")
         if not flag.startswith("-"):
+            meant = self.meant(flag, value) if equals else ""
             raise ValueError(
-                f"unknown argument {shown(argument)}; flags are given as --FLAG VALUE: "
-                "leave it out"
+                f"unknown argument {shown(argument)}; {meant or 'leave it out'}"
             )
         if not equals and not following.startswith("-"):
             value = following
         meant = self.meant(flag, value)
         raise ValueError(
-            f"{shown(flag)} is no flag of {self.command}; "
+            f"{plain(flag)} is no flag of {self.command}; "
             + (f"{meant}, or " if meant else "leave it out, ")
             + "see --help"
         )
 
     def meant(self, flag: str, value: str) -> str:
         """What to write in place of an unknown flag; "" if nothing is near."""
-        near = difflib.get_close_matches(flag[:100], self._known, n=2)
+        near = difflib.get_close_matches(flag[:100], self._known, n=2, cutoff=0.7)
         return f"write {' or '.join(near)}" if near else ""
 
     def error(self, message: str) -> NoReturn:
@@ -141,6 +143,12 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str):
         width = min(_WIDEST, shutil.get_terminal_size().columns - 2)
         super().__init__(prog, max_help_position=30, width=width)
+
+    def _format_args(self, action, default_metavar):
+        # Not "NAMES [NAMES ...]": a list is usually one word.
+        if isinstance(action, _Joined):
+            return action.metavar or default_metavar
+        return super()._format_args(action, default_metavar)
 
 
 class _Version(argparse.Action):
@@ -202,18 +210,19 @@ def path(text: str) -> Path:
 
 
 @contextlib.contextmanager
-def ending_in_one_line(memory: str) -> Iterator[None]:
+def ending_in_one_line(memory: str, kept: str = "") -> Iterator[None]:
     """Ends the process with a message, not a traceback, for what is expected to fail.
 
     Args:
       memory: the flags that help where memory does not suffice.
+      kept: what remains of the work that Ctrl-C interrupts.
     """
     try:
         yield
     except (ValueError, OSError, FloatingPointError) as error:
         _end(str(error))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(f"interrupted{kept and f'; {kept}'}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         # What failed has imported them.

@@ -10,7 +10,6 @@ import sys
 from dataclasses import fields
 
 from mbnet_jax.commands import flags
-from mbnet_jax.own_images.make import Request, make
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 
 
@@ -81,6 +80,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     with flags.ending_in_one_line("give fewer photographs"):
         arguments = parser.arguments(argv)
+        # Not before: jax takes seconds, wrong arguments are refused at once.
+        from mbnet_jax.own_images.make import Request, make
+
         flags.prepare()
         given = {f.name: getattr(arguments, f.name) for f in fields(Request)}
         for line in make(Request(**given)):

@@ -12,38 +12,32 @@ with a picture to check them by. Existing maps are kept, so the same command res
 after an interruption. Needs requirements-parse.txt.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
 from ml_collections import ConfigDict
 
-from mbnet_jax.commands.cli import run
-from mbnet_jax.data.load import images_folder
-from mbnet_jax.data.make_maps import make_maps, make_maps_of
+from mbnet_jax.commands import flags
+from mbnet_jax.commands.cli import ConfigParser, run
 from mbnet_jax.files import printable
-from mbnet_jax.parsing.load import parser_options
 from mbnet_jax.parsing.options import ParserOptions
 from mbnet_jax.parsing.presets import PRESETS
-from mbnet_jax.parsing.segmenter import Parser
-from mbnet_jax.report.preview import preview, preview_folder, sheet_path
-from mbnet_jax.search.photographs import list_photographs
 
 _SHOWN = 6  # images in the preview
 _KNOWN = ", ".join(PRESETS)
-
-
-def _numbers(texts: Sequence[str], name: str, kind: type) -> tuple:
-    try:
-        return tuple(kind(text) for text in texts)
-    except ValueError as error:
-        example = "numbers, as in 0.5,0.5,0.5"
-        if kind is int:
-            example = "whole numbers, as in 512,256"
-        given = ",".join(texts)[:60]
-        raise ValueError(f"--{name}={given!r} must be {example}") from error
+_EXAMPLES = (
+    "--model segformer --images photos",
+    "--model segformer --config prcc --config.data.root=/data",
+    "--model schp.onnx --preset schp-lip --images photos --out maps",
+    "--model own.onnx --labels atr --size 512,256 --mean 0.5,0.5,0.5 \\\n"
+    "      --std 0.5,0.5,0.5 --images photos",
+)
+# Flags that replace what a preset says of a model.
+_FORM = ("labels", "layout", "channels", "fit", "output", "batch")
+_FORM += ("size", "mean", "std")
 
 
 def _check_given(model: str, images: str | None, config: ConfigDict | None) -> None:
@@ -66,6 +60,10 @@ def _check_given(model: str, images: str | None, config: ConfigDict | None) -> N
 
 def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
     """Makes the maps of a config's dataset, and the preview."""
+    from mbnet_jax.data.load import images_folder
+    from mbnet_jax.data.make_maps import make_maps
+    from mbnet_jax.report.preview import preview, sheet_path
+
     if out is None:
         own = config.data.parsing_dir
         out = Path(own) if own else _beside(images_folder(config.data))
@@ -82,6 +80,11 @@ def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) ->
 
 def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
     """Makes the maps of a folder of photographs, and the preview."""
+    from mbnet_jax.data.make_maps import make_maps_of
+    from mbnet_jax.parsing.segmenter import Parser
+    from mbnet_jax.report.preview import preview_folder
+    from mbnet_jax.search.photographs import list_photographs
+
     folder = Path(os.path.normpath(folder))
     out = out or _beside(folder)
     if os.path.realpath(out) == os.path.realpath(folder):
@@ -102,7 +105,7 @@ def _of_folder(folder: Path, options: ParserOptions, out: Path | None) -> None:
         f"wrote {printable(sheet)}\nlook at it (heads are yellow), then search with "
         "the maps:\n"
         f"  mbnet-search --gallery {printable(folder)} --parsing {printable(out)} "
-        f"--parsing_labels {options.labels} --query ..."
+        f"--parsing-labels {options.labels} --query ..."
     )
 
 
@@ -120,57 +123,78 @@ def _report(count: int, options: ParserOptions, out: Path) -> None:
         print(f"  from {options.address}")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and makes maps."""
-    model = flags.DEFINE_string("model", "", f"A preset ({_KNOWN}) or an ONNX file.")
-    preset = flags.DEFINE_string("preset", None, "The preset whose form a file has.")
-    images = flags.DEFINE_string(
-        "images", None, "A folder of photographs, in place of a config's dataset."
+    parser = ConfigParser(
+        "parse",
+        "Makes parsing maps with a public human parser, or another model in ONNX form.",
+        "--model NAME (--images DIR | --config NAME) [--out DIR]",
+        _EXAMPLES,
+        ("data",),
+        needs_config=False,
     )
-    out = flags.DEFINE_string(
-        "out",
-        None,
-        "Folder of the maps; data.parsing_dir, or beside the images' with -maps.",
+    add, add_list = parser.add, parser.add_list
+    add(
+        "--model",
+        metavar="NAME",
+        default="",
+        help=f"a preset, downloaded once ({_KNOWN}), or an ONNX file",
     )
-    revision = flags.DEFINE_string("revision", None, "Another commit of a preset's.")
-    sha256 = flags.DEFINE_string("sha256", None, "What the model's file must have.")
-    labels = flags.DEFINE_string("labels", None, "The label set of its classes.")
-    size = flags.DEFINE_list("size", None, "HEIGHT,WIDTH of its input; 512,512.")
-    mean = flags.DEFINE_list("mean", None, "Of RGB in 0..1; ImageNet's.")
-    std = flags.DEFINE_list("std", None, "Of RGB in 0..1; ImageNet's.")
-    layout = flags.DEFINE_string("layout", None, "nchw or nhwc, of input and output.")
-    channels = flags.DEFINE_string("channels", None, "rgb or bgr, of its input.")
-    fit = flags.DEFINE_string("fit", None, "stretch, or pad to keep the aspect.")
-    output = flags.DEFINE_integer("output", None, "Which of its outputs, from 0.")
-    batch = flags.DEFINE_integer("batch", None, "Images per batch; 8.")
+    add(
+        "--images",
+        metavar="DIR",
+        help="a folder of photographs, in place of a config's dataset",
+    )
+    add(
+        "--out",
+        metavar="DIR",
+        help="folder of the maps; data.parsing_dir, or beside the images' with -maps",
+    )
+    add("--preset", metavar="NAME", help="the preset whose form an ONNX file has")
+    add("--revision", metavar="COMMIT", help="another commit of a preset's repository")
+    add("--sha256", metavar="DIGITS", help="what the model's file must have")
+    add("--labels", metavar="SET", help="label set of its classes: lip, atr or pascal")
+    size = {"kind": flags.whole, "metavar": "HEIGHT,WIDTH"}
+    add_list("--size", **size, help="of its input; 512,512 unless given")
+    colours = {"kind": flags.number, "metavar": "R,G,B"}
+    add_list("--mean", **colours, help="of RGB in 0..1; ImageNet's unless given")
+    add_list("--std", **colours, help="of RGB in 0..1; ImageNet's unless given")
+    add("--layout", metavar="LAYOUT", help="nchw, as usual, or nhwc")
+    add("--channels", metavar="ORDER", help="of its input: rgb, as usual, or bgr")
+    add("--fit", metavar="HOW", help="stretch, as usual, or pad to keep the aspect")
+    add(
+        "--output",
+        type=flags.whole,
+        metavar="I",
+        help="which of its outputs, from 0, which is usual",
+    )
+    add(
+        "--batch",
+        type=flags.whole,
+        metavar="N",
+        help="images per batch; 8 unless given",
+    )
+    run(parser, _parse, argv)
 
-    def given() -> dict:
-        """The options that replace those of the preset."""
-        plain = (labels, layout, channels, fit, output, batch)
-        found = {flag.name: flag.value for flag in plain}
-        for flag, kind in ((size, int), (mean, float), (std, float)):
-            if flag.value is not None:
-                found[flag.name] = _numbers(flag.value, flag.name, kind)
-        return {name: value for name, value in found.items() if value is not None}
 
-    def parse(config: ConfigDict | None, workdir: Path | None) -> None:
-        del workdir
-        _check_given(model.value, images.value, config)
-        options = parser_options(
-            model.value,
-            preset.value,
-            revision=revision.value,
-            sha256=sha256.value,
-            options=given(),
-            flag="--model",
-        )
-        where = Path(out.value) if out.value else None
-        if config is None:
-            _of_folder(Path(images.value), options, where)
-        else:
-            _of_dataset(config, options, where)
+def _parse(config: ConfigDict | None, arguments: argparse.Namespace) -> None:
+    from mbnet_jax.parsing.load import parser_options
 
-    run(parse, needs_config=False)
+    _check_given(arguments.model, arguments.images, config)
+    form = {name: getattr(arguments, name) for name in _FORM}
+    options = parser_options(
+        arguments.model,
+        arguments.preset,
+        revision=arguments.revision,
+        sha256=arguments.sha256,
+        options={name: value for name, value in form.items() if value is not None},
+        flag="--model",
+    )
+    out = Path(arguments.out) if arguments.out else None
+    if config is None:
+        _of_folder(Path(arguments.images), options, out)
+    else:
+        _of_dataset(config, options, out)
 
 
 if __name__ == "__main__":

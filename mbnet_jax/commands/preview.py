@@ -4,19 +4,51 @@ mbnet-preview --config configs/x.py [--config.FIELD=VALUE] [--out FILE.png]
     [--images 6]
 """
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
+from ml_collections import ConfigDict
 
-from mbnet_jax.commands.cli import run
-from mbnet_jax.report.preview import preview
+from mbnet_jax.commands import flags
+from mbnet_jax.commands.cli import ConfigParser, run
+
+_EXAMPLES = (
+    "--config prcc --config.data.root=/data --config.data.parsing_dir=/data/parsing",
+    "--config ltcc --config.data.root=/data --config.data.parsing_dir=/data/maps \\\n"
+    "      --config.data.parsing_labels=lip --images 12 --out maps.png",
+)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and draws the picture."""
-    out = flags.DEFINE_string("out", "preview.png", "The picture to write.")
-    images = flags.DEFINE_integer("images", 6, "Number of images.")
-    run(lambda config, workdir: preview(config, Path(out.value), images.value))
+    parser = ConfigParser(
+        "preview",
+        "Draws parsing maps over their images, to check that they are read correctly.",
+        "--config NAME [--config.FIELD=VALUE ...] [--out FILE.png] [--images 6]",
+        _EXAMPLES,
+        ("data",),
+    )
+    parser.add(
+        "--out",
+        default="preview.png",
+        metavar="FILE",
+        help="the picture to write; preview.png unless given",
+    )
+    parser.add(
+        "--images",
+        type=flags.whole,
+        default=6,
+        metavar="N",
+        help="number of images; 6 unless given",
+    )
+    run(parser, _preview, argv)
+
+
+def _preview(config: ConfigDict, arguments: argparse.Namespace) -> None:
+    from mbnet_jax.report.preview import preview
+
+    preview(config, Path(arguments.out), arguments.images)
 
 
 if __name__ == "__main__":

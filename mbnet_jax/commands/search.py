@@ -11,33 +11,36 @@ import argparse
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
-
-import jax
-from absl import logging
-from PIL import Image
+from typing import TextIO
 
 from mbnet_jax import schema
-from mbnet_jax.devices import compilation_cache
+from mbnet_jax.commands import flags
+from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder, check_writable, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.load import parser_options
-from mbnet_jax.parsing.maker import check_maker
 from mbnet_jax.parsing.presets import PRESETS
 from mbnet_jax.parsing.segmenter import Parser
-from mbnet_jax.search.checks import BATCH_SIZE, check_path
-from mbnet_jax.search.embedder import Embedder
-from mbnet_jax.search.gallery import open_gallery
-from mbnet_jax.search.nearest import embed_queries, find_nearest
-from mbnet_jax.search.page import draw_page, is_page
+from mbnet_jax.sources import check_folder_or_hub
 
 _SHOWN = 10  # failures that are printed
 _MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
 _GIVE_MAPS = (
     "give --parsing MAPS, or let a parser make them: --parser segformer (docs/use.md)"
 )
-_NUMBERS = {"k": schema.whole(20, 1, _MOST_ENTRIES), **BATCH_SIZE}
+_NUMBERS = {
+    "k": schema.whole(20, 1, _MOST_ENTRIES),
+    "batch-size": base.FIELDS.eval.batch_size,
+}
+_EXAMPLES = (
+    "--gallery photos --query query.jpg",
+    "--model runs/prcc --gallery photos --query a.jpg b.jpg --out report.html",
+    "--model runs/prcc --gallery photos --parsing maps --query photos/a.jpg --k 50",
+    "--model runs/prcc --gallery photos --parser segformer --query a.jpg",
+    "--model runs/prcc --gallery photos --query a.jpg --branches global",
+)
 
 
 def search(arguments: argparse.Namespace) -> None:
@@ -47,6 +50,20 @@ def search(arguments: argparse.Namespace) -> None:
       ValueError, OSError: naming what cannot be used.
     """
     _check_flags(arguments)
+    if arguments.model is not None:
+        check_folder_or_hub(arguments.model)
+    # Not before: jax takes seconds, wrong arguments are refused at once.
+    from PIL import Image
+
+    from mbnet_jax.parsing.maker import check_maker
+    from mbnet_jax.search.embedder import Embedder
+    from mbnet_jax.search.gallery import open_gallery
+    from mbnet_jax.search.nearest import embed_queries, find_nearest
+    from mbnet_jax.search.page import draw_page
+
+    # Such an image is refused, and named.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    flags.prepare()
     _check_out(arguments.out)
     maps, query_maps = arguments.parsing, arguments.query_parsing
     embedder = Embedder.load(
@@ -55,7 +72,7 @@ def search(arguments: argparse.Namespace) -> None:
         parser=_parser(arguments),
     )
     for folder in filter(None, (maps, query_maps)):
-        check_maker(folder, embedder.parsing_labels, flag="parsing_labels")
+        check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
     branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
     paths, rows, failed = embed_queries(
         arguments.query, arguments.gallery, embedder, branches, maps, query_maps
@@ -97,8 +114,8 @@ def _parser(arguments: argparse.Namespace) -> Parser | None:
 
 def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
-    numbers = {"k": arguments.k, "batch_size": arguments.batch_size}
-    schema.check(numbers, _NUMBERS, "the command line", prefix="--")
+    numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
+    schema.check(numbers, _NUMBERS, "", prefix="--")
     entries = arguments.k * len(arguments.query)
     if entries > _MOST_ENTRIES:
         raise ValueError(
@@ -106,7 +123,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
             f"are {entries:,}; a page lists at most {_MOST_ENTRIES:,}"
         )
     if arguments.query_parsing and not arguments.parsing:
-        raise ValueError("--query_parsing needs --parsing: maps for both, or none")
+        raise ValueError("--query-parsing needs --parsing: maps for both, or none")
     if arguments.parser and arguments.parsing:
         raise ValueError(
             "--parser makes the maps that --parsing would give; leave one of them out"
@@ -116,15 +133,17 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     for flag, what in (
         ("gallery", "photographs"),
         ("parsing", "parsing maps"),
-        ("query_parsing", "parsing maps"),
+        ("query-parsing", "parsing maps"),
     ):
-        folder = getattr(arguments, flag)
+        folder = getattr(arguments, flag.replace("-", "_"))
         if folder is not None and not folder.is_dir():
             raise FileNotFoundError(f"no such folder of {what}: --{flag}={folder}")
 
 
 def _check_out(out: Path) -> None:
     """Refuses to replace what is not a page of a search."""
+    from mbnet_jax.search.page import is_page
+
     if out.is_dir():
         raise ValueError(f"--out={out} is a folder; give the page's file")
     check_writable(out.parent, "give another --out")
@@ -156,19 +175,6 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     print(line, file=stream)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends in one line, as the other commands do."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints what is wrong with the command line."""
-        short = message if len(message) < 500 else f"{message[:500]}..."
-        _end(f"{short}; see --help")
-
-
-def _end(message: str) -> NoReturn:
-    sys.exit(_line(f"error: {message}"))
-
-
 def _line(text: str) -> str:
     """The text in one line, without characters that a terminal would obey."""
     return printable(re.sub(r"\s*\n\s*", " ", text))
@@ -181,68 +187,110 @@ def _default_cache() -> Path:
         raise ValueError("this user has no home directory; give --cache") from error
 
 
-def _path(text: str) -> Path:
-    try:
-        check_path(text, "it")
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no file name") from None
-    return Path(text)
-
-
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and searches; exits with one line for bad input."""
-    parser = _Parser(prog="mbnet-search", description=__doc__.splitlines()[0])
-    add = parser.add_argument
+    parser = flags.Parser(
+        "search",
+        "Finds the photographs most similar to each query, and writes a page of them.",
+        "--gallery DIR --query FILE [FILE ...] [--model DIR] [--out FILE.html]",
+        _EXAMPLES,
+    )
+    add, path = parser.add, flags.path
     add(
         "--model",
-        type=_path,
+        type=path,
+        metavar="DIR",
         help="a trained network, such as runs/prcc; by default the one that comes "
         "with mbnet_jax, trained on synthetic people only",
     )
-    add("--gallery", required=True, type=_path, help="the folder to search in")
-    add("--query", required=True, type=_path, nargs="+", help="photographs to find")
-    add("--out", type=_path, default=Path("search.html"), help="the page to write")
-    add("--k", type=int, default=20, help="photographs listed for each query")
     add(
-        "--cache",
-        type=_path,
-        help="the folder in which embeddings are cached; by default "
-        "~/.cache/mbnet_jax/search",
+        "--gallery",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="the folder to search in",
     )
-    add("--parsing", type=_path, help="parsing maps: mirrors --gallery, in PNG files")
-    add("--query_parsing", type=_path, help="parsing maps of queries outside --gallery")
-    add("--parsing_labels", choices=LABEL_SETS, help="label set; by default the run's")
+    add(
+        "--query",
+        required=True,
+        type=path,
+        nargs="+",
+        metavar="FILE",
+        help="photographs to find, separated by spaces",
+    )
+    add(
+        "--out",
+        type=path,
+        default=Path("search.html"),
+        metavar="FILE",
+        help="the page to write; search.html unless given",
+    )
+    add(
+        "--k",
+        type=flags.whole,
+        default=20,
+        metavar="N",
+        help="photographs listed for each query; 20 unless given",
+    )
+    parser.add_list(
+        "--branches",
+        metavar="NAMES",
+        help="branches to combine, as in global,mask; by default the evaluation's",
+    )
+    add(
+        "--parsing",
+        type=path,
+        metavar="DIR",
+        help="parsing maps: mirrors --gallery, in PNG files",
+    )
+    add(
+        "--query-parsing",
+        type=path,
+        metavar="DIR",
+        help="parsing maps of queries outside --gallery",
+    )
+    add(
+        "--parsing-labels",
+        choices=LABEL_SETS,
+        metavar="SET",
+        help=f"label set, of {', '.join(LABEL_SETS)}; by default the run's",
+    )
     add(
         "--parser",
+        metavar="NAME",
         help="makes parsing maps on the way: a preset, downloaded once "
         f"({', '.join(PRESETS)}), or an ONNX file",
     )
-    add("--preset", help="the preset whose form a --parser FILE has")
+    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
     add(
-        "--branches", nargs="+", help="branches to combine; by default the evaluation's"
+        "--batch-size",
+        type=flags.whole,
+        default=64,
+        metavar="N",
+        help="photographs embedded at a time; 64 unless given",
     )
-    add("--batch_size", type=int, default=64, help="photographs embedded at a time")
-    arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.FATAL)  # Orbax logs every file
-    compilation_cache.enable()
-    try:
+    add(
+        "--cache",
+        type=path,
+        metavar="DIR",
+        help="the folder in which embeddings are cached; by default "
+        "~/.cache/mbnet_jax/search",
+    )
+    with flags.ending_in_one_line(
+        "give a smaller --batch-size", "finished embeddings are cached"
+    ):
+        arguments = parser.arguments(argv)
         arguments.cache = arguments.cache or _default_cache()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            # Such an image is refused, and named.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             search(arguments)
-    except (ValueError, OSError) as error:
-        _end(str(error))
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        first = str(error).partition("\n")[0][:300]
-        _end(
-            f"the network could not run ({first or 'out of memory'}); give a smaller "
-            "--batch_size"
-        )
-    except KeyboardInterrupt:
-        print("interrupted; finished embeddings are cached", file=sys.stderr)
-        sys.exit(130)
+
+
+def _default_cache() -> Path:
+    try:
+        return cache_folder("search")
+    except RuntimeError as error:
+        raise ValueError("this user has no home directory; give --cache") from error
 
 
 def _show_warning(message, category, *_, **__) -> None:

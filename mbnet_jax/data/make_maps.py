@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
@@ -18,6 +17,7 @@ from mbnet_jax.parsing.maker import MAKER, MAPS_FILE, read_maker
 from mbnet_jax.parsing.maps import check_map, encode_parsing, map_paths
 from mbnet_jax.parsing.options import ParserOptions
 from mbnet_jax.parsing.segmenter import Parser
+from mbnet_jax.progress import progress
 
 _SHOWN = 10  # files that a message lists
 
@@ -70,12 +70,8 @@ def _make(targets: dict[Path, Path], done: set[Path], parser: Parser) -> int:
     """Writes the map of every image that is not in `done`; returns their number."""
     missing = [path for path in targets if path not in done]
     failures = []
-    with tqdm(
-        total=len(targets),
-        initial=len(done),
-        desc=f"parsing on {parser.provider.removesuffix('ExecutionProvider')}",
-        unit="map",
-    ) as bar:
+    doing = f"parsing on {parser.provider.removesuffix('ExecutionProvider')}"
+    with progress(len(targets), doing, unit="map", initial=len(done)) as bar:
         for start in range(0, len(missing), parser.batch):
             pictures = {}
             for path in missing[start : start + parser.batch]:
@@ -144,11 +140,13 @@ def _refuse_links(parents: Iterable[Path], out: Path) -> None:
 def _refuse_damaged(maps: dict[Path, Path], labels: str) -> None:
     """Refuses to take files for maps that no loader could read; none is deleted."""
     problems = []
-    for image, path in tqdm(maps.items(), desc="checking maps", unit="map", delay=2):
-        try:
-            check_map(path, labels, f"{image.name} ({path})")
-        except (ValueError, OSError) as error:
-            problems.append(str(error))
+    with progress(len(maps), "checking", unit="map", leave=False) as bar:
+        for image, path in maps.items():
+            try:
+                check_map(path, labels, f"{image.name} ({path})")
+            except (ValueError, OSError) as error:
+                problems.append(str(error))
+            bar.update()
     if problems:
         raise ValueError(
             f"{len(problems)} of {len(maps)} existing maps cannot be used:"

@@ -17,10 +17,13 @@ def check_batch(batch_size: int, images_per_identity: int) -> None:
       ValueError: naming the fields.
     """
     if images_per_identity < 2 or batch_size % images_per_identity:
+        each = max(images_per_identity, 2)
+        near = max(2 * each, batch_size // each * each)
         raise ValueError(
             f"train.batch_size={batch_size} must be a multiple of "
             f"train.images_per_identity={images_per_identity}, which must be at "
-            "least 2: the triplet loss needs pairs of one person"
+            "least 2: the triplet loss needs pairs of one person; for example "
+            f"--config.train.batch_size={near}"
         )
 
 

@@ -193,11 +193,13 @@ def _sum_over_devices(value: int) -> int:
 
 
 def _check(given: dict) -> None:
-    missing = [f"--{name}" for name, value in given.items() if value is None]
+    missing = [
+        f"--{name.replace('_', '-')}" for name, value in given.items() if value is None
+    ]
     if missing:
         raise ValueError(
             f"{', '.join(missing)} must be given too: a cluster is joined with "
-            "--coordinator=HOST:PORT --num_processes=N --process_id=0 to N-1, or, on "
+            "--coordinator=HOST:PORT --num-processes=N --process-id=0 to N-1, or, on "
             "Slurm and TPU pods, with none of them"
         )
     host, _, port = given["coordinator"].rpartition(":")
@@ -209,14 +211,14 @@ def _check(given: dict) -> None:
         )
     if not 1 <= given["num_processes"] <= _MOST_PROCESSES:
         raise ValueError(
-            f"--num_processes={shown(given['num_processes'])} must be from 1 to "
+            f"--num-processes={shown(given['num_processes'])} must be from 1 to "
             f"{_MOST_PROCESSES}"
         )
     if not 0 <= given["process_id"] < given["num_processes"]:
         raise ValueError(
-            f"--process_id={shown(given['process_id'])} must be one of 0 to "
+            f"--process-id={shown(given['process_id'])} must be one of 0 to "
             f"{given['num_processes'] - 1}, as there are "
-            f"--num_processes={given['num_processes']}"
+            f"--num-processes={given['num_processes']}"
         )
 
 
@@ -245,7 +247,7 @@ def _wait_for(coordinator: str) -> None:
             if time.monotonic() > deadline:
                 raise ConnectionError(
                     f"no process 0 at --coordinator={coordinator} within "
-                    f"{_JOIN_SECONDS} s ({error}); start it there, with --process_id=0"
+                    f"{_JOIN_SECONDS} s ({error}); start it there, with --process-id=0"
                 ) from error
         time.sleep(1)
 

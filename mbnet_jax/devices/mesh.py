@@ -52,7 +52,8 @@ def check_divisible(field: str, size: int, mesh: Mesh) -> None:
     """Checks that a batch can be split evenly over the devices.
 
     Args:
-      field: the config field that holds the batch size, for the message.
+      field: the config field that holds the batch size, or a quotient of fields,
+        for the message.
       size: the batch size.
       mesh: the devices.
 
@@ -60,6 +61,8 @@ def check_divisible(field: str, size: int, mesh: Mesh) -> None:
       ValueError: if `size` is not a multiple of the number of devices.
     """
     if size % mesh.size:
+        near = -(-size // mesh.size) * mesh.size
         raise ValueError(
             f"{field}={size} must be a multiple of the {mesh.size} devices in use"
+            + (f"; for example --config.{field}={near}" if "/" not in field else "")
         )

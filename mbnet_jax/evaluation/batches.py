@@ -52,7 +52,7 @@ def embed_batches(
         def fetch() -> tuple[Sequence[int], Any]:
             indices, embedded = running.popleft()
             rows = jax.tree.map(lambda x: x[: len(indices)], jax.device_get(embedded))
-            bar.update(indices[-1] + 1 - bar.done)
+            bar.at(indices[-1] + 1)
             return indices, rows
 
         for batch in batches:

@@ -49,7 +49,7 @@ def find_images(folder: Path, without: Iterable[Path] = ()) -> Images:
     usable, sizes = [], []
     with (
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-        progress(len(names), "looking at images", unit="image") as bar,
+        progress(len(names), "looking at", unit="image", leave=False) as bar,
     ):
         sides = pool.map(lambda name: _size(folder, name), names)
         for name, size in zip(names, sides, strict=True):

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from tqdm import tqdm
-
 from mbnet_jax.files import PART, filename_in_errors, printable
 from mbnet_jax.locks import locked
 from mbnet_jax.parsing.options import MOST_BYTES
 from mbnet_jax.parsing.presets import Source
+from mbnet_jax.progress import Bar, progress
 from mbnet_jax.refusals import shown
 
 # Seconds; the hub's answer about a file takes far less than one.
@@ -202,12 +201,11 @@ def _fetch(hub: Any, source: Source, stated: _Stated, commit: str) -> None:
                 )
             with (
                 _one_bar(hub),
-                tqdm(
-                    total=stated.size,
-                    initial=start,
-                    desc=Path(source.file).name,
-                    unit="B",
-                    unit_scale=True,
+                progress(
+                    stated.size / 1e6,
+                    f"downloading {Path(source.file).name}",
+                    unit="MB",
+                    initial=start / 1e6,
                 ) as bar,
             ):
                 http_get(
@@ -242,7 +240,7 @@ def _one_bar(hub: Any) -> Iterator[None]:
 class _Limited:
     """A file that is downloaded into, which shows progress and has a largest size."""
 
-    def __init__(self, file: BinaryIO, most: int, bar: tqdm):
+    def __init__(self, file: BinaryIO, most: int, bar: Bar):
         self._file, self._most, self._bar = file, most, bar
 
     def __getattr__(self, name: str) -> Any:
@@ -261,7 +259,7 @@ class _Limited:
                 "command starts the download anew"
             )
         written = self._file.write(data)
-        self._bar.update(self._file.tell() - self._bar.n)
+        self._bar.at(self._file.tell() / 1e6)
         return written
 
 

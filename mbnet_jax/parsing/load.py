@@ -12,6 +12,7 @@ from mbnet_jax.parsing.presets import PRESETS
 from mbnet_jax.parsing.runtime import import_runtime
 from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.refusals import shown, unknown
+from mbnet_jax.sources import did_you_mean
 
 _KNOWN = ", ".join(PRESETS)
 
@@ -69,7 +70,8 @@ def parser_options(
     path = Path(model)
     if not path.exists():
         raise FileNotFoundError(
-            f"{given}{printable(model)} is neither a preset ({_KNOWN}) nor an ONNX file"
+            f"{given}{printable(model)} is neither a preset ({_KNOWN}) nor an ONNX "
+            f"file{did_you_mean(path)}; give one of these"
         )
     if revision is not None:
         raise ValueError("a revision is of a preset's download, not of a file")

@@ -24,10 +24,10 @@ class Bar(Line):
 
     def __init__(
         self,
-        total: int,
+        total: float,
         doing: str,
         unit: str,
-        initial: int = 0,
+        initial: float = 0,
         each: tuple[int, str] | None = None,
         plain: bool = True,
         leave: bool = True,
@@ -41,9 +41,13 @@ class Bar(Line):
         self._extra: Sequence[str] = ()
         self.rate.note(initial)
 
-    def update(self, count: int = 1) -> None:
+    def update(self, count: float = 1) -> None:
         """Adds `count` units."""
-        self.done += count
+        self.at(self.done + count)
+
+    def at(self, done: float) -> None:
+        """Shows that `done` units are done."""
+        self.done = done
         self.rate.note(self.done)
         if self._plain and self.seconds >= self._next:
             self._next = self.seconds + (
@@ -81,14 +85,15 @@ class Bar(Line):
         digits = 0 if speed >= 10 else 1
         unit = self._each[1] if self._each else self._unit
         return [
-            f"{speed:,.{digits}f} {unit}s/s",
+            f"{speed:,.{digits}f} {_plural(unit)}/s",
             f"{clock}:{left % 60:02} left",
         ]
 
     def parts(self) -> tuple[str, float | None, list[str]]:
         """As in `Line`."""
         if self._each is None:
-            left = f"{self.doing} {self.done:,}/{self.total:,} {self._unit}s"
+            units = _plural(self._unit)
+            left = f"{self.doing} {self.done:,.0f}/{self.total:,.0f} {units}"
         else:
             left = f"{self._unit} {self.done}/{self.total}"
         fraction = self.done / self.total if self.total else 1.0
@@ -105,16 +110,17 @@ class Bar(Line):
         shown = self._leave and self.seconds >= DELAY
         if shown and kind is None and self.done >= self.total:
             count = self.done - self._initial
-            units = f"{count:,} {self._unit}{'s' * (count != 1)}"
+            unit = self._unit if count == 1 else _plural(self._unit)
+            units = f"{count:,.0f} {unit}"
             _announce(f"{self.doing}: {units} in {duration(self.seconds)}")
 
 
 def progress(
-    total: int,
+    total: float,
     doing: str,
     *,
     unit: str,
-    initial: int = 0,
+    initial: float = 0,
     each: tuple[int, str] | None = None,
     plain: bool = True,
     leave: bool = True,
@@ -124,7 +130,7 @@ def progress(
     Args:
       total: the number of units.
       doing: what is done with them, such as "embedding".
-      unit: in the singular.
+      unit: in the singular, or a symbol such as "MB".
       initial: the units that were done before.
       each: what to count for the rate instead: (64, "image") if the unit is a step of
         64 images.
@@ -132,6 +138,10 @@ def progress(
       leave: whether to print a line at the end.
     """
     return Bar(total, doing, unit, initial, each, plain, leave)
+
+
+def _plural(unit: str) -> str:
+    return f"{unit}s" if unit.islower() else unit
 
 
 class _Status(Line):
@@ -179,18 +189,27 @@ def announced(program: Callable, what: Callable[..., str]) -> Callable:
       program: the function; it compiles when it is called.
       what: its arguments -> what is compiled. It compiles once for each text.
     """
-    compiled: set[str] = set()
+    return _Announced(program, what)
 
-    def call(*arguments):
-        text = what(*arguments)
-        if text in compiled:
-            return program(*arguments)
+
+class _Announced:
+    """See `announced`; has what else a compiled function has, such as `eval_shape`."""
+
+    def __init__(self, program: Callable, what: Callable[..., str]):
+        self._program, self._what = program, what
+        self._compiled: set[str] = set()
+
+    def __call__(self, *arguments):
+        text = self._what(*arguments)
+        if text in self._compiled:
+            return self._program(*arguments)
         with status(f"compiling {text}", leave=True):
-            result = program(*arguments)
-        compiled.add(text)
+            result = self._program(*arguments)
+        self._compiled.add(text)
         return result
 
-    return call
+    def __getattr__(self, name: str):
+        return getattr(self._program, name)
 
 
 def _announce(text: str) -> None:

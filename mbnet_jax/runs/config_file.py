@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from mbnet_jax import schema
 from mbnet_jax.config import check_config
 from mbnet_jax.json_files import read_json
+from mbnet_jax.sources import did_you_mean
 
 FILE = "config.json"
 # More would not fit into memory.
@@ -32,8 +33,10 @@ def read_config_file(folder: Path) -> dict:
     """
     path = folder / FILE
     if not os.path.lexists(path):
+        meant = "" if os.path.lexists(folder) else did_you_mean(folder)
         raise FileNotFoundError(
-            f"{folder} holds no run (no {FILE}); train one first, or give --workdir"
+            f"{folder} holds no run (no {FILE}){meant}; train one first, or give "
+            "--workdir"
         )
     remedy = "restore a copy, or give another folder"
     content = read_json(path, {}, remedy)

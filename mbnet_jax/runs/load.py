@@ -5,13 +5,13 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from mbnet_jax.backbones.weight_files import is_hub_id
 from mbnet_jax.devices.mesh import check_mesh
 from mbnet_jax.refusals import shown
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.checkpoints import BEST, check_which
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import FILE, RunFolder
+from mbnet_jax.sources import check_folder_or_hub, did_you_mean
 
 # An exported network that comes with the package, trained on the synthetic dataset.
 SHIPPED = Path(__file__).parent.parent / "assets" / "synthetic"
@@ -38,11 +38,14 @@ def load(source: str | Path, mesh: Mesh, which: str | int = BEST) -> Network:
     check_which(which)
     check_mesh(mesh)
     folder = Path(source)
-    if not folder.exists() and is_hub_id(str(source)):
+    check_folder_or_hub(source)
+    if not os.path.lexists(folder):
         try:
             folder = exported.download_export(str(source))
         except ValueError as error:
-            raise ValueError(f"there is no folder {source}, and {error}") from error
+            raise ValueError(
+                f"there is no folder {source}{did_you_mean(folder)}, and {error}"
+            ) from error
     if exported.is_exported(folder):
         if which != BEST:
             raise ValueError(f"{source} is an export, which has no checkpoint {which}")

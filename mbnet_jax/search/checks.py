@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from mbnet_jax import schema
+from mbnet_jax.configs import base
 from mbnet_jax.devices.mesh import AXIS
 from mbnet_jax.files import printable
 from mbnet_jax.images import check_size
@@ -17,7 +18,7 @@ from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.refusals import shown
 
-BATCH_SIZE = {"batch_size": schema.whole(64, 1, 65_536)}
+BATCH_SIZE = {"batch_size": base.FIELDS.eval.batch_size}
 IMAGE, MAP = "uint8 [height, width, 3] in RGB", "uint8 [height, width]"
 
 
@@ -73,6 +74,26 @@ def check_item(item: Any, what: str, array: str) -> None:
             f"{kind(item)}"
         )
     check_path(item, what)
+
+
+def check_maps(images: list, maps: list | None, parser: Parser | None) -> None:
+    """Refuses maps that are not one for each image, or that a parser makes.
+
+    Raises:
+      ValueError: saying what to give, or leave out.
+    """
+    if maps is None:
+        return
+    if parser is not None:
+        raise ValueError(
+            "the embedder's parser makes the maps: leave out parsing, or load the "
+            "embedder without a parser"
+        )
+    if len(maps) != len(images):
+        raise ValueError(
+            f"there are {len(images)} images and {len(maps)} parsing maps; give a map "
+            "for each image, in the same order"
+        )
 
 
 def check_path(path: Any, what: str) -> None:

@@ -240,16 +240,7 @@ class Embedder:
         branches = checks.checked_branches(branches, self._model.branches)
         if failed is not None and not callable(failed):
             raise ValueError(f"failed must be a function; it is {checks.kind(failed)}")
-        if parsing is not None and self.parser is not None:
-            raise ValueError(
-                "the embedder's parser makes the maps: leave out parsing, or load the "
-                "embedder without a parser"
-            )
-        if parsing is not None and len(parsing) != len(images):
-            raise ValueError(
-                f"there are {len(images)} images and {len(parsing)} parsing maps; give "
-                "a map for each image, in the same order"
-            )
+        checks.check_maps(images, parsing, self.parser)
         if not needing_maps(branches):
             parsing = None
         data, devices = self.config.data, self._mesh.size

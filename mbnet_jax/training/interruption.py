@@ -30,16 +30,26 @@ class Interruption:
 
     To be used in a `with` statement. Signals act as usual until `requested` is first
     called: before the end of the first step there is nothing to save, and while it
-    compiles Python would not receive them.
+    compiles Python would not receive them. A Ctrl-C that gets lost there, because it
+    is raised where Python ignores exceptions, counts after the first step.
     """
 
     def __init__(self):
         """Installs nothing yet."""
         self.number: int | None = None  # of the signal
+        self._saves = False  # whether a signal waits for the end of a step
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interruption":
         """Returns the interruption itself."""
+        usual = signal.getsignal(signal.SIGINT)
+        if _in_main_thread() and callable(usual):
+
+            def note(number: int, frame) -> None:
+                self.number = number
+                usual(number, frame)
+
+            self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, note)
         return self
 
     def __exit__(self, *_) -> None:
@@ -50,9 +60,11 @@ class Interruption:
 
     def requested(self) -> bool:
         """Whether a signal was received."""
-        in_main = threading.current_thread() is threading.main_thread()
-        if not self._previous and in_main:  # no other thread may install handlers
-            self._previous = {n: signal.signal(n, self._note) for n in SIGNALS}
+        if not self._saves and _in_main_thread():
+            self._saves = True
+            for number in SIGNALS:
+                usual = signal.signal(number, self._note)
+                self._previous.setdefault(number, usual)
         return self.number is not None
 
     def leave_evaluation(self) -> None:
@@ -75,3 +87,8 @@ class Interruption:
             message += "; press Ctrl-C again to exit at once"
         # print must not be called while print itself is interrupted.
         os.write(2, f"{message}\n".encode())
+
+
+def _in_main_thread() -> bool:
+    """No other thread may install handlers."""
+    return threading.current_thread() is threading.main_thread()

@@ -115,8 +115,8 @@ def _pair(place: Place) -> list[Process]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    flags = [f"--coordinator=localhost:{port}", "--num_processes=2"]
+    flags = [f"--coordinator=localhost:{port}", "--num-processes=2"]
     return [
-        place.begin([*place.command(), *flags, f"--process_id={number}"])
+        place.begin([*place.command(), *flags, f"--process-id={number}"])
         for number in range(2)
     ]

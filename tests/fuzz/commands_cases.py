@@ -14,7 +14,6 @@ from pathlib import Path
 import layouts
 import photos
 import tiny
-from absl import flags
 
 from . import manifest_cases, maps_cases, mutate, networks
 from .case import Case, Wrong, surface
@@ -22,8 +21,6 @@ from .choices import Choices
 from .command_lines import COMMANDS, NO_COUNT, PERHAPS, SURPLUS
 
 ROOT = Path(__file__).parent.parent.parent
-_DEFINED = ("checkpoint", "model", "labels", "out", "size", "mean", "std", "layout")
-_DEFINED += ("batch", "images")  # flags that `main` of a command defines when called
 
 
 @functools.cache
@@ -152,7 +149,7 @@ def commands(c: Choices, folder: Path) -> Case:
     return Case(
         f"{name}: {kind} {what}" + " in its own process" * own,
         lambda: (_in_process if not own else _in_its_own)(name, words),
-        tokens,
+        (*tokens, *(token.replace("_", "-") for token in tokens)),  # flags
         check,
         valid,
         writes,
@@ -179,9 +176,6 @@ def _in_process(name: str, words: list[str]) -> None:
         _judge(end.code)
     finally:
         sys.argv = before
-        flags.FLAGS.unparse_flags()
-        for flag in {*_DEFINED} & {*flags.FLAGS}:
-            delattr(flags.FLAGS, flag)
 
 
 def _judge(code) -> None:

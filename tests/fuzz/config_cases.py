@@ -13,6 +13,7 @@ from . import mutate
 from .case import Case, surface
 from .choices import Choices
 
+FIELDS = flat(base.FIELDS)
 GOOD_FILE = (
     "from mbnet_jax.configs import synthetic\n\n\n"
     "def get_config():\n    c = synthetic.get_config()\n    c.{} = {}\n    return c\n"
@@ -104,6 +105,10 @@ def config(c: Choices, folder: Path) -> Case:
         got = flat(loaded)[field]
         if isinstance(old, str):
             return None if got in (text, text.strip("'\"")) else f"became {got!r}"
+        plain = text.lstrip()[:1] not in ("(", "[", "'", '"')
+        if plain and isinstance(old, tuple) and FIELDS[field].each.kind is str:
+            words = tuple(word.strip() for word in text.rstrip(",").split(","))
+            return None if got == words else f"{text[:50]!r} became {got!r}"
         try:
             value = ast.literal_eval(text)  # a single entry is a tuple
             value = tuple(value) if isinstance(value, list) else value

@@ -92,6 +92,6 @@ def environment(c: Choices, folder: Path) -> Case:
     return Case(
         f"join {given}",
         join,
-        ("--coordinator", "--num_proc", "--process_id"),
+        ("--coordinator", "--num-proc", "--process-id"),
         valid=False,
     )

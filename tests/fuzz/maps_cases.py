@@ -10,8 +10,8 @@ import pytest
 import test_parse
 import tiny
 
-from mbnet_jax.commands.parse import make_maps
 from mbnet_jax.config import load_config
+from mbnet_jax.data.make_maps import make_maps
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.maker import MAPS_FILE, check_maker
 from mbnet_jax.parsing.maps import decode_parsing
