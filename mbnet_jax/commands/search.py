@@ -18,7 +18,7 @@ from typing import TextIO
 from mbnet_jax import schema
 from mbnet_jax.commands import flags
 from mbnet_jax.configs import base
-from mbnet_jax.files import cache_folder, check_writable, printable, write_whole
+from mbnet_jax.files import cache_folder, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
 from mbnet_jax.parsing.load import parser_options
 from mbnet_jax.parsing.presets import PRESETS
@@ -59,12 +59,12 @@ def search(arguments: argparse.Namespace) -> None:
     from mbnet_jax.search.embedder import Embedder
     from mbnet_jax.search.gallery import open_gallery
     from mbnet_jax.search.nearest import embed_queries, find_nearest
-    from mbnet_jax.search.page import draw_page
+    from mbnet_jax.search.page import check_out, draw_page
 
     # Such an image is refused, and named.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     flags.prepare()
-    _check_out(arguments.out)
+    check_out(arguments.out)
     maps, query_maps = arguments.parsing, arguments.query_parsing
     embedder = Embedder.load(
         arguments.model,
@@ -140,26 +140,6 @@ def _check_flags(arguments: argparse.Namespace) -> None:
             raise FileNotFoundError(f"no such folder of {what}: --{flag}={folder}")
 
 
-def _check_out(out: Path) -> None:
-    """Refuses to replace what is not a page of a search."""
-    from mbnet_jax.search.page import is_page
-
-    if out.is_dir():
-        raise ValueError(f"--out={out} is a folder; give the page's file")
-    check_writable(out.parent, "give another --out")
-    try:
-        ours = not out.is_symlink() and is_page(out)
-    except FileNotFoundError:
-        return
-    except ValueError:  # a pipe or a device
-        ours = False
-    if not ours:
-        raise ValueError(
-            f"--out={out} exists, and is no page of a search: it is not replaced; give "
-            "another --out, or move it away"
-        )
-
-
 def _warn_of(what: str, failures: list[tuple[str, str]]) -> None:
     for name, why in failures[:_SHOWN]:
         _say(f"warning: {what} {name} is left out: {why}")
@@ -178,13 +158,6 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 def _line(text: str) -> str:
     """The text in one line, without characters that a terminal would obey."""
     return printable(re.sub(r"\s*\n\s*", " ", text))
-
-
-def _default_cache() -> Path:
-    try:
-        return cache_folder("search")
-    except RuntimeError as error:
-        raise ValueError("this user has no home directory; give --cache") from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mbnet_jax.files import opened, printable, read_bytes
+from mbnet_jax.files import check_writable, opened, printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
@@ -114,3 +114,25 @@ def is_page(path: Path) -> bool:
     """
     with opened(path, most=1 << 40) as file:
         return _MARK in file.read(1000)
+
+
+def check_out(out: Path) -> None:
+    """Refuses to replace what is not a page of a search.
+
+    Raises:
+      ValueError, OSError: naming `--out`.
+    """
+    if out.is_dir():
+        raise ValueError(f"--out={out} is a folder; give the page's file")
+    check_writable(out.parent, "give another --out")
+    try:
+        ours = not out.is_symlink() and is_page(out)
+    except FileNotFoundError:
+        return
+    except ValueError:  # a pipe or a device
+        ours = False
+    if not ours:
+        raise ValueError(
+            f"--out={out} exists, and is no page of a search: it is not replaced; give "
+            "another --out, or move it away"
+        )
