@@ -87,7 +87,7 @@ def fail(*_):
 @pytest.mark.parametrize(
     ("row", "more", "named"),
     [
-        ('["model.kmt=False"]', (), "row a: model.kmt is unknown; nearest"),
+        ('["model.kmt=False"]', (), "a: model.kmt is unknown; write model.ktm=False"),
         ('["train.epochs=many"]', (), "row a: .*epochs"),
         ('["model.branches=x"]', (), "row a: model.branches=.*: x is unknown"),
         (
@@ -95,7 +95,7 @@ def fail(*_):
             ("--config.model.branches=('mask',)",),
             "have no embedding all",
         ),
-        ("[]", ("--config.data.rooot=x",), "data.rooot is unknown; nearest"),
+        ("[]", ("--config.data.rooot=x",), "data.rooot is unknown; write data.root=x"),
         ("[]", ("--only", "b"), "unknown row b; known: a"),
         ("[]", ("--seeds=0",), "--seeds=0 must be"),
     ],

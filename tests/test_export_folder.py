@@ -117,7 +117,7 @@ def test_a_failed_replacement_restores_the_earlier_folder(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model={none}"], "holds no trained network"),
+        (["--model={none}"], "no such folder: .*none; give the folder of a run"),
         (["--checkpoint=9"], r"no checkpoint 9 in .*there are steps \[7\]"),
         (["--checkpoint=last"], "--checkpoint='last' must be 'best' or a step"),
         (

@@ -13,6 +13,7 @@ from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.parsing.maps import MAKE_MAPS
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.loop import train
 
@@ -52,7 +53,7 @@ def test_missing_maps_are_refused_with_the_command(folder, changes, split, needs
     message = str(error.value)
     assert f"2 of {len(records[split])} images of the split '{split}'" in message
     assert needs in message
-    assert "mbnet-parse --config ... --model FILE.onnx" in message
+    assert MAKE_MAPS in message
 
 
 def test_the_global_branch_alone_needs_no_maps(folder):

@@ -52,7 +52,7 @@ def test_maps_mirror_the_folder_beside_it(photos, options, capsys):
     said = capsys.readouterr()
     assert f"made 4 maps in {out}" in said.out
     assert f"wrote {out}/maps_preview.png" in said.out
-    assert f"--gallery {folder} --parsing {out} --parsing_labels atr" in said.out
+    assert f"--gallery {folder} --parsing {out} --parsing-labels atr" in said.out
     assert "warning: gone.jpg is left out: No such file" in said.err
     (out / "wide.png").unlink()
     _of_folder(folder, options, None)

@@ -19,6 +19,7 @@ from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.runs.run_folder import RunFolder, num_classes
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
+from mbnet_jax.training.plan import make_plan
 from mbnet_jax.training.start import start
 
 
@@ -81,10 +82,14 @@ def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     model = make_model(config.model, num_classes(dataset.train))
     optimizer = make_optimizer(config.train, make_schedule(config.train, 1))
 
+    plan = make_plan(config, dataset, mesh)
+
     def begin():
         """The state that training begins with."""
         with Checkpoints(run) as checkpoints:
-            return start(config, dataset, model, optimizer, checkpoints, run, mesh)[0]
+            return start(
+                config, dataset, model, optimizer, checkpoints, run, mesh, plan
+            )[0]
 
     state = begin()
     for kind, tree in state.variables.items():

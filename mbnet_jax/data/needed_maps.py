@@ -58,13 +58,10 @@ def check_maps(
     for split, rows in records.items():
         if split == "train":
             needs = _training_needs(config) if training else []
-            without = (
-                f"--config.model.branches=\"('{free}',)\" --config.loss.ktm_area=0. "
-                "trains"
-            )
+            without = f"--config.model.branches={free} --config.loss.ktm_area=0 trains"
         else:
             needs = _evaluation_needs(config)
-            without = f"--config.eval.branches=\"('{free}',)\" evaluates"
+            without = f"--config.eval.branches={free} evaluates"
         missing = sum(record.parsing_path is None for record in rows)
         if needs and missing:
             raise ValueError(
