@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_block")
 ALL = ("global", "clothing_unrelated", "mask")
 SIZES = ((64, 32), (40, 30), (31, 77), (64, 32), (90, 20), (20, 20), (64, 33))
 # Shown to the network, in place of its branches: parts of the map, and the colours.
-WEIGHTS = np.random.default_rng(0).normal(size=(8 + 3, 16)).astype(np.float32)
+WEIGHTS = np.random.default_rng(0).normal(size=(8 + 3, 32)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_an_embedder_with_a_parser_needs_no_maps(photos, parser, made, tmp_path)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     arrays = [np.asarray(Image.open(path)) for path in photos]
     np.testing.assert_allclose(with_parser.embed(arrays), expected, atol=1e-6)
-    assert with_parser.embed([]).shape == (0, 16)
+    assert with_parser.embed([]).shape == (0, 32)
     with pytest.raises(ValueError, match="the embedder's parser makes the maps: leave"):
         with_parser.embed(photos, maps)
 
