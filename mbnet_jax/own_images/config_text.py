@@ -7,9 +7,9 @@ from mbnet_jax.own_images.sizes import Device, Sizes
 
 _BRANCHES = ("global", "clothing_unrelated", "mask")
 _VALIDATION = {
-    "held_out": "these persons choose the best checkpoint",
-    "own": "the rows val of the manifest choose the best checkpoint",
-    "none": "too few persons to hold some out: the last checkpoint is kept",
+    "held_out": "These persons choose the best checkpoint",
+    "own": "The rows val of the manifest choose the best checkpoint",
+    "none": "Too few persons to hold some out: the last checkpoint is kept",
 }
 
 
@@ -72,7 +72,7 @@ def _data(sizes: Sizes, maps: Path | None, labels: str) -> list[str]:
     lines += [
         f"    c.data.height = {sizes.height}  # pixels; images are resized",
         f"    c.data.width = {sizes.width}",
-        f"    # {_VALIDATION[sizes.validation]}".replace("# t", "# T"),
+        f"    # {_VALIDATION[sizes.validation]}",
         f'    c.data.validation = "{sizes.validation}"',
     ]
     if sizes.validation == "held_out":

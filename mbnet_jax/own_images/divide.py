@@ -13,7 +13,7 @@ import numpy as np
 from mbnet_jax.own_images.pattern import Labels
 from mbnet_jax.retrieval import RULES
 
-# The hardest rule first: test persons are drawn among those whom it can score.
+# The hardest rule first; test persons are drawn from those whom it can score.
 _RULES = ("clothes_changing", "general", "any")
 _LEAST = 2  # persons in training, and in the test
 

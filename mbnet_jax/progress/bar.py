@@ -193,7 +193,7 @@ def announced(program: Callable, what: Callable[..., str]) -> Callable:
 
 
 class _Announced:
-    """See `announced`; has what else a compiled function has, such as `eval_shape`."""
+    """See `announced`; has what else a compiled function has, as its cache's size."""
 
     def __init__(self, program: Callable, what: Callable[..., str]):
         self._program, self._what = program, what

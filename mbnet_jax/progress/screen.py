@@ -1,5 +1,6 @@
 """The last line of the terminal, and what is printed above it."""
 
+import abc
 import contextlib
 import sys
 import threading
@@ -19,7 +20,7 @@ _REFRESHES = 4  # a second
 _NARROWEST_BAR, _WIDEST_BAR = 6, 40
 
 
-class Line:
+class Line(abc.ABC):
     """Something that is shown while it lasts."""
 
     def __init__(self, clock: Clock):
@@ -33,9 +34,9 @@ class Line:
         """Since it started."""
         return self.clock() - self.start
 
+    @abc.abstractmethod
     def parts(self) -> tuple[str, float | None, list[str]]:
         """Text, how much is done (0..1; None: unknown), and more, if there is room."""
-        raise NotImplementedError
 
     def rendered(self, width: int, ascii_only: bool = False) -> Text:
         """The line, of at most `width` characters."""
