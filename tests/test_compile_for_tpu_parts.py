@@ -301,6 +301,11 @@ def test_memory_that_does_not_suffice_is_read_from_the_message():
         "15.75G hbm. Exceeded hbm capacity by 15.75G."
     )
     assert needed(full) == 31.5 * 2**30
+    other = (
+        "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the "
+        "total memory required for HLO temporaries (128.00G) exceeds available HBM"
+    )
+    assert needed(other) == 128 * 2**30
     assert needed("RESOURCE_EXHAUSTED: something") == 0
     assert needed("INVALID_ARGUMENT: Used 31.50G of 15.75G hbm") is None
 
