@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 _he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -19,6 +20,54 @@ def known(kind: str, name: str, table) -> Any:
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
     return table[name]
+
+
+class Stem(nn.Module):
+    """The 7x7 convolution of stride 2 without bias that an ImageNet network starts with.
+
+    On a TPU three input channels leave most of the matrix unit idle. There the image
+    is cut into 2x2 cells, whose pixels become channels, and the kernel is rearranged to
+    4x4 with stride 1: the same sums of products, and less than a third of the time
+    (predicted; benchmarks/README.md). Other devices convolve as it is written.
+
+    Attributes:
+      channels: of the output.
+      dtype: of the computation; the parameter `kernel` [7, 7, c, channels] is float32.
+    """
+
+    channels: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, h, w, c] to [B, ceil(h / 2), ceil(w / 2), channels]; padding is 3."""
+        shape = (7, 7, x.shape[-1], self.channels)
+        kernel = self.param("kernel", _he_init, shape, jnp.float32)
+        x, kernel = jnp.asarray(x, self.dtype), jnp.asarray(kernel, self.dtype)
+        convolve = functools.partial(
+            jax.lax.conv_general_dilated, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+        def plain(x, kernel):
+            return convolve(x, kernel, (2, 2), ((3, 3), (3, 3)))
+
+        def cells(x, kernel):
+            # Pixel 2 i + t - 3 meets row t of the kernel in output i. With a row of
+            # zeros before the first, that is pixel (t + 1) % 2 of cell i + (t + 1) // 2.
+            kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
+            kernel = space_to_depth(kernel.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
+            return convolve(space_to_depth(x), kernel, (1, 1), ((2, 1), (2, 1)))
+
+        if x.shape[1] % 2 or x.shape[2] % 2 or x.shape[3] < 3:
+            return plain(x, kernel)
+        return jax.lax.platform_dependent(x, kernel, tpu=cells, default=plain)
+
+
+def space_to_depth(x: jax.Array) -> jax.Array:
+    """Cells of 2x2 pixels as channels: [B, h, w, c] to [B, h / 2, w / 2, 4 c]."""
+    return jnp.concatenate(
+        [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=-1
+    )
 
 
 class Pointwise(nn.Module):
@@ -77,6 +126,8 @@ def conv(
     """
     if kernel == 1:
         return Pointwise(channels, stride, dtype=dtype, name=name)
+    if (kernel, stride, padding) == (7, 2, 3):
+        return Stem(channels, dtype=dtype, name=name)
     return nn.Conv(
         channels,
         (kernel, kernel),
@@ -132,6 +183,7 @@ def l2_normalize(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def max_over(x: jax.Array, axis: int) -> jax.Array:
     """The maximum over an axis; the first of equal entries gets the gradient.
 
@@ -140,8 +192,29 @@ def max_over(x: jax.Array, axis: int) -> jax.Array:
     gradient nan (observed on a CPU at a low optimisation level). Choosing the position
     once avoids this.
     """
-    position = jax.nn.one_hot(x.argmax(axis), x.shape[axis], axis=axis, dtype=bool)
-    return jnp.where(position, x, 0).sum(axis)
+    return x.max(axis)
+
+
+@max_over.defjvp
+def _(axis, primals, tangents):
+    (x,), (change,) = primals, tangents
+    value, position = _largest(x, axis)
+    chosen = jax.nn.one_hot(position, x.shape[axis], axis=axis, dtype=bool)
+    return value, jnp.where(chosen, change, 0).sum(axis)
+
+
+def _largest(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The maximum over an axis and its first position, of one pass over x."""
+
+    def larger(a, b):
+        first = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] < b[1]))
+        first |= jnp.isnan(a[0])
+        return jnp.where(first, a[0], b[0]), jnp.where(first, a[1], b[1])
+
+    axis %= x.ndim
+    positions = jax.lax.broadcasted_iota(jnp.int32, x.shape, axis)
+    start = (np.array(-np.inf, x.dtype), np.int32(0))
+    return jax.lax.reduce((x, positions), start, larger, (axis,))
 
 
 def max_over_positions(x: jax.Array) -> jax.Array:
