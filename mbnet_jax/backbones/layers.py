@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+_MOMENTUM, _EPSILON = 0.9, 1e-5  # of batch norm, as torchvision has them
 _he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -140,20 +141,83 @@ def conv(
     )
 
 
-def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.BatchNorm:
+def batch_norm(
+    train: bool, *, dtype, name: str, use_bias: bool = True, images: int = 0
+) -> nn.Module:
     """Batch normalisation over all axes but the last, with torchvision's constants.
 
     Under jit the statistics are those of the global batch, however it is sharded: no
     axis name is needed. They are computed and stored in float32.
+
+    Args:
+      train: whether the batch's statistics are used, else the running ones.
+      dtype: of the result.
+      name: of the module.
+      use_bias: whether there is a shift.
+      images: if not 0, every group of so many consecutive images has statistics of
+        its own while training (see `GroupedBatchNorm`).
     """
+    if train and images:
+        return GroupedBatchNorm(images, use_bias, dtype=dtype, name=name)
     return nn.BatchNorm(
         use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
+        momentum=_MOMENTUM,
+        epsilon=_EPSILON,
         use_bias=use_bias,
         dtype=dtype,
         name=name,
     )
+
+
+class GroupedBatchNorm(nn.Module):
+    """Batch normalisation of training with statistics of groups of images.
+
+    Ghost batch normalisation (Hoffer et al., NeurIPS 2017), which separate GPUs without
+    synchronisation compute too. Here a group is a number of images, so the result does
+    not depend on the number of devices; where each device has whole groups, they need
+    not exchange statistics. The running averages follow the mean over the groups.
+
+    Attributes:
+      images: of a group; the batch is a multiple.
+      use_bias: whether there is a shift.
+      dtype: of the result; variables are those of `nn.BatchNorm`, in float32.
+    """
+
+    images: int
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, ..., c] to the same shape.
+
+        Raises:
+          ValueError: if B is not a multiple of `images`.
+        """
+        if x.shape[0] % self.images:
+            raise ValueError(
+                f"a batch of {x.shape[0]} images has no whole groups of "
+                f"norm_images={self.images}"
+            )
+        channels = (x.shape[-1],)
+        running = {
+            "mean": self.variable("batch_stats", "mean", jnp.zeros, channels),
+            "var": self.variable("batch_stats", "var", jnp.ones, channels),
+        }
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        groups = x.reshape(-1, self.images, *x.shape[1:]).astype(jnp.float32)
+        axes = tuple(range(1, groups.ndim - 1))
+        mean = groups.mean(axes, keepdims=True)
+        square = (groups * groups).mean(axes, keepdims=True)
+        var = jnp.maximum(square - mean * mean, 0)
+        for name, new in (("mean", mean), ("var", var)):
+            old = running[name]
+            new = new.reshape(-1, *channels).mean(0)
+            old.value = _MOMENTUM * old.value + (1 - _MOMENTUM) * new
+        y = (groups - mean) * (jax.lax.rsqrt(var + _EPSILON) * scale)
+        if self.use_bias:
+            y += self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        return y.astype(self.dtype).reshape(x.shape)
 
 
 def max_pool(x: jax.Array) -> jax.Array:
