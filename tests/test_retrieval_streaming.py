@@ -260,11 +260,11 @@ def test_the_two_ways_of_counting_agree():
     column = jnp.asarray(rng.integers(-96, 192, (128, 16)), jnp.int32)
     found = jnp.asarray(rng.integers(-9, 9, (128, 16)), jnp.int32)
     most = jnp.array([16, 16], jnp.int32)
-    plain = counting.nearer(key, found, column, most)
+    plain = passes.nearer(key, found, column, most)
     np.testing.assert_array_equal(
-        counting.nearer_on_cpu(key, found, column, most), plain
+        passes_on_cpu.nearer(key, found, column, most), plain
     )
-    tile_end = (np.arange(96) // counting.TILE + 1) * counting.TILE
+    tile_end = (np.arange(96) // passes.TILE + 1) * counting.TILE
     earlier = np.asarray(column)[:, :, None] >= tile_end
     ahead = np.asarray(key)[:, None, :] > np.asarray(found)[:, :, None] - earlier
     np.testing.assert_array_equal(plain, ahead.sum(axis=2))
