@@ -1,23 +1,46 @@
-"""Compiles for TPUs without one.
+"""Compiles the project's programs for TPUs, on a machine that has none.
 
-python -m benchmarks.compile_for_tpu --config configs/prcc.py --where
-    [--topologies v5e:2x4] [--batch_sizes 8] [--config.FIELD=VALUE ...]
+python -m benchmarks.compile_for_tpu --config configs/prcc.py
+    [--topologies v5e:2x4 v6e:16x16] [--batch_sizes 8 16] [--dtype float32]
+    [--programs step embedding retrieval] [--largest] [--scaling] [--where [DEPTH]]
+    [--cache DIR] [--config.FIELD=VALUE ...]
+
+Prints a line for each program, slice and number of images on each chip: whether it
+fits, its memory, arithmetic, traffic and collectives, and the least time that it can
+take. Needs libtpu: pip install -r requirements-tpu.txt. A program takes minutes to
+compile; results are kept in the cache.
+
+--largest searches the largest batch of a chip that fits. --scaling compiles for a
+single chip too, and compares. --where prints instead where the bytes go, by kind of
+operation and by module, whose paths are cut after DEPTH names.
 """
 
 import argparse
 import sys
-import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from benchmarks.compile_for_tpu import programs
+from benchmarks.compile_for_tpu.cache import Result, compiled
+from benchmarks.compile_for_tpu.chips import chip_of
+from benchmarks.compile_for_tpu.largest import largest
+from benchmarks.compile_for_tpu.roofline import Bound, bound
+from benchmarks.compile_for_tpu.table import HEADER, RULE, line
 from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.where import where
 from mbnet_jax.commands.cli import split
 from mbnet_jax.config import read_config
+from mbnet_jax.files import cache_folder
 from mbnet_jax.overrides import FLAG
+
+PROGRAMS = ("step", "embedding", "retrieval")
 
 
 def main() -> None:
-    """Parses the command line."""
+    """Parses the command line; bad input ends in a one-line message."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -25,33 +48,84 @@ def main() -> None:
     )
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x4"])
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=[8])
-    parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--program", default="step", choices=("step", "embedding"))
-    parser.add_argument("--where", action="store_true")
-    parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--out")
-    names, given = [], []
+    parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
+    parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
+    parser.add_argument("--largest", action="store_true")
+    parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--where", nargs="?", type=int, const=2, metavar="DEPTH")
+    parser.add_argument("--cache", type=Path, default=cache_folder("tpu"))
+    names: list[str] = []
+    overrides: list[tuple[str, str]] = []
     try:
-        arguments = parser.parse_args(split(sys.argv[1:], names, given))
-        config = read_config(names[0], given, FLAG)
+        arguments = parser.parse_args(split(sys.argv[1:], names, overrides))
+        if not names:
+            parser.error("give a config: --config configs/prcc.py")
+        config = read_config(names[0], overrides, FLAG)
         config.model.dtype = arguments.dtype
-        mesh = mesh_of(arguments.topologies[0])
-        lower = getattr(programs, arguments.program)
-        start = time.perf_counter()
-        lowered = lower(config, mesh, arguments.batch_sizes[0])
-        executable = lowered.compile()
-        cost = executable.cost_analysis()
-        print(
-            f"{time.perf_counter() - start:.0f} s, {cost['flops'] / 1e9:.0f} GFLOP, "
-            f"{cost['bytes accessed'] / 2**30:.2f} GiB accessed"
-        )
-        text = executable.as_text()
-        if arguments.out:
-            open(arguments.out, "w").write(text)
-        for line in where(text, arguments.depth):
-            print(line)
+        if arguments.where is None:
+            print(f"{HEADER}\n{RULE}")
+        for topology in arguments.topologies:
+            for text in Slice(topology, config, arguments).lines():
+                print(text, flush=True)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+class Slice:
+    """The lines of one slice."""
+
+    def __init__(self, topology: str, config: ConfigDict, arguments):
+        """Takes the command line's choices."""
+        chip_of(topology)
+        self._topology, self._config, self._arguments = topology, config, arguments
+        self._mesh = mesh_of(topology)
+
+    def lines(self) -> Iterator[str]:
+        """Compiles one program after the other, and describes each."""
+        for name in self._arguments.programs:
+            if name == "retrieval":
+                traced = programs.retrieval(self._config, self._mesh)
+                for part, each in traced.items():
+                    result = compiled(each, self._topology, self._arguments.cache)
+                    yield from self._described(f"retrieval: {part}", None, result)
+                continue
+            for batch in self._arguments.batch_sizes:
+                result = self._compiled(name, batch, self._topology, self._mesh)
+                yield from self._described(name, batch, result)
+            if self._arguments.largest:
+                most = largest(
+                    lambda batch, name=name: self._fits(name, batch),
+                    min(self._arguments.batch_sizes),
+                )
+                yield f"\nlargest batch of {name} on {self._topology}: {most} a chip\n"
+
+    def _compiled(self, name: str, batch: int, topology: str, mesh: Mesh) -> Result:
+        traced = getattr(programs, name)(self._config, mesh, batch)
+        return compiled(traced, topology, self._arguments.cache)
+
+    def _fits(self, name: str, batch: int) -> bool:
+        return self._compiled(name, batch, self._topology, self._mesh).fits
+
+    def _described(self, name: str, batch: int | None, result: Result) -> Iterator[str]:
+        if self._arguments.where is not None:
+            yield f"\n{name}, {self._topology}, batch {batch}\n"
+            yield from where(result.text, self._arguments.where)
+            return
+        own = None
+        if result.fits:
+            own = bound(result, self._topology, self._mesh.size)
+        yield line(
+            name, self._topology, batch, result, own, self._one_chip(name, batch)
+        )
+
+    def _one_chip(self, name: str, batch: int | None) -> Bound | None:
+        """The bound of the same batch on one chip, if it is asked for and fits."""
+        if not self._arguments.scaling or batch is None:
+            return None
+        kind, _, sides = self._topology.partition(":")
+        single = f"{kind}:{'x'.join('1' for _ in sides.split('x'))}"
+        result = self._compiled(name, batch, single, mesh_of(single))
+        return bound(result, single, 1) if result.fits else None
 
 
 if __name__ == "__main__":

@@ -185,10 +185,8 @@ def parse(text: str) -> Module:
 def _instruction(found: re.Match, line: str) -> Instruction:
     start = found.end()
     # A tuple's shape has spaces and parentheses in it, an array's neither.
-    if line[start] == "(":
-        end = _closing(line, start) + 1
-    else:
-        end = line.index(" ", start)
+    tuple_ = line[start] == "("
+    end = _closing(line, start) + 1 if tuple_ else line.index(" ", start)
     opening = line.index("(", end)
     closing = _closing(line, opening)
     arguments = line[opening + 1 : closing]

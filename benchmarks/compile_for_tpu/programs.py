@@ -1,4 +1,4 @@
-"""The project's programs, lowered for devices that need not be there.
+"""The project's programs, traced for devices that need not be there.
 
 Each is traced as the project itself compiles it: the step by `training.step.compiled`,
 which alone decides how state and batch are split over the devices, the embedding by
@@ -31,7 +31,7 @@ CLASSES = 150  # identities to train on, as PRCC has
 QUERIES, GALLERY, MATCHES = 3543, 3384, 64
 
 
-def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Lowered:
+def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     """The training step, for `batch` images on each device."""
     config = config.copy_and_resolve_references()
     config.train.batch_size = rows = batch * mesh.size
@@ -45,10 +45,10 @@ def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Lowered:
         "parsing": _parsing(config, rows, split),
         "pid": jax.ShapeDtypeStruct((rows,), np.int32, sharding=split),
     }
-    return program.trace(state, images).lower(lowering_platforms=("tpu",))
+    return program.trace(state, images)
 
 
-def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Lowered:
+def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     """The embedding of `batch` images on each device."""
     model = make_model(config.model, CLASSES)
     split, rows = batch_sharding(mesh), batch * mesh.size
@@ -58,10 +58,12 @@ def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Lowered:
         _image(config, rows, split),
         _parsing(config, rows, split),
     )
-    return program.trace(*arguments).lower(lowering_platforms=("tpu",))
+    return program.trace(*arguments)
 
 
-def retrieval(config: ConfigDict, mesh: Mesh, *, gallery: int = GALLERY) -> dict:
+def retrieval(
+    config: ConfigDict, mesh: Mesh, *, gallery: int = GALLERY
+) -> dict[str, jax.stages.Traced]:
     """The programs that rank `gallery` images for each block of queries, by name.
 
     "product and count" meets every gallery block; the others run less often.
@@ -69,7 +71,7 @@ def retrieval(config: ConfigDict, mesh: Mesh, *, gallery: int = GALLERY) -> dict
     model = make_model(config.model, CLASSES)
     embed = make_embed(config, model, mesh)
     images = (_image(config, mesh.size, None), _parsing(config, mesh.size, None))
-    kinds = jax.eval_shape(embed, abstract_variables(config, model), *images)
+    kinds = embed.trace(abstract_variables(config, model), *images).out_info
     width = max(kind.shape[-1] for kind in kinds.values())
     mesh = all_devices(mesh)
     programs = counting.programs(mesh, "cosine")
@@ -102,9 +104,7 @@ def retrieval(config: ConfigDict, mesh: Mesh, *, gallery: int = GALLERY) -> dict
         "ranks": (count, merged, match, match, np.int32(1)),
     }
     return {
-        name: getattr(programs, name.replace(" ", "_"))
-        .trace(*given)
-        .lower(lowering_platforms=("tpu",))
+        name: getattr(programs, name.replace(" ", "_")).trace(*given)
         for name, given in arguments.items()
     }
 

@@ -99,7 +99,7 @@ def module_of(op_name: str) -> str:
 
     "other" passes are outside of the differentiated function.
     """
-    if found := re.match(r"(state|batch|variables)\b[^/]*$", op_name):
+    if found := re.match(r"(state|batch|variables)[.\[]", op_name):
         return f"argument {found.group(1)}"
     if not op_name:
         return "unknown"
@@ -170,7 +170,7 @@ def _bytes(
         hbm = sum(_moved_bytes(target, place.in_hbm) for place in [target, *sources])
         return hbm, 2 * target.size
     if opcode.endswith("-start"):  # its result repeats the operands
-        results = results[len(sum(operands, [])) :] or results
+        results = results[sum(map(len, operands)) :] or results
     reads = {}
     if opcode == "fusion":
         inner = module.computations.get(instruction.called("calls"), {})
