@@ -33,7 +33,7 @@ from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.traffic import moved
 from benchmarks.retrieval import CASES, Case, labels_of
 from mbnet_jax.files import cache_folder
-from mbnet_jax.retrieval.blocks import all_devices, gallery_rows, query_rows
+from mbnet_jax.retrieval.blocks import all_devices, gallery_rows, power_of_two, query_rows
 from mbnet_jax.retrieval.labels import Lists, matches_and_junk
 from mbnet_jax.retrieval.passes import SLOTS
 
@@ -51,7 +51,7 @@ _VECTOR_OPERATIONS = {
     *("shift-left", "shift-right-logical", "shift-right-arithmetic", "clamp", "sign"),
 }
 HEADER = (
-    "| case | queries x gallery x width | dtype | slots | product | ours: products "
+    "| case | queries x gallery x width | dtype | passes | product | ours: products "
     "| vectors | traffic | bound | ratio |"
 )
 
@@ -115,62 +115,73 @@ def lines(arguments) -> Iterator[str]:
 def compare(
     case: Case, dtype: str, mesh: Mesh, chip: Chip, arguments
 ) -> tuple[Least, Least, str]:
-    """The least times of ours and of the product, and the mean slots of a query.
-
-    Slots are those of matches and of junk that are read, of a block of queries.
-    """
+    """The least times of ours and of the product, and the passes that count and read."""
     rows = query_rows(case.queries, None)
     block = gallery_rows(case.gallery, case.width, None)
-    match, junk = matches_and_junk(*labels_of(np.random.default_rng(0), case), case.rule)
-    used = [*used_slots(match, junk, rows)]
+    labels = labels_of(np.random.default_rng(0), case)
+    match, junk = matches_and_junk(*labels, case.rule)
+    passes = [*passes_of(match, junk, rows, block)]
     slots = match.indices.shape[1], junk.indices.shape[1]
-    blocks = Blocks(rows, block, case.width, *slots, dtype)
-    steps = math.ceil(math.ceil(case.gallery / block) / mesh.size)
+    longest = power_of_two(SLOTS * max(each.longest for each in passes))
+    blocks = Blocks(rows, block, case.width, *slots, longest, dtype)
+    # In each step, every chip has one block.
+    steps = math.ceil(case.gallery / block / mesh.size)
 
-    def least(traced: jax.stages.Traced, loops: list[int]) -> Least:
+    def least(traced: jax.stages.Traced, loops: list[float]) -> Least:
         text = compiled(traced, arguments.topology, arguments.cache).text
-        return least_time(with_trips(hlo.parse(text), loops), chip)
+        return least_time(hlo.parse(text), chip, loops)
 
     programs = ranking(mesh, blocks)
     ours = Least()
-    for of_match, of_junk in used:
-        passes = [-(-of_match // SLOTS), -(-of_junk // SLOTS)]
-        find = least(programs["product and find"], passes)
-        count = least(programs["count"], passes[:1])
+    for each in passes:
+        find = least(programs["product and find"], [each.read, SLOTS * each.read])
+        count = least(programs["count"], [each.counted])
         ours = ours.plus(find.plus(count).times(steps))
         ours = ours.plus(least(programs["merge"], []))
-        ours = ours.plus(least(programs["ranks"], [of_junk]))
-    product = least(products(mesh, blocks), []).times(steps * len(used))
-    means = np.mean(used, axis=0)
-    return ours, product, f"{means[0]:.0f} + {means[1]:.0f}"
+        ours = ours.plus(least(programs["ranks"], [each.junk]))
+    product = least(products(mesh, blocks), []).times(steps * len(passes))
+    means = np.mean(passes, axis=0)
+    return ours, product, f"{means[0]:.1f}, {means[1]:.1f}"
 
 
-def used_slots(match: Lists, junk: Lists, rows: int) -> Iterator[tuple[int, int]]:
-    """The most matches and the most junk of a query, for each block of queries."""
+class Passes(NamedTuple):
+    """How often the programs go through a block, for one block of queries.
+
+    counted: passes that count, `SLOTS` matches in each.
+    read: passes that read, `SLOTS` items in each; the mean over the gallery's blocks.
+    longest: the most of `read`.
+    junk: slots of junk.
+    """
+
+    counted: int
+    read: float
+    longest: int
+    junk: int
+
+
+def passes_of(match: Lists, junk: Lists, rows: int, block: int) -> Iterator[Passes]:
+    """The passes of each block of queries, in the order of `retrieval_metrics`."""
     order = np.argsort(-match.counts, kind="stable")
     order = order[match.counts[order] > 0]
+    index = np.hstack([match.indices, junk.indices])
     for start in range(0, len(order), rows):
         chosen = order[start : start + rows]
-        yield int(match.counts[chosen].max()), int(junk.counts[chosen].max())
+        row, slot = np.nonzero(index[chosen] >= 0)
+        pairs = np.zeros((len(chosen), index.max() // block + 1), int)
+        np.add.at(pairs, (row, index[chosen][row, slot] // block), 1)
+        read = -(-pairs.max(axis=0) // SLOTS)
+        counted = -(-match.counts[chosen].max() // SLOTS)
+        most_junk = junk.counts[chosen].max()
+        yield Passes(int(counted), read.mean(), int(read.max()), int(most_junk))
 
 
-def with_trips(module: hlo.Module, loops: list[int]) -> hlo.Module:
-    """The module, whose loops of unknown length run as often as given, in order."""
-    loops = iter(loops)
-    computations = {}
-    for name, computation in module.computations.items():
-        computations[name] = changed = {}
-        for key, instruction in computation.items():
-            if instruction.opcode == "while" and instruction.trips() is None:
-                trips = f'"known_trip_count":{{"n":"{next(loops)}"}}'
-                rest = f"{instruction.rest}, {trips}"
-                instruction = dataclasses.replace(instruction, rest=rest)
-            changed[key] = instruction
-    return dataclasses.replace(module, computations=computations)
+def least_time(module: hlo.Module, chip: Chip, loops: list[float]) -> Least:
+    """The least time of a program on a chip.
 
-
-def least_time(module: hlo.Module, chip: Chip) -> Least:
-    """The least time of a program on a chip."""
+    `loops` has the number of runs of each loop for which the compiler does not know it,
+    in their order.
+    """
+    module = _with_trips(module, loops)
     kind = next(name for name, one in CHIPS.items() if one == chip)
     clock = chip.flops / (2 * MATRIX_CELLS[kind])
     total = Least(traffic=sum(row.hbm for row in moved(module)) / chip.hbm_bandwidth)
@@ -180,6 +191,27 @@ def least_time(module: hlo.Module, chip: Chip) -> Least:
         own = Least(products, vectors, 0.0, max(products, vectors))
         total = total.plus(own.times(times))
     return total._replace(bound=max(total.bound, total.traffic))
+
+
+def _with_trips(module: hlo.Module, loops: list[float]) -> hlo.Module:
+    remaining, computations = iter(loops), {}
+    for name, computation in module.computations.items():
+        computations[name] = changed = {}
+        for key, instruction in computation.items():
+            if instruction.opcode == "while" and instruction.trips() is None:
+                instruction = _Loop(**vars(instruction), runs=next(remaining))
+            changed[key] = instruction
+    return dataclasses.replace(module, computations=computations)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loop(hlo.Instruction):
+    """A loop that is known to run `runs` times, on average."""
+
+    runs: float
+
+    def trips(self) -> float:
+        return self.runs
 
 
 def _work(module: hlo.Module, instruction: hlo.Instruction) -> tuple[float, float]:

@@ -71,6 +71,7 @@ class Blocks(NamedTuple):
     queries, gallery: rows of one block.
     width: of the features.
     matches, junk: slots of one query, multiples of 8.
+    longest: of these, the most that are in one gallery block, a multiple of 8.
     dtype: in which features are multiplied.
     """
 
@@ -79,6 +80,7 @@ class Blocks(NamedTuple):
     width: int
     matches: int
     junk: int
+    longest: int
     dtype: str = "float32"
 
 
@@ -95,7 +97,7 @@ def retrieval(
     kinds = embed.trace(abstract_variables(config, model), *images).out_info
     width = max(kind.shape[-1] for kind in kinds.values())
     rows = query_rows(QUERIES, None), gallery_rows(gallery, width, None)
-    return ranking(all_devices(mesh), Blocks(*rows, width, MATCHES, JUNK))
+    return ranking(all_devices(mesh), Blocks(*rows, width, MATCHES, JUNK, 8))
 
 
 def ranking(mesh: Mesh, blocks: Blocks) -> dict[str, jax.stages.Traced]:
@@ -106,7 +108,7 @@ def ranking(mesh: Mesh, blocks: Blocks) -> dict[str, jax.stages.Traced]:
     once for each block of queries.
     """
     programs = counting.programs(mesh, "cosine")
-    n, (b, g, width, matches, junk, dtype) = mesh.size, blocks
+    n, (b, g, width, matches, junk, longest, dtype) = mesh.size, blocks
 
     def array(spec, dtype, *shape):
         sharding = NamedSharding(mesh, spec)
@@ -120,7 +122,8 @@ def ranking(mesh: Mesh, blocks: Blocks) -> dict[str, jax.stages.Traced]:
     )
     key = jax.eval_shape(passes.arranged, jax.ShapeDtypeStruct((b, g), jnp.int32))
     keys = array(SHARDED, jnp.int32, n * key.shape[0], *key.shape[1:])
-    items = merged = array(WHOLE, jnp.int32, b, matches + junk)
+    lists = array(SHARDED, jnp.int32, n, 2, b, longest)
+    merged = array(WHOLE, jnp.int32, b, matches + junk)
     found = array(SHARDED, jnp.int32, n, b, matches + junk)
     count = array(SHARDED, jnp.int32, n, b, matches)
     match, thrown = (array(WHOLE, jnp.int32, b, x) for x in (matches, junk))
@@ -128,7 +131,7 @@ def ranking(mesh: Mesh, blocks: Blocks) -> dict[str, jax.stages.Traced]:
     most = array(WHOLE, jnp.int32, *groups)
     no_rows = block._replace(rows_nGxD=None)
     arguments = {
-        "product and find": (query, block, None, None, items, found, count),
+        "product and find": (query, block, None, None, lists, found, count),
         "product and count": (query, block, None, None, merged, match, most, count),
         "count": (keys, no_rows, merged, match, most, count),
         "merge": (found,),

@@ -73,6 +73,39 @@ class EntryTable:
             entries_nx3xE[lane, :, :count] = self._entries[:, stop - count : stop]
         return put(entries_nx3xE, mesh, SHARDED)
 
+    def longest(self) -> int:
+        """Returns a number of entries that is enough for any query in any block."""
+        return power_of_two(int(self._places.max(initial=-1)) + 1, passes.SLOTS)
+
+    def lists(self, step: int, mesh: Mesh, longest: int) -> jax.Array:
+        """Returns the entries of each device's block by query, int32 [n, 2, B, K].
+
+        Of K = `longest` places of a query, the first hold its items' slots and gallery
+        indices; the rest, -1.
+        """
+        row, slot, index = self._entries
+        shape = self._num_devices, 2, self.shape[0], longest
+        lists_nx2xBxK = np.full(shape, -1, np.int32)
+        blocks = self._blocks(step)
+        parts = zip(self._counts[blocks], self._stops[blocks], strict=True)
+        for lane, (count, stop) in enumerate(parts):
+            part = slice(stop - count, stop)
+            to = row[part], self._places[part]
+            lists_nx2xBxK[lane, 0][to] = slot[part]
+            lists_nx2xBxK[lane, 1][to] = index[part]
+        return put(lists_nx2xBxK, mesh, SHARDED)
+
+    @functools.cached_property
+    def _places(self) -> np.ndarray:
+        """Each entry's position among those of its query in its block."""
+        row = self._entries[0]
+        block = np.repeat(np.arange(len(self._counts)), self._counts)
+        # Entries are ordered by block, then by query.
+        number = np.arange(len(row))
+        is_first = np.ones(len(row), bool)
+        is_first[1:] = (np.diff(row) != 0) | (np.diff(block) != 0)
+        return number - np.maximum.accumulate(np.where(is_first, number, 0))
+
     def _blocks(self, step: int) -> slice:
         return slice(step * self._num_devices, (step + 1) * self._num_devices)
 
@@ -95,7 +128,7 @@ class Programs(NamedTuple):
 def on_cpu(mesh: Mesh) -> bool:
     """Returns whether blocks are read and counted by `passes_on_cpu`, or by `passes`.
 
-    The former reads `EntryTable.entries`; the latter, the items' gallery indices.
+    The former reads `EntryTable.entries`, the latter `EntryTable.lists`.
     """
     return mesh.devices.flat[0].platform == "cpu"
 
@@ -104,18 +137,18 @@ def on_cpu(mesh: Mesh) -> bool:
 def programs(mesh: Mesh, metric: str) -> Programs:
     """Returns the programs for a mesh and metric."""
     shard = functools.partial(sharded, mesh)
-    way, items = (passes_on_cpu, SHARDED) if on_cpu(mesh) else (passes, WHOLE)
+    way = passes_on_cpu if on_cpu(mesh) else passes
 
     def keys(query, gallery, scale, offset):
         value_BxG = block_values(query, gallery, scale, offset, metric)
         return way.arranged(order_key(value_BxG))
 
     def product_and_find(
-        query, gallery, scale, offset, items, found_1xBxS, count_1xBxM
+        query, gallery, scale, offset, entries, found_1xBxS, count_1xBxM
     ):
         key = keys(query, gallery, scale, offset)
         found_BxS, count_BxM = way.read(
-            key, gallery, items, found_1xBxS[0], count_1xBxM[0]
+            key, gallery, entries, found_1xBxS[0], count_1xBxM[0]
         )
         return key, found_BxS[None], count_BxM[None]
 
@@ -133,7 +166,7 @@ def programs(mesh: Mesh, metric: str) -> Programs:
     products = (WHOLE, SHARDED, WHOLE, SHARDED)
     whole = NamedSharding(mesh, WHOLE)
     return Programs(
-        product_and_find=shard(product_and_find, (*products, items, SHARDED, SHARDED)),
+        product_and_find=shard(product_and_find, (*products, SHARDED, SHARDED, SHARDED)),
         product_and_count=shard(
             product_and_count, (*products, WHOLE, WHOLE, WHOLE, SHARDED)
         ),

@@ -151,11 +151,12 @@ class _RankCounter:
         match, junk, group_max = (
             put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, group_max)
         )
-        index_BxS = np.hstack([match_BxM, junk_BxJ])
-        table = counting.EntryTable(index_BxS, gallery.bounds)
-        by_entries = counting.on_cpu(gallery.mesh)
-        items = None if by_entries else put(index_BxS, gallery.mesh, WHOLE)
-        self._capacity = max(self._capacity, table.capacity())
+        table = counting.EntryTable(np.hstack([match_BxM, junk_BxJ]), gallery.bounds)
+        if counting.on_cpu(gallery.mesh):
+            entries_of, capacity = table.entries, table.capacity()
+        else:
+            entries_of, capacity = table.lists, table.longest()
+        self._capacity = max(self._capacity, capacity)
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
@@ -166,11 +167,10 @@ class _RankCounter:
             if table.is_empty(step):
                 continue
             block = gallery.load(step)
-            if by_entries:
-                items = table.entries(step, gallery.mesh, self._capacity)
+            entries = entries_of(step, gallery.mesh, self._capacity)
             rescaled = rescaling.scale_and_offset(bounds)
             keys, found, count = run.product_and_find(
-                query, block, *rescaled, items, found, count
+                query, block, *rescaled, entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
                 kept[step] = keys, block._replace(rows_nGxD=None)

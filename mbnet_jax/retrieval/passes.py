@@ -3,7 +3,8 @@
 A TPU gathers and scatters one item at a time, but compares thousands in a cycle.
 
 Axes: B queries of a block, G gallery rows of a block, in T tiles of L = `TILE` rows.
-A query has S slots: the first M are matches, the others junk.
+A query has S slots: the first M are matches, the others junk. Up to K of them are in
+the block.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from jax import lax
 
 from mbnet_jax.retrieval.similarity import GalleryBlock
 
-SLOTS = 8  # slots for which the keys are read in one pass
+SLOTS = 8  # items of a query that are read or counted in one pass
 TILE = 32  # gallery items within which ties are compared by index
 
 
@@ -27,14 +28,13 @@ def arranged(key_BxG: jax.Array) -> jax.Array:
     return key_BxG.T.reshape(-1, TILE, len(key_BxG))
 
 
-def read(key_TxLxB, gallery: GalleryBlock, index_BxS, found_BxS, count_BxM):
-    """Reads the keys of matches and junk, and counts ties of matches in their tiles.
+def read(key_TxLxB, gallery: GalleryBlock, lists_1x2xBxK, found_BxS, count_BxM):
+    """Reads the keys of a block's entries, and counts ties of matches in their tiles.
 
     Args:
       key_TxLxB: int32, the block's keys.
       gallery: the block.
-      index_BxS: int32, the gallery index in each slot, -1 in empty ones, which are
-        the last of the matches and of the junk.
+      lists_1x2xBxK: the entries of each query, see `counting.EntryTable.lists`.
       found_BxS: int32, the keys found so far.
       count_BxM: int32, the items counted so far.
 
@@ -42,11 +42,11 @@ def read(key_TxLxB, gallery: GalleryBlock, index_BxS, found_BxS, count_BxM):
       `found_BxS` and `count_BxM`, with what is in the block. Of the items that tie
       with a match, those earlier in its own tile count here, all others in `nearer`.
     """
+    slot_KxB, index_KxB = (lists_BxK.T for lists_BxK in lists_1x2xBxK[0])
     tile_Tx1 = jnp.arange(len(key_TxLxB))[:, None]
     lane_Lx1 = jnp.arange(TILE)[:, None]
 
-    def look(index_B):
-        column_B = index_B - gallery.first_n
+    def look(column_B):
         # All bits of the item's own tile, none of the others.
         bits_TxB = jnp.where(tile_Tx1 == column_B // TILE, -1, 0)
         bits_TxB = lax.optimization_barrier(bits_TxB)  # computed once for all lanes
@@ -56,20 +56,18 @@ def read(key_TxLxB, gallery: GalleryBlock, index_BxS, found_BxS, count_BxM):
         tied_LxB = (tile_LxB == key_B) & (lane_Lx1 < lane_B)
         return key_B, jnp.sum(tied_LxB, axis=0, dtype=jnp.int32)
 
-    def looked(index_BxN):
-        used = jnp.max(jnp.sum(index_BxN >= 0, axis=1))
-        return [x_NxB.T for x_NxB in _by_slots(look, used, index_BxN.T)]
+    used = jnp.max(jnp.sum(slot_KxB >= 0, axis=0))
+    key_KxB, tied_KxB = _by_slots(look, used, index_KxB - gallery.first_n)
 
-    num_matches = count_BxM.shape[1]
-    match_BxM, tied_BxM = looked(index_BxS[:, :num_matches])
-    junk_BxJ, _ = looked(index_BxS[:, num_matches:])
-    _, fresh, stop = gallery.bounds_nx3[0]
-    own_BxS = (index_BxS >= fresh) & (index_BxS < stop)
-    key_BxS = jnp.concatenate([match_BxM, junk_BxJ], axis=1)
-    return (
-        jnp.where(own_BxS, key_BxS, found_BxS),
-        count_BxM + jnp.where(own_BxS[:, :num_matches], tied_BxM, 0),
-    )
+    def put(place, so_far):
+        found_SxB, count_MxB = so_far
+        slot_B, key_B, tied_B = slot_KxB[place], key_KxB[place], tied_KxB[place]
+        here_SxB = jnp.arange(len(found_SxB))[:, None] == slot_B
+        found_SxB = jnp.where(here_SxB, key_B, found_SxB)
+        return found_SxB, count_MxB + jnp.where(here_SxB[: len(count_MxB)], tied_B, 0)
+
+    found_SxB, count_MxB = lax.fori_loop(0, used, put, (found_BxS.T, count_BxM.T))
+    return found_SxB.T, count_MxB.T
 
 
 def nearer(key_TxLxB, found_BxM, column_BxM, group_max):
