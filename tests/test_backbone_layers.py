@@ -175,7 +175,7 @@ def test_groups_of_images_have_batch_statistics_of_their_own():
         updated["batch_stats"],
         *stats,
     )
-    with pytest.raises(ValueError, match="8 images has no whole groups of norm_images=3"):
+    with pytest.raises(ValueError, match="8 images has no whole groups"):
         run(layers.batch_norm(True, dtype=jnp.float32, name="bn", images=3), x)
 
 
