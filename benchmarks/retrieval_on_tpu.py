@@ -1,4 +1,4 @@
-"""Compares compiled retrieval programs with the bare product, for a TPU that is not there.
+"""Bounds the compiled retrieval programs on a TPU against the bare product.
 
 python -m benchmarks.retrieval_on_tpu [--cases ltcc market ...] [--widths 512 2048 ...]
     [--dtypes float32 bfloat16] [--topology v5e:2x4] [--cache DIR]
@@ -33,9 +33,14 @@ from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.traffic import moved
 from benchmarks.retrieval import CASES, Case, labels_of
 from mbnet_jax.files import cache_folder
-from mbnet_jax.retrieval.blocks import all_devices, gallery_rows, power_of_two, query_rows
+from mbnet_jax.retrieval.blocks import (
+    all_devices,
+    gallery_rows,
+    power_of_two,
+    query_rows,
+)
 from mbnet_jax.retrieval.labels import Lists, matches_and_junk
-from mbnet_jax.retrieval.passes import SLOTS
+from mbnet_jax.retrieval.passes import LANES, SLOTS
 
 COMPARED = ("ltcc", "prcc", "market", "msmt17")
 # Operations of the vector units in a cycle: four on 8 x 128 lanes, as the compiler's
@@ -115,7 +120,7 @@ def lines(arguments) -> Iterator[str]:
 def compare(
     case: Case, dtype: str, mesh: Mesh, chip: Chip, arguments
 ) -> tuple[Least, Least, str]:
-    """The least times of ours and of the product, and the passes that count and read."""
+    """The least times of ours and of the product; the passes that count and read."""
     rows = query_rows(case.queries, None)
     block = gallery_rows(case.gallery, case.width, None)
     labels = labels_of(np.random.default_rng(0), case)
@@ -147,13 +152,14 @@ def compare(
 class Passes(NamedTuple):
     """How often the programs go through a block, for one block of queries.
 
-    counted: passes that count, `SLOTS` matches in each.
-    read: passes that read, `SLOTS` items in each; the mean over the gallery's blocks.
+    counted: passes that count, `SLOTS` matches in each; the mean over the `LANES`
+      queries that have them together.
+    read: passes that read, `SLOTS` items in each; also the mean over gallery blocks.
     longest: the most of `read`.
     junk: slots of junk.
     """
 
-    counted: int
+    counted: float
     read: float
     longest: int
     junk: int
@@ -167,12 +173,15 @@ def passes_of(match: Lists, junk: Lists, rows: int, block: int) -> Iterator[Pass
     for start in range(0, len(order), rows):
         chosen = order[start : start + rows]
         row, slot = np.nonzero(index[chosen] >= 0)
-        pairs = np.zeros((len(chosen), index.max() // block + 1), int)
+        pairs = np.zeros((rows, index.max() // block + 1), int)
         np.add.at(pairs, (row, index[chosen][row, slot] // block), 1)
-        read = -(-pairs.max(axis=0) // SLOTS)
-        counted = -(-match.counts[chosen].max() // SLOTS)
+        counts = np.zeros(rows, int)
+        counts[: len(chosen)] = match.counts[chosen]
+        lanes = min(rows, LANES)
+        read = -(-pairs.reshape(-1, lanes, pairs.shape[1]).max(axis=1) // SLOTS)
+        counted = -(-counts.reshape(-1, lanes).max(axis=1) // SLOTS)
         most_junk = junk.counts[chosen].max()
-        yield Passes(int(counted), read.mean(), int(read.max()), int(most_junk))
+        yield Passes(counted.mean(), read.mean(), int(read.max()), int(most_junk))
 
 
 def least_time(module: hlo.Module, chip: Chip, loops: list[float]) -> Least:
