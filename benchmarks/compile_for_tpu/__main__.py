@@ -2,7 +2,7 @@
 
 python -m benchmarks.compile_for_tpu --config configs/prcc.py
     [--topologies v5e:2x4 v6e:16x16] [--batch_sizes 8 16] [--dtype float32]
-    [--programs step embedding retrieval] [--largest] [--scaling] [--where [DEPTH]]
+    [--programs step embedding retrieval] [--largest] [--where [DEPTH]]
     [--cache DIR] [--config.FIELD=VALUE ...]
 
 Prints a line for each program, slice and number of images on each chip: whether it
@@ -10,9 +10,8 @@ fits, its memory, arithmetic, traffic and collectives, and the least time that i
 take. Needs libtpu: pip install -r requirements-tpu.txt. A program takes minutes to
 compile; results are kept in the cache.
 
---largest searches the largest batch of a chip that fits. --scaling compiles for a
-single chip too, and compares. --where prints instead where the bytes go, by kind of
-operation and by module, whose paths are cut after DEPTH names.
+--largest searches the largest batch of a chip that fits. --where prints instead where
+the bytes go, by kind of operation and by module, whose paths are cut after DEPTH names.
 """
 
 import argparse
@@ -20,14 +19,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from benchmarks.compile_for_tpu import programs
 from benchmarks.compile_for_tpu.cache import Result, compiled
 from benchmarks.compile_for_tpu.chips import chip_of
 from benchmarks.compile_for_tpu.largest import largest
-from benchmarks.compile_for_tpu.roofline import Bound, bound
+from benchmarks.compile_for_tpu.roofline import bound
 from benchmarks.compile_for_tpu.table import HEADER, RULE, line
 from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.where import where
@@ -51,7 +49,6 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
     parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
     parser.add_argument("--largest", action="store_true")
-    parser.add_argument("--scaling", action="store_true")
     parser.add_argument("--where", nargs="?", type=int, const=2, metavar="DEPTH")
     parser.add_argument("--cache", type=Path, default=cache_folder("tpu"))
     names: list[str] = []
@@ -62,10 +59,11 @@ def main() -> None:
             parser.error("give a config: --config configs/prcc.py")
         config = read_config(names[0], overrides, FLAG)
         config.model.dtype = arguments.dtype
+        slices = [Slice(name, config, arguments) for name in arguments.topologies]
         if arguments.where is None:
             print(f"{HEADER}\n{RULE}")
-        for topology in arguments.topologies:
-            for text in Slice(topology, config, arguments).lines():
+        for one in slices:
+            for text in one.lines():
                 print(text, flush=True)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
@@ -90,7 +88,7 @@ class Slice:
                     yield from self._described(f"retrieval: {part}", None, result)
                 continue
             for batch in self._arguments.batch_sizes:
-                result = self._compiled(name, batch, self._topology, self._mesh)
+                result = self._compiled(name, batch)
                 yield from self._described(name, batch, result)
             if self._arguments.largest:
                 most = largest(
@@ -99,12 +97,12 @@ class Slice:
                 )
                 yield f"\nlargest batch of {name} on {self._topology}: {most} a chip\n"
 
-    def _compiled(self, name: str, batch: int, topology: str, mesh: Mesh) -> Result:
-        traced = getattr(programs, name)(self._config, mesh, batch)
-        return compiled(traced, topology, self._arguments.cache)
+    def _compiled(self, name: str, batch: int) -> Result:
+        traced = getattr(programs, name)(self._config, self._mesh, batch)
+        return compiled(traced, self._topology, self._arguments.cache)
 
     def _fits(self, name: str, batch: int) -> bool:
-        return self._compiled(name, batch, self._topology, self._mesh).fits
+        return self._compiled(name, batch).fits
 
     def _described(self, name: str, batch: int | None, result: Result) -> Iterator[str]:
         if self._arguments.where is not None:
@@ -114,18 +112,7 @@ class Slice:
         own = None
         if result.fits:
             own = bound(result, self._topology, self._mesh.size)
-        yield line(
-            name, self._topology, batch, result, own, self._one_chip(name, batch)
-        )
-
-    def _one_chip(self, name: str, batch: int | None) -> Bound | None:
-        """The bound of the same batch on one chip, if it is asked for and fits."""
-        if not self._arguments.scaling or batch is None:
-            return None
-        kind, _, sides = self._topology.partition(":")
-        single = f"{kind}:{'x'.join('1' for _ in sides.split('x'))}"
-        result = self._compiled(name, batch, single, mesh_of(single))
-        return bound(result, single, 1) if result.fits else None
+        yield line(name, self._topology, batch, result, own)
 
 
 if __name__ == "__main__":

@@ -107,9 +107,12 @@ def _compile(lowered: jax.stages.Lowered) -> Result:
 def needed(message: str) -> float | None:
     """The bytes that the compiler's message says a program needs; None: another error.
 
-    0 if it does not say. The message has "Used 31.40G of 15.75G hbm".
+    0 if it does not say. Messages have "Used 31.40G of 15.75G hbm" or "the total memory
+    required for HLO temporaries (31.40G) exceeds available HBM (15.75G)".
     """
     if "RESOURCE_EXHAUSTED" not in message:
         return None
-    found = re.search(r"[Uu]sed ([\d.]+)([KMGT]?)i?B? of ", message)
+    found = re.search(
+        r"(?:[Uu]sed |\()([\d.]+)([KMGT]?)i?B?(?: of |\) exceeds )", message
+    )
     return float(found.group(1)) * _UNITS[found.group(2)] if found else 0.0

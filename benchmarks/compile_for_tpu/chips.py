@@ -19,7 +19,8 @@ class Chip(NamedTuple):
     kind: as jax names it.
     links: of the interconnect, over all axes and both directions.
     axes: of the torus that the chips form; each has two of the chip's links.
-    full_side: the length from which on an axis is a ring; shorter ones are lines.
+    full_side: an axis is a ring if its length is a multiple of this, else a line.
+    of_256: the sides of a slice of 256 chips.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Chip(NamedTuple):
     links: float
     axes: int
     full_side: int
+    of_256: str
 
     @property
     def flops(self) -> float:
@@ -41,9 +43,9 @@ class Chip(NamedTuple):
 
 
 CHIPS = {
-    "v5e": Chip("TPU v5 lite", 16e9, 819e9, 400e9, 2, 16),
-    "v5p": Chip("TPU v5", 95e9, 2765e9, 1200e9, 3, 4),
-    "v6e": Chip("TPU v6 lite", 32e9, 1638e9, 800e9, 2, 16),
+    "v5e": Chip("TPU v5 lite", 16e9, 819e9, 400e9, 2, 16, "16x16"),
+    "v5p": Chip("TPU v5", 95e9, 2765e9, 1200e9, 3, 4, "4x8x8"),
+    "v6e": Chip("TPU v6 lite", 32e9, 1638e9, 800e9, 2, 16, "16x16"),
 }
 
 

@@ -6,7 +6,7 @@ from benchmarks.compile_for_tpu.roofline import Bound
 
 HEADER = (
     "| program | slice | batch a chip | memory | GFLOP | HBM | accessed | collectives "
-    "| compute | traffic | links | bound by | images/s a chip | scaling | compile |"
+    "| compute | traffic | links | bound by | images/s a chip | on 256 | compile |"
 )
 RULE = f"|{'---|' * (HEADER.count('|') - 1)}"
 
@@ -17,7 +17,6 @@ def line(
     batch: int | None,
     result: Result,
     bound: Bound | None,
-    one_chip: Bound | None,
 ) -> str:
     """The line of a program; all figures are of one chip.
 
@@ -27,8 +26,6 @@ def line(
       batch: images on each chip; None for a program that takes none.
       result: the compiler's.
       bound: of `result`; None if it does not fit.
-      one_chip: of the same program on a single chip, for the efficiency of scaling;
-        None if it is not known.
     """
     start = [name, topology, "-" if batch is None else str(batch)]
     if bound is None:
@@ -36,7 +33,6 @@ def line(
         rest = [f"does not fit{needs}", *["-"] * 10, f"{result.seconds:.0f} s"]
         return f"| {' | '.join(start + rest)} |"
     rate = "-" if batch is None else f"{batch / bound.total:,.0f}"
-    scaling = "-" if one_chip is None else f"{one_chip.total / bound.total:.0%}"
     rest = [
         _gib(result.memory),
         f"{result.flops / 1e9:,.1f}",
@@ -48,7 +44,7 @@ def line(
         _ms(bound.links),
         bound.by,
         rate,
-        scaling,
+        f"{bound.efficiency:.0%}" if bound.links else "-",
         f"{result.seconds:.0f} s",
     ]
     return f"| {' | '.join(start + rest)} |"
