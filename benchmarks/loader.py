@@ -137,7 +137,8 @@ def main() -> None:
         for name, threads in itertools.product(splits, arguments.threads):
             data.threads = threads
             data.cache_gb = 1.0 if name == "in memory" else 0.0
-            cost = costs[name] = measure(splits[name], data, arguments.seconds)
+            cost = measure(splits[name], data, arguments.seconds)
+            costs.setdefault(name, cost)  # of the first number of threads
             print(
                 f"| {name} | {threads} | {cost.rate:,.0f} | {1e6 * cost.seconds:,.0f} "
                 f"us | {1e6 * cost.locked:,.0f} us |",
