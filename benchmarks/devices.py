@@ -19,8 +19,8 @@ import numpy as np
 # A float32 product runs as bfloat16 on a TPU, and as TF32 on GPUs since Ampere, unless
 # a program requests more; Turing and Volta have no bfloat16. TPUs: "peak compute per
 # chip" at cloud.google.com/tpu/docs/v3 to v6e. GPUs: NVIDIA's data sheets; those of
-# H100 and L4 give the peaks with sparsity, twice these. The first name that is a prefix
-# of the device's kind counts. Other models of the same family have other peaks.
+# H100, H200 and L4 give the peaks with sparsity, twice these. The first name that is a
+# prefix of the device's kind counts. Other models of a family have other peaks.
 PEAKS = {
     "TPU v3": (61.5, 61.5),  # one of the chip's two cores
     "TPU v4": (275, 275),
@@ -30,6 +30,8 @@ PEAKS = {
     "NVIDIA A100": (312, 156),
     "NVIDIA H100 PCIe": (756, 378),
     "NVIDIA H100 80GB HBM3": (989, 494),  # SXM
+    "NVIDIA H200 NVL": (835, 417),
+    "NVIDIA H200": (989, 494),  # SXM
     "NVIDIA L4": (121, 60),
     "Tesla T4": (None, 8.1),
     "Tesla V100-SXM2": (None, 15.7),

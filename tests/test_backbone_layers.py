@@ -12,6 +12,8 @@ from modules import normal, shapes
 
 from mbnet_jax.backbones import layers, resnet
 
+pytestmark = pytest.mark.gpu
+
 
 def test_padding_is_symmetric():
     # XLA's "SAME" pads an even image on its right side only; torchvision on both.
@@ -132,7 +134,8 @@ def test_batch_norm_is_over_the_global_batch():
     step = jax.jit(functools.partial(block.apply, train=True, mutable=["batch_stats"]))
     whole = step(variables, x)
     mesh = Mesh(np.array(jax.devices()), ("data",))
-    assert mesh.size == 8
+    if mesh.size == 1:
+        pytest.skip("needs several devices")
     parts = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
     jax.tree.map(

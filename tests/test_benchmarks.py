@@ -13,6 +13,8 @@ from benchmarks.devices import published_peak
         ("TPU v5 lite", "bfloat16", 197),  # v5e; the name of v5p is a prefix of it
         ("TPU v5", "bfloat16", 459),
         ("TPU v6 lite", "float32", 918),
+        ("NVIDIA H200", "bfloat16", 989),
+        ("NVIDIA H200 NVL", "bfloat16", 835),
         ("NVIDIA L4", "float32", 60),
     ],
 )
