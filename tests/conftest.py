@@ -47,6 +47,12 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
 
 
+def pytest_ignore_collect(collection_path, config):
+    # Other files may import packages that a machine with a GPU lacks.
+    other = config.getoption("platform") and collection_path.suffix == ".py"
+    return True if other and "mark.gpu" not in collection_path.read_text() else None
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("platform"):
         kept = [item for item in items if item.get_closest_marker("gpu")]

@@ -1,6 +1,6 @@
 """The run on one GPU: limits, what it records, and words that its programs know."""
 
-import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import compile_for_gpu
 from benchmarks.gpu.__main__ import described, losses, share
 from benchmarks.gpu.limited import run
 from benchmarks.gpu.stages import stages
@@ -77,3 +78,10 @@ def test_every_field_and_test_that_a_stage_names_exists(small):
     named = [w for w in parts[-1].command if w.startswith("--config.")]
     assert {w[len("--config.") :].partition("=")[0] for w in named} <= fields.keys()
     assert len(named) > 3
+
+
+def test_compiling_without_the_plugin_says_what_to_install():
+    if importlib.util.find_spec("jax_cuda12_plugin"):
+        pytest.skip("the plugin is installed")
+    with pytest.raises(ValueError, match="pip install jax-cuda12-plugin=="):
+        compile_for_gpu.mesh_of(1)
