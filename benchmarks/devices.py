@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -89,6 +90,22 @@ def peak_of_devices(dtype: str) -> float | None:
         return measured_peak()  # the fake devices of a CPU share its cores
     peak = published_peak(devices[0].device_kind, dtype)
     return None if peak is None else peak * len(devices)
+
+
+def counted_flops(function: Callable, *arguments) -> float:
+    """The FLOPs of a function, as XLA counts its program for an accelerator.
+
+    They are those before optimisation: the CPU's own convolutions need fewer. Only the
+    CPU's client counts before it compiles, so the function is traced for a CPU.
+
+    Args:
+      function: makes no use of a mesh of other devices.
+      arguments: arrays, or their shapes.
+    """
+    cpu = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
+    traced = jax.jit(function, in_shardings=cpu, out_shardings=cpu).trace(*shapes)
+    return traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
 
 
 def device_memory() -> int:

@@ -15,10 +15,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.devices import about_this_machine, peak_of_devices
+from benchmarks.devices import about_this_machine, counted_flops, peak_of_devices
 from benchmarks.train_step import CLASSES, WARM_UP, load_config, random_batch
 from mbnet_jax.devices.mesh import make_mesh, replicated
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed import embed_function, make_embed
 from mbnet_jax.runs.network import init_variables, make_model
 
 HEADER = (
@@ -56,11 +56,9 @@ def measure(config: ConfigDict, repeats: int) -> str:
     batch = random_batch(config)
     arguments = variables, batch["image"], batch["parsing"]
     start = time.perf_counter()
-    traced = make_embed(config, model, mesh).trace(*arguments)
-    program = traced.lower().compile()
+    program = make_embed(config, model, mesh).lower(*arguments).compile()
     compiling = time.perf_counter() - start
-    # As lowered for an accelerator: the CPU's convolutions need fewer.
-    flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    flops = counted_flops(embed_function(config, model), *arguments)
     times = []
     for _ in range(WARM_UP + repeats):
         start = time.perf_counter()

@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 
 from benchmarks.devices import (
     about_this_machine,
+    counted_flops,
     device_memory,
     peak_of_devices,
     run_alone,
@@ -182,11 +183,11 @@ def compile_step(
     abstract = jax.eval_shape(state)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
     start = time.perf_counter()
-    traced = compiled(step, mesh).trace(abstract, batch)
-    executable = traced.lower().compile()
+    executable = compiled(step, mesh).lower(abstract, batch).compile()
     seconds = time.perf_counter() - start
-    # As lowered for an accelerator: the CPU's convolutions need fewer.
-    flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    cpu = make_mesh(jax.devices("cpu")[:1])
+    counted = make_train_step(config, model, optimizer, cpu, prepare=prepare)
+    flops = counted_flops(counted, abstract, batch)
     return Ready(executable, state(), batch), flops, seconds
 
 

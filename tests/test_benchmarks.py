@@ -1,8 +1,10 @@
-"""The table of published peaks of devices."""
+"""The table of published peaks of devices, and the FLOPs of programs."""
 
+import jax
+import numpy as np
 import pytest
 
-from benchmarks.devices import published_peak
+from benchmarks.devices import counted_flops, published_peak
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,18 @@ def test_published_peaks(kind, dtype, tera):
 )
 def test_unknown_devices_have_no_peak(kind, dtype):
     assert published_peak(kind, dtype) is None
+
+
+def test_flops_are_those_of_convolutions_and_products():
+    def function(x, kernel, y):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "VALID", dimension_numbers=numbers
+        )
+        return x.reshape(-1, 4) @ y
+
+    arguments = [np.ones(s, np.float32) for s in ((2, 6, 6, 3), (3, 3, 3, 4), (4, 5))]
+    positions = 2 * 4 * 4
+    convolved, multiplied = positions * 27 * 4, positions * 4 * 5
+    expected = 2 * (convolved + multiplied)
+    assert counted_flops(function, *arguments) == pytest.approx(expected, rel=1e-3)
