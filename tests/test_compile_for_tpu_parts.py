@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks.compile_for_tpu import hlo
-from benchmarks.compile_for_tpu.cache import needed
+from benchmarks.compile_for_tpu.cache import Result, needed
 from benchmarks.compile_for_tpu.checks import (
     float32_products,
     large_arrays,
@@ -21,8 +21,11 @@ from benchmarks.compile_for_tpu.collectives import (
     seconds,
 )
 from benchmarks.compile_for_tpu.largest import largest
+from benchmarks.compile_for_tpu.roofline import bound
+from benchmarks.compile_for_tpu.table import HEADER, line
 from benchmarks.compile_for_tpu.topology import libtpu_version
 from benchmarks.compile_for_tpu.traffic import module_of, moved, summed
+from benchmarks.compile_for_tpu.where import where
 
 
 def program(entry: str, others: str = "") -> hlo.Module:
@@ -233,6 +236,59 @@ def test_the_way_through_a_slice():
     assert hops("v5p:4x4x8") == 2 + 2 + 4
     with pytest.raises(ValueError, match="v9"):
         chip_of("v9:2x2")
+
+
+# A megabyte is read, reduced over eight chips, gathered, and written.
+STEP = """
+HloModule m
+
+ENTRY %main () -> f32[] {
+  %a = f32[262144]{0} parameter(0), metadata={op_name="batch['x']"}
+  %r = f32[262144]{0:S(1)} all-reduce(%a), channel_id=1, replica_groups={{0,1,2,3,4,5,6,7}}
+  %g = f32[2097152]{0:S(1)} all-gather(%r), channel_id=2, replica_groups={{0,1,2,3,4,5,6,7}}
+  ROOT %n = f32[2097152]{0} negate(%g), metadata={op_name="jit(f)/jvp(N)/head/neg"}
+}
+"""  # noqa: E501
+
+
+def fitting(**changes) -> Result:
+    return Result(True, 0.0, STEP, 197e9, 2e9, 3e9, 60.0)._replace(**changes)
+
+
+def test_the_bound_of_a_program():
+    found = bound(fitting(), "v5e:2x4", 8)
+    assert found.hbm == 9 * 2**20
+    assert found.compute == pytest.approx(1e-3)
+    assert found.memory == pytest.approx(9 * 2**20 / 819e9)
+    share = 7 / 8 * 2**20 / 100e9
+    assert found.links == pytest.approx(2 * (share + 4e-6) + 8 * share + 4e-6)
+    # On 256 chips the gathered array is 32 times as large, the reduced one is not.
+    share = 255 / 256 * 2**20 / 100e9
+    assert found.links_256 == pytest.approx(2 * share + 256 * share + 3 * 16e-6)
+    assert found.total == pytest.approx(found.compute + found.links)
+    assert found.efficiency == pytest.approx(1e-3 / (1e-3 + found.links_256))
+    assert found.by == "compute"
+    assert bound(fitting(flops=0.0), "v5e:2x4", 8).by == "links"
+
+
+def test_every_line_of_the_table_has_its_columns():
+    found = bound(fitting(), "v5e:2x4", 8)
+    lines = [
+        line("step", "v5e:2x4", 8, fitting(), found),
+        line("retrieval: merge", "v5e:2x4", None, fitting(), found),
+        line("step", "v5e:2x4", 512, fitting(fits=False, needs=2.0**35), None),
+    ]
+    assert {text.count("|") for text in lines} == {HEADER.count("|")}
+    assert "1 all-reduce 1.0 MiB, 1 all-gather 8.0 MiB" in lines[0]
+    assert "does not fit: needs 32.00 GiB" in lines[2]
+
+
+def test_where_the_bytes_go():
+    lines = [*where(STEP, depth=1)]
+    assert "| **total** | 9.0 | 27.0 | 0 | 3 |" in lines
+    assert "| forward head | 8.0 | 16.0 | 0 | 1 |" in lines
+    assert "| all-reduce | 1.0 | 2.0 | 0 | 1 |" in lines
+    assert "| argument batch: all-gather | 0.0 | 9.0 | 0 | 1 |" in lines
 
 
 def products(function, *arguments) -> list[str]:

@@ -59,10 +59,11 @@ def main() -> None:
             parser.error("give a config: --config configs/prcc.py")
         config = read_config(names[0], overrides, FLAG)
         config.model.dtype = arguments.dtype
+        slices = [Slice(name, config, arguments) for name in arguments.topologies]
         if arguments.where is None:
             print(f"{HEADER}\n{RULE}")
-        for topology in arguments.topologies:
-            for text in Slice(topology, config, arguments).lines():
+        for one in slices:
+            for text in one.lines():
                 print(text, flush=True)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
