@@ -56,6 +56,7 @@ def main() -> None:
     ):
         # Later stages find what earlier ones have tuned, nothing from other runs.
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(folder, "xla"))
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one GPU, of several
         if arguments.small:
             os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # its times mean nothing
         write(file, "# One GPU\n\n" + "\n".join(machine()))
