@@ -1,5 +1,6 @@
 """Eight fake CPU devices, so that sharding is tested on any machine.
 
+With `--platform=cuda` only the tests marked `gpu` run, on that platform's own devices.
 The flags must be in the environment before jax is first imported.
 """
 
@@ -15,10 +16,6 @@ import pytest
 # A job in the background ignores Ctrl-C, and so would the programs that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-)
 # Several tests train the same tiny network; the compiler needs to see it once. The
 # workers of `pytest -n` have the folder of the process that started them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -33,6 +30,34 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=4, help="How often test_kill.py kills training."
     )
+    parser.addoption(
+        "--platform", help="Runs the tests marked gpu there: cuda, tpu, or one cpu."
+    )
+
+
+def pytest_configure(config):
+    platform = config.getoption("platform")
+    # Some tests compare with the CPU.
+    os.environ["JAX_PLATFORMS"] = ",".join({platform or "cpu": 0, "cpu": 0})
+    if platform:
+        # By default GPUs and TPUs round the operands of float32 products.
+        os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
+    else:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
+
+
+def pytest_ignore_collect(collection_path, config):
+    # Other files may import packages that a machine with a GPU lacks.
+    other = config.getoption("platform") and collection_path.suffix == ".py"
+    return True if other and "mark.gpu" not in collection_path.read_text() else None
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("platform"):
+        kept = [item for item in items if item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=[x for x in items if x not in kept])
+        items[:] = kept
 
 
 @contextlib.contextmanager

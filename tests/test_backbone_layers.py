@@ -12,6 +12,8 @@ from modules import normal, shapes
 
 from mbnet_jax.backbones import layers, resnet
 
+pytestmark = pytest.mark.gpu
+
 
 def test_padding_is_symmetric():
     # XLA's "SAME" pads an even image on its right side only; torchvision on both.
@@ -124,6 +126,13 @@ def test_max_over_passes_the_gradient_to_the_first_maximum():
     )
 
 
+def several_devices():
+    """The mesh of all devices; with a single one nothing is exchanged."""
+    if jax.device_count() == 1:
+        pytest.skip("needs several devices")
+    return Mesh(np.array(jax.devices()), ("data",))
+
+
 def test_batch_norm_is_over_the_global_batch():
     # Every device sees a different mean: statistics per device would differ.
     x = normal(8, 8, 8, 3) + np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
@@ -131,8 +140,7 @@ def test_batch_norm_is_over_the_global_batch():
     variables = block.init(jax.random.key(0), x, train=False)
     step = jax.jit(functools.partial(block.apply, train=True, mutable=["batch_stats"]))
     whole = step(variables, x)
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    assert mesh.size == 8
+    mesh = several_devices()
     parts = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
     jax.tree.map(
@@ -180,7 +188,7 @@ def test_groups_of_images_have_batch_statistics_of_their_own():
 
 
 def test_groups_on_one_device_exchange_nothing():
-    mesh = Mesh(np.array(jax.devices()), ("data",))
+    mesh = several_devices()
     x = jax.ShapeDtypeStruct(
         (16, 4, 4, 3), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data"))
     )

@@ -1,10 +1,11 @@
-"""What benchmarks compute: published peaks, and what the loader is asked for."""
+"""What benchmarks compute: published peaks, FLOPs, what the loader is asked for."""
 
 import cv2
+import jax
 import numpy as np
 import pytest
 
-from benchmarks.devices import published_peak
+from benchmarks.devices import counted_flops, published_peak
 from benchmarks.loader import HOSTS
 from benchmarks.unlocked import unlocked
 
@@ -17,6 +18,8 @@ from benchmarks.unlocked import unlocked
         ("TPU v5 lite", "bfloat16", 197),  # v5e; the name of v5p is a prefix of it
         ("TPU v5", "bfloat16", 459),
         ("TPU v6 lite", "float32", 918),
+        ("NVIDIA H200", "bfloat16", 989),
+        ("NVIDIA H200 NVL", "bfloat16", 835),
         ("NVIDIA L4", "float32", 60),
     ],
 )
@@ -53,3 +56,18 @@ def test_time_in_which_other_threads_may_run_is_listed_while_it_is_asked_for():
         assert cv2.resize(image, (4, 4)).shape == (4, 4)
         assert len(spent) == 1 and 0 < spent[0] < 1
     assert cv2.resize is plain
+
+
+def test_flops_are_those_of_convolutions_and_products():
+    def function(x, kernel, y):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "VALID", dimension_numbers=numbers
+        )
+        return x.reshape(-1, 4) @ y
+
+    arguments = [np.ones(s, np.float32) for s in ((2, 6, 6, 3), (3, 3, 3, 4), (4, 5))]
+    positions = 2 * 4 * 4
+    convolved, multiplied = positions * 27 * 4, positions * 4 * 5
+    expected = 2 * (convolved + multiplied)
+    assert counted_flops(function, *arguments) == pytest.approx(expected, rel=1e-3)
