@@ -80,14 +80,12 @@ def by_hand(config, model, state, batch):
     return mean, batch_stats, loss_values
 
 
+@pytest.mark.usefixtures("compiled_in_a_hurry")
 def test_the_step_takes_the_mean_of_the_micro_batches_gradients(setup):
     config, model, batch = setup
     mesh = make_mesh(jax.devices()[:2])
     optimizer = optax.sgd(1.0)  # a step is the gradient
-    quickly = {"xla_backend_optimization_level": "0"}
-    state = jax.jit(
-        lambda: init_state(config, model, optimizer), compiler_options=quickly
-    )()
+    state = jax.jit(lambda: init_state(config, model, optimizer))()
     expected, batch_stats, loss_values = by_hand(config, model, state, batch)
     assert abs(loss_values[0] - loss_values[1]) > 0.01
 

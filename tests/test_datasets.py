@@ -15,6 +15,8 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.training.loop import train
 
+pytestmark = pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+
 CONFIGS = {
     "ltcc": (ltcc, layouts.write_ltcc),
     "prcc": (prcc, layouts.write_prcc),
@@ -40,6 +42,7 @@ def small(config, root, maps):
     # The data is tested, not the network; one size for all, so that it is compiled
     # once for each number of identities.
     config.model.branches = ("global",)
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.train.update(epochs=2, steps_per_epoch=1, batch_size=4)
     return config
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_run
 import tiny
+from untrained import whole_network
 
 from mbnet_jax.api import Run
 from mbnet_jax.data import Split, load_dataset, read_records
@@ -103,13 +104,13 @@ def root(tmp_path_factory):
 
 
 def short_config(root):
-    config = tiny.tiny_config(root)
+    config = whole_network(root)
     config.train.epochs = config.train.steps_per_epoch = 1
     config.eval.figure_queries = 1
     return config
 
 
-@pytest.mark.usefixtures("compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
 def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
@@ -124,7 +125,7 @@ def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     assert list(results["general"]) == ["global", "chance"]
 
 
-@pytest.mark.usefixtures("compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
 def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
@@ -144,9 +145,9 @@ def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     assert list(saved["results"]["general"]) == ["global", "chance"]
 
 
-@pytest.mark.usefixtures("compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
 def test_evaluated_branches_are_those_of_the_whole_network():
-    config = tiny.tiny_config("data")
+    config = whole_network("data")
     config.eval.flip = False
     model = make_model(config.model, 3)
     rng = np.random.default_rng(0)
