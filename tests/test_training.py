@@ -97,7 +97,7 @@ def up_to(step, whole, workdir):
 def test_a_run_learns_and_logs_each_step(on_one_device):
     _, _, workdir, state = on_one_device
     assert int(state.step) == len(losses(workdir)) == 12 and len(scores(workdir)) == 2
-    assert losses(workdir)[-1] < losses(workdir)[0]
+    assert np.mean(losses(workdir)[6:]) < np.mean(losses(workdir)[:6])
 
 
 def losses_of_starts(config, dataset, mesh, starts):
