@@ -9,12 +9,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jax
 import pytest
 import tiny
 from doc_blocks import ROOT, Block
 
 from configs import base, synthetic
 from mbnet_jax.config import flat
+from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
+from mbnet_jax.runs.load import load
 
 LIMIT = 240  # seconds
 CHECKPOINT = 600  # which the pages name
@@ -38,7 +42,7 @@ for line in sys.stdin:
 def make_copy(folder: Path) -> Path:
     """Copies the project to `folder`, with tiny configs, and trains there.
 
-    The last checkpoint of `runs/synthetic` is there as step `CHECKPOINT`, too.
+    The best network of `runs/synthetic` is there as step `CHECKPOINT`, too.
     """
     left = ("runs", "data", "build", "__pycache__")
     folder.mkdir()
@@ -65,10 +69,17 @@ def make_copy(folder: Path) -> Path:
         write_script(folder, name, f"-m {module}")
     replace(folder / "benchmarks/search.py", "default=100_000", "default=2_000")
     run(folder, "python train.py --config configs/synthetic.py", "tiny")
-    checkpoints = folder / "runs/synthetic/checkpoints"
-    newest = max(checkpoints.iterdir(), key=lambda path: int(path.name))
-    shutil.copytree(newest, checkpoints / str(CHECKPOINT))
+    save_again(folder / "runs/synthetic", CHECKPOINT)
     return folder
+
+
+def save_again(workdir: Path, step: int) -> None:
+    """Saves a run's best weights as those of another step, for tests of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        network = load(workdir, make_mesh(jax.devices()[:1]))
+    with Checkpoints(workdir, keep=3) as checkpoints:
+        checkpoints.save(step, {"weights": network.variables}, NO_BEST)
 
 
 def replace(file: Path, old: str, new: str) -> None:
