@@ -27,6 +27,12 @@ def backbone(name: str) -> ConfigDict:
     c.stem = choice("imagenet", "small", "patch")
     # Of ResNets: stride of the last stage; 1 doubles the final map
     c.last_stride = whole(1, low=1, high=2)
+    # Of ResNets: consecutive images that share batch norm's statistics while training;
+    # 0: the whole batch. Groups that lie on one device need no exchange.
+    c.norm_images = schema.optional(whole(0, high=65_536))
+    # Of ResNets: the backward pass computes the inside of every block again; this takes
+    # less memory and more time.
+    c.remat = schema.optional(flag(False))
     return c
 
 

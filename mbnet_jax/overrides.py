@@ -44,7 +44,8 @@ def override(
             field = _inside(field, part)
             section = section.get(part) if isinstance(section, ConfigDict) else None
         field = _inside(field, key)
-        held = isinstance(section, ConfigDict) and key in section
+        optional = isinstance(field, Field) and field.optional
+        held = isinstance(section, ConfigDict) and (key in section or optional)
         if field is None or not held:
             raise ValueError(_unknown(name, text, _names(config), flag))
         if not isinstance(field, Field):
@@ -55,13 +56,15 @@ def override(
             )
         value = read(text, field)
         if not field.accepts(value):
-            usual = section[key] if field.accepts(section[key]) else field.default
+            usual = section.get(key, field.default)
+            usual = usual if field.accepts(usual) else field.default
             known = usual not in ("", (), None)
             raise ValueError(
                 schema.wrong(path, value if _is_number(value) else text, field)
                 + (f"; for example {flag}{path}={written(usual)}" if known else "")
             )
-        with config.ignore_type():  # of what is overridden
+        # The type may be another one, and an optional field may be new.
+        with config.ignore_type(), config.unlocked():
             section[key] = value
 
 

@@ -151,3 +151,71 @@ def test_batch_norm_reduces_bfloat16_in_float32():
     mean = updated["batch_stats"]["mean"]
     assert mean.dtype == jnp.float32
     np.testing.assert_allclose(mean, 0.1 * np.asarray(x, np.float32).mean(), rtol=1e-5)
+
+
+def test_groups_of_images_have_batch_statistics_of_their_own():
+    x = normal(8, 3, 2, 4) + np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
+    whole = layers.batch_norm(True, dtype=jnp.float32, name="bn")
+    groups = layers.batch_norm(True, dtype=jnp.float32, name="bn", images=2)
+    variables = whole.init(jax.random.key(0), x)
+    assert shapes(groups, x) == shapes(whole, x)
+    variables["params"]["scale"] = normal(4)
+    variables["params"]["bias"] = normal(4)
+
+    def run(net, x):
+        return net.apply(variables, x, mutable=["batch_stats"])
+
+    y, updated = run(groups, x)
+    each = [run(whole, x[i : i + 2]) for i in range(0, 8, 2)]
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    close(y, np.concatenate([result for result, _ in each]))
+    stats = [update["batch_stats"] for _, update in each]
+    jax.tree.map(
+        lambda new, *parts: close(new, np.mean(parts, axis=0)),
+        updated["batch_stats"],
+        *stats,
+    )
+    with pytest.raises(ValueError, match="8 images has no whole groups of norm_images=3"):
+        run(layers.batch_norm(True, dtype=jnp.float32, name="bn", images=3), x)
+
+
+def test_groups_on_one_device_exchange_nothing():
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    x = jax.ShapeDtypeStruct(
+        (16, 4, 4, 3), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data"))
+    )
+
+    def program(images):
+        net = layers.batch_norm(True, dtype=jnp.float32, name="bn", images=images)
+        variables = jax.eval_shape(net.init, jax.random.key(0), x)
+        run = jax.jit(lambda v, x: net.apply(v, x, mutable=["batch_stats"])[0])
+        return run.lower(variables, x).compile().as_text()
+
+    assert "all-reduce" in program(0)
+    assert "all-reduce" in program(4)
+    assert not any(kind in program(2) for kind in ("all-reduce", "all-gather"))
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_the_stem_is_the_same_on_a_tpu(channels, monkeypatch):
+    x, net = normal(2, 8, 12, channels), layers.Stem(5)
+    variables = net.init(jax.random.key(0), x)
+
+    def run(variables, x):
+        return net.apply(variables, x)
+
+    want, pull = jax.vjp(run, variables, x)
+    assert want.shape == (2, 4, 6, 5)
+    branches = {}
+    monkeypatch.setattr(
+        jax.lax,
+        "platform_dependent",
+        lambda *arguments, tpu, default: branches.setdefault("tpu", tpu)(*arguments),
+    )
+    got, pull_tpu = jax.vjp(run, variables, x)
+    assert bool(branches) == (channels == 3)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    for a, b in zip(
+        jax.tree.leaves(pull_tpu(want)), jax.tree.leaves(pull(want)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)

@@ -223,6 +223,15 @@ def test_what_is_no_field_is_refused(override, message):
     assert len(str(error.value)) < 500
 
 
+def test_a_field_that_may_be_missing_can_be_overridden():
+    field = "model.backbones.mask.norm_images"
+    assert "norm_images" not in load_config("prcc").model.backbones.mask
+    config = load_config("prcc", [f"{field}=8"])
+    assert config.model.backbones.mask.norm_images == 8
+    with pytest.raises(ValueError, match=f"{field}=-1 must be a whole number"):
+        load_config("prcc", [f"{field}=-1"])
+
+
 def test_a_field_of_another_config_is_refused():
     with pytest.raises(ValueError, match=r"^data\.synthetic\.seed is unknown"):
         load_config("prcc", ["data.synthetic.seed=1"])

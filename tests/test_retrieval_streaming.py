@@ -4,7 +4,6 @@ import math
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import retrieval_reference as reference
@@ -251,23 +250,6 @@ def test_sizes_that_round_to_the_same_blocks_are_compiled_once(data):
         evaluate(part, mesh=mesh_of(1), block_rows=(128, 128))
         found.append(compiled())
     assert found[0] == found[1] == found[2] == found[3]
-
-
-def test_the_two_ways_of_counting_agree():
-    """A backend compiles only one of them."""
-    rng = np.random.default_rng(4)
-    key = jnp.asarray(rng.integers(-9, 9, (128, 96)), jnp.int32)
-    column = jnp.asarray(rng.integers(-96, 192, (128, 16)), jnp.int32)
-    found = jnp.asarray(rng.integers(-9, 9, (128, 16)), jnp.int32)
-    most = jnp.array([16, 16], jnp.int32)
-    plain = counting.nearer(key, found, column, most)
-    np.testing.assert_array_equal(
-        counting.nearer_on_cpu(key, found, column, most), plain
-    )
-    tile_end = (np.arange(96) // counting.TILE + 1) * counting.TILE
-    earlier = np.asarray(column)[:, :, None] >= tile_end
-    ahead = np.asarray(key)[:, None, :] > np.asarray(found)[:, :, None] - earlier
-    np.testing.assert_array_equal(plain, ahead.sum(axis=2))
 
 
 def test_blocks_have_few_sizes_and_little_padding():

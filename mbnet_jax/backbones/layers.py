@@ -6,7 +6,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+_MOMENTUM, _EPSILON = 0.9, 1e-5  # of batch norm, as torchvision has them
 _he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -19,6 +21,54 @@ def known(kind: str, name: str, table) -> Any:
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
     return table[name]
+
+
+class Stem(nn.Module):
+    """The 7x7 convolution of stride 2 without bias that an ImageNet network starts with.
+
+    On a TPU three input channels leave most of the matrix unit idle. There the image
+    is cut into 2x2 cells, whose pixels become channels, and the kernel is rearranged to
+    4x4 with stride 1: the same sums of products, and less than a third of the time
+    (predicted; benchmarks/README.md). Other devices convolve as it is written.
+
+    Attributes:
+      channels: of the output.
+      dtype: of the computation; the parameter `kernel` [7, 7, c, channels] is float32.
+    """
+
+    channels: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, h, w, c] to [B, ceil(h / 2), ceil(w / 2), channels]; padding is 3."""
+        shape = (7, 7, x.shape[-1], self.channels)
+        kernel = self.param("kernel", _he_init, shape, jnp.float32)
+        x, kernel = jnp.asarray(x, self.dtype), jnp.asarray(kernel, self.dtype)
+        convolve = functools.partial(
+            jax.lax.conv_general_dilated, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+        def plain(x, kernel):
+            return convolve(x, kernel, (2, 2), ((3, 3), (3, 3)))
+
+        def cells(x, kernel):
+            # Pixel 2 i + t - 3 meets row t of the kernel in output i. With a row of
+            # zeros before the first, that is pixel (t + 1) % 2 of cell i + (t + 1) // 2.
+            kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
+            kernel = space_to_depth(kernel.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
+            return convolve(space_to_depth(x), kernel, (1, 1), ((2, 1), (2, 1)))
+
+        if x.shape[1] % 2 or x.shape[2] % 2 or x.shape[3] < 3:
+            return plain(x, kernel)
+        return jax.lax.platform_dependent(x, kernel, tpu=cells, default=plain)
+
+
+def space_to_depth(x: jax.Array) -> jax.Array:
+    """Cells of 2x2 pixels as channels: [B, h, w, c] to [B, h / 2, w / 2, 4 c]."""
+    return jnp.concatenate(
+        [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=-1
+    )
 
 
 class Pointwise(nn.Module):
@@ -77,6 +127,8 @@ def conv(
     """
     if kernel == 1:
         return Pointwise(channels, stride, dtype=dtype, name=name)
+    if (kernel, stride, padding) == (7, 2, 3):
+        return Stem(channels, dtype=dtype, name=name)
     return nn.Conv(
         channels,
         (kernel, kernel),
@@ -89,20 +141,83 @@ def conv(
     )
 
 
-def batch_norm(train: bool, *, dtype, name: str, use_bias: bool = True) -> nn.BatchNorm:
+def batch_norm(
+    train: bool, *, dtype, name: str, use_bias: bool = True, images: int = 0
+) -> nn.Module:
     """Batch normalisation over all axes but the last, with torchvision's constants.
 
     Under jit the statistics are those of the global batch, however it is sharded: no
     axis name is needed. They are computed and stored in float32.
+
+    Args:
+      train: whether the batch's statistics are used, else the running ones.
+      dtype: of the result.
+      name: of the module.
+      use_bias: whether there is a shift.
+      images: if not 0, every group of so many consecutive images has statistics of
+        its own while training (see `GroupedBatchNorm`).
     """
+    if train and images:
+        return GroupedBatchNorm(images, use_bias, dtype=dtype, name=name)
     return nn.BatchNorm(
         use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
+        momentum=_MOMENTUM,
+        epsilon=_EPSILON,
         use_bias=use_bias,
         dtype=dtype,
         name=name,
     )
+
+
+class GroupedBatchNorm(nn.Module):
+    """Batch normalisation of training with statistics of groups of images.
+
+    Ghost batch normalisation (Hoffer et al., NeurIPS 2017), which separate GPUs without
+    synchronisation compute too. Here a group is a number of images, so the result does
+    not depend on the number of devices; where each device has whole groups, they need
+    not exchange statistics. The running averages follow the mean over the groups.
+
+    Attributes:
+      images: of a group; the batch is a multiple.
+      use_bias: whether there is a shift.
+      dtype: of the result; variables are those of `nn.BatchNorm`, in float32.
+    """
+
+    images: int
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, ..., c] to the same shape.
+
+        Raises:
+          ValueError: if B is not a multiple of `images`.
+        """
+        if x.shape[0] % self.images:
+            raise ValueError(
+                f"a batch of {x.shape[0]} images has no whole groups of "
+                f"norm_images={self.images}"
+            )
+        channels = (x.shape[-1],)
+        running = {
+            "mean": self.variable("batch_stats", "mean", jnp.zeros, channels),
+            "var": self.variable("batch_stats", "var", jnp.ones, channels),
+        }
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        groups = x.reshape(-1, self.images, *x.shape[1:]).astype(jnp.float32)
+        axes = tuple(range(1, groups.ndim - 1))
+        mean = groups.mean(axes, keepdims=True)
+        square = (groups * groups).mean(axes, keepdims=True)
+        var = jnp.maximum(square - mean * mean, 0)
+        for name, new in (("mean", mean), ("var", var)):
+            old = running[name]
+            new = new.reshape(-1, *channels).mean(0)
+            old.value = _MOMENTUM * old.value + (1 - _MOMENTUM) * new
+        y = (groups - mean) * (jax.lax.rsqrt(var + _EPSILON) * scale)
+        if self.use_bias:
+            y += self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        return y.astype(self.dtype).reshape(x.shape)
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -132,6 +247,7 @@ def l2_normalize(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-12))
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def max_over(x: jax.Array, axis: int) -> jax.Array:
     """The maximum over an axis; the first of equal entries gets the gradient.
 
@@ -140,8 +256,29 @@ def max_over(x: jax.Array, axis: int) -> jax.Array:
     gradient nan (observed on a CPU at a low optimisation level). Choosing the position
     once avoids this.
     """
-    position = jax.nn.one_hot(x.argmax(axis), x.shape[axis], axis=axis, dtype=bool)
-    return jnp.where(position, x, 0).sum(axis)
+    return x.max(axis)
+
+
+@max_over.defjvp
+def _(axis, primals, tangents):
+    (x,), (change,) = primals, tangents
+    value, position = _largest(x, axis)
+    chosen = jax.nn.one_hot(position, x.shape[axis], axis=axis, dtype=bool)
+    return value, jnp.where(chosen, change, 0).sum(axis)
+
+
+def _largest(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The maximum over an axis and its first position, of one pass over x."""
+
+    def larger(a, b):
+        first = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] < b[1]))
+        first |= jnp.isnan(a[0])
+        return jnp.where(first, a[0], b[0]), jnp.where(first, a[1], b[1])
+
+    axis %= x.ndim
+    positions = jax.lax.broadcasted_iota(jnp.int32, x.shape, axis)
+    start = (np.array(-np.inf, x.dtype), np.int32(0))
+    return jax.lax.reduce((x, positions), start, larger, (axis,))
 
 
 def max_over_positions(x: jax.Array) -> jax.Array:

@@ -54,12 +54,16 @@ class Block(nn.Module):
     channels: int
     stride: int
     bottleneck: bool
+    norm_images: int = 0
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps [B, h, w, c] to [B, h/stride, w/stride, channels (x 4)]."""
         c, stride = self.channels, self.stride
+        norm = functools.partial(
+            batch_norm, train, dtype=self.dtype, images=self.norm_images
+        )
         if self.bottleneck:
             # (channels, kernel, stride) of each convolution.
             plan = ((c, 1, 1), (c, 3, stride), (4 * c, 1, 1))
@@ -76,7 +80,7 @@ class Block(nn.Module):
                 dtype=self.dtype,
                 name=f"conv{i}",
             )(y)
-            y = batch_norm(train, dtype=self.dtype, name=f"bn{i}")(y)
+            y = norm(name=f"bn{i}")(y)
             if i < len(plan):
                 y = nn.relu(y)
 
@@ -89,7 +93,7 @@ class Block(nn.Module):
                 dtype=self.dtype,
                 name="downsample_conv",
             )(x)
-            x = batch_norm(train, dtype=self.dtype, name="downsample_bn")(x)
+            x = norm(name="downsample_bn")(x)
         return nn.relu(x + y)
 
 
@@ -103,6 +107,10 @@ class ResNet(nn.Module):
         64 is the standard network.
       stem: a name in `STEMS`.
       last_stride: stride of the last stage, 1 or 2.
+      norm_images: consecutive images that share batch norm's statistics while
+        training; 0: all of the batch.
+      remat: whether the backward pass computes the inside of every block again, so
+        that it need not be kept.
       dtype: of the computation; parameters and statistics are float32.
     """
 
@@ -111,6 +119,8 @@ class ResNet(nn.Module):
     width: int = 64
     stem: str = "imagenet"
     last_stride: int = 1
+    norm_images: int = 0
+    remat: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -132,22 +142,32 @@ class ResNet(nn.Module):
             dtype=self.dtype,
             name="conv1",
         )(jnp.asarray(x, self.dtype))
-        x = nn.relu(batch_norm(train, dtype=self.dtype, name="bn1")(x))
+        norm = batch_norm(
+            train, dtype=self.dtype, name="bn1", images=self.norm_images
+        )
+        x = nn.relu(norm(x))
         if stem.max_pool:
             x = max_pool(x)
 
+        def run(block, x):
+            return block(x, train=train)
+
+        if self.remat:
+            run = nn.remat(run)
         strides = (1, 2, 2, self.last_stride)
         for stage, (count, stage_stride) in enumerate(
             zip(self.blocks, strides, strict=True)
         ):
             for i in range(count):
-                x = Block(
+                block = Block(
                     channels=self.width * 2**stage,
                     stride=stage_stride if i == 0 else 1,
                     bottleneck=self.bottleneck,
+                    norm_images=self.norm_images,
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{i}",
-                )(x, train=train)
+                )
+                x = run(block, x)
         return Features(x)
 
 
@@ -155,7 +175,7 @@ def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
     """The table's entry of a residual network."""
     return Backbone(
         make=functools.partial(ResNet, blocks, bottleneck),
-        fields=("width", "stem", "last_stride"),
+        fields=("width", "stem", "last_stride", "norm_images", "remat"),
         convert=convert,
         published={"width": 64, "stem": "imagenet"},
     )

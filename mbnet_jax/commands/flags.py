@@ -248,10 +248,10 @@ def _end(message: str) -> NoReturn:
 
 
 def prepare() -> None:
-    """Sets up logging and the cache of compiled programs, before the work begins."""
+    """Sets up logging, memory and the cache of programs, before the work begins."""
     from absl import logging
 
-    from mbnet_jax.devices import compilation_cache
+    from mbnet_jax.devices import compilation_cache, memory
 
     # Orbax logs every file at INFO, over the progress bar, and a failure, which it
     # raises too, in hundreds of lines at ERROR.
@@ -260,3 +260,4 @@ def prepare() -> None:
     with contextlib.suppress(OSError):  # of a stream without a file
         faulthandler.enable()  # says where a library crashed
     compilation_cache.enable()
+    memory.keep_freed()

@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.datasets.listing import check_regular
+from mbnet_jax.data.examples import Examples
 from mbnet_jax.data.records import Record, Records
 from mbnet_jax.files import check_writable, delete, read_bytes
 from mbnet_jax.locks import locked
@@ -171,9 +172,9 @@ def prepare(
             raise NotADirectoryError(f"{complete} is no folder")
         check_regular([*complete.iterdir()], "files", "")  # a pipe would block
         builder = _builder(records, root, folder)
-        undecoded = {"image": tfds.decode.SkipDecoding()}
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
         sources = {
-            split: builder.as_data_source(split, decoders=undecoded)
+            split: Examples(builder.as_data_source(split, deserialize_method=raw))
             for split in records
         }
         for split, rows in records.items():

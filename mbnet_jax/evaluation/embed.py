@@ -107,8 +107,10 @@ def embed_function(
         image = normalise(image)
         parsing = parsing if reads_parsing else None
         if flip:
+            # An image beside its mirror image: both stay on the device that has it.
             image, parsing = jax.tree.map(
-                lambda x: jnp.concatenate([x, x[:, :, ::-1]]), (image, parsing)
+                lambda x: jnp.stack([x, x[:, :, ::-1]], 1).reshape(-1, *x.shape[1:]),
+                (image, parsing),
             )
         views = make_views(image, parsing, config.views, views_used)
         outputs = part.apply(variables, views, train=False)
@@ -117,7 +119,7 @@ def embed_function(
             embeddings[ALL] = combine([*embeddings.values()], outputs.balance)
         if flip:
             embeddings = {
-                name: rows.reshape(2, -1, rows.shape[-1]).sum(0)
+                name: rows.reshape(-1, 2, rows.shape[-1]).sum(1)
                 for name, rows in embeddings.items()
             }
         return {name: l2_normalize(rows) for name, rows in embeddings.items()}

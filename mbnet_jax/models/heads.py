@@ -23,22 +23,28 @@ class GeM(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps a non-negative map, float32 [B, h, w, c], to [B, c]."""
+        """Maps a non-negative map [B, h, w, c] to float32 [B, c]."""
         p = self.param("p", nn.initializers.constant(3.0), (1,), jnp.float32)
+        x = x.astype(jnp.float32)
         return (jnp.maximum(x, 1e-6) ** p).mean((1, 2)) ** (1 / p)
 
 
+def _avg(x: jax.Array) -> jax.Array:
+    return x.mean((1, 2), dtype=jnp.float32)
+
+
 def _max_avg(x: jax.Array) -> jax.Array:
-    return jnp.concatenate([max_over_positions(x), x.mean((1, 2))], axis=-1)
+    return jnp.concatenate([max_over_positions(x), _avg(x)], axis=-1)
 
 
 # The values of `config.model.pooling`: name -> a function that builds the pooling,
-# which maps [B, h, w, c] to [B, c], or [B, 2 c] for "max_avg": it concatenates the
-# maximum and the average, as CAL does (Gu et al., CVPR 2022).
+# which maps [B, h, w, c] of any float dtype to float32 [B, c], or [B, 2 c] for
+# "max_avg": it concatenates the maximum and the average, as CAL does (Gu et al., CVPR
+# 2022). None writes the map in float32 first.
 POOLINGS = {
     "max_avg": lambda: _max_avg,
     "gem": lambda: GeM(name="gem"),
-    "avg": lambda: lambda x: x.mean((1, 2)),
+    "avg": lambda: _avg,
 }
 
 
@@ -116,7 +122,7 @@ class IdentityHead(nn.Module):
           ValueError: if the pooling is unknown.
         """
         pool = known("pooling", self.pooling, POOLINGS)()
-        feature = pool(x.astype(jnp.float32))
+        feature = pool(x)
         neck = batch_norm(train, dtype=jnp.float32, name="bnneck", use_bias=False)
         normalized = neck(feature)
         logits = nn.Dense(

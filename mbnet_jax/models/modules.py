@@ -101,18 +101,12 @@ class FeatureAttention(nn.Module):
                 nn.Dense(channels, dtype=jnp.float32, name="excite"),
             ]
         )
-        x_32 = x.astype(jnp.float32)
-        channel = nn.sigmoid(mlp(x_32.mean((1, 2))) + mlp(max_over_positions(x_32)))
+        mean = x.mean((1, 2), dtype=jnp.float32)
+        channel = nn.sigmoid(mlp(mean) + mlp(max_over_positions(x)))
         weighted = x * channel[:, None, None, :].astype(x.dtype)
 
-        weighted_32 = weighted.astype(jnp.float32)
-        summary = jnp.concatenate(
-            [
-                weighted_32.mean(-1, keepdims=True),
-                max_over(weighted_32, axis=-1)[..., None],
-            ],
-            axis=-1,
-        )
+        mean = weighted.mean(-1, dtype=jnp.float32)
+        summary = jnp.stack([mean, max_over(weighted, axis=-1)], axis=-1)
         logits = nn.Conv(
             1,
             (7, 7),

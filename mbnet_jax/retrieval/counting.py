@@ -19,15 +19,13 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 
+from mbnet_jax.retrieval import passes, passes_on_cpu
 from mbnet_jax.retrieval.blocks import SHARDED, WHOLE, power_of_two, put, sharded
-from mbnet_jax.retrieval.similarity import GalleryBlock, block_values, order_key
+from mbnet_jax.retrieval.similarity import block_values, order_key
 
 # The key of an item not yet found, below the key of any value.
 NOT_FOUND = np.int32(np.iinfo(np.int32).min)
 
-SLOTS = 8  # matches of a query that are counted at a time
-TILE = 32  # gallery items within which ties are compared by index
-_CHUNK = 1024  # entries read at a time
 _GROUP = 64  # queries counted at a time, on a CPU
 
 
@@ -59,7 +57,7 @@ class EntryTable:
 
     def capacity(self) -> int:
         """Returns a number of entries that is enough for any block."""
-        return power_of_two(int(self._counts.max()), _CHUNK)
+        return power_of_two(int(self._counts.max()), passes_on_cpu.CHUNK)
 
     def entries(self, step: int, mesh: Mesh, capacity: int) -> jax.Array:
         """Returns the entries of each device's block, int32 [n, 3, capacity].
@@ -74,6 +72,39 @@ class EntryTable:
         for lane, (count, stop) in enumerate(parts):
             entries_nx3xE[lane, :, :count] = self._entries[:, stop - count : stop]
         return put(entries_nx3xE, mesh, SHARDED)
+
+    def longest(self) -> int:
+        """Returns a number of entries that is enough for any query in any block."""
+        return power_of_two(int(self._places.max(initial=-1)) + 1, passes.SLOTS)
+
+    def lists(self, step: int, mesh: Mesh, longest: int) -> jax.Array:
+        """Returns the entries of each device's block by query, int32 [n, 2, B, K].
+
+        Of K = `longest` places of a query, the first hold its items' slots and gallery
+        indices; the rest, -1.
+        """
+        row, slot, index = self._entries
+        shape = self._num_devices, 2, self.shape[0], longest
+        lists_nx2xBxK = np.full(shape, -1, np.int32)
+        blocks = self._blocks(step)
+        parts = zip(self._counts[blocks], self._stops[blocks], strict=True)
+        for lane, (count, stop) in enumerate(parts):
+            part = slice(stop - count, stop)
+            to = row[part], self._places[part]
+            lists_nx2xBxK[lane, 0][to] = slot[part]
+            lists_nx2xBxK[lane, 1][to] = index[part]
+        return put(lists_nx2xBxK, mesh, SHARDED)
+
+    @functools.cached_property
+    def _places(self) -> np.ndarray:
+        """Each entry's position among those of its query in its block."""
+        row = self._entries[0]
+        block = np.repeat(np.arange(len(self._counts)), self._counts)
+        # Entries are ordered by block, then by query.
+        number = np.arange(len(row))
+        is_first = np.ones(len(row), bool)
+        is_first[1:] = (np.diff(row) != 0) | (np.diff(block) != 0)
+        return number - np.maximum.accumulate(np.where(is_first, number, 0))
 
     def _blocks(self, step: int) -> slice:
         return slice(step * self._num_devices, (step + 1) * self._num_devices)
@@ -94,43 +125,48 @@ class Programs(NamedTuple):
     ranks: Callable
 
 
+def on_cpu(mesh: Mesh) -> bool:
+    """Returns whether blocks are read and counted by `passes_on_cpu`, or by `passes`.
+
+    The former reads `EntryTable.entries`, the latter `EntryTable.lists`.
+    """
+    return mesh.devices.flat[0].platform == "cpu"
+
+
 @functools.lru_cache
 def programs(mesh: Mesh, metric: str) -> Programs:
     """Returns the programs for a mesh and metric."""
     shard = functools.partial(sharded, mesh)
+    way = passes_on_cpu if on_cpu(mesh) else passes
 
     def keys(query, gallery, scale, offset):
-        return order_key(block_values(query, gallery, scale, offset, metric))
+        value_BxG = block_values(query, gallery, scale, offset, metric)
+        return way.arranged(order_key(value_BxG))
 
     def product_and_find(
-        query, gallery, scale, offset, entries_1x3xE, found_1xBxS, count_1xBxM
+        query, gallery, scale, offset, entries, found_1xBxS, count_1xBxM
     ):
-        key_BxG = keys(query, gallery, scale, offset)
-        found_BxS, count_BxM = _read(
-            key_BxG, gallery, entries_1x3xE, found_1xBxS[0], count_1xBxM[0]
+        key = keys(query, gallery, scale, offset)
+        found_BxS, count_BxM = way.read(
+            key, gallery, entries, found_1xBxS[0], count_1xBxM[0]
         )
-        return key_BxG, found_BxS[None], count_BxM[None]
+        return key, found_BxS[None], count_BxM[None]
 
-    def count(key_BxG, gallery, found_BxS, match_BxM, group_max, count_1xBxM):
+    def count(key, gallery, found_BxS, match_BxM, group_max, count_1xBxM):
         column_BxM = match_BxM - gallery.first_n
         found_BxM = found_BxS[:, : match_BxM.shape[1]]
-        nearer_BxM = lax.platform_dependent(
-            key_BxG, found_BxM, column_BxM, group_max, cpu=nearer_on_cpu, default=nearer
-        )
-        return count_1xBxM + nearer_BxM
+        return count_1xBxM + way.nearer(key, found_BxM, column_BxM, group_max)
 
     def product_and_count(
         query, gallery, scale, offset, found_BxS, match_BxM, group_max, count_1xBxM
     ):
-        key_BxG = keys(query, gallery, scale, offset)
-        return count(key_BxG, gallery, found_BxS, match_BxM, group_max, count_1xBxM)
+        key = keys(query, gallery, scale, offset)
+        return count(key, gallery, found_BxS, match_BxM, group_max, count_1xBxM)
 
     products = (WHOLE, SHARDED, WHOLE, SHARDED)
     whole = NamedSharding(mesh, WHOLE)
     return Programs(
-        product_and_find=shard(
-            product_and_find, (*products, SHARDED, SHARDED, SHARDED)
-        ),
+        product_and_find=shard(product_and_find, (*products, SHARDED, SHARDED, SHARDED)),
         product_and_count=shard(
             product_and_count, (*products, WHOLE, WHOLE, WHOLE, SHARDED)
         ),
@@ -138,98 +174,6 @@ def programs(mesh: Mesh, metric: str) -> Programs:
         merge=jax.jit(lambda found: jnp.max(found, axis=0), out_shardings=whole),
         ranks=jax.jit(_ranks, out_shardings=whole),
     )
-
-
-def _read(key_BxG, gallery: GalleryBlock, entries_1x3xE, found_BxS, count_BxM):
-    """Reads the keys of a block's entries, and counts earlier items that tie with them.
-
-    Counts ties in an entry's own tile only; `nearer` counts those in earlier tiles.
-    """
-    row_E, slot_E, index_E = entries_1x3xE[0]
-    lane_L = jnp.arange(TILE)
-    key_BxTxL = key_BxG.reshape(len(key_BxG), -1, TILE)
-
-    def chunk(number, so_far):
-        found_BxS, count_BxM = so_far
-        row, slot, index = (
-            lax.dynamic_slice_in_dim(part, number * _CHUNK, _CHUNK)[:, None]
-            for part in (row_E, slot_E, index_E)
-        )
-        column = index - gallery.first_n
-        tile_CxL = key_BxTxL.at[row[:, 0], column[:, 0] // TILE].get(mode="clip")
-        lane = column % TILE
-        key_C = jnp.take_along_axis(tile_CxL, lane, axis=1)
-        tied_CxL = (tile_CxL == key_C) & (lane_L < lane)
-        return (
-            found_BxS.at[row[:, 0], slot[:, 0]].set(key_C[:, 0], mode="drop"),
-            # The slots of junk are past the columns of `count_BxM`: dropped.
-            count_BxM.at[row[:, 0], slot[:, 0]].add(
-                jnp.sum(tied_CxL, axis=1), mode="drop"
-            ),
-        )
-
-    chunks = -(-jnp.sum(row_E < len(key_BxG)) // _CHUNK)
-    return lax.fori_loop(0, chunks, chunk, (found_BxS, count_BxM))
-
-
-def nearer(key_BxG, found_BxM, column_BxM, group_max):
-    """Counts a block's items that precede each match, except ties in its own tile.
-
-    Args:
-      key_BxG: int32, the block's keys.
-      found_BxM: int32, the matches' keys.
-      column_BxM: int32, the matches' columns; outside 0..G-1 for other blocks.
-      group_max: int32 [groups of rows], see `group_maxima`.
-
-    Returns:
-      int32 [B, M]. Past a group's maximum, rounded up to `SLOTS`, it is undefined.
-    """
-    most = jnp.max(group_max)
-    return _by_slots(key_BxG, found_BxM, column_BxM, most, _sum_along_rows)
-
-
-def nearer_on_cpu(key_BxG, found_BxM, column_BxM, group_max):
-    """Computes `nearer` group by group of rows, for vector units and caches."""
-
-    def grouped(rows):
-        return rows.reshape(len(group_max), -1, rows.shape[1])
-
-    counts = lax.map(
-        lambda group: _by_slots(*group, _sum_by_tiles),
-        (grouped(key_BxG), grouped(found_BxM), grouped(column_BxM), group_max),
-    )
-    return counts.reshape(found_BxM.shape)
-
-
-def _by_slots(key_BxG, found_BxM, column_BxM, most, sum_of):
-    def some(number, count_BxM):
-        start = number * SLOTS
-        found_Bx8, column_Bx8 = (
-            lax.dynamic_slice_in_dim(part, start, SLOTS, axis=1)
-            for part in (found_BxM, column_BxM)
-        )
-        count_Bx8 = sum_of(key_BxG, found_Bx8[:, :, None], column_Bx8[:, :, None])
-        return lax.dynamic_update_slice_in_dim(count_BxM, count_Bx8, start, axis=1)
-
-    zero_BxM = jnp.zeros(found_BxM.shape, jnp.int32)
-    return lax.fori_loop(0, (most + SLOTS - 1) // SLOTS, some, zero_BxM)
-
-
-def _sum_along_rows(key_BxG, found_Bx8x1, column_Bx8x1):
-    tile_end_G = (jnp.arange(key_BxG.shape[1]) // TILE + 1) * TILE
-    # Before the match's own tile, items as near count as nearer: they are earlier.
-    nearer_Bx8xG = key_BxG[:, None, :] > found_Bx8x1 - (column_Bx8x1 >= tile_end_G)
-    return jnp.sum(nearer_Bx8xG, axis=2, dtype=jnp.int32)
-
-
-def _sum_by_tiles(key_BxG, found_Bx8x1, column_Bx8x1):
-    """Sums over tiles, lane by lane: a sum along a row leaves vector units idle."""
-    lanes_Bx8xL = jnp.zeros((*found_Bx8x1.shape[:2], TILE), jnp.int32)
-    for start in range(0, key_BxG.shape[1], TILE):
-        tile_Bx1xL = key_BxG[:, None, start : start + TILE]
-        lanes_Bx8xL += tile_Bx1xL > found_Bx8x1 - (column_Bx8x1 >= start + TILE)
-    # Fused with the next sum, this one would run along rows after all.
-    return jnp.sum(lax.optimization_barrier(lanes_Bx8xL), axis=2)
 
 
 def group_maxima(counts: np.ndarray, block_rows: int) -> np.ndarray:

@@ -152,7 +152,11 @@ class _RankCounter:
             put(x, gallery.mesh, WHOLE) for x in (match_BxM, junk_BxJ, group_max)
         )
         table = counting.EntryTable(np.hstack([match_BxM, junk_BxJ]), gallery.bounds)
-        self._capacity = max(self._capacity, table.capacity())
+        if counting.on_cpu(gallery.mesh):
+            entries_of, capacity = table.entries, table.capacity()
+        else:
+            entries_of, capacity = table.lists, table.longest()
+        self._capacity = max(self._capacity, capacity)
         found = filled(gallery.mesh, table.shape, counting.NOT_FOUND, np.int32)
         count = filled(gallery.mesh, match_BxM.shape, 0, np.int32)
 
@@ -163,9 +167,10 @@ class _RankCounter:
             if table.is_empty(step):
                 continue
             block = gallery.load(step)
-            entries = table.entries(step, gallery.mesh, self._capacity)
+            entries = entries_of(step, gallery.mesh, self._capacity)
+            rescaled = rescaling.scale_and_offset(bounds)
             keys, found, count = run.product_and_find(
-                query, block, *rescaling.scale_and_offset(bounds), entries, found, count
+                query, block, *rescaled, entries, found, count
             )
             if (len(kept) + 1) * 4 * size * gallery.block_rows <= KEPT_BYTES:
                 kept[step] = keys, block._replace(rows_nGxD=None)

@@ -138,6 +138,12 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
         )
     for branch in config.model.branches:
         own = config.model.backbones[branch]
+        group, batch = own.get("norm_images", 0), train.batch_size // train.accumulate
+        if group and batch % group:
+            yield (
+                f"model.backbones.{branch}.norm_images={group} must divide the batch, "
+                f"train.batch_size/train.accumulate={batch}"
+            )
         if own.weights:
             field = f"model.backbones.{branch}.weights={own.weights!r}: "
             for line in _said(check_published, own, BACKBONES[own.name]):

@@ -209,5 +209,10 @@ def compiled(step: Callable, mesh: Mesh) -> Callable:
 
 
 def _sums_of_squares(tree) -> jax.Array:
-    """The sum of the squares of each array of a tree, [arrays]."""
-    return jnp.stack([jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree)])
+    """Sums of the squares of a tree's arrays, [arrays], vectors taken together."""
+    leaves = jax.tree.leaves(tree)
+    small = [x.ravel() for x in leaves if x.ndim < 2]
+    large = [x for x in leaves if x.ndim > 1]
+    if small:
+        large.append(jnp.concatenate(jax.lax.optimization_barrier(small)))
+    return jnp.stack([jnp.sum(jnp.square(x)) for x in large])

@@ -1,0 +1,1 @@
+"""Compiles the project's programs for TPUs that are not there, and reads the result."""

@@ -1,0 +1,377 @@
+"""What `benchmarks.compile_for_tpu` reads from HLO text written by hand."""
+
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from benchmarks.compile_for_tpu import hlo
+from benchmarks.compile_for_tpu.cache import Result, needed
+from benchmarks.compile_for_tpu.checks import (
+    float32_products,
+    large_arrays,
+    unexpected,
+)
+from benchmarks.compile_for_tpu.chips import CHIPS, HOP, chip_of, hops
+from benchmarks.compile_for_tpu.collectives import (
+    Collective,
+    collectives,
+    counted,
+    seconds,
+)
+from benchmarks.compile_for_tpu.largest import largest
+from benchmarks.compile_for_tpu.roofline import bound
+from benchmarks.compile_for_tpu.table import HEADER, line
+from benchmarks.compile_for_tpu.topology import libtpu_version
+from benchmarks.compile_for_tpu.traffic import module_of, moved, summed
+from benchmarks.compile_for_tpu.where import where
+
+
+def program(entry: str, others: str = "") -> hlo.Module:
+    indented = textwrap.indent(textwrap.dedent(entry).strip(), "  ")
+    others = textwrap.dedent(others)
+    for name, groups in GROUPS.items():
+        indented, others = (x.replace(name, groups) for x in (indented, others))
+    return hlo.parse(
+        f"HloModule m\n\n{others}\nENTRY %main () -> f32[] {{\n{indented}\n}}\n"
+    )
+
+
+# What names the chips of a group, in three ways.
+GROUPS = {
+    "EIGHT": "replica_groups={{0,1,2,3,4,5,6,7}}, dimensions={0}",
+    "TWICE_FOUR": "replica_groups=[2,4]<=[8], to_apply=%add",
+    "NAMED": "replica_groups=mesh['x'=2,'y'=4] {'y'}, to_apply=%add",
+}
+
+
+def hbm_and_all(module: hlo.Module) -> dict[str, tuple[int, int]]:
+    return {row.instruction.name: (row.hbm, row.all) for row in moved(module)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "padded"),
+    [
+        ("f32[3,5]", 60, 60),  # no tiles: a CPU's
+        ("f32[3,5]{1,0:T(8,128)}", 60, 8 * 128 * 4),
+        ("bf16[2,16,64]{2,1,0:T(8,128)(2,1)}", 4096, 2 * 16 * 128 * 2),
+        ("bf16[2,16,64]{0,2,1:T(8,128)(2,1)}", 4096, 16 * 64 * 128 * 2),
+        ("f32[64]{0:T(128)}", 256, 512),
+        ("s32[]{:T(128)}", 4, 512),
+        ("u4[16]{0}", 8, 8),
+    ],
+)
+def test_bytes_of_an_array(shape, size, padded):
+    (array,) = hlo.arrays(shape)
+    assert (array.size, array.padded) == (size, padded)
+
+
+def test_text_without_a_program_is_refused():
+    with pytest.raises(ValueError, match="no HLO module"):
+        hlo.parse("HloModule m\n")
+
+
+def test_only_what_is_in_main_memory_counts_as_its_traffic():
+    module = program(
+        """
+        %a = f32[256]{0} parameter(0)
+        %copy-start = (f32[256]{0:S(1)}, f32[256]{0}, u32[]{:S(2)}) copy-start(%a)
+        %copy-done = f32[256]{0:S(1)} copy-done(%copy-start)
+        %b = f32[256]{0:S(1)} negate(%copy-done)
+        ROOT %c = f32[256]{0} add(%b, %copy-done)
+        """
+    )
+    assert hbm_and_all(module) == {
+        "copy-start": (1024, 2048),
+        "b": (0, 2048),
+        "c": (1024, 3072),
+    }
+
+
+def test_a_slice_that_is_fetched_counts_without_the_rest():
+    module = program(
+        """
+        %a = f32[4,256]{1,0} parameter(0)
+        %s = ((f32[4,256]{1,0}), f32[1,256]{1,0:S(1)}, s32[]{:S(2)}) slice-start(%a)
+        ROOT %d = f32[1,256]{1,0:S(1)} slice-done(%s)
+        """
+    )
+    assert hbm_and_all(module) == {"s": (1024, 2048)}
+
+
+def test_fusions_that_slice_or_update_count_the_slice():
+    inner = """
+        %sliced (p0: f32[4,256], p1: s32[]) -> f32[1,256] {
+          %p0 = f32[4,256]{1,0} parameter(0)
+          %p1 = s32[] parameter(1)
+          ROOT %d = f32[1,256]{1,0} dynamic-slice(%p0, %p1, %p1)
+        }
+        %updated (q0: f32[4,256], q1: f32[1,256], q2: s32[]) -> f32[4,256] {
+          %q0 = f32[4,256]{1,0} parameter(0)
+          %q1 = f32[1,256]{1,0} parameter(1)
+          %q2 = s32[] parameter(2)
+          ROOT %u = f32[4,256]{1,0} dynamic-update-slice(%q0, %q1, %q2, %q2)
+        }
+        """
+    module = program(
+        """
+        %a = f32[4,256]{1,0} parameter(0)
+        %i = s32[] parameter(1)
+        %x = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%sliced
+        ROOT %y = f32[4,256]{1,0} fusion(%a, %x, %i), kind=kLoop, calls=%updated
+        """,
+        inner,
+    )
+    assert hbm_and_all(module) == {"x": (2052, 2052), "y": (2052, 2052)}
+
+
+def test_a_loop_counts_as_often_as_it_runs():
+    body = """
+        %body (p: (f32[256])) -> (f32[256]) {
+          %p = (f32[256]{0}) parameter(0)
+          %g = f32[256]{0} get-tuple-element(%p), index=0
+          %n = f32[256]{0} negate(%g)
+          ROOT %t = (f32[256]{0}) tuple(%n)
+        }
+        %condition (p.1: (f32[256])) -> pred[] {
+          %p.1 = (f32[256]{0}) parameter(0)
+          ROOT %true = pred[] constant(true)
+        }
+        """
+    entry = """
+        %a = (f32[256]{0}) parameter(0)
+        ROOT %w = (f32[256]{0}) while(%a), condition=%condition, body=%body
+        """
+    assert hbm_and_all(program(entry, body)) == {"n": (2048, 2048)}
+    known = ', backend_config={"known_trip_count":{"n":"7"}}'
+    entry = entry.rstrip() + known
+    assert hbm_and_all(program(entry, body)) == {"n": (7 * 2048, 7 * 2048)}
+
+
+def test_bytes_are_summed_by_kind():
+    module = program(
+        """
+        %a = f32[256]{0} parameter(0)
+        %b = f32[256]{0} negate(%a)
+        %c = f32[256]{0} negate(%b)
+        ROOT %d = f32[256]{0} add(%b, %c)
+        """
+    )
+    sums = summed(moved(module), lambda row: row.kind)
+    assert [*sums] == ["negate", "add"]
+    assert sums["negate"].hbm == 4096 and sums["negate"].instructions == 2
+
+
+@pytest.mark.parametrize(
+    ("op_name", "module"),
+    [
+        ("jit(step)/jvp(MBNet)/mask_head/pool/add", "forward mask_head/pool"),
+        ("jit(step)/transpose(jvp(MBNet))/mask_head/mul", "backward mask_head"),
+        ("jit(step)/vmap(resize)/gather", "other resize"),
+        ("jit(step)/mul", "other mul"),
+        ("state.params['a/b']['kernel']", "argument state"),
+        ("", "unknown"),
+    ],
+)
+def test_the_module_that_an_operation_belongs_to(op_name, module):
+    assert module_of(op_name) == module
+
+
+def test_collectives_are_counted_once():
+    parts = """
+        %start (p: f32[8,64]) -> f32[64,64] {
+          %p = f32[8,64]{1,0} parameter(0)
+          ROOT %g = f32[64,64]{1,0} all-gather(%p), channel_id=1, EIGHT
+        }
+        %more (q: f32[8,64]) -> f32[64,64] {
+          %q = f32[8,64]{1,0} parameter(0)
+          ROOT %h = f32[64,64]{1,0} all-gather(%q), channel_id=1, EIGHT
+        }
+        %all-reduce-scatter.1 (r: f32[64,64]) -> f32[8,64] {
+          %r = f32[64,64]{1,0} parameter(0)
+          %s = f32[64,64]{1,0} all-reduce(%r), channel_id=2, TWICE_FOUR
+          ROOT %d = f32[8,64]{1,0} dynamic-slice(%s), dynamic_slice_sizes={8,64}
+        }
+        """
+    module = program(
+        """
+        %a = f32[8,64]{1,0} parameter(0)
+        %b = f32[64,64]{1,0} fusion(%a), kind=kCustom, calls=%start
+        %c = f32[64,64]{1,0} fusion(%a), kind=kCustom, calls=%more
+        %d = f32[8,64]{1,0} fusion(%c), kind=kCustom, calls=%all-reduce-scatter.1
+        %e = (f32[8,64]{1,0}, f32[64,64]{1,0}) all-gather-start(%d), channel_id=3
+        %f = f32[64,64]{1,0} all-gather-done(%e)
+        ROOT %g = f32[8,64]{1,0} all-reduce(%d), channel_id=4, NAMED
+        """,
+        parts,
+    )
+    whole, part = 64 * 64 * 4, 8 * 64 * 4
+    assert collectives(module, 8) == [
+        Collective("all-gather", whole, 8, 1),
+        Collective("reduce-scatter", whole, 4, 1),
+        Collective("all-gather", whole, 8, 1),
+        Collective("all-reduce", part, 4, 1),
+    ]
+    assert counted(collectives(module, 8)) == (
+        "1 all-reduce 0.0 MiB, 2 all-gather 0.0 MiB, 1 reduce-scatter 0.0 MiB"
+    )
+
+
+def test_the_time_of_a_ring():
+    v5e = CHIPS["v5e"]
+    assert v5e.ring == 100e9
+    gather = Collective("all-gather", 8 * 10**9, 8, 1)
+    assert seconds(gather, v5e, 4) == pytest.approx(7e9 / 100e9 + 4 * HOP)
+    reduce = gather._replace(kind="all-reduce", times=3)
+    assert seconds(reduce, v5e, 4) == pytest.approx(6 * seconds(gather, v5e, 4))
+    permute = gather._replace(kind="collective-permute")
+    assert seconds(permute, v5e, 0) == pytest.approx(0.08)
+    assert seconds(gather._replace(group=1), v5e, 4) == 0
+
+
+def test_the_way_through_a_slice():
+    # An axis of 16 is a ring on v5e and v6e, one of 4 on v5p; shorter ones are lines.
+    assert [hops(name) for name in ("v5e:1x1", "v5e:2x4", "v5e:16x16")] == [0, 4, 16]
+    assert hops("v5p:4x4x8") == 2 + 2 + 4
+    with pytest.raises(ValueError, match="v9"):
+        chip_of("v9:2x2")
+
+
+# A megabyte is read, reduced over eight chips, gathered, and written.
+STEP = """
+HloModule m
+
+ENTRY %main () -> f32[] {
+  %a = f32[262144]{0} parameter(0), metadata={op_name="batch['x']"}
+  %r = f32[262144]{0:S(1)} all-reduce(%a), channel_id=1, replica_groups={{0,1,2,3,4,5,6,7}}
+  %g = f32[2097152]{0:S(1)} all-gather(%r), channel_id=2, replica_groups={{0,1,2,3,4,5,6,7}}
+  ROOT %n = f32[2097152]{0} negate(%g), metadata={op_name="jit(f)/jvp(N)/head/neg"}
+}
+"""  # noqa: E501
+
+
+def fitting(**changes) -> Result:
+    return Result(True, 0.0, STEP, 197e9, 2e9, 3e9, 60.0)._replace(**changes)
+
+
+def test_the_bound_of_a_program():
+    found = bound(fitting(), "v5e:2x4", 8)
+    assert found.hbm == 9 * 2**20
+    assert found.compute == pytest.approx(1e-3)
+    assert found.memory == pytest.approx(9 * 2**20 / 819e9)
+    share = 7 / 8 * 2**20 / 100e9
+    assert found.links == pytest.approx(2 * (share + 4e-6) + 8 * share + 4e-6)
+    # On 256 chips the gathered array is 32 times as large, the reduced one is not.
+    share = 255 / 256 * 2**20 / 100e9
+    assert found.links_256 == pytest.approx(2 * share + 256 * share + 3 * 16e-6)
+    assert found.total == pytest.approx(found.compute + found.links)
+    assert found.efficiency == pytest.approx(1e-3 / (1e-3 + found.links_256))
+    assert found.by == "compute"
+    assert bound(fitting(flops=0.0), "v5e:2x4", 8).by == "links"
+
+
+def test_every_line_of_the_table_has_its_columns():
+    found = bound(fitting(), "v5e:2x4", 8)
+    lines = [
+        line("step", "v5e:2x4", 8, fitting(), found),
+        line("retrieval: merge", "v5e:2x4", None, fitting(), found),
+        line("step", "v5e:2x4", 512, fitting(fits=False, needs=2.0**35), None),
+    ]
+    assert {text.count("|") for text in lines} == {HEADER.count("|")}
+    assert "1 all-reduce 1.0 MiB, 1 all-gather 8.0 MiB" in lines[0]
+    assert "does not fit: needs 32.00 GiB" in lines[2]
+
+
+def test_where_the_bytes_go():
+    lines = [*where(STEP, depth=1)]
+    assert "| **total** | 9.0 | 27.0 | 0 | 3 |" in lines
+    assert "| forward head | 8.0 | 16.0 | 0 | 1 |" in lines
+    assert "| all-reduce | 1.0 | 2.0 | 0 | 1 |" in lines
+    assert "| argument batch: all-gather | 0.0 | 9.0 | 0 | 1 |" in lines
+
+
+def products(function, *arguments) -> list[str]:
+    return [*float32_products(jax.jit(function).trace(*arguments).jaxpr)]
+
+
+def test_float32_products_are_found():
+    x_32, x_16 = jnp.ones((4, 4)), jnp.ones((4, 4), jnp.bfloat16)
+
+    def inside(x):  # of a loop, of a gradient, under a name
+        with jax.named_scope("layer"):
+            step = jax.grad(lambda x: jnp.sum(x @ x))
+            return jax.lax.fori_loop(0, 3, lambda _, x: step(x), x)
+
+    assert products(inside, x_16) == []
+    assert products(lambda x: x @ x_16, x_16) == []
+    found = products(inside, x_32)
+    assert len(found) == 3 and {*found} == {"layer"}
+    assert unexpected(found) == ["layer"]
+    image, kernel = jnp.ones((1, 1, 8, 8)), jnp.ones((1, 1, 3, 3))
+    convolution = products(lambda x: jax.lax.conv(x, kernel, (1, 1), "SAME"), image)
+    assert convolution == ["unknown"] == unexpected(convolution)
+
+
+def test_products_that_may_be_float32_are_not_reported():
+    allowed = ["global_head/classifier", "losses.py batch_hard_triplet"]
+    assert unexpected([*allowed, "global_backbone/conv1"]) == ["global_backbone/conv1"]
+
+
+def test_a_whole_matrix_of_similarities_is_found():
+    def lowered(function, gallery):
+        query = jax.ShapeDtypeStruct((64, 8), jnp.float32)
+        gallery = jax.ShapeDtypeStruct((gallery, 8), jnp.float32)
+        return hlo.parse(jax.jit(function).lower(query, gallery).compile().as_text())
+
+    def whole(query, gallery):
+        return jax.lax.top_k(query @ gallery.T, 4)
+
+    def blocks(query, gallery):
+        return jax.lax.map(lambda rows: whole(query, rows), gallery.reshape(8, -1, 8))
+
+    assert large_arrays(lowered(whole, 4096), 64 * 4096)
+    assert not large_arrays(lowered(blocks, 4096), 64 * 4096)
+
+
+@pytest.mark.parametrize("limit", [0, 4, 5, 31, 100, 128, 1000])
+def test_the_largest_batch_is_found_to_an_eighth(limit):
+    tried = []
+
+    def fits(batch):
+        tried.append(batch)
+        return batch <= limit
+
+    found = largest(fits, 4, most=512)
+    assert found <= limit
+    if limit < 4:
+        assert found == 0
+    else:
+        assert found == 512 or found + max(4, found // 8) >= limit
+    assert len(tried) == len({*tried}) and all(b % 4 == 0 and b <= 512 for b in tried)
+
+
+def test_memory_that_does_not_suffice_is_read_from_the_message():
+    full = (
+        "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 31.50G of "
+        "15.75G hbm. Exceeded hbm capacity by 15.75G."
+    )
+    assert needed(full) == 31.5 * 2**30
+    other = (
+        "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the "
+        "total memory required for HLO temporaries (128.00G) exceeds available HBM"
+    )
+    assert needed(other) == 128 * 2**30
+    assert needed("RESOURCE_EXHAUSTED: something") == 0
+    assert needed("INVALID_ARGUMENT: Used 31.50G of 15.75G hbm") is None
+
+
+def test_without_libtpu_the_message_says_what_to_install(monkeypatch):
+    def missing(name):
+        from importlib import metadata
+
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    with pytest.raises(ValueError, match=r"pip install -r requirements-tpu.txt"):
+        libtpu_version()
