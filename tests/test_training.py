@@ -26,6 +26,14 @@ from mbnet_jax.training.plan import make_plan
 from mbnet_jax.training.step import compiled, init_state, make_train_step
 
 
+@pytest.fixture(scope="module", autouse=True)
+def known():
+    """The backbone `tiny.ONE_BLOCK`, compiled as users compile theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
     config = tiny.tiny_config(tmp_path_factory.mktemp("data"))
@@ -56,16 +64,15 @@ def on_one_device(setup, tmp_path_factory):
     )
     tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     workdir = tmp_path_factory.mktemp("one")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.know_one_block(patch)
-        state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
-        yield config, setup[1], workdir, state
+    state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
+    return config, setup[1], workdir, state
 
 
 @pytest.fixture(scope="module")
 def on_eight_devices(setup, tmp_path_factory):
     """A run of the global branch: config, dataset, folder, state, results."""
     config = tiny.global_branch_config(setup[0].data.root)
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     dataset, workdir = load_dataset(config), tmp_path_factory.mktemp("eight")
     state = train(config, dataset, workdir, make_mesh())
     results = Run(workdir, make_mesh(), dataset=dataset).evaluate(config)
@@ -176,7 +183,8 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
     config.data.root = str(data)
     config.eval.report = True  # one of them writes it, while the other ends
-    command = tiny.command("train.py", config, workdir)
+    file = tiny.write_one_block_config(tmp_path / "one_block.py")
+    command = tiny.command("train.py", config, workdir, file=file)
 
     def preempt_the_second(processes):
         while not (workdir / "metrics.jsonl").is_file() or not losses(workdir):
