@@ -33,7 +33,12 @@ from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.traffic import moved
 from benchmarks.retrieval import CASES, Case, labels_of
 from mbnet_jax.files import cache_folder
-from mbnet_jax.retrieval.blocks import all_devices, gallery_rows, power_of_two, query_rows
+from mbnet_jax.retrieval.blocks import (
+    all_devices,
+    gallery_rows,
+    power_of_two,
+    query_rows,
+)
 from mbnet_jax.retrieval.labels import Lists, matches_and_junk
 from mbnet_jax.retrieval.passes import SLOTS
 
