@@ -5,7 +5,6 @@ The flags must be in the environment before jax is first imported.
 """
 
 import atexit
-import contextlib
 import os
 import shutil
 import signal
@@ -60,30 +59,26 @@ def pytest_collection_modifyitems(config, items):
         items[:] = kept
 
 
-@contextlib.contextmanager
-def _in_a_hurry():
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture
 def compiled_in_a_hurry():
     """For networks that run once or twice, and that no other test compiles."""
-    with _in_a_hurry():
+    from hurry import in_a_hurry
+
+    with in_a_hurry():
         yield
 
 
 @pytest.fixture(scope="module")
 def one_block():
-    """Lets the configs of a module's tests name the backbone `tiny.ONE_BLOCK`."""
-    import tiny
+    """Lets the configs of a module's tests name the backbone `tiny.ONE_BLOCK`.
 
-    with pytest.MonkeyPatch.context() as patch:
+    Whoever trains or embeds with that wants a network soon, so it is compiled in a
+    hurry, too.
+    """
+    import tiny
+    from hurry import in_a_hurry
+
+    with pytest.MonkeyPatch.context() as patch, in_a_hurry():
         tiny.know_one_block(patch)
         yield
 
@@ -128,6 +123,7 @@ def tested(small_data, tmp_path_factory):
     """An untrained run of all modules, evaluated, with a report: config, folder."""
     import small_run
     import tiny
+    from hurry import in_a_hurry
 
     from mbnet_jax.api import Run
 
@@ -138,7 +134,7 @@ def tested(small_data, tmp_path_factory):
     tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.eval.update(report=True, report_lists=1, rerank=True)
     config.eval.report_queries = (dataset.test["query"].names[1],)
-    with pytest.MonkeyPatch.context() as patch, _in_a_hurry():
+    with pytest.MonkeyPatch.context() as patch, in_a_hurry():
         tiny.know_one_block(patch)
         small_run.save_untrained(config, dataset, workdir)
         (workdir / "metrics.jsonl").write_text(

@@ -166,7 +166,9 @@ def programs(mesh: Mesh, metric: str) -> Programs:
     products = (WHOLE, SHARDED, WHOLE, SHARDED)
     whole = NamedSharding(mesh, WHOLE)
     return Programs(
-        product_and_find=shard(product_and_find, (*products, SHARDED, SHARDED, SHARDED)),
+        product_and_find=shard(
+            product_and_find, (*products, SHARDED, SHARDED, SHARDED)
+        ),
         product_and_count=shard(
             product_and_count, (*products, WHOLE, WHOLE, WHOLE, SHARDED)
         ),
