@@ -101,5 +101,6 @@ def _small() -> tuple:
         | {"views.crops": "(64,32)", "views.silhouette": "(64,32)"}
         | {"model.fusion_width": 16, **backbones, "train.batch_size": 8}
         | {"train.epochs": 1, "train.steps_per_epoch": 10, "train.log_every": 1}
+        | {"train.warmup_epochs": 0}
         | {"eval.report": False, "eval.figure_queries": 0},
     )
