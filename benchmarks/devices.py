@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -19,8 +20,8 @@ import numpy as np
 # A float32 product runs as bfloat16 on a TPU, and as TF32 on GPUs since Ampere, unless
 # a program requests more; Turing and Volta have no bfloat16. TPUs: "peak compute per
 # chip" at cloud.google.com/tpu/docs/v3 to v6e. GPUs: NVIDIA's data sheets; those of
-# H100 and L4 give the peaks with sparsity, twice these. The first name that is a prefix
-# of the device's kind counts. Other models of the same family have other peaks.
+# H100, H200 and L4 give the peaks with sparsity, twice these. The first name that is a
+# prefix of the device's kind counts. Other models of a family have other peaks.
 PEAKS = {
     "TPU v3": (61.5, 61.5),  # one of the chip's two cores
     "TPU v4": (275, 275),
@@ -30,6 +31,8 @@ PEAKS = {
     "NVIDIA A100": (312, 156),
     "NVIDIA H100 PCIe": (756, 378),
     "NVIDIA H100 80GB HBM3": (989, 494),  # SXM
+    "NVIDIA H200 NVL": (835, 417),
+    "NVIDIA H200": (989, 494),  # SXM
     "NVIDIA L4": (121, 60),
     "Tesla T4": (None, 8.1),
     "Tesla V100-SXM2": (None, 15.7),
@@ -87,6 +90,22 @@ def peak_of_devices(dtype: str) -> float | None:
         return measured_peak()  # the fake devices of a CPU share its cores
     peak = published_peak(devices[0].device_kind, dtype)
     return None if peak is None else peak * len(devices)
+
+
+def counted_flops(function: Callable, *arguments) -> float:
+    """The FLOPs of a function, as XLA counts its program for an accelerator.
+
+    They are those before optimisation: the CPU's own convolutions need fewer. Only the
+    CPU's client counts before it compiles, so the function is traced for a CPU.
+
+    Args:
+      function: makes no use of a mesh of other devices.
+      arguments: arrays, or their shapes.
+    """
+    cpu = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
+    traced = jax.jit(function, in_shardings=cpu, out_shardings=cpu).trace(*shapes)
+    return traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
 
 
 def device_memory() -> int:

@@ -5,11 +5,10 @@ ResNets (last stride 1) side by side on given views, each with batch norm over t
 global batch, an average, a linear classifier and cross-entropy, and Adam. No
 augmentation, modules, other losses, checks or logs. It is written for few bytes and
 shares no code with the package, so it shows what the package's own layers cost.
-`python -m benchmarks.compile_for_tpu --yardstick` compiles it beside a config's step.
+`python -m benchmarks.compile_for_tpu --programs step yardstick` compiles both.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,6 +16,8 @@ import jax.numpy as jnp
 
 # name: (blocks of each stage, whether they are bottlenecks)
 DEPTHS = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}
+# (name, width, stem, last stride) as configs have them
+KNOWN = tuple((name, 64, "imagenet", 1) for name in DEPTHS)
 _CLASSES = 100
 _RATE, _B1, _B2, _EPSILON, _DECAY = 3.5e-4, 0.9, 0.999, 1e-8, 5e-4
 

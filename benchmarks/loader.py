@@ -6,7 +6,8 @@ python -m benchmarks.loader [--images 33698] [--threads 1 2] [--seconds 5]
 Images are renderings of synthetic people with noise, stored as crops of PRCC are (about
 500x190 pixels, 20 KB), with their parsing maps. 72 are repeated until there are as many
 as in PRCC. All else is training's own: the prepared copy, the sampler, `Loader.train`
-and `configs/prcc.py`. With `--folder`, the next run finds the images there.
+and `configs/prcc.py`. With `--folder`, the next run finds the images there. "In memory"
+are images that `data.cache_gb` has kept.
 
 Rates depend on what else the machine does; processor time hardly does. *Locked* is the
 part of it in which Python's interpreter lets no other thread run: all but reading, the
@@ -15,7 +16,6 @@ second, however many cores there are.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -24,16 +24,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
-import cv2
 import jax
 import numpy as np
-from array_record.python.array_record_data_source import ArrayRecordDataSource
 from ml_collections import ConfigDict
 from PIL import Image
 
 from benchmarks.devices import about_this_machine, published_peak
+from benchmarks.unlocked import unlocked
 from configs import prcc
 from mbnet_jax.data import loader as loading
 from mbnet_jax.data.builder import prepare
@@ -61,6 +59,7 @@ PEOPLE = SyntheticOptions(
 NOISE, QUALITY = 4, 90  # grey levels; of JPEG. Together they make 20 KB
 BATCH = 64
 WARM_UP = 8  # batches
+KEPT, UNTIL_KEPT = 450, 80  # images that a cache holds; batches until it has them
 # The training step of configs/prcc.py, compiled for 8 chips of a TPU v5e with 8 images
 # each: FLOPs and bytes moved, of one image.
 FLOPS, BYTES = 1004e9 / 8, 28.0 * 2**30 / 8
@@ -129,6 +128,7 @@ def main() -> None:
             "500x190, map": whole,
             "500x190": dataclasses.replace(whole, source=_NoMaps(whole.source)),
             "384x192, map": make_split_of(folder, resized, arguments.images // 10),
+            "in memory": whole.subset(np.arange(KEPT)),
         }
         print_stages(whole, data)
         print("\n| stored | threads | images/s | processor time | locked |")
@@ -136,13 +136,15 @@ def main() -> None:
         costs = {}
         for name, threads in itertools.product(splits, arguments.threads):
             data.threads = threads
-            cost = costs[name] = measure(splits[name], data, arguments.seconds)
+            data.cache_gb = 1.0 if name == "in memory" else 0.0
+            cost = measure(splits[name], data, arguments.seconds)
+            costs.setdefault(name, cost)  # of the first number of threads
             print(
                 f"| {name} | {threads} | {cost.rate:,.0f} | {1e6 * cost.seconds:,.0f} "
                 f"us | {1e6 * cost.locked:,.0f} us |",
                 flush=True,
             )
-    print_hosts(costs["500x190, map"])
+    print_hosts(costs["500x190, map"], costs["in memory"])
 
 
 def make_split_of(folder: Path, size: tuple[int, int], count: int) -> Split:
@@ -222,7 +224,7 @@ def measure(split: Split, data: ConfigDict, seconds: float) -> Cost:
     found = []
     with unlocked() as spent:
         batches = loading.Loader(data, mesh).train(split, sampler, range(10**6))
-        for _ in range(WARM_UP):
+        for _ in range(UNTIL_KEPT if data.cache_gb else WARM_UP):
             next(batches)
         for _ in range(5):
             spent.clear()
@@ -237,53 +239,22 @@ def measure(split: Split, data: ConfigDict, seconds: float) -> Cost:
     return Cost(*np.median(found, axis=0).tolist())
 
 
-@contextlib.contextmanager
-def unlocked() -> Iterator[list[float]]:
-    """Lists the processor seconds of calls in which other threads of Python may run."""
-    spent: list[float] = []
-
-    def timed(call: Callable) -> Callable:
-        def timed_call(*args, **kwargs):
-            start = time.thread_time()
-            try:
-                return call(*args, **kwargs)
-            finally:
-                spent.append(time.thread_time() - start)
-
-        return timed_call
-
-    class Decoder:
-        """One of Pillow's decoders, which are written in C."""
-
-        def __init__(self, decoder):
-            self._decoder = decoder
-            self.decode = timed(decoder.decode)
-
-        def __getattr__(self, name):
-            return getattr(self._decoder, name)
-
-    getdecoder, read = Image._getdecoder, ArrayRecordDataSource.__getitem__
-    with contextlib.ExitStack() as stack:
-        for owner, name, replacement in (
-            (Image, "_getdecoder", lambda *given: Decoder(getdecoder(*given))),
-            (ArrayRecordDataSource, "__getitem__", timed(read)),
-            (cv2, "resize", timed(cv2.resize)),
-            (cv2, "LUT", timed(cv2.LUT)),
-            (np, "stack", timed(np.stack)),
-        ):
-            stack.enter_context(mock.patch.object(owner, name, replacement))
-        yield spent
-
-
-def print_hosts(cost: Cost) -> None:
+def print_hosts(decoded: Cost, kept: Cost) -> None:
     """Prints what feeds the step of each host, were its cores those of this machine."""
-    print("\n| host | cores | the step's bound | images/s | cores needed | processes |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "\n| host | cores | the step's bound | images/s | cores needed "
+        "| processes | cores, in memory | processes |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for host in HOSTS:
         for bound, rate in host.demands():
+            needed = [
+                f"{rate * cost.seconds:.1f} | {rate * cost.locked:.2f}"
+                for cost in (decoded, kept)
+            ]
             print(
                 f"| {host.name} | {host.cores} | {bound} | {rate:,.0f} "
-                f"| {rate * cost.seconds:.1f} | {rate * cost.locked:.2f} |"
+                f"| {needed[0]} | {needed[1]} |"
             )
 
 

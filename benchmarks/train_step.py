@@ -1,13 +1,13 @@
 """Times the training step, and the shares of views and of waiting for data.
 
 python -m benchmarks.train_step [--configs synthetic prcc] [--batch_size 8]
-    [--steps 10] [--dtype bfloat16] [--wait]
+    [--steps 10] [--dtype bfloat16] [--no_views] [--wait]
 
 Each config runs in its own process, on random images, so no dataset is needed. Times
 are medians over steps after warm-up, each synchronised; the full step alternates with
-one whose views are precomputed. Model FLOPs are XLA's count of the program for an
-accelerator, before optimisation. Memory is the device's, or on a CPU that of the whole
-process, including the compiler.
+one whose views are precomputed, unless `--no_views` saves the time to compile that.
+Model FLOPs are XLA's count of the program for an accelerator, before optimisation.
+Memory is the device's, or on a CPU that of the whole process, including the compiler.
 
 `--wait` measures instead how long a step waits for the loader, alternating with a
 repeated batch. It uses the synthetic dataset, which is generated on first use.
@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 
 from benchmarks.devices import (
     about_this_machine,
+    counted_flops,
     device_memory,
     peak_of_devices,
     run_alone,
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, help="the config's unless given")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"))
+    parser.add_argument("--no_views", action="store_true")
     parser.add_argument("--wait", action="store_true", help="measure the wait for data")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -89,7 +91,7 @@ def main() -> None:
         return
     if arguments.one:
         config = load_config(arguments.one, arguments.batch_size, arguments.dtype)
-        print(measure(config, arguments.steps))
+        print(measure(config, arguments.steps, not arguments.no_views))
         return
     print(run_alone("benchmarks.devices"))
     print(f"\n{HEADER}\n|{'---|' * HEADER.count(' | ')}---|")
@@ -99,6 +101,8 @@ def main() -> None:
             options += ["--batch_size", str(arguments.batch_size)]
         if arguments.dtype:
             options += ["--dtype", arguments.dtype]
+        if arguments.no_views:
+            options += ["--no_views"]
         print(run_alone("benchmarks.train_step", *options), flush=True)
 
 
@@ -110,16 +114,18 @@ def load_config(name: str, batch_size: int | None, dtype: str | None) -> ConfigD
     return config.copy_and_resolve_references()
 
 
-def measure(config: ConfigDict, steps: int) -> str:
-    """Measures one config; returns its row of the table."""
+def measure(config: ConfigDict, steps: int, views: bool) -> str:
+    """Measures one config; returns its row of the table, with the share of `views`."""
     batch = random_batch(config)
     whole, flops, compiling = compile_step(config, batch)
     whole, _ = timed(whole)
     used = device_memory()
-    given, *_ = compile_step(
-        config, with_views(config, batch), lambda batch, _: batch["prepared"]
-    )
-    times = alternate({"whole": whole, "given": given}, steps)
+    candidates = {"whole": whole}
+    if views:
+        candidates["given"], *_ = compile_step(
+            config, with_views(config, batch), lambda batch, _: batch["prepared"]
+        )
+    times = alternate(candidates, steps)
     peak, seconds = peak_of_devices(config.model.dtype), times["whole"]
     cells = [
         f"| {config.name}",
@@ -132,7 +138,7 @@ def measure(config: ConfigDict, steps: int) -> str:
         f"{flops / 1e9:,.0f}",
         "-" if peak is None else f"{100 * flops / seconds / peak:.0f} %",
         f"{used / 2**20:,.0f} MiB",
-        f"{100 * (1 - times['given'] / seconds):.1f} % |",
+        f"{100 * (1 - times['given'] / seconds):.1f} % |" if views else "- |",
     ]
     return " | ".join(cells)
 
@@ -177,11 +183,11 @@ def compile_step(
     abstract = jax.eval_shape(state)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
     start = time.perf_counter()
-    traced = compiled(step, mesh).trace(abstract, batch)
-    executable = traced.lower().compile()
+    executable = compiled(step, mesh).lower(abstract, batch).compile()
     seconds = time.perf_counter() - start
-    # As lowered for an accelerator: the CPU's convolutions need fewer.
-    flops = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    cpu = make_mesh(jax.devices("cpu")[:1])
+    counted = make_train_step(config, model, optimizer, cpu, prepare=prepare)
+    flops = counted_flops(counted, abstract, batch)
     return Ready(executable, state(), batch), flops, seconds
 
 

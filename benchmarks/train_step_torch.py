@@ -1,11 +1,12 @@
 """Times the baseline's training step against PyTorch's, alternating.
 
-python -m benchmarks.train_step_torch [--height 256] [--width 128] [--batch_size 16]
-    [--steps 8] [--dtype bfloat16] [--forms eager channels_last compiled]
+python -m benchmarks.train_step_torch [--backbone resnet50] [--height 256] [--width 128]
+    [--batch_size 16] [--steps 8] [--dtype bfloat16]
+    [--forms eager channels_last compiled]
 
-The baseline is the global branch alone with KTM off: ResNet-50 without the last
-stage's stride, maximum and average pooling, BNNeck, label-smoothed cross-entropy and
-batch-hard triplet loss, Adam. PyTorch runs with its usual optimisations: algorithms
+The baseline is the global branch alone with KTM off: a ResNet without the last stage's
+stride, maximum and average pooling, BNNeck, label-smoothed cross-entropy and batch-hard
+triplet loss, Adam. PyTorch runs with its usual optimisations: algorithms
 chosen by cuDNN or oneDNN, TF32 and autocast where they apply, a fused Adam. Its forms
 are eager, channels-last, and channels-last with torch.compile (which needs a C++
 compiler). Our step includes augmentation; PyTorch's images are ready on the device as
@@ -39,6 +40,7 @@ from torch.nn import functional as F
 # The reference ResNet of the tests of converted weights.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from torchvision_twin import Twin
+from torchvision_weights import DEPTHS
 
 FORMS = ("eager", "channels_last", "compiled")
 
@@ -46,17 +48,18 @@ FORMS = ("eager", "channels_last", "compiled")
 class Baseline(nn.Module):
     """The same network as our global branch with its head."""
 
-    def __init__(self):
+    def __init__(self, backbone: str):
         """Creates the layers, with random weights."""
         super().__init__()
-        self.backbone = Twin("resnet50", last_stride=1)
+        self.backbone = Twin(backbone, last_stride=1)
+        width = 2 * self.backbone.fc.in_features  # of both poolings together
         self.backbone.fc = nn.Identity()  # ImageNet's classifier
-        self.neck = nn.BatchNorm1d(4096)
+        self.neck = nn.BatchNorm1d(width)
         self.neck.bias.requires_grad_(False)
-        self.classifier = nn.Linear(4096, ours.CLASSES, bias=False)
+        self.classifier = nn.Linear(width, ours.CLASSES, bias=False)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Maps uint8 [B, 3, H, W] to feature [B, 4096] and logits, float32."""
+        """Maps uint8 [B, 3, H, W] to feature [B, d] and logits, float32."""
         shape = (3, 1, 1)
         mean = torch.tensor(IMAGENET_MEAN, device=image.device).view(shape)
         std = torch.tensor(IMAGENET_STD, device=image.device).view(shape)
@@ -81,7 +84,9 @@ def torch_step(config, batch: dict, form: str) -> Callable[[], None]:
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     layout = torch.contiguous_format if form == "eager" else torch.channels_last
-    model = Baseline().to(device, memory_format=layout)
+    model = Baseline(config.model.backbones["global"].name).to(
+        device, memory_format=layout
+    )
     decayed = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim == 1 and p.requires_grad]
     decay = config.train.weight_decay
@@ -117,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--backbone", choices=DEPTHS, default="resnet50")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--batch_size", type=int, default=16)
@@ -128,6 +134,7 @@ def main() -> None:
     config = ours.load_config("prcc", arguments.batch_size, arguments.dtype)
     config.data.height, config.data.width = arguments.height, arguments.width
     config.model.branches, config.model.ktm = ("global",), False
+    config.model.backbones["global"].name = arguments.backbone
     batch = ours.random_batch(config)
     ready, *_ = ours.compile_step(config, batch)
     count = sum(x.size for x in jax.tree.leaves(ready.state.params))
@@ -151,8 +158,8 @@ def main() -> None:
     best = max(torch_steps, key=speeds.get)
     print(
         f"{about_this_machine()}, PyTorch {torch.__version__}\n"
-        f"{arguments.height}x{arguments.width}, batch {arguments.batch_size}, "
-        f"{arguments.dtype}, images/s: "
+        f"{arguments.backbone}, {arguments.height}x{arguments.width}, "
+        f"batch {arguments.batch_size}, {arguments.dtype}, images/s: "
         f"{', '.join(f'{name} {speed:.2f}' for name, speed in speeds.items())}; "
         f"ours / {best}: {speeds['ours'] / speeds[best]:.2f}"
     )

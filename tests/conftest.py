@@ -1,10 +1,10 @@
 """Eight fake CPU devices, so that sharding is tested on any machine.
 
+With `--platform=cuda` only the tests marked `gpu` run, on that platform's own devices.
 The flags must be in the environment before jax is first imported.
 """
 
 import atexit
-import contextlib
 import os
 import shutil
 import signal
@@ -15,10 +15,6 @@ import pytest
 # A job in the background ignores Ctrl-C, and so would the programs that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-)
 # Several tests train the same tiny network; the compiler needs to see it once. The
 # workers of `pytest -n` have the folder of the process that started them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -33,32 +29,56 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=4, help="How often test_kill.py kills training."
     )
+    parser.addoption(
+        "--platform", help="Runs the tests marked gpu there: cuda, tpu, or one cpu."
+    )
 
 
-@contextlib.contextmanager
-def _in_a_hurry():
-    import jax
+def pytest_configure(config):
+    platform = config.getoption("platform")
+    # Some tests compare with the CPU.
+    os.environ["JAX_PLATFORMS"] = ",".join({platform or "cpu": 0, "cpu": 0})
+    if platform:
+        # By default GPUs and TPUs round the operands of float32 products.
+        os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
+    else:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
 
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+
+def pytest_ignore_collect(collection_path, config):
+    # Other files may import packages that a machine with a GPU lacks.
+    other = config.getoption("platform") and collection_path.suffix == ".py"
+    return True if other and "mark.gpu" not in collection_path.read_text() else None
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("platform"):
+        kept = [item for item in items if item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=[x for x in items if x not in kept])
+        items[:] = kept
 
 
 @pytest.fixture
 def compiled_in_a_hurry():
     """For networks that run once or twice, and that no other test compiles."""
-    with _in_a_hurry():
+    from hurry import in_a_hurry
+
+    with in_a_hurry():
         yield
 
 
 @pytest.fixture(scope="module")
 def one_block():
-    """Lets the configs of a module's tests name the backbone `tiny.ONE_BLOCK`."""
-    import tiny
+    """Lets the configs of a module's tests name the backbone `tiny.ONE_BLOCK`.
 
-    with pytest.MonkeyPatch.context() as patch:
+    Whoever trains or embeds with that wants a network soon, so it is compiled in a
+    hurry, too.
+    """
+    import tiny
+    from hurry import in_a_hurry
+
+    with pytest.MonkeyPatch.context() as patch, in_a_hurry():
         tiny.know_one_block(patch)
         yield
 
@@ -103,6 +123,7 @@ def tested(small_data, tmp_path_factory):
     """An untrained run of all modules, evaluated, with a report: config, folder."""
     import small_run
     import tiny
+    from hurry import in_a_hurry
 
     from mbnet_jax.api import Run
 
@@ -113,7 +134,7 @@ def tested(small_data, tmp_path_factory):
     tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     config.eval.update(report=True, report_lists=1, rerank=True)
     config.eval.report_queries = (dataset.test["query"].names[1],)
-    with pytest.MonkeyPatch.context() as patch, _in_a_hurry():
+    with pytest.MonkeyPatch.context() as patch, in_a_hurry():
         tiny.know_one_block(patch)
         small_run.save_untrained(config, dataset, workdir)
         (workdir / "metrics.jsonl").write_text(

@@ -97,7 +97,7 @@ def network_and_images(**model):
     return network, image, np.stack([tiny.person(head) for head in (8, 10, 12)])
 
 
-@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block")
 @pytest.mark.parametrize(
     ("model", "chosen", "views", "maps"),
     [
@@ -134,7 +134,7 @@ def test_the_maps_are_those_of_the_chosen_branches(model, chosen, views, maps):
         np.testing.assert_array_equal(found.views["silhouette"], expected)
 
 
-@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block")
 def test_maps_do_not_depend_on_the_batch_size():
     network, image, parsing = network_and_images()
     whole = attention_maps(network, image, parsing)

@@ -2,10 +2,13 @@
 
 import jax
 import numpy as np
+import pytest
 import tiny
 
 from mbnet_jax.parsing import labels
 from mbnet_jax.training.augment import augment, example_keys
+
+pytestmark = pytest.mark.gpu
 
 PERSON = tiny.person()
 

@@ -12,6 +12,8 @@ from modules import normal, shapes
 
 from mbnet_jax.backbones import layers, resnet
 
+pytestmark = pytest.mark.gpu
+
 
 def test_padding_is_symmetric():
     # XLA's "SAME" pads an even image on its right side only; torchvision on both.
@@ -124,6 +126,13 @@ def test_max_over_passes_the_gradient_to_the_first_maximum():
     )
 
 
+def several_devices():
+    """The mesh of all devices; with a single one nothing is exchanged."""
+    if jax.device_count() == 1:
+        pytest.skip("needs several devices")
+    return Mesh(np.array(jax.devices()), ("data",))
+
+
 def test_batch_norm_is_over_the_global_batch():
     # Every device sees a different mean: statistics per device would differ.
     x = normal(8, 8, 8, 3) + np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
@@ -131,8 +140,7 @@ def test_batch_norm_is_over_the_global_batch():
     variables = block.init(jax.random.key(0), x, train=False)
     step = jax.jit(functools.partial(block.apply, train=True, mutable=["batch_stats"]))
     whole = step(variables, x)
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    assert mesh.size == 8
+    mesh = several_devices()
     parts = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
     jax.tree.map(
@@ -175,12 +183,12 @@ def test_groups_of_images_have_batch_statistics_of_their_own():
         updated["batch_stats"],
         *stats,
     )
-    with pytest.raises(ValueError, match="8 images has no whole groups of norm_images=3"):
+    with pytest.raises(ValueError, match="8 images has no whole groups"):
         run(layers.batch_norm(True, dtype=jnp.float32, name="bn", images=3), x)
 
 
 def test_groups_on_one_device_exchange_nothing():
-    mesh = Mesh(np.array(jax.devices()), ("data",))
+    mesh = several_devices()
     x = jax.ShapeDtypeStruct(
         (16, 4, 4, 3), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data"))
     )
@@ -194,28 +202,3 @@ def test_groups_on_one_device_exchange_nothing():
     assert "all-reduce" in program(0)
     assert "all-reduce" in program(4)
     assert not any(kind in program(2) for kind in ("all-reduce", "all-gather"))
-
-
-@pytest.mark.parametrize("channels", [3, 1])
-def test_the_stem_is_the_same_on_a_tpu(channels, monkeypatch):
-    x, net = normal(2, 8, 12, channels), layers.Stem(5)
-    variables = net.init(jax.random.key(0), x)
-
-    def run(variables, x):
-        return net.apply(variables, x)
-
-    want, pull = jax.vjp(run, variables, x)
-    assert want.shape == (2, 4, 6, 5)
-    branches = {}
-    monkeypatch.setattr(
-        jax.lax,
-        "platform_dependent",
-        lambda *arguments, tpu, default: branches.setdefault("tpu", tpu)(*arguments),
-    )
-    got, pull_tpu = jax.vjp(run, variables, x)
-    assert bool(branches) == (channels == 3)
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
-    for a, b in zip(
-        jax.tree.leaves(pull_tpu(want)), jax.tree.leaves(pull(want)), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)

@@ -34,6 +34,7 @@ def applied(state):
     return jax.device_get((state.params, state.batch_stats, state.opt_state))
 
 
+@pytest.mark.usefixtures("compiled_in_a_hurry")  # as all runs with that step
 def test_a_bad_step_changes_nothing_but_counts(small):
     config, _, mesh = small
     limit = config.train.max_bad_steps
@@ -45,10 +46,7 @@ def test_a_bad_step_changes_nothing_but_counts(small):
         ),
         mesh,
     )
-    state = jax.jit(
-        lambda: step.init_state(config, model, optimizer),
-        compiler_options={"xla_backend_optimization_level": "0"},
-    )()
+    state = jax.jit(lambda: step.init_state(config, model, optimizer))()
     good, loss, gradient = (2, 3, 4, 5), (0, 1, 4, 5), (0, 2, 4, 5)
     assert {*loss} > BAD_LOSS and {*gradient} > BAD_GRADIENT
     # The step knows no limit: after as many bad steps, a good one is applied.

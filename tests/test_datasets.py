@@ -15,7 +15,7 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.training.loop import train
 
-pytestmark = pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+pytestmark = pytest.mark.usefixtures("one_block")
 
 CONFIGS = {
     "ltcc": (ltcc, layouts.write_ltcc),

@@ -10,7 +10,7 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import chosen_branches, embed_function, sub_network
 from mbnet_jax.runs.network import make_model
 
-pytestmark = pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+pytestmark = pytest.mark.usefixtures("one_block")
 
 
 def model_of(**fields):

@@ -8,6 +8,8 @@ from modules import normal, shapes
 
 from mbnet_jax.models.heads import POOLINGS, GeM, IdentityHead
 
+pytestmark = pytest.mark.gpu
+
 
 def test_poolings_match_numpy():
     x = np.abs(normal(2, 4, 3, 5))

@@ -122,6 +122,28 @@ def test_batches_are_the_same_on_any_number_of_devices_and_after_a_restart(split
             np.testing.assert_array_equal(expected[name], batch[name])
 
 
+@pytest.mark.parametrize("kept", [0, 5, 32])
+def test_images_that_are_kept_are_decoded_once(splits, monkeypatch, kept):
+    expected = batches_of(splits, 1, range(12))
+    decoded = []
+
+    def load(split, index, data):
+        decoded.append(index)
+        return load_example(split, index, data)
+
+    monkeypatch.setattr(loading, "load_example", load)
+    room = (kept + 0.5) * 4 * 64 * 32 / 1e9
+    found = batches_of(splits, 1, range(12), threads=1, cache_gb=room)
+    for one, other in zip(expected, found, strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+    drawn = np.concatenate([batch["index"] for batch in found]).tolist()
+    once = {*list(dict.fromkeys(drawn))[:kept]}
+    assert {index: decoded.count(index) for index in {*drawn}} == {
+        index: 1 if index in once else drawn.count(index) for index in {*drawn}
+    }
+
+
 def test_a_batchs_labels_belong_to_its_images(splits):
     (batch,) = batches_of(splits, 8, range(1))
     train = splits["train"]

@@ -7,6 +7,8 @@ import pytest
 
 from mbnet_jax import losses
 
+pytestmark = pytest.mark.gpu
+
 rng = np.random.default_rng(0)
 
 

@@ -20,6 +20,8 @@ from mbnet_jax.models.modules import (
     position_codes,
 )
 
+pytestmark = pytest.mark.gpu
+
 
 def randomize(tree):
     """Replaces all parameters: biases that start at zero hide mistakes."""

@@ -110,7 +110,7 @@ def short_config(root):
     return config
 
 
-@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block")
 def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
@@ -125,7 +125,7 @@ def test_a_global_branch_is_trained_and_evaluated_on_images_alone(
     assert list(results["general"]) == ["global", "chance"]
 
 
-@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block")
 def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     root, tmp_path, monkeypatch
 ):
@@ -145,7 +145,7 @@ def test_one_branch_of_a_whole_network_is_evaluated_on_images_alone(
     assert list(saved["results"]["general"]) == ["global", "chance"]
 
 
-@pytest.mark.usefixtures("one_block", "compiled_in_a_hurry")
+@pytest.mark.usefixtures("one_block")
 def test_evaluated_branches_are_those_of_the_whole_network():
     config = whole_network("data")
     config.eval.flip = False

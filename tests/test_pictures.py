@@ -25,7 +25,7 @@ def changed_run(folder, to, model=(), **fields):
 
 
 @pytest.fixture
-def runs(tested, whole, one_block, monkeypatch, compiled_in_a_hurry, tmp_path):
+def runs(tested, whole, one_block, monkeypatch, tmp_path):
     """The folders of a whole network and a baseline of the same data."""
     monkeypatch.setattr(networks, "make_mesh", small_run.one_device)
     # The run was evaluated on a dataset split by another seed.

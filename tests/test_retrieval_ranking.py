@@ -7,6 +7,8 @@ from retrieval_reference import angles, random_features, random_labels
 
 from mbnet_jax.retrieval import RULES, blocks, ranked_lists, top_k
 
+pytestmark = pytest.mark.gpu
+
 
 @pytest.mark.parametrize("kind", ["random", "tied", "duplicated"])
 @pytest.mark.parametrize("k", [1, 10, 70])

@@ -15,9 +15,23 @@ from processes import run_two
 
 from mbnet_jax.api import Run
 from mbnet_jax.data import load_dataset
-from mbnet_jax.devices.mesh import make_mesh
+from mbnet_jax.data.loader import Loader
+from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.runs.checkpoints import Checkpoints
+from mbnet_jax.runs.network import make_model
+from mbnet_jax.runs.run_folder import num_classes
 from mbnet_jax.training.loop import train
+from mbnet_jax.training.optimizer import make_optimizer
+from mbnet_jax.training.plan import make_plan
+from mbnet_jax.training.step import compiled, init_state, make_train_step
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known():
+    """The backbone `tiny.ONE_BLOCK`, compiled as users compile theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.know_one_block(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +60,19 @@ def scores(workdir):
 def on_one_device(setup, tmp_path_factory):
     """A run with all modules: config, dataset, folder, state."""
     config = config_for(
-        setup[0], epochs=2, steps_per_epoch=5, checkpoint_every=3, keep=3
+        setup[0], epochs=2, steps_per_epoch=6, checkpoint_every=3, keep=3
     )
     tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     workdir = tmp_path_factory.mktemp("one")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.know_one_block(patch)
-        state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
-        yield config, setup[1], workdir, state
+    state = train(config, setup[1], workdir, make_mesh(jax.devices()[:1]))
+    return config, setup[1], workdir, state
 
 
 @pytest.fixture(scope="module")
 def on_eight_devices(setup, tmp_path_factory):
     """A run of the global branch: config, dataset, folder, state, results."""
     config = tiny.global_branch_config(setup[0].data.root)
+    tiny.set_backbones(config, name=tiny.ONE_BLOCK)
     dataset, workdir = load_dataset(config), tmp_path_factory.mktemp("eight")
     state = train(config, dataset, workdir, make_mesh())
     results = Run(workdir, make_mesh(), dataset=dataset).evaluate(config)
@@ -90,14 +103,45 @@ def up_to(step, whole, workdir):
 
 def test_a_run_learns_and_logs_each_step(on_one_device):
     _, _, workdir, state = on_one_device
-    assert int(state.step) == len(losses(workdir)) == 10 and len(scores(workdir)) == 2
-    assert losses(workdir)[-1] < losses(workdir)[0]
+    assert int(state.step) == len(losses(workdir)) == 12 and len(scores(workdir)) == 2
+    assert np.mean(losses(workdir)[6:]) < np.mean(losses(workdir)[:6])
 
 
-def test_eight_devices_train_like_one(on_one_device, tmp_path):
-    config, dataset, whole, _ = on_one_device
-    train(config, dataset, tmp_path, make_mesh())
-    assert_alike(tmp_path, whole)
+def losses_of_starts(config, dataset, mesh, starts):
+    """The losses [starts, steps] of the run's steps on other batches each time."""
+    plan = make_plan(config, dataset, mesh)
+    model = make_model(config.model, num_classes(dataset.train))
+    optimizer = make_optimizer(config.train, plan.schedule)
+    new = jax.jit(
+        lambda: init_state(config, model, optimizer),
+        out_shardings=replicated(mesh),
+        compiler_options={"xla_backend_optimization_level": "0"},
+    )
+    step = compiled(make_train_step(config, model, optimizer, mesh), mesh)
+    loader = Loader(config.data, mesh)
+    found = []
+    for start in range(starts):
+        steps = range(start * plan.total, (start + 1) * plan.total)
+        state = new()
+        for batch in loader.train(dataset.train, plan.sampler, steps):
+            state, scalars = step(state, batch)
+            found.append(scalars["loss"])
+    return np.array(jax.device_get(found)).reshape(starts, plan.total)
+
+
+def test_eight_devices_train_like_one(on_one_device):
+    """Rounding hardly grows in 12 steps of float32; the median of five starts.
+
+    A start may differ by more, once rounding decides the sign of an input of a ReLU
+    or which entry is the maximum: the gradient jumps there (docs/running.md).
+    """
+    config, dataset, _, _ = on_one_device
+    one, eight = (
+        losses_of_starts(config, dataset, make_mesh(devices), starts=5)
+        for devices in (jax.devices()[:1], jax.devices())
+    )
+    apart = np.median(np.abs(one - eight), axis=0)
+    assert len(apart) == 12 and 0 < apart.max() < 1e-4
 
 
 @pytest.mark.parametrize(("step", "count"), [(2, 1), (4, 4), (6, 2)])
@@ -139,7 +183,8 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     (data / "synthetic").symlink_to(Path(config.data.root).absolute() / "synthetic")
     config.data.root = str(data)
     config.eval.report = True  # one of them writes it, while the other ends
-    command = tiny.command("train.py", config, workdir)
+    file = tiny.write_one_block_config(tmp_path / "one_block.py")
+    command = tiny.command("train.py", config, workdir, file=file)
 
     def preempt_the_second(processes):
         while not (workdir / "metrics.jsonl").is_file() or not losses(workdir):

@@ -8,6 +8,8 @@ import tiny
 from mbnet_jax import views
 from mbnet_jax.parsing import labels
 
+pytestmark = pytest.mark.gpu
+
 PERSON = tiny.person()
 SIZES = {"crops": (64, 32), "silhouette": (32, 16)}
 # The head is rows 4-11, columns 12-19; a margin of 0.15 x 8 pixels on each side.

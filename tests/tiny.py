@@ -67,8 +67,28 @@ def know_one_block(patch) -> None:
     patch.setitem(BACKBONES, ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
 
 
-def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[str]:
-    """The command that runs `script` with a config derived from `tiny_config`."""
+def write_one_block_config(path: Path) -> Path:
+    """Writes the synthetic config in a file that lets it name `ONE_BLOCK`."""
+    path.write_text(
+        "from configs.synthetic import get_config\n"
+        "from mbnet_jax import backbones\n"
+        "from mbnet_jax.backbones import resnet\n"
+        f"backbones.register({ONE_BLOCK!r}, resnet.backbone((1, 0, 0, 0), False))\n"
+    )
+    return path
+
+
+def command(
+    script: str,
+    config: ConfigDict,
+    workdir: Path,
+    *more: str,
+    file: Path | str = "configs/synthetic.py",
+) -> list[str]:
+    """The command that runs `script` with a config derived from `tiny_config`.
+
+    `file` gives the synthetic config.
+    """
     overrides = [
         f"--config.{key}={value!r}".replace("'", '"')
         if not isinstance(value, str)
@@ -85,7 +105,7 @@ def command(script: str, config: ConfigDict, workdir: Path, *more: str) -> list[
         for key, value in config.data.synthetic.items()
         if key not in ("height", "width")  # they follow data.height and width
     ]
-    arguments = ["--config", "configs/synthetic.py", *overrides, f"--workdir={workdir}"]
+    arguments = ["--config", str(file), *overrides, f"--workdir={workdir}"]
     return [sys.executable, script, *arguments, *more]
 
 

@@ -2,13 +2,14 @@
 
 python -m benchmarks.compile_for_tpu --config configs/prcc.py
     [--topologies v5e:2x4 v6e:16x16] [--batch_sizes 8 16] [--dtype float32]
-    [--programs step embedding retrieval] [--largest] [--where [DEPTH]]
+    [--programs step embedding retrieval yardstick] [--largest] [--where [DEPTH]]
     [--cache DIR] [--config.FIELD=VALUE ...]
 
 Prints a line for each program, slice and number of images on each chip: whether it
 fits, its memory, arithmetic, traffic and collectives, and the least time that it can
-take. Needs libtpu: pip install -r requirements-tpu.txt. A program takes minutes to
-compile; results are kept in the cache.
+take. The yardstick is a lean step of the config's backbones alone
+(benchmarks/lean_step.py). Needs libtpu: pip install -r requirements-tpu.txt. A program
+takes minutes to compile; results are kept in the cache.
 
 --largest searches the largest batch of a chip that fits. --where prints instead where
 the bytes go, by kind of operation and by module, whose paths are cut after DEPTH names.
@@ -35,6 +36,7 @@ from mbnet_jax.files import cache_folder
 from mbnet_jax.overrides import FLAG
 
 PROGRAMS = ("step", "embedding", "retrieval")
+YARDSTICK = "yardstick"  # a lean step of the same backbones
 
 
 def main() -> None:
@@ -47,7 +49,9 @@ def main() -> None:
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x4"])
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=[8])
     parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
-    parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
+    parser.add_argument(
+        "--programs", nargs="+", default=PROGRAMS, choices=(*PROGRAMS, YARDSTICK)
+    )
     parser.add_argument("--largest", action="store_true")
     parser.add_argument("--where", nargs="?", type=int, const=2, metavar="DEPTH")
     parser.add_argument("--cache", type=Path, default=cache_folder("tpu"))

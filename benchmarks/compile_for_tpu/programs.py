@@ -5,6 +5,7 @@ which alone decides how state and batch are split over the devices, the embeddin
 `evaluation.embed.make_embed`, and retrieval by `retrieval.counting.programs`.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -14,8 +15,10 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
-from mbnet_jax.devices.mesh import batch_sharding
+from benchmarks import lean_step
+from mbnet_jax.devices.mesh import batch_sharding, replicated
 from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.models import BRANCHES
 from mbnet_jax.retrieval import counting, passes
 from mbnet_jax.retrieval.blocks import (
     SHARDED,
@@ -29,6 +32,7 @@ from mbnet_jax.retrieval.similarity import GalleryBlock, QueryBlock
 from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
 from mbnet_jax.training.step import compiled, init_state, make_train_step
+from mbnet_jax.views import VIEWS
 
 CLASSES = 150  # identities to train on, as PRCC has
 # Queries, gallery images, matches and junk of a query, about as PRCC's test has.
@@ -50,6 +54,37 @@ def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
         "pid": jax.ShapeDtypeStruct((rows,), np.int32, sharding=split),
     }
     return program.trace(state, images)
+
+
+def yardstick(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
+    """A lean step of the config's backbones alone, for `batch` images on each device.
+
+    Raises:
+      ValueError: if the yardstick has no such backbone.
+    """
+    image = (config.data.height, config.data.width)
+    parts = []
+    for name in config.model.branches:
+        own, view = config.model.backbones[name], BRANCHES[name].view
+        if (own.name, own.width, own.stem, own.last_stride) not in lean_step.KNOWN:
+            raise ValueError(
+                f"the yardstick has no backbone like model.backbones.{name}, only "
+                f"(name, width, stem, last_stride) of {lean_step.KNOWN}"
+            )
+        size = (*config.views.get(view, image), VIEWS[view].channels)
+        parts.append(lean_step.Part(own.name, size))
+    whole, split, rows = replicated(mesh), batch_sharding(mesh), batch * mesh.size
+    program = jax.jit(
+        functools.partial(lean_step.step, parts),
+        in_shardings=(whole, split),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+    images = {
+        "views": [jax.ShapeDtypeStruct((rows, *p.view), jnp.bfloat16) for p in parts],
+        "pid": jax.ShapeDtypeStruct((rows,), jnp.int32),
+    }
+    return program.trace(jax.eval_shape(lambda: lean_step.init(parts)), images)
 
 
 def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:

@@ -164,52 +164,32 @@ def _bytes(
     opcode = instruction.opcode
     if opcode in ("copy-start", "slice-start", "dynamic-slice-start"):
         # The result is (target, source, context), or ((source), target, context).
-        data = [array for array in results if array.dims or array.dtype[0] != "u"]
-        target = data[0] if opcode == "copy-start" else data[len(operands[0])]
-        sources = operands[0][:1]
-        hbm = sum(_moved_bytes(target, place.in_hbm) for place in [target, *sources])
-        return hbm, 2 * target.size
+        target = results[0 if opcode == "copy-start" else len(operands[0])]
+        places = [target, operands[0][0]]
+        return sum(target.padded for a in places if a.in_hbm), 2 * target.size
     if opcode.endswith("-start"):  # its result repeats the operands
         results = results[sum(map(len, operands)) :] or results
-    reads = {}
+    reads: dict[int, list[Array]] = {}
+    written = results
     if opcode == "fusion":
         inner = module.computations.get(instruction.called("calls"), {})
         reads = _sliced_parameters(inner)
-        updates = _updates(inner)
+        written = _updates(inner) or results
     elif opcode in _SLICES:
-        reads, updates = {0: results}, None
+        reads = {0: results}
     elif opcode == "dynamic-update-slice":
-        reads, updates = {0: []}, operands[1]
-    else:
-        updates = None
+        reads, written = {0: []}, operands[1]
     hbm = everything = 0
-    for number, arrays in enumerate(operands):
-        place = [a.in_hbm for a in arrays]
-        if number in reads:
-            arrays = reads[number]
-            place = [place[0]] * len(arrays)
-        hbm += sum(_moved_bytes(a, p) for a, p in zip(arrays, place, strict=True))
-        everything += sum(a.size for a in arrays)
-    written = results
-    if updates is not None and len(results) == 1:
-        written = [update._replace(layout=results[0].layout) for update in updates]
-        written = [a._replace(layout="") if not _fits(a) else a for a in written]
-        place = [results[0].in_hbm] * len(written)
-    else:
-        place = [a.in_hbm for a in written]
-    hbm += sum(_moved_bytes(a, p) for a, p in zip(written, place, strict=True))
-    everything += sum(a.size for a in written)
+    # What is sliced or updated is where the whole array is.
+    moves = [(reads.get(n, arrays), arrays) for n, arrays in enumerate(operands)]
+    for parts, wholes in [*moves, (written, results)]:
+        everything += sum(part.size for part in parts)
+        if len(parts) == len(wholes):
+            pairs = zip(parts, wholes, strict=True)
+            hbm += sum(part.padded for part, whole in pairs if whole.in_hbm)
+        elif wholes[0].in_hbm:
+            hbm += sum(part.padded for part in parts)
     return hbm, everything
-
-
-def _fits(array: Array) -> bool:
-    """Whether a layout is one of as many dimensions."""
-    order = array.layout.partition(":")[0]
-    return len([x for x in order.split(",") if x]) == len(array.dims)
-
-
-def _moved_bytes(array: Array, in_hbm: bool) -> int:
-    return array.padded if in_hbm else 0
 
 
 def _sliced_parameters(inner: dict[str, Instruction]) -> dict[int, list[Array]]:

@@ -23,54 +23,6 @@ def known(kind: str, name: str, table) -> Any:
     return table[name]
 
 
-class Stem(nn.Module):
-    """The 7x7 convolution of stride 2 without bias that an ImageNet network starts with.
-
-    On a TPU three input channels leave most of the matrix unit idle. There the image
-    is cut into 2x2 cells, whose pixels become channels, and the kernel is rearranged to
-    4x4 with stride 1: the same sums of products, and less than a third of the time
-    (predicted; benchmarks/README.md). Other devices convolve as it is written.
-
-    Attributes:
-      channels: of the output.
-      dtype: of the computation; the parameter `kernel` [7, 7, c, channels] is float32.
-    """
-
-    channels: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, h, w, c] to [B, ceil(h / 2), ceil(w / 2), channels]; padding is 3."""
-        shape = (7, 7, x.shape[-1], self.channels)
-        kernel = self.param("kernel", _he_init, shape, jnp.float32)
-        x, kernel = jnp.asarray(x, self.dtype), jnp.asarray(kernel, self.dtype)
-        convolve = functools.partial(
-            jax.lax.conv_general_dilated, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-
-        def plain(x, kernel):
-            return convolve(x, kernel, (2, 2), ((3, 3), (3, 3)))
-
-        def cells(x, kernel):
-            # Pixel 2 i + t - 3 meets row t of the kernel in output i. With a row of
-            # zeros before the first, that is pixel (t + 1) % 2 of cell i + (t + 1) // 2.
-            kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
-            kernel = space_to_depth(kernel.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
-            return convolve(space_to_depth(x), kernel, (1, 1), ((2, 1), (2, 1)))
-
-        if x.shape[1] % 2 or x.shape[2] % 2 or x.shape[3] < 3:
-            return plain(x, kernel)
-        return jax.lax.platform_dependent(x, kernel, tpu=cells, default=plain)
-
-
-def space_to_depth(x: jax.Array) -> jax.Array:
-    """Cells of 2x2 pixels as channels: [B, h, w, c] to [B, h / 2, w / 2, 4 c]."""
-    return jnp.concatenate(
-        [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=-1
-    )
-
-
 class Pointwise(nn.Module):
     """A 1x1 convolution without bias; on a CPU, a matrix product.
 
@@ -127,8 +79,6 @@ def conv(
     """
     if kernel == 1:
         return Pointwise(channels, stride, dtype=dtype, name=name)
-    if (kernel, stride, padding) == (7, 2, 3):
-        return Stem(channels, dtype=dtype, name=name)
     return nn.Conv(
         channels,
         (kernel, kernel),

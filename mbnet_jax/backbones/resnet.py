@@ -142,9 +142,7 @@ class ResNet(nn.Module):
             dtype=self.dtype,
             name="conv1",
         )(jnp.asarray(x, self.dtype))
-        norm = batch_norm(
-            train, dtype=self.dtype, name="bn1", images=self.norm_images
-        )
+        norm = batch_norm(train, dtype=self.dtype, name="bn1", images=self.norm_images)
         x = nn.relu(norm(x))
         if stem.max_pool:
             x = max_pool(x)

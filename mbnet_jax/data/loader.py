@@ -135,6 +135,7 @@ class Loader:
         if order is None:
             order = np.arange(sampler.batch_size)
         images = functools.lru_cache(maxsize=4 * self._prefetch)(sampler.batch)
+        load = self._kept(split)
 
         def candidates(step: int, row: int) -> Iterator[int]:
             yield int(images(step)[row])
@@ -143,13 +144,32 @@ class Loader:
         def example(step: int, row: int) -> dict:
             for index in candidates(step, int(order[row])):
                 try:
-                    return load_example(split, index, self._data)
+                    return load(index)
                 except ValueError as error:
                     self.bad_images.add(split.names[index], error)
                     last = error
             raise ValueError(f"no image of one person can be read; the last: {last}")
 
         return self._batches(example, steps, sampler.batch_size)
+
+    def _kept(self, split: Split) -> Callable[[int], dict]:
+        """`load_example` that keeps its first rows, as many as `cache_gb` has room for.
+
+        Rows are never changed, so it does not matter which thread keeps one.
+        """
+        row_bytes = 4 * self._data.height * self._data.width
+        room = int(1e9 * self._data.get("cache_gb", 0.0)) // row_bytes
+        rows: dict[int, dict] = {}
+
+        def load(index: int) -> dict:
+            row = rows.get(index)
+            if row is None:
+                row = load_example(split, index, self._data)
+                if len(rows) < room:
+                    rows[index] = row
+            return row
+
+        return load
 
     def evaluate(self, split: Split, batch_size: int) -> Iterator[Batch]:
         """Yields every image once, in order.

@@ -34,7 +34,14 @@ DATA = ("seed", "data", "train.batch_size", "train.images_per_identity")
 # compared instead.
 FREE = tuple(
     f"data.{field}"
-    for field in ("root", "parsing_dir", "threads", "prefetch", "max_bad_images")
+    for field in (
+        "root",
+        "parsing_dir",
+        "threads",
+        "prefetch",
+        "cache_gb",
+        "max_bad_images",
+    )
 )
 
 

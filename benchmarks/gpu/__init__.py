@@ -1,0 +1,1 @@
+"""One run on one GPU: tests, speeds, a training; results in one file."""
