@@ -27,8 +27,9 @@ def backbone(name: str) -> ConfigDict:
     c.stem = choice("imagenet", "small", "patch")
     # Of ResNets: stride of the last stage; 1 doubles the final map
     c.last_stride = whole(1, low=1, high=2)
-    # Of ResNets: consecutive images that share batch norm's statistics while training;
-    # 0: the whole batch. Groups that lie on one device need no exchange.
+    # Of ResNets, and of FAM and CFM in the branch: consecutive images that share batch
+    # norm's statistics while training; 0: the whole batch. Groups that lie on one device
+    # need no exchange. The neck before the classifier takes the whole batch.
     c.norm_images = schema.optional(whole(0, high=65_536))
     # Of ResNets: the backward pass computes the inside of every block again; this takes
     # less memory and more time.
@@ -207,7 +208,4 @@ FIELDS = fields()
 
 def get_config() -> ConfigDict:
     """Returns the default config; a config file overrides fields of it."""
-    c = schema.defaults(FIELDS)
-    # A run that was saved before this field was added may lack it; a new one does not.
-    c.data.update(cache_gb=FIELDS.data.cache_gb.default)
-    return c
+    return schema.defaults(FIELDS)

@@ -16,7 +16,7 @@ import doc_run
 import pytest
 from doc_blocks import PAGES, ROOT
 
-from configs import synthetic
+from configs import base, synthetic
 from mbnet_jax.config import flat, load_config
 
 KINDS = ("", "sh", "python", "csv")
@@ -25,7 +25,8 @@ WRITTEN = ("config", "config_maps")  # configs, by mbnet-init
 NOT_OURS = ("venv", "pip", "pytest")  # modules
 
 
-FIELDS = flat(synthetic.get_config())  # base's and its own
+# Of base and of synthetic, and those that may be missing.
+FIELDS = flat(synthetic.get_config()) | flat(base.FIELDS)
 SECTIONS = {name.partition(".")[0] for name in FIELDS if "." in name}
 
 

@@ -117,18 +117,22 @@ class MBNet(nn.Module):
                 config, dtype=self.dtype, name=backbone_module(name)
             )
             x = backbone(view, train=train).map
+            groups = config.get("norm_images", 0)
 
             if branch.module == "ktm" and self.ktm:
                 ktm = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
                 x, extra["gate_logits"] = ktm(x)
                 extra["gate"] = nn.sigmoid(extra["gate_logits"])
             if branch.module == "fam" and self.fam:
-                fam = FeatureAttention(dtype=self.dtype, name="feature_attention")
+                fam = FeatureAttention(
+                    norm_images=groups, dtype=self.dtype, name="feature_attention"
+                )
                 x, extra["attention"] = fam(x, train=train)
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,
                     self.fusion_heads,
+                    groups,
                     dtype=self.dtype,
                     name="cross_fusion",
                 )

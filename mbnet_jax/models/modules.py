@@ -82,10 +82,12 @@ class FeatureAttention(nn.Module):
 
     Attributes:
       reduction: the shared MLP's hidden width is channels / reduction, at least 8.
+      norm_images: as of `layers.batch_norm`'s `images`.
       dtype: of the computation on the map; both attentions are float32.
     """
 
     reduction: int = 16
+    norm_images: int = 0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -115,7 +117,9 @@ class FeatureAttention(nn.Module):
             dtype=jnp.float32,
             name="spatial",
         )(summary)
-        norm = batch_norm(train, dtype=jnp.float32, name="spatial_bn")
+        norm = batch_norm(
+            train, dtype=jnp.float32, name="spatial_bn", images=self.norm_images
+        )
         spatial = nn.sigmoid(norm(logits))
         return x + spatial.astype(x.dtype) * weighted, spatial
 
@@ -133,11 +137,13 @@ class CrossFusion(nn.Module):
     Attributes:
       width: channels of the tokens and of the fused map.
       heads: attention heads of each direction.
+      norm_images: as of `layers.batch_norm`'s `images`.
       dtype: of the computation.
     """
 
     width: int
     heads: int
+    norm_images: int = 0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -171,7 +177,8 @@ class CrossFusion(nn.Module):
         )
         joined = jnp.concatenate([fused_mask, fused_unrelated], axis=-1)
         fused = conv(self.width, 1, padding=0, dtype=self.dtype, name="project")(joined)
-        return nn.relu(batch_norm(train, dtype=self.dtype, name="bn")(fused))
+        norm = batch_norm(train, dtype=self.dtype, name="bn", images=self.norm_images)
+        return nn.relu(norm(fused))
 
     def _tokens(self, x: jax.Array, name: str) -> jax.Array:
         batch, height, width, channels = x.shape
