@@ -12,7 +12,7 @@ PAGES = (
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
     *sorted(
         str(path.relative_to(ROOT))
-        for path in (ROOT / "benchmarks").glob("**/README.md")
+        for path in (ROOT / "benchmarks").glob("**/*.md")
     ),
 )
 
