@@ -28,8 +28,8 @@ def backbone(name: str) -> ConfigDict:
     # Of ResNets: stride of the last stage; 1 doubles the final map
     c.last_stride = whole(1, low=1, high=2)
     # Of ResNets, and of FAM and CFM in the branch: consecutive images that share batch
-    # norm's statistics while training; 0: the whole batch. Groups that lie on one device
-    # need no exchange. The neck before the classifier takes the whole batch.
+    # norm's statistics while training; 0: the whole batch. Groups that lie on one
+    # device need no exchange. The neck before the classifier takes the whole batch.
     c.norm_images = schema.optional(whole(0, high=65_536))
     # Of ResNets: the backward pass computes the inside of every block again; this takes
     # less memory and more time.
