@@ -11,8 +11,7 @@ PAGES = (
     "README.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
     *sorted(
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "benchmarks").glob("**/*.md")
+        str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks").glob("**/*.md")
     ),
 )
 
