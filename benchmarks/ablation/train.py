@@ -47,7 +47,7 @@ def digest_of(config: ConfigDict) -> str:
     """
     content = config.to_dict()
     for field in FREE:
-        content["data"].pop(field.removeprefix("data."))
+        content["data"].pop(field.removeprefix("data."), None)
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
