@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.devices import published_peak
 
-# Seconds for a message to the next chip: "about 1 us", jax-ml.github.io/scaling-book,
-# "Sharded Matrices and How to Multiply Them".
+# Seconds for a message to the next chip: an assumption, since none are published.
 HOP = 1e-6
 
 
