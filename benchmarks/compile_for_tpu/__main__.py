@@ -110,11 +110,16 @@ class Slice:
 
     def _described(self, name: str, batch: int | None, result: Result) -> Iterator[str]:
         if self._arguments.where is not None:
+            if result.fits and not result.text:
+                raise ValueError(
+                    f"jaxlib cannot read the program that libtpu compiled for "
+                    f"{self._topology}; --where needs versions that fit"
+                )
             yield f"\n{name}, {self._topology}, batch {batch}\n"
             yield from where(result.text, self._arguments.where)
             return
         own = None
-        if result.fits:
+        if result.fits and result.text:
             own = bound(result, self._topology, self._mesh.size)
         yield line(name, self._topology, batch, result, own)
 

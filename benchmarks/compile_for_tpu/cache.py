@@ -28,7 +28,7 @@ class Result(NamedTuple):
 
     fits: into the chip's memory; if not, all but `needs` and `seconds` is empty.
     needs: bytes of memory, if it does not fit; 0 if the compiler does not say.
-    text: the optimised HLO.
+    text: the optimised HLO; "" if jaxlib cannot read what libtpu wrote.
     flops, accessed: as the compiler counts them; the latter also counts what stays in
       the core's memory.
     memory: bytes of arguments, results and temporaries together.
@@ -95,13 +95,21 @@ def _compile(lowered: jax.stages.Lowered) -> Result:
     return Result(
         fits=True,
         needs=0.0,
-        text=executable.as_text(),
+        text=_text(executable),
         # A program without arithmetic has no "flops".
         flops=cost.get("flops", 0.0),
         accessed=cost.get("bytes accessed", 0.0),
         memory=float(held),
         seconds=seconds,
     )
+
+
+def _text(executable: jax.stages.Compiled) -> str:
+    """The optimised program; "" where libtpu writes it in a form unknown to jaxlib."""
+    try:
+        return executable.as_text()
+    except jax.errors.JaxRuntimeError:
+        return ""
 
 
 def needed(message: str) -> float | None:

@@ -25,9 +25,19 @@ def line(
       topology: the slice.
       batch: images on each chip; None for a program that takes none.
       result: the compiler's.
-      bound: of `result`; None if it does not fit.
+      bound: of `result`; None if it does not fit, or its text cannot be read.
     """
     start = [name, topology, "-" if batch is None else str(batch)]
+    if bound is None and result.fits:
+        rest = [
+            _gib(result.memory),
+            f"{result.flops / 1e9:,.1f}",
+            "unreadable",
+            _gib(result.accessed),
+            *["-"] * 7,
+            f"{result.seconds:.0f} s",
+        ]
+        return f"| {' | '.join(start + rest)} |"
     if bound is None:
         needs = f": needs {_gib(result.needs)}" if result.needs else ""
         rest = [f"does not fit{needs}", *["-"] * 10, f"{result.seconds:.0f} s"]
