@@ -79,10 +79,12 @@ def test_every_line_of_the_table_has_its_columns():
         line("step", "v5e:2x4", 8, fitting(), found),
         line("retrieval: merge", "v5e:2x4", None, fitting(), found),
         line("step", "v5e:2x4", 512, fitting(fits=False, needs=2.0**35), None),
+        line("step", "v5p:2x2x2", 8, fitting(text=""), None),
     ]
     assert {text.count("|") for text in lines} == {HEADER.count("|")}
     assert "1 all-reduce 1.0 MiB, 1 all-gather 8.0 MiB" in lines[0]
     assert "does not fit: needs 32.00 GiB" in lines[2]
+    assert "unreadable" in lines[3] and "does not fit" not in lines[3]
 
 
 def test_where_the_bytes_go():
