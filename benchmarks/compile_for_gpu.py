@@ -13,7 +13,6 @@ of a convolution or product, and takes the default; what cuDNN needs to work in 
 counted. Traffic has each operand as often as it is used, caches left out.
 """
 
-import argparse
 import sys
 import time
 
@@ -23,13 +22,12 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from benchmarks.compile_for_tpu import hlo, programs
+from benchmarks.compile_for_tpu.cache import held
 from benchmarks.compile_for_tpu.collectives import collectives, counted
+from benchmarks.compile_for_tpu.command import new_parser, parsed
 from benchmarks.compile_for_tpu.traffic import moved
 from benchmarks.devices import published_peak
-from mbnet_jax.commands.cli import split
-from mbnet_jax.config import read_config
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.overrides import FLAG
 
 KIND = "NVIDIA H100 80GB HBM3"
 BANDWIDTH = 3.35e12  # bytes/s, NVIDIA's data sheet of the H100 SXM
@@ -61,22 +59,10 @@ HEADER = (
 
 def main() -> None:
     """Parses the command line; bad input ends in a one-line message."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__, batch=64)
     parser.add_argument("--gpus", nargs="+", type=int, default=[1])
-    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[64])
-    parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
-    names: list[str] = []
-    overrides: list[tuple[str, str]] = []
     try:
-        arguments = parser.parse_args(split(sys.argv[1:], names, overrides))
-        if not names:
-            parser.error("give a config: --config configs/prcc.py")
-        config = read_config(names[0], overrides, FLAG)
-        config.model.dtype = arguments.dtype
+        arguments, config = parsed(parser)
         print(f"{HEADER}\n|{'---|' * (HEADER.count('|') - 1)}")
         for gpus in arguments.gpus:
             for batch in arguments.batch_sizes:
@@ -126,18 +112,11 @@ def line(config: ConfigDict, mesh: Mesh, batch: int) -> str:
     flops = alone.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
     module = hlo.parse(program.as_text())
     traffic = sum(row.all for row in moved(module))
-    planned = program.memory_analysis()
-    held = (
-        planned.argument_size_in_bytes
-        + planned.output_size_in_bytes
-        - planned.alias_size_in_bytes
-        + planned.temp_size_in_bytes
-    )
     peak = published_peak(KIND, config.model.dtype)
     cells = [
         f"| {mesh.size}",
         str(batch),
-        f"{held / 2**30:.2f} GiB",
+        f"{held(program) / 2**30:.2f} GiB",
         f"{flops / 1e9:,.0f}",
         f"{traffic / 2**30:.2f}",
         f"{1e3 * flops / peak:.2f} ms",

@@ -158,9 +158,8 @@ def step(parts: Sequence[Part], state: dict, batch: dict) -> tuple[dict, jax.Arr
         return p - _RATE * bias * m / (jnp.sqrt(v) + _EPSILON), m, v
 
     made = jax.tree.map(adam, state["params"], grads, state["mean"], state["square"])
-    leaf = lambda x: isinstance(x, tuple)  # noqa: E731
-    params, mean, square = (
-        jax.tree.map(lambda x, i=i: x[i], made, is_leaf=leaf) for i in range(3)
+    params, mean, square = jax.tree.transpose(
+        jax.tree.structure(grads), jax.tree.structure((0, 0, 0)), made
     )
     running = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, state["statistics"], found)
     new = {"params": params, "mean": mean, "square": square}

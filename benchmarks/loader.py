@@ -61,8 +61,9 @@ BATCH = 64
 WARM_UP = 8  # batches
 KEPT, UNTIL_KEPT = 450, 80  # images that a cache holds; batches until it has them
 # The training step of configs/prcc.py, compiled for 8 chips of a TPU v5e with 8 images
-# each: FLOPs and bytes moved, of one image.
-FLOPS, BYTES = 1004e9 / 8, 28.0 * 2**30 / 8
+# each (benchmarks/accelerators.md), of one image: FLOPs, bytes accessed, and those of
+# them that are moved in the chip's main memory.
+FLOPS, BYTES, HBM_BYTES = 1004e9 / 8, 28.0 * 2**30 / 8, 6.05 * 2**30 / 8
 
 
 class Host(NamedTuple):
@@ -76,10 +77,10 @@ class Host(NamedTuple):
 
     def demands(self) -> Iterator[tuple[str, float]]:
         """Yields what may bound the step, and the images per second it then takes."""
-        memory = self.devices * self.bandwidth / BYTES
+        bandwidth = self.devices * self.bandwidth
         compute = self.devices * published_peak(self.kind, "bfloat16") / FLOPS
-        yield "memory, bytes as compiled", memory
-        yield "memory, a third of the bytes", 3 * memory
+        yield "memory, bytes accessed", bandwidth / BYTES
+        yield "memory, bytes of HBM", bandwidth / HBM_BYTES
         yield "compute, 40 % of the peak", 0.4 * compute
         yield "compute, the peak", compute
 

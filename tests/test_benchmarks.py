@@ -45,7 +45,8 @@ def test_a_hosts_demand_is_its_steps_roofline():
     demands = {host.name: dict(host.demands()) for host in HOSTS}
     # 64 images in 36.7 ms of traffic, or in 5.1 ms of arithmetic.
     v5e = demands["v5e-8"]
-    assert v5e["memory, bytes as compiled"] == pytest.approx(64 / 36.7e-3, rel=0.01)
+    assert v5e["memory, bytes accessed"] == pytest.approx(64 / 36.7e-3, rel=0.01)
+    assert v5e["memory, bytes of HBM"] == pytest.approx(64 / 7.93e-3, rel=0.01)
     assert v5e["compute, the peak"] == pytest.approx(64 / 5.1e-3, rel=0.01)
     assert demands["H100"]["compute, 40 % of the peak"] == pytest.approx(3150, rel=0.01)
 

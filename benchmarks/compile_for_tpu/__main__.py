@@ -15,7 +15,6 @@ takes minutes to compile; results are kept in the cache.
 the bytes go, by kind of operation and by module, whose paths are cut after DEPTH names.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,15 +24,13 @@ from ml_collections import ConfigDict
 from benchmarks.compile_for_tpu import programs
 from benchmarks.compile_for_tpu.cache import Result, compiled
 from benchmarks.compile_for_tpu.chips import chip_of
+from benchmarks.compile_for_tpu.command import new_parser, parsed
 from benchmarks.compile_for_tpu.largest import largest
 from benchmarks.compile_for_tpu.roofline import bound
 from benchmarks.compile_for_tpu.table import HEADER, RULE, line
 from benchmarks.compile_for_tpu.topology import mesh_of
 from benchmarks.compile_for_tpu.where import where
-from mbnet_jax.commands.cli import split
-from mbnet_jax.config import read_config
 from mbnet_jax.files import cache_folder
-from mbnet_jax.overrides import FLAG
 
 PROGRAMS = ("step", "embedding", "retrieval")
 YARDSTICK = "yardstick"  # a lean step of the same backbones
@@ -41,28 +38,16 @@ YARDSTICK = "yardstick"  # a lean step of the same backbones
 
 def main() -> None:
     """Parses the command line; bad input ends in a one-line message."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__, batch=8)
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x4"])
-    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[8])
-    parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16"))
     parser.add_argument(
         "--programs", nargs="+", default=PROGRAMS, choices=(*PROGRAMS, YARDSTICK)
     )
     parser.add_argument("--largest", action="store_true")
     parser.add_argument("--where", nargs="?", type=int, const=2, metavar="DEPTH")
     parser.add_argument("--cache", type=Path, default=cache_folder("tpu"))
-    names: list[str] = []
-    overrides: list[tuple[str, str]] = []
     try:
-        arguments = parser.parse_args(split(sys.argv[1:], names, overrides))
-        if not names:
-            parser.error("give a config: --config configs/prcc.py")
-        config = read_config(names[0], overrides, FLAG)
-        config.model.dtype = arguments.dtype
+        arguments, config = parsed(parser)
         slices = [Slice(name, config, arguments) for name in arguments.topologies]
         if arguments.where is None:
             print(f"{HEADER}\n{RULE}")
@@ -110,7 +95,12 @@ class Slice:
 
     def _described(self, name: str, batch: int | None, result: Result) -> Iterator[str]:
         if self._arguments.where is not None:
-            if result.fits and not result.text:
+            if not result.fits:
+                raise ValueError(
+                    f"{name} with {batch} images a chip does not fit {self._topology}; "
+                    "give smaller --batch_sizes"
+                )
+            if not result.text:
                 raise ValueError(
                     f"jaxlib cannot read the program that libtpu compiled for "
                     f"{self._topology}; --where needs versions that fit"

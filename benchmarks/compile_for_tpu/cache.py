@@ -85,13 +85,7 @@ def _compile(lowered: jax.stages.Lowered) -> Result:
             raise
         return Result(False, needs, "", 0.0, 0.0, 0.0, time.perf_counter() - start)
     seconds = time.perf_counter() - start
-    cost, memory = executable.cost_analysis(), executable.memory_analysis()
-    held = (
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-        + memory.temp_size_in_bytes
-    )
+    cost = executable.cost_analysis()
     return Result(
         fits=True,
         needs=0.0,
@@ -99,8 +93,19 @@ def _compile(lowered: jax.stages.Lowered) -> Result:
         # A program without arithmetic has no "flops".
         flops=cost.get("flops", 0.0),
         accessed=cost.get("bytes accessed", 0.0),
-        memory=float(held),
+        memory=float(held(executable)),
         seconds=seconds,
+    )
+
+
+def held(executable: jax.stages.Compiled) -> int:
+    """Bytes of arguments, results and temporaries together, on each device."""
+    memory = executable.memory_analysis()
+    return (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
     )
 
 
