@@ -27,6 +27,8 @@ NOT_OURS = ("venv", "pip", "pytest")  # modules
 
 # Of base and of synthetic, and those that may be missing.
 FIELDS = flat(synthetic.get_config()) | flat(base.FIELDS)
+# What can add flags: the commands, and the packages of benchmarks.
+IMPORT = r"(mbnet_jax\.commands|benchmarks\.\w+)(?:\.| import )(\w+)"
 SECTIONS = {name.partition(".")[0] for name in FIELDS if "." in name}
 
 
@@ -56,10 +58,13 @@ def defined_flags(argv: list[str]) -> tuple[set[str], list[str]]:
     missing = [file for file in files if not file.is_file()]
     assert files and not missing, f"no such file: {missing or argv}"
     source = "".join(file.read_text() for file in files)
-    for _ in range(3):  # train.py -> commands/train.py -> cli.py -> flags.py
-        imported = re.findall(r"mbnet_jax\.commands(?:\.| import )(\w+)", source)
-        commands = ROOT / "mbnet_jax" / "commands"
-        source += "".join((commands / f"{name}.py").read_text() for name in {*imported})
+    # train.py -> commands/train.py -> cli.py -> flags.py; a benchmark's command.py too.
+    for _ in range(4):
+        imported = {
+            ROOT.joinpath(*package.split("."), f"{module}.py")
+            for package, module in re.findall(IMPORT, source)
+        }
+        source += "".join(file.read_text() for file in imported if file.is_file())
     return {*re.findall(r'\(\s*"--([\w-]+)"', source)}, rest
 
 
