@@ -28,6 +28,7 @@ def backbone(kind: Kind) -> Backbone:
     return Backbone(
         make=functools.partial(Transformer, kind),
         fields=("drop_path", "remat", "remat_keeps"),
+        multiple=kind.patch,
         mean=CLIP_MEAN,
         std=CLIP_STD,
     )

@@ -39,6 +39,8 @@ class Backbone:
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
         lists what does not fit. None: the backbone has no public weights.
       published: the values of `fields` that public weights were trained with.
+      multiple: height and width of its views must be multiples of this, of a
+        transformer's patch.
       mean, std: of the RGB input in [0, 1], three each.
     """
 
@@ -46,6 +48,7 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    multiple: int = 1
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
