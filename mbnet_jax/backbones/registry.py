@@ -39,6 +39,10 @@ class Backbone:
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
         lists what does not fit. None: the backbone has no public weights.
       published: the values of `fields` that public weights were trained with.
+      depths: (the module's parameters) -> the number of layers above each of them, in
+        the same structure, for layer-wise decay: numbers, or int arrays that broadcast
+        against stacked parameters ([blocks, 1, ...]). A stem below n blocks has n above
+        it, the last block and what follows it 0. None: the layers have no order.
       multiple: height and width of its views must be multiples of this, of a
         transformer's patch.
       mean, std: of the RGB input in [0, 1], three each.
@@ -48,6 +52,7 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    depths: Callable[[Variables], Variables] | None = None
     multiple: int = 1
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -88,3 +93,22 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
         return x
     mean, std = map(jnp.array, own)
     return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std
+
+
+def layers_above(config: Mapping[str, Any], params: Variables) -> Variables:
+    """The number of layers above each parameter of a backbone; see `Backbone.depths`.
+
+    Args:
+      config: a `config.model.backbones.<branch>`.
+      params: the backbone's, of which the structure is used.
+
+    Raises:
+      ValueError: if the backbone is unknown, or its layers have no order.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    if backbone.depths is None:
+        raise ValueError(
+            f"the layers of the backbone {config['name']} have no order; set "
+            "train.layer_decay=1"
+        )
+    return backbone.depths(params)

@@ -18,6 +18,7 @@ from mbnet_jax.runs.network import init_variables
 from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.augment import augment, example_keys
 from mbnet_jax.training.clothes import ClothesClasses
+from mbnet_jax.training.gradients import sums_of_squares
 from mbnet_jax.views import Targets, make_targets, make_views, normalise
 
 Batch = dict[str, jax.Array]
@@ -177,11 +178,11 @@ def make_train_step(
         }
         # Squares, as Adam takes them, so that it meets none that overflows. A sum for
         # each array: one for all is one loop to XLA, which compiles it for minutes.
-        gradient_sums = _sums_of_squares(grads)
+        gradient_sums = sums_of_squares(grads)
         checked = (
             scalars["loss"],
             gradient_sums,
-            _sums_of_squares(batch_stats),
+            sums_of_squares(batch_stats),
         )
         good = jnp.stack([jnp.isfinite(x).all() for x in checked]).all()
         counts = {
@@ -206,13 +207,3 @@ def compiled(step: Callable, mesh: Mesh) -> Callable:
         out_shardings=(whole, whole),
         donate_argnums=0,
     )
-
-
-def _sums_of_squares(tree) -> jax.Array:
-    """Sums of the squares of a tree's arrays, [arrays], vectors taken together."""
-    leaves = jax.tree.leaves(tree)
-    small = [x.ravel() for x in leaves if x.ndim < 2]
-    large = [x for x in leaves if x.ndim > 1]
-    if small:
-        large.append(jnp.concatenate(jax.lax.optimization_barrier(small)))
-    return jnp.stack([jnp.sum(jnp.square(x)) for x in large])
