@@ -39,6 +39,11 @@ class Backbone:
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
         lists what does not fit. None: the backbone has no public weights.
       published: the values of `fields` that public weights were trained with.
+      defaults: the values of `fields` with which `load_backbone` makes the network,
+        as published.
+      likeness: (arrays of a weights file) -> how much their names and shapes are this
+        network's, 0 to 1; for messages.
+      multiple: the height and width of its views are multiples of this.
       mean, std: of the RGB input in [0, 1], three each.
     """
 
@@ -46,12 +51,34 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    likeness: Callable[[Mapping[str, np.ndarray]], float] | None = None
+    multiple: int = 1
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
 
-# The values of `config.model.backbones.<branch>.name`.
-BACKBONES: dict[str, Backbone] = {}
+class Table(dict[str, Backbone]):
+    """Backbones by name. A name may have a tag, as timm's have: "resnet50.tv_in1k".
+
+    A tag without an entry of its own names the same network as none.
+    """
+
+    def __missing__(self, name: str) -> Backbone:
+        """The backbone of a name without its tag."""
+        bare, dot, _ = name.partition(".")
+        if not dot:
+            raise KeyError(name)
+        return self[bare]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the name is known, with its tag or without."""
+        known = super().__contains__
+        return known(name) or known(str(name).partition(".")[0])
+
+
+# The values of `config.model.backbones.<branch>.name`, which may have a tag.
+BACKBONES = Table()
 
 
 def register(name: str, backbone: Backbone) -> None:
@@ -70,6 +97,16 @@ def make_backbone(config: Mapping[str, Any], *, dtype, name: str) -> nn.Module:
     return backbone.make(dtype=dtype, name=name, **fields)
 
 
+def drops_path(config: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a `config.model.backbones.<branch>` drops paths.
+
+    Raises:
+      ValueError: if the backbone is unknown.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    return "drop_path" in backbone.fields and config.get("drop_path", 0.0) > 0
+
+
 def renormalised(x: jax.Array, name: str) -> jax.Array:
     """Scales a view, normalised as ImageNet is, to what backbone `name` was trained on.
 
@@ -85,3 +122,22 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
         return x
     mean, std = map(jnp.array, own)
     return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std
+
+
+def layers_above(config: Mapping[str, Any], params: Variables) -> Variables:
+    """The number of layers above each parameter of a backbone; see `Backbone.depths`.
+
+    Args:
+      config: a `config.model.backbones.<branch>`.
+      params: the backbone's, of which the structure is used.
+
+    Raises:
+      ValueError: if the backbone is unknown, or its layers have no order.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    if backbone.depths is None:
+        raise ValueError(
+            f"the layers of the backbone {config['name']} have no order; set "
+            "train.layer_decay=1"
+        )
+    return backbone.depths(params)
