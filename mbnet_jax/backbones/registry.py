@@ -33,7 +33,8 @@ class Backbone:
 
     Attributes:
       make: (dtype=, name=, **fields) -> a Linen module that maps views [B, H, W, C]
-        to `Features`, called as `module(x, train=...)`.
+        to `Features`, called as `module(x, train=...)`; if `fields` has "drop_path",
+        with `keys` [B] too, a random key for each image, while it drops paths.
       fields: the fields of `config.model.backbones.<branch>` that `make` takes.
       convert: (arrays of a public weights file by name, the module's variables or
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
@@ -73,6 +74,16 @@ def make_backbone(config: Mapping[str, Any], *, dtype, name: str) -> nn.Module:
     backbone = known("backbone", config["name"], BACKBONES)
     fields = {key: config[key] for key in backbone.fields if key in config}
     return backbone.make(dtype=dtype, name=name, **fields)
+
+
+def drops_path(config: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a `config.model.backbones.<branch>` drops paths.
+
+    Raises:
+      ValueError: if the backbone is unknown.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    return "drop_path" in backbone.fields and config.get("drop_path", 0.0) > 0
 
 
 def renormalised(x: jax.Array, name: str) -> jax.Array:
