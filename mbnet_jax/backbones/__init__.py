@@ -20,6 +20,7 @@ __all__ = [
     "BACKBONES",
     "Backbone",
     "Features",
+    "drops_path",
     "load_backbone",
     "make_backbone",
     "register",

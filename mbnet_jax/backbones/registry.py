@@ -33,7 +33,8 @@ class Backbone:
 
     Attributes:
       make: (dtype=, name=, **fields) -> a Linen module that maps views [B, H, W, C]
-        to `Features`, called as `module(x, train=...)`.
+        to `Features`, called as `module(x, train=...)`; if `fields` has "drop_path",
+        with `keys` [B] too, a random key for each image, while it drops paths.
       fields: the fields of `config.model.backbones.<branch>` that `make` takes.
       convert: (arrays of a public weights file by name, the module's variables or
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
@@ -44,6 +45,10 @@ class Backbone:
       likeness: (arrays of a weights file) -> how much their names and shapes are this
         network's, 0 to 1; for messages.
       multiple: the height and width of its views are multiples of this.
+      depths: (the module's parameters) -> the number of layers above each of them, in
+        the same structure, for layer-wise decay: numbers, or int arrays that broadcast
+        against stacked parameters ([blocks, 1, ...]). A stem below n blocks has n above
+        it, the last block and what follows it 0. None: the layers have no order.
       mean, std: of the RGB input in [0, 1], three each.
     """
 
@@ -54,6 +59,7 @@ class Backbone:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     likeness: Callable[[Mapping[str, np.ndarray]], float] | None = None
     multiple: int = 1
+    depths: Callable[[Variables], Variables] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 

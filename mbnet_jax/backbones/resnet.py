@@ -179,7 +179,22 @@ def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
         published={"width": 64, "stem": "imagenet"},
         defaults={"width": 64, "stem": "imagenet", "last_stride": 2},
         likeness=functools.partial(_likeness, blocks, bottleneck),
+        depths=layers_above,
     )
+
+
+def layers_above(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of blocks above each parameter; all are above those of the stem."""
+    blocks = sorted(
+        (name for name in params if name.startswith("layer")),
+        key=lambda name: [int(number) for number in re.findall(r"\d+", name)],
+    )
+    above = dict.fromkeys(params, len(blocks))
+    above |= {name: len(blocks) - 1 - i for i, name in enumerate(blocks)}
+    return {
+        name: jax.tree.map(lambda _, name=name: above[name], tree)
+        for name, tree in params.items()
+    }
 
 
 # (collection, leaf) of a Flax variable: the leaf's name in PyTorch.
@@ -243,7 +258,11 @@ def convert(
         if not _IGNORED.fullmatch(name)
     }
     stem = given.get(_STEM)
-    if stem is not None and stem.ndim == 4 and shapes["params", "conv1", "kernel"][2] == 1:
+    if (
+        stem is not None
+        and stem.ndim == 4
+        and shapes["params", "conv1", "kernel"][2] == 1
+    ):
         given[_STEM] = stem.mean(axis=1, keepdims=True)
     wanted = {name: _torch_shape(shapes[path]) for path, name in names.items()}
     check_fit(given, wanted, theirs=whose(given), ours=whose(wanted))
@@ -256,9 +275,7 @@ def convert(
     return traverse_util.unflatten_dict(converted)
 
 
-def _likeness(
-    blocks: tuple[int, ...], bottleneck: bool, names: Iterable[str]
-) -> float:
+def _likeness(blocks: tuple[int, ...], bottleneck: bool, names: Iterable[str]) -> float:
     """1 if a ResNet of these blocks has weights of such names, else 0."""
     names = set(names)
     found = {m.groups() for n in names if (m := re.match(r"layer(\d)\.(\d+)\.", n))}

@@ -34,7 +34,11 @@ CLIP_KINDS = {
     f"vit_{size}_patch{patch}_clip_{suffix}{pixels}": _sizes[size](
         patch=patch, grid=pixels // patch, activation=activation, **_clip
     )
-    for size, patch, pixels in (("base", 16, 224), ("large", 14, 224), ("large", 14, 336))
+    for size, patch, pixels in (
+        ("base", 16, 224),
+        ("large", 14, 224),
+        ("large", 14, 336),
+    )
     for suffix, activation in (("", "gelu"), ("quickgelu_", "quick_gelu"))
 }
 # Tags whose input is scaled in another way than that of the rest.
