@@ -11,6 +11,7 @@ from PIL import Image
 
 from configs import synthetic
 from mbnet_jax.backbones import BACKBONES, eva02, resnet
+from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
 from mbnet_jax.config import flat
 from mbnet_jax.parsing import labels
@@ -18,7 +19,7 @@ from mbnet_jax.parsing import labels
 HEIGHT, WIDTH = 64, 32
 ONE_BLOCK = "one block"  # a backbone that compiles in a third of resnet10's time
 TWO_BLOCKS = "two blocks"  # a transformer like EVA-02 tiny: 8x4 cells of a tiny image
-EVA_02 = {"gated": True, "biases": "qv", "rotary": True, "last_norm": False}
+EVA_02 = {"gated": True, "biases": "qv", "rotary": "eva", "last_norm": False}
 
 
 def tiny_config(root: Path) -> ConfigDict:
@@ -78,7 +79,11 @@ def know_one_block(patch) -> None:
     """Lets a config name the backbones `ONE_BLOCK` and `TWO_BLOCKS`."""
     patch.setitem(BACKBONES, ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
     kind = Kind(patch=8, grid=4, width=16, blocks=2, heads=2, hidden=24, **EVA_02)
-    patch.setitem(BACKBONES, TWO_BLOCKS, eva02.backbone(kind))
+    patch.setitem(
+        BACKBONES,
+        TWO_BLOCKS,
+        published(TWO_BLOCKS, kind, eva02.CLIP_MEAN, eva02.CLIP_STD),
+    )
 
 
 def write_one_block_config(path: Path) -> Path:

@@ -1,12 +1,12 @@
 """Whether backbones fit their branches: sharing, sizes of views, poolings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from mbnet_jax.backbones import BACKBONES, make_backbone
+from mbnet_jax.backbones import BACKBONES, Features, make_backbone
 from mbnet_jax.models.branches import BRANCHES, Branch, owner
 from mbnet_jax.models.heads import OF_TOKENS
 from mbnet_jax.views import VIEWS
@@ -66,9 +66,14 @@ def _sharing(config: ConfigDict, name: str) -> Iterator[str]:
         )
         return
     sizes = {branch: size_of_view(config, view) for branch, view in views.items()}
+    if None in sizes.values() or sizes[name] == sizes[share]:
+        return
+    multiple = BACKBONES[backbones[share].name].multiple
+    if any(side % multiple for side in sizes[share]):
+        return  # refused in the other branch
+    _, params = _shapes(config, backbones[share], BRANCHES[share])
     # A learned position embedding belongs to one grid.
-    grid = BACKBONES[backbones[share].name].multiple > 1
-    if grid and None not in sizes.values() and sizes[name] != sizes[share]:
+    if "pos_embed" in params:
         yield (
             f"{field}: the position embedding of {backbones[share].name} is of one "
             f"size, but {_field(views[name])}={sizes[name]} and {_field(views[share])}"
@@ -152,18 +157,25 @@ def _has_token(config: ConfigDict, backbone: ConfigDict, branch: Branch) -> bool
     return features_of(config, backbone, branch).token is not None
 
 
-def features_of(config: ConfigDict, backbone: ConfigDict, branch: Branch):
-    """The shapes of a backbone's `Features` of one view; computes nothing.
+def features_of(config: ConfigDict, backbone: ConfigDict, branch: Branch) -> Features:
+    """The shapes of a backbone's features of one view; computes nothing.
 
     Args:
       config: the whole config.
       backbone: a section of `config.model.backbones`.
       branch: whose view it takes.
     """
+    return _shapes(config, backbone, branch)[0]
+
+
+def _shapes(
+    config: ConfigDict, backbone: ConfigDict, branch: Branch
+) -> tuple[Features, Mapping]:
+    """Those of a backbone's features and of its parameters."""
     size = size_of_view(config, branch.view)
     view = jnp.zeros((1, *size, VIEWS[branch.view].channels))
     module = make_backbone(backbone.to_dict(), dtype=jnp.float32, name=None)
-    out, _ = jax.eval_shape(
+    features, variables = jax.eval_shape(
         lambda view: module.init_with_output(jax.random.key(0), view, train=False), view
     )
-    return out
+    return features, variables["params"]

@@ -8,8 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mbnet_jax.backbones import Features, make_backbone, renormalised
-from mbnet_jax.models.branches import BRANCHES, backbone_module, ordered, owner
+from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalised
+from mbnet_jax.models.branches import (
+    BRANCHES,
+    backbone_module,
+    ordered,
+    owned_backbones,
+    owner,
+)
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.modules import (
     Balance,
@@ -96,8 +102,19 @@ class MBNet(nn.Module):
     fusion_heads: int = 8
     dtype: Any = jnp.float32
 
+    def needs_keys(self) -> bool:
+        """Whether training needs `keys`: a backbone that is on drops paths."""
+        owned = owned_backbones(self.branches, self.backbones)
+        return any(drops_path(self.backbones[name]) for name in owned)
+
     @nn.compact
-    def __call__(self, views: Mapping[str, jax.Array], *, train: bool) -> Outputs:
+    def __call__(
+        self,
+        views: Mapping[str, jax.Array],
+        *,
+        train: bool,
+        keys: jax.Array | None = None,
+    ) -> Outputs:
         """Runs the branches that are on.
 
         Args:
@@ -105,6 +122,7 @@ class MBNet(nn.Module):
             that are on.
           train: whether batch norm uses the batch's statistics (and updates the
             running ones, in the collection "batch_stats").
+          keys: [B], a random key for each image, for drop path while training.
 
         Raises:
           ValueError: if a branch is unknown or its view is missing, or another
@@ -119,7 +137,10 @@ class MBNet(nn.Module):
             if module not in backbones:
                 backbones[module] = make_backbone(config, dtype=self.dtype, name=module)
             view = renormalised(views[branch.view], config["name"])
-            x, token = backbones[module](view, train=train)
+            given = {}
+            if train and drops_path(config):
+                given["keys"] = branch_keys(keys, name)
+            x, token = backbones[module](view, train=train, **given)
             groups = config.get("norm_images", 0)
 
             if branch.module == "ktm" and self.ktm:
@@ -178,3 +199,13 @@ class MBNet(nn.Module):
                         f"config.model.backbones.{branch}"
                     )
         return branches
+
+
+def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
+    """Keys [B] for a branch's backbone, from those of the images, if there are any.
+
+    A branch has the same ones whichever others are on.
+    """
+    if keys is None:
+        return None
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

@@ -19,7 +19,7 @@ from mbnet_jax.data.sampler import check_batch, check_identities
 from mbnet_jax.data.splits import number_held_out
 from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
-from mbnet_jax.models.branches import owner
+from mbnet_jax.models.branches import owned_backbones, owner
 from mbnet_jax.models.check import network_problems
 from mbnet_jax.models.check_backbones import features_of, size_of_view
 from mbnet_jax.refusals import refuse
@@ -129,14 +129,24 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"of train.warmup_epochs={train.warmup_epochs}"
         )
     yield from _said(check_steps, train.epochs, train.steps_per_epoch)
+    layer_decay = train.get("layer_decay", 1.0)
+    backbones = config.model.backbones
+    owners = owned_backbones(config.model.branches, backbones)
+    for branch in owners if layer_decay != 1 else ():
+        name = backbones[branch].name
+        if BACKBONES[name].depths is None:
+            yield (
+                f"train.layer_decay={layer_decay} needs backbones with an order of "
+                f"layers, which model.backbones.{branch}.name={name!r} has not; set it "
+                "to 1"
+            )
     trained = [name for name, branch in BRANCHES.items() if branch.adversarial]
     if loss.cal and not {*trained} & {*config.model.branches}:
         yield (
             f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
             f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
         )
-    backbones = config.model.backbones
-    for branch in dict.fromkeys(owner(b, backbones) for b in config.model.branches):
+    for branch in owners:
         own = backbones[branch]
         group, batch = own.get("norm_images", 0), train.batch_size // train.accumulate
         if group and batch % group:
