@@ -58,11 +58,12 @@ class TrainState:
         Args:
           new: "params" and "batch_stats", modules in place of the state's.
         """
-        params = self.params | new["params"]
-        # Copies: the step may overwrite what it is given.
-        average = self.average and jax.tree.map(jnp.copy, params)
+        average = self.average
+        if average is not None:
+            # Copies: a step overwrites what it is given.
+            average = average | jax.tree.map(jnp.copy, new["params"])
         return self.replace(
-            params=params,
+            params=self.params | new["params"],
             batch_stats=self.batch_stats | new["batch_stats"],
             average=average,
         )
