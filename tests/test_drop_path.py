@@ -21,7 +21,7 @@ from mbnet_jax.training.augment import example_keys, path_keys
 from mbnet_jax.training.step import compiled, init_state, make_prepare, make_train_step
 
 ROWS, RATE = 16, 0.7
-KIND = Kind(patch=16, grid=2, width=8, blocks=3, heads=2, hidden=8, rotary=True)
+KIND = Kind(patch=16, grid=2, width=8, blocks=3, heads=2, hidden=8)
 NAME = "tiny transformer"
 TINY = Backbone(
     make=functools.partial(Transformer, KIND), fields=("drop_path", "remat")
