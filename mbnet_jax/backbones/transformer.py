@@ -36,7 +36,9 @@ class Transformer(nn.Module):
       drop_path: rate of drop path in the last block; linear from 0 in the first.
       remat: whether the backward pass computes the inside of every block again.
       remat_keeps: what it then keeps all the same, of `KEPT`.
-      dtype: of the products. Parameters, norms, softmax and sums are float32.
+      dtype: of the products. Parameters, norms, softmax, rotation and residual sums are
+        float32: with sums in bfloat16, features in bfloat16 were 3 to 20 times as far
+        (1 - cosine) from those in float32 (EVA-02-CLIP L, DINOv2 B; random weights).
     """
 
     kind: Kind

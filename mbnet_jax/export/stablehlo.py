@@ -3,6 +3,7 @@
 import jax
 from jax import export
 
+from mbnet_jax.backbones.attention import portable
 from mbnet_jax.export.programs import Program
 
 ENDING = ".stablehlo"
@@ -25,4 +26,5 @@ def to_stablehlo(program: Program, platforms: tuple[str, ...]) -> bytes:
     platforms is needed.
     """
     exported = export.export(jax.jit(program.embed), platforms=platforms)
-    return bytes(exported(*program.arguments()).serialize())
+    with portable():
+        return bytes(exported(*program.arguments()).serialize())
