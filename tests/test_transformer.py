@@ -14,7 +14,7 @@ from mbnet_jax.backbones import BACKBONES, attention, eva02, rotary
 from mbnet_jax.backbones.timm_names import convert
 from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("compiled_in_a_hurry")]
 
 TINY = Kind(patch=4, grid=4, width=16, blocks=3, heads=2, hidden=24)
 EVA = replace(TINY, gated=True, biases="qv", rotary="eva", attention_norm=True)
