@@ -23,7 +23,8 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """
     if not _portable.get() and _has_cudnn(q.shape[1:], q.dtype):
         return _either(q, k, v)
-    return jax.checkpoint(_plain)(q, k, v)
+    # Of a scanned block, whose two passes are separate loops: nothing to keep apart.
+    return jax.checkpoint(_plain, prevent_cse=False)(q, k, v)
 
 
 @contextlib.contextmanager
@@ -78,7 +79,8 @@ def fused(
     if n % 2 == 0:
         return attention(q, k, v)
     q, k, v = (jnp.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0))) for x in (q, k, v))
-    lengths = jnp.full(len(q), n, jnp.int32)
+    # All n, but by a sum with zeros of q, so that they lie on devices as q does.
+    lengths = n + (jnp.abs(q[:, 0, 0, 0]) > jnp.inf).astype(jnp.int32)
     out = attention(q, k, v, query_seq_lengths=lengths, key_value_seq_lengths=lengths)
     return out[:, :n]
 
