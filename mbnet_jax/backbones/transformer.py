@@ -21,6 +21,7 @@ from mbnet_jax.backbones.attention import attend
 from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import Features
 from mbnet_jax.backbones.rotary import rotary_tables, rotate
+from mbnet_jax.devices.placement import EXCEPT_GATHERED, gathered_block, is_gathering
 
 _normal = nn.initializers.truncated_normal(0.02)  # as timm initialises
 # What `remat` keeps of a block for the backward pass: name -> jax's policy.
@@ -239,10 +240,13 @@ class Transformer(nn.Module):
         tables = None
         if kind.rotary:
             tables = rotary_tables(h, w, kind.width // kind.heads, kind.prefix)
-        block = Block
+        block, policy = Block, EXCEPT_GATHERED
+        if is_gathering():
+            block = nn.map_variables(Block, "params", gathered_block)
         if self.remat:
             policy = known("remat_keeps", self.remat_keeps, KEPT)
-            block = nn.remat(Block, prevent_cse=False, policy=policy)
+        if self.remat or is_gathering():
+            block = nn.remat(block, prevent_cse=False, policy=policy)
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, "intermediates": 0},

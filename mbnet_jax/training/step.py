@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax import losses
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.devices.placement import gathering
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import views_of_branches
 from mbnet_jax.runs.network import init_variables
@@ -120,6 +122,8 @@ def make_train_step(
     prepare = prepare or make_prepare(config)
     loss = loss or losses.total
     n = config.train.accumulate
+    split = config.train.get("shard_parameters", False)
+    apply = gathering(model.apply, mesh, split=split)
 
     def gradient(params, batch_stats, batch: Batch, keys: jax.Array, step: jax.Array):
         """One forward and backward pass: (gradient, batch statistics, scalars)."""
@@ -127,7 +131,7 @@ def make_train_step(
         clothes = None if classes is None else classes.of(batch, step)
 
         def loss_of(params):
-            outputs, updates = model.apply(
+            outputs, updates = apply(
                 {"params": params, "batch_stats": batch_stats},
                 views,
                 train=True,
@@ -197,13 +201,18 @@ def make_train_step(
     return step
 
 
-def compiled(step: Callable, mesh: Mesh) -> Callable:
-    """Compiles a step: state replicated and donated, batch split over the mesh."""
+def compiled(step: Callable, mesh: Mesh, state: Any = None) -> Callable:
+    """Compiles a step: state donated, batch split over the mesh.
+
+    `state` has the sharding of each of the state's arrays; None: all are whole on every
+    device.
+    """
     whole, split = replicated(mesh), batch_sharding(mesh)
+    kept = whole if state is None else state
     return jax.jit(
         step,
-        in_shardings=(whole, split),
-        out_shardings=(whole, whole),
+        in_shardings=(kept, split),
+        out_shardings=(kept, whole),
         donate_argnums=0,
     )
 
