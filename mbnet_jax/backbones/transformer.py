@@ -21,7 +21,7 @@ from mbnet_jax.backbones.attention import attend
 from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import Features
 from mbnet_jax.backbones.rotary import rotary_tables, rotate
-from mbnet_jax.devices.placement import EXCEPT_GATHERED, gathered_block, is_gathering
+from mbnet_jax.devices.placement import all_but_gathered, gathered_block, is_gathering
 
 _normal = nn.initializers.truncated_normal(0.02)  # as timm initialises
 # What `remat` keeps of a block for the backward pass: name -> jax's policy.
@@ -240,9 +240,10 @@ class Transformer(nn.Module):
         tables = None
         if kind.rotary:
             tables = rotary_tables(h, w, kind.width // kind.heads, kind.prefix)
-        block, policy = Block, EXCEPT_GATHERED
+        block, policy = Block, all_but_gathered
         if is_gathering():
-            block = nn.map_variables(Block, "params", gathered_block)
+            gathered = partial(gathered_block, dtype=self.dtype)
+            block = nn.map_variables(Block, "params", gathered)
         if self.remat:
             policy = known("remat_keeps", self.remat_keeps, KEPT)
         if self.remat or is_gathering():

@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 from jax import lax
-from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mbnet_jax.devices.mesh import AXIS, replicated
@@ -24,10 +23,6 @@ SMALLEST = 2**16  # elements
 # The part of a backbone whose arrays are stacked over its blocks, [blocks, ...]. Its
 # network gathers one block at a time, so the first axis is never split.
 BLOCKS = "blocks"
-
-# A policy of `jax.checkpoint`: keep everything but gathered parameters, which the
-# backward pass gathers again.
-EXCEPT_GATHERED = jax.checkpoint_policies.save_anything_except_these_names("gathered")
 
 _gathering: ContextVar[Mesh | None] = ContextVar("gathering", default=None)
 
@@ -89,7 +84,7 @@ def gathering(function: Callable, mesh: Mesh, *, split: bool) -> Callable:
 
     def gathers(variables: dict, *args, **kwargs):
         def outside(path, leaf):
-            return leaf if _is_stacked(path) else _gathered(leaf, mesh)
+            return leaf if _is_stacked(path) else _gathered(leaf, mesh, leaf.dtype)
 
         variables = jax.tree_util.tree_map_with_path(outside, variables)
         token = _gathering.set(mesh)
@@ -106,16 +101,25 @@ def is_gathering() -> bool:
     return _gathering.get() is not None
 
 
-def gathered_block(params: Any) -> Any:
+def gathered_block(params: Any, dtype: Any) -> Any:
     """The parameters of one block, of those stacked over blocks, whole on each device.
 
     To be called where a scan has taken the block's slice. Without effect unless
-    `is_gathering`.
+    `is_gathering`. What is gathered, factors of products, is cast to `dtype` before: it
+    is exchanged and kept in that, and nothing is derived from it that a policy would
+    keep in its place.
     """
     mesh = _gathering.get()
     if mesh is None:
         return params
-    return jax.tree.map(lambda leaf: _gathered(leaf, mesh), params)
+    return jax.tree.map(lambda leaf: _gathered(leaf, mesh, dtype), params)
+
+
+def all_but_gathered(primitive: Any, *_, **params) -> bool:
+    """A policy of `jax.checkpoint`: the backward pass gathers parameters again."""
+    inside = getattr(params.get("call_jaxpr"), "eqns", ())  # of `_gather`
+    names = {primitive.name, *(equation.primitive.name for equation in inside)}
+    return "sharding_constraint" not in names
 
 
 def _is_stacked(path: tuple) -> bool:
@@ -128,12 +132,11 @@ def _along(mesh: Mesh, axis: int | None) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
 
 
-def _gathered(leaf: jax.Array, mesh: Mesh) -> jax.Array:
+def _gathered(leaf: jax.Array, mesh: Mesh, dtype: Any) -> jax.Array:
     axis = split_axis(leaf.shape, mesh.size)
     if axis is None:
         return leaf
-    whole = _gather(leaf, replicated(mesh), _along(mesh, axis))
-    return checkpoint_name(whole, "gathered")
+    return _gather(leaf.astype(dtype), replicated(mesh), _along(mesh, axis))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))

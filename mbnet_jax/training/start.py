@@ -35,8 +35,8 @@ def start(
     """The newest checkpoint, or a new state with the weights that the config names.
 
     Prints what the run is made of. Returns the state, whole on every device of `mesh`
-    or split over them (`train.shard_parameters`), and the run's progress: what `Checkpoints` keeps, and as `evaluated` the step of the
-    newest evaluation.
+    or split over them (`train.shard_parameters`), and the run's progress: what
+    `Checkpoints` keeps, and as `evaluated` the step of the newest evaluation.
 
     Raises:
       ValueError: if the config does not fit the run in `workdir`, or no checkpoint of
