@@ -1,13 +1,10 @@
 """A folder of checkpoints, through Orbax: written by a thread, verified when read."""
 
 import contextlib
-import functools
 import gc
-import json
 import os
 import sys
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +16,16 @@ from jax.sharding import Mesh
 
 from mbnet_jax import schema
 from mbnet_jax.devices.placement import place, shardings
+from mbnet_jax.runs.checkpoint_content import (
+    CONTENT,
+    PROGRESS,
+    Parts,
+    content_checksum,
+    gathered,
+)
 from mbnet_jax.runs.checkpoint_files import check_regular, is_step
 from mbnet_jax.runs.checkpoint_shapes import find_misfit
 from mbnet_jax.runs.checksums import crc, digest, own_sums
-
-# Part of a checkpoint -> a tree of arrays.
-Parts = Mapping[str, Any]
-_PROGRESS = "progress"
-# An array's data is written in about so many pieces, none of fewer bytes than that.
-_CHUNKS, _CHUNK = 64, 2**18
-# The JSON beside a checkpoint's parts. Earlier ones do not have the step, and have a
-# CRC-32 of each part, "checksums", in place of "sums".
-_CONTENT = {
-    _PROGRESS: {
-        "best_step": schema.whole(None),
-        "best_score": schema.real(None, -1.0, 1.0),
-        "evaluated": schema.optional(schema.whole(None)),
-    },
-    "step": schema.optional(schema.whole(None)),
-    "sums": {schema.ANY: schema.text(None, 32, 32)},
-    "checksums": {schema.ANY: schema.whole(None, high=2**32 - 1)},
-    "checksum": schema.whole(None, high=2**32 - 1),
-}
-
 
 _ALTERED = "is damaged (its checksum is not that of what was written)"
 
@@ -54,80 +38,12 @@ class MisfitError(ValueError):
     """A checkpoint holds another network than the one that is asked for."""
 
 
-def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
-    """What a folder writes: trees, the run's progress, and the checksum of each.
-
-    A part can be read without the others. Large arrays are split over the devices, as
-    `train.shard_parameters` splits them, so that each process writes its share.
-    """
-    parts = {name: _spread(tree) for name, tree in parts.items()}
-    leaves = {name: jax.tree.leaves(tree) for name, tree in parts.items()}
-    sums = _gathered({name: own_sums(found) for name, found in leaves.items()})
-    content = {
-        _PROGRESS: progress,
-        "step": step,
-        "sums": {name: digest(leaves[name], sums[name]) for name in parts},
-    }
-    content["checksum"] = _json_checksum(content)
-    return ocp.args.Composite(
-        **{
-            name: ocp.args.StandardSave(tree, jax.tree.map(_save_args, tree))
-            for name, tree in parts.items()
-        },
-        progress=ocp.args.JsonSave(content),
-    )
-
-
-def _spread(tree: Any) -> Any:
-    """The same arrays, the large ones split over their devices."""
-    meshes = {
-        leaf.sharding.mesh
-        for leaf in jax.tree.leaves(tree)
-        if isinstance(leaf.sharding, jax.NamedSharding)
-    }
-    if not meshes or (mesh := meshes.pop()).size == 1:
-        return tree
-    targets = jax.tree.leaves(shardings(tree, mesh, split=True))
-    leaves, structure = jax.tree.flatten(tree)
-    moved = {
-        number: leaf
-        for number, (leaf, target) in enumerate(zip(leaves, targets, strict=True))
-        if leaf.sharding != target
-    }
-    spread = _respread(tuple(targets[number] for number in moved))([*moved.values()])
-    for number, leaf in zip(moved, spread, strict=True):
-        leaves[number] = leaf
-    return jax.tree.unflatten(structure, leaves)
-
-
-@functools.cache
-def _respread(targets: tuple):
-    return jax.jit(lambda leaves: leaves, out_shardings=[*targets])
-
-
 def _targets(abstract: dict[str, Any], mesh: Mesh, split: bool) -> dict[str, Any]:
     return jax.tree.map(
         lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         abstract,
         shardings(abstract, mesh, split=split),
     )
-
-
-def _save_args(leaf: jax.Array) -> ocp.SaveArgs:
-    """Splits an array's data once more, for processes that read a smaller share."""
-    return ocp.SaveArgs(chunk_byte_size=max(leaf.nbytes // _CHUNKS, _CHUNK))
-
-
-def _gathered(tree: Any) -> Any:
-    """NumPy arrays of every process: [processes, ...]."""
-    if jax.process_count() == 1:
-        return jax.tree.map(lambda x: x[None], tree)
-    return multihost_utils.process_allgather(tree)
-
-
-def _json_checksum(content: dict) -> int:
-    rest = {key: value for key, value in content.items() if key != "checksum"}
-    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 class CheckpointFolder:
@@ -213,10 +129,8 @@ class CheckpointFolder:
         problem, misfit, parts, content = None, None, {}, {}
         try:
             check_regular(path)
-            content = self._restore(step, {_PROGRESS: ocp.args.JsonRestore()})[
-                _PROGRESS
-            ]
-            schema.check(content, _CONTENT, _PROGRESS)
+            content = self._restore(step, {PROGRESS: ocp.args.JsonRestore()})[PROGRESS]
+            schema.check(content, CONTENT, PROGRESS)
             if "sums" in content:
                 targets = _targets(abstract, mesh, split)
             else:
@@ -224,7 +138,7 @@ class CheckpointFolder:
             parts = self._restore(
                 step, {n: ocp.args.StandardRestore(t) for n, t in targets.items()}
             )
-            if content["checksum"] != _json_checksum(content) or any(
+            if content["checksum"] != content_checksum(content) or any(
                 content["checksums"][name] != crc(jax.tree.leaves(tree))
                 for name, tree in parts.items()
                 if "sums" not in content
@@ -244,7 +158,7 @@ class CheckpointFolder:
             else np.zeros((len(jax.tree.leaves(tree)), 2), np.uint32)
             for name, tree in abstract.items()
         }
-        failed, sums = _gathered((np.array(problem is not None), sums))
+        failed, sums = gathered((np.array(problem is not None), sums))
         if failed.any():
             problem = problem or "cannot be read by another process"
         elif verified and any(
@@ -258,7 +172,7 @@ class CheckpointFolder:
             raise UnreadableError(problem)
         if not verified:
             parts = place(parts, mesh, split=split)
-        return parts, content[_PROGRESS]
+        return parts, content[PROGRESS]
 
     def _restore(self, step: int, items: dict[str, Any]) -> dict[str, Any]:
         with _quiet():

@@ -10,6 +10,7 @@ import jax
 from jax.sharding import Mesh
 
 from mbnet_jax.refusals import shown
+from mbnet_jax.runs.checkpoint_content import Parts, packed
 from mbnet_jax.runs.checkpoint_files import (
     MAX_STEP,
     check_checkpoints,
@@ -17,12 +18,7 @@ from mbnet_jax.runs.checkpoint_files import (
     free_name,
     half_written,
 )
-from mbnet_jax.runs.checkpoint_folder import (
-    CheckpointFolder,
-    Parts,
-    UnreadableError,
-    packed,
-)
+from mbnet_jax.runs.checkpoint_folder import CheckpointFolder, UnreadableError
 
 BEST = "best"
 NEWEST = "checkpoints"
