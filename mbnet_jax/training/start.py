@@ -84,11 +84,7 @@ def start(
     )
     with status("compiling the initial weights", leave=True):
         state = once()
-    ready = place(loaded.variables, mesh, split=split)
-    state = state.replace(
-        params=state.params | ready["params"],
-        batch_stats=state.batch_stats | ready["batch_stats"],
-    )
+    state = state.with_variables(place(loaded.variables, mesh, split=split))
     # Of parameters that are split, no process has what a mean takes.
     shown = "sharding" if split else True
     lines = [
