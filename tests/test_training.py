@@ -206,7 +206,7 @@ def test_two_processes_train_like_one_though_one_is_preempted(
 
     command.append("--config.train.shard_parameters=True")
     found = run_two(command, slurm=False, devices=2)  # by flags this time
-    assert "train.shard_parameters: False -> True" in found[0].stdout
+    assert "train.shard_parameters: None -> True" in found[0].stdout
     assert f"resuming from step {stopped[0]} in" in found[0].stdout
     for process in found:
         assert process.returncode == 0, process.stderr
