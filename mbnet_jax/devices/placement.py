@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from mbnet_jax.devices.mesh import AXIS, replicated
 
 # Smaller arrays stay whole: an exchange of their own costs more time than their memory
-# is worth. In three ResNets 3 %, in two EVA-02 L 0.2 % of the parameters are in such.
+# is worth. MBNet on ResNets has 1.3 % of its parameters in such, two EVA-02 L 0.2 %.
 SMALLEST = 2**16  # elements
 # The part of a backbone whose arrays are stacked over its blocks, [blocks, ...]. Its
 # network gathers one block at a time, so the first axis is never split.
