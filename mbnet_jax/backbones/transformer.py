@@ -9,6 +9,7 @@ Shapes: images [B, H, W, c], a grid of h x w = H / patch x W / patch cells, toke
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -20,6 +21,7 @@ from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import Features
 from mbnet_jax.backbones.rotary import rotary_tables
 from mbnet_jax.backbones.transformer_block import Block, Kind, norm, normal
+from mbnet_jax.devices.placement import all_but_gathered, gathered_block, is_gathering
 
 # What `remat` keeps of a block for the backward pass: name -> jax's policy.
 KEPT = {
@@ -36,9 +38,7 @@ class Transformer(nn.Module):
       drop_path: rate of drop path in the last block; linear from 0 in the first.
       remat: whether the backward pass computes the inside of every block again.
       remat_keeps: what it then keeps all the same, of `KEPT`.
-      dtype: of the products. Parameters, norms, softmax, rotation and residual sums are
-        float32: with sums in bfloat16, features in bfloat16 were 3 to 20 times as far
-        (1 - cosine) from those in float32 (EVA-02-CLIP L, DINOv2 B; random weights).
+      dtype: of the products. Parameters, norms, softmax and sums are float32.
     """
 
     kind: Kind
@@ -75,7 +75,7 @@ class Transformer(nn.Module):
         first = [token]
         if kind.registers:
             first.append(self._token("reg_token", kind.registers))
-        first = [jnp.broadcast_to(t, (len(x), *t.shape[1:])) for t in first]
+        first = [jnp.broadcast_to(t, (x.shape[0], *t.shape[1:])) for t in first]
         x = jnp.concatenate([*first, x], axis=1)
         if kind.first_norm:
             x = norm(kind, "first_norm")(x)
@@ -84,10 +84,14 @@ class Transformer(nn.Module):
         if kind.rotary:
             channels = kind.width // kind.heads
             tables = rotary_tables(kind.rotary, h, w, channels, kind.prefix)
-        block = Block
+        block, policy = Block, all_but_gathered
+        if is_gathering():
+            gathered = partial(gathered_block, dtype=self.dtype)
+            block = nn.map_variables(Block, "params", gathered)
         if self.remat:
             policy = known("remat_keeps", self.remat_keeps, KEPT)
-            block = nn.remat(Block, prevent_cse=False, policy=policy)
+        if self.remat or is_gathering():
+            block = nn.remat(block, prevent_cse=False, policy=policy)
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, "intermediates": 0},
@@ -100,13 +104,13 @@ class Transformer(nn.Module):
         x, _ = blocks(x, numbers, rates, tables, keys)
         if kind.last_norm:
             x = norm(kind, "norm")(x)
-        cells = x[:, kind.prefix :].reshape(len(x), h, w, kind.width)
+        cells = x[:, kind.prefix :].reshape(x.shape[0], h, w, kind.width)
         return Features(cells.astype(self.dtype), x[:, 0])
 
     def _cells(self, x: jax.Array, h: int, w: int) -> jax.Array:
         """The tokens of the cells with their position embedding, [B, h w, d]."""
         kind, p = self.kind, self.kind.patch
-        rows = x.reshape(len(x), h, p, w, p, -1).transpose(0, 1, 3, 2, 4, 5)
+        rows = x.reshape(x.shape[0], h, p, w, p, -1).transpose(0, 1, 3, 2, 4, 5)
         # A product of patches is the convolution of that stride.
         embed = nn.DenseGeneral(
             kind.width,
@@ -119,7 +123,7 @@ class Transformer(nn.Module):
         x = embed(rows).astype(jnp.float32)
         if kind.position:
             x += self.param("pos_embed", normal, (1, h, w, kind.width), jnp.float32)
-        return x.reshape(len(x), h * w, kind.width)
+        return x.reshape(x.shape[0], h * w, kind.width)
 
     def _token(self, name: str, count: int) -> jax.Array:
         return self.param(name, normal, (1, count, self.kind.width), jnp.float32)
