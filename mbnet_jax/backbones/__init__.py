@@ -4,7 +4,7 @@ To add one, write a file like `resnet.py` and register its networks here, or cal
 `register` from your own code (docs/extending.md).
 """
 
-from mbnet_jax.backbones import resnet
+from mbnet_jax.backbones import eva02, resnet
 from mbnet_jax.backbones.registry import (
     BACKBONES,
     Backbone,
@@ -25,3 +25,5 @@ __all__ = [
 
 for _name, _depth in resnet.DEPTHS.items():
     register(_name, resnet.backbone(*_depth))
+for _name, _kind in eva02.KINDS.items():
+    register(_name, eva02.backbone(_kind))
