@@ -1,8 +1,8 @@
 """EVA-02's networks (Fang et al., 2023) up to the map of patches, in plain PyTorch.
 
 Names and arithmetic are timm's (timm/models/eva.py, 1.0.31), so its weights load
-unchanged, the classifier's and `fc_norm` aside. Attention is PyTorch's fused one. Sizes
-of images other than the network's own resample the position embeddings, in each step.
+unchanged, the classifier's and `fc_norm` aside. Position embeddings are those of the
+images' own grid, as after timm's `set_input_size`. Attention is PyTorch's fused one.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,6 @@ class Size(NamedTuple):
     """
 
     patch: int
-    grid: int
     width: int
     depth: int
     heads: int
@@ -28,10 +27,10 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "eva02_tiny_patch14_224": Size(14, 16, 192, 12, 3, False),
-    "eva02_small_patch14_224": Size(14, 16, 384, 12, 6, False),
-    "eva02_base_patch16_clip_224": Size(16, 14, 768, 12, 12, True),
-    "eva02_large_patch14_clip_224": Size(14, 16, 1024, 24, 16, True),
+    "eva02_tiny_patch14_224": Size(14, 192, 12, 3, False),
+    "eva02_small_patch14_224": Size(14, 384, 12, 6, False),
+    "eva02_base_patch16_clip_224": Size(16, 768, 12, 12, True),
+    "eva02_large_patch14_clip_224": Size(14, 1024, 24, 16, True),
 }
 EPSILON = 1e-6
 ROTARY_GRID = 16  # to which the positions of every grid are scaled
@@ -150,12 +149,11 @@ class Eva(nn.Module):
     def __init__(self, size: Size, height: int, width: int):
         """Creates the layers, with random weights, for images that patches fill."""
         super().__init__()
-        self.native = (size.grid, size.grid)
         self.grid = (height // size.patch, width // size.patch)
         self.width = size.width
         self.patch_embed = PatchEmbed(size)
         self.cls_token = nn.Parameter(torch.randn(1, 1, size.width) / 50)
-        entries = 1 + size.grid**2
+        entries = 1 + self.grid[0] * self.grid[1]
         self.pos_embed = nn.Parameter(torch.randn(1, entries, size.width) / 50)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
         norm = nn.LayerNorm(size.width, EPSILON) if size.clip else nn.Identity()
@@ -171,7 +169,7 @@ class Eva(nn.Module):
         """
         x = self.patch_embed.proj(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
-        x = x + self._positions()
+        x = x + self.pos_embed
         for block in self.blocks:
             x = block(x, self.sine, self.cosine)
         return self.norm(x)
@@ -179,11 +177,3 @@ class Eva(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps normalised images [B, 3, H, W] to the patches' map [B, D, h, w]."""
         return self.tokens(x)[:, 1:].transpose(1, 2).unflatten(2, self.grid)
-
-    def _positions(self) -> torch.Tensor:
-        """The position embeddings for the images' grid, [1, 1 + h * w, D]."""
-        if self.grid == self.native:
-            return self.pos_embed
-        own = self.pos_embed[:, 1:].transpose(1, 2).unflatten(2, self.native)
-        resized = F.interpolate(own, self.grid, mode="bicubic", antialias=True)
-        return torch.cat([self.pos_embed[:, :1], resized.flatten(2).transpose(1, 2)], 1)
