@@ -37,6 +37,7 @@ class Moved(NamedTuple):
     hbm: int  # bytes
     all: int  # bytes
     cycles: int  # of the core, by the compiler's own estimate; 0 if it gives none
+    times: int  # that it runs
 
 
 def moved(module: Module) -> list[Moved]:
@@ -54,6 +55,7 @@ def moved(module: Module) -> list[Moved]:
                 hbm * times,
                 everything * times,
                 instruction.cycles() * times,
+                times,
             )
         )
     return found
