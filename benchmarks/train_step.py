@@ -176,7 +176,8 @@ def compile_step(
     """Returns the step with a new state, its FLOPs, and the seconds of compiling it."""
     mesh = make_mesh()
     model = make_model(config.model, CLASSES)
-    optimizer = make_optimizer(config.train, make_schedule(config.train, 100))
+    schedule = make_schedule(config.train, 100)
+    optimizer = make_optimizer(config.train, schedule, config.model.backbones)
     state = jax.jit(
         lambda: init_state(config, model, optimizer), out_shardings=replicated(mesh)
     )

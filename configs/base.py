@@ -165,14 +165,35 @@ def fields() -> ConfigDict:
     c.train.accumulate = whole(1, low=1, high=1024)
     c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
     c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size
-    c.train.learning_rate = real(3.5e-4, high=10.0)  # of Adam
+    # "adam" has its weight decay in the gradient, as PyTorch's, "adamw" apart from it
+    c.train.optimizer = schema.optional(choice("adam", "adamw", "sgd"))
+    c.train.momentum = schema.optional(real(0.9, high=0.9999))  # of sgd
+    c.train.learning_rate = real(3.5e-4, high=10.0)  # at the end of the warm-up
+    # Factor of the learning rate of each layer of a backbone, for every layer above it;
+    # 1: none
+    c.train.layer_decay = schema.optional(real(1.0, above=True, high=1.0))
+    # Factor of the learning rate of biases
+    c.train.bias_rate = schema.optional(real(1.0, high=100.0))
     c.train.warmup_epochs = real(0.0)  # of linear warm-up
-    c.train.schedule = choice("step", "cosine")  # the cosine ends at 0
+    # Share of the learning rate that the warm-up's first step has; missing:
+    # 1 / (1 + its steps)
+    c.train.warmup_start = schema.optional(real(None, high=1.0))
+    # "cosine" begins after the warm-up, "cosine_under_warmup" with the first step: the
+    # warm-up replaces its beginning
+    c.train.schedule = choice("step", "cosine", "cosine_under_warmup")
+    # Share of the learning rate at which a cosine ends
+    c.train.cosine_end = schema.optional(real(0.0, high=1.0))
     # At which the step schedule lowers the rate
     c.train.decay_epochs = several((20, 40), whole(None, 1, 1_000_000))
     c.train.decay_rate = real(0.1, high=1.0)  # factor of each such decay
-    # Of kernels; biases and norms have none
+    # Of kernels; biases, norms and embeddings have none
     c.train.weight_decay = real(5e-4, high=10.0)
+    c.train.decay_all = schema.optional(flag(False))  # weight decay of all parameters
+    # The largest global norm of a gradient, which is scaled down to it; 0: no limit
+    c.train.clip_norm = schema.optional(real(0.0))
+    # Of an exponential moving average of the parameters, which is then what is
+    # validated, saved as weights and tested: how much of it a step keeps; 0: none
+    c.train.ema = schema.optional(real(0.0, high=0.999999))
     c.train.log_every = whole(20, low=1)  # steps per line of metrics.jsonl
     c.train.checkpoint_every = whole(200, low=1)  # steps; also after each evaluation
     # Newest checkpoints to keep, besides the best

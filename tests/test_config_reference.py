@@ -49,7 +49,7 @@ def test_every_field_is_named_with_what_it_may_be():
     for name, limits in {
         "train.epochs": "a whole number from 1 to 1,000,000",
         "loss.cal_temperature": "a number above 0, at most 1,000,000",
-        "train.schedule": '`"step"`, `"cosine"`',
+        "train.schedule": '`"step"`, `"cosine"`, `"cosine_under_warmup"`',
         "eval.rerank": "True or False",
         "eval.branches": "0 to 1,000 different texts",
         "views.crops": "2 entries, each a whole number from 8 to 2,048",

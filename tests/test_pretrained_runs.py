@@ -75,6 +75,7 @@ def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     (path, _), (weights, _) = files
     config = standard(("global",), tmp_path / "data")
     config.model.backbones["global"].weights = path
+    config.train.ema = 0.9
     dataset = load_dataset(config)
     mesh = make_mesh(jax.devices()[:2])
     run = tmp_path / "run"
@@ -95,6 +96,7 @@ def test_a_new_run_starts_with_the_weights_and_resumes_with_its_own(
     for kind, tree in state.variables.items():
         ours = tree["global_backbone"]
         jax.tree.map(np.testing.assert_array_equal, ours, weights[kind])
+    jax.tree.map(np.testing.assert_array_equal, state.average, state.params)
     assert jax.tree.leaves(state.params)[0].sharding == replicated(mesh)
     line = f"global_backbone starts with the weights of {path}\n"
     assert line in capsys.readouterr().out

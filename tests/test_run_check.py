@@ -1,5 +1,7 @@
 """What a run's config must fulfil across its fields, before data is read or made."""
 
+import dataclasses
+
 import jax
 import pytest
 import tiny
@@ -110,6 +112,10 @@ def test_the_configs_that_come_with_the_package_pass(name):
             | {"train.decay_epochs": (1, 5)},
             "train.decay_epochs=(1, 5) must not be before the end of train.warmup_e",
         ),
+        ({"train.ema": 1.0}, "train.ema=1.0 must be a number from 0 to 0.999999"),
+        ({"train.momentum": 1}, "train.momentum=1 must be a number from 0 to 0.9999"),
+        ({"train.layer_decay": 0}, "train.layer_decay=0 must be a number above 0, at"),
+        ({"train.optimizer": "lion"}, "train.optimizer='lion' must be one of 'adam',"),
         (
             {"train.epochs": 1_000_000, "train.steps_per_epoch": 10_000_000},
             "train.epochs=1000000 of 10000000 steps (train.steps_per_epoch) are too",
@@ -151,6 +157,25 @@ def test_fields_that_do_not_go_together_are_refused_before_data_is_made(
     lines = str(error.value).split("\n  ")
     assert any(line.startswith(message) for line in lines), error.value
     assert not any(tmp_path.iterdir())
+
+
+def test_layer_decay_needs_an_order_of_layers(monkeypatch):
+    config = tiny.tiny_config("data")
+    config.train.layer_decay = 0.8
+    mesh = make_mesh()
+    check_run(config, mesh, training=True)
+    plain = dataclasses.replace(BACKBONES["resnet10"], depths=None)
+    monkeypatch.setitem(BACKBONES, "plain", plain)
+    config.model.backbones.mask.name = "plain"
+    check_run(config, mesh, training=False)
+    message = (
+        r"train\.layer_decay=0\.8 needs backbones with an order of layers, which "
+        r"model\.backbones\.mask\.name='plain' has not"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_run(config, mesh, training=True)
+    config.model.branches = ("global",)
+    check_run(config, mesh, training=True)
 
 
 def test_several_problems_are_named_together():

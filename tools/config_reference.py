@@ -219,16 +219,14 @@ def page() -> str:
     order = [
         field.replace("<branch>", branch) for field in fields for branch in branches
     ]
-    changed = [
-        f"| `{field}` | "
-        + " | ".join(
-            code(configs[name][field]) if configs[name][field] != value else ""
-            for name in SHIPPED
-        )
-        + " |"
-        for field, value in sorted(base.items(), key=lambda item: order.index(item[0]))
-        if any(configs[name][field] != value for name in SHIPPED)
-    ]
+    # A field that a config lacks has its default; generated people are left out.
+    usual = {name: field.default for name, field in own.items()} | base
+    changed = []
+    for field in sorted({*usual} & {*order}, key=order.index):
+        theirs = [configs[name].get(field, usual[field]) for name in SHIPPED]
+        row = ["" if value == usual[field] else code(value) for value in theirs]
+        if any(row) and not field.startswith("data.synthetic."):
+            changed.append(f"| `{field}` | {' | '.join(row)} |")
     head = f"| field | {' | '.join(SHIPPED)} |\n|---|{'---|' * len(SHIPPED)}"
     rows = "\n".join(changed)
     all_fields = tables({field: cells[field] for field in fields}, texts, values)

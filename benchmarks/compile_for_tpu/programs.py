@@ -44,7 +44,8 @@ def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     config = config.copy_and_resolve_references()
     config.train.batch_size = rows = batch * mesh.size
     model = make_model(config.model, CLASSES)
-    optimizer = make_optimizer(config.train, make_schedule(config.train, 100))
+    schedule = make_schedule(config.train, 100)
+    optimizer = make_optimizer(config.train, schedule, config.model.backbones)
     state = jax.eval_shape(lambda: init_state(config, model, optimizer))
     program = compiled(make_train_step(config, model, optimizer, mesh), mesh)
     split = batch_sharding(mesh)

@@ -33,12 +33,17 @@ class Backbone:
 
     Attributes:
       make: (dtype=, name=, **fields) -> a Linen module that maps views [B, H, W, C]
-        to `Features`, called as `module(x, train=...)`.
+        to `Features`, called as `module(x, train=...)`; if `fields` has "drop_path",
+        with `keys` [B] too, a random key for each image, while it drops paths.
       fields: the fields of `config.model.backbones.<branch>` that `make` takes.
       convert: (arrays of a public weights file by name, the module's variables or
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
         lists what does not fit. None: the backbone has no public weights.
       published: the values of `fields` that public weights were trained with.
+      depths: (the module's parameters) -> the number of layers above each of them, in
+        the same structure, for layer-wise decay: numbers, or int arrays that broadcast
+        against stacked parameters ([blocks, 1, ...]). A stem below n blocks has n above
+        it, the last block and what follows it 0. None: the layers have no order.
       mean, std: of the RGB input in [0, 1], three each.
     """
 
@@ -46,6 +51,7 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    depths: Callable[[Variables], Variables] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -70,6 +76,16 @@ def make_backbone(config: Mapping[str, Any], *, dtype, name: str) -> nn.Module:
     return backbone.make(dtype=dtype, name=name, **fields)
 
 
+def drops_path(config: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a `config.model.backbones.<branch>` drops paths.
+
+    Raises:
+      ValueError: if the backbone is unknown.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    return "drop_path" in backbone.fields and config.get("drop_path", 0.0) > 0
+
+
 def renormalised(x: jax.Array, name: str) -> jax.Array:
     """Scales a view, normalised as ImageNet is, to what backbone `name` was trained on.
 
@@ -85,3 +101,22 @@ def renormalised(x: jax.Array, name: str) -> jax.Array:
         return x
     mean, std = map(jnp.array, own)
     return (x * jnp.array(IMAGENET_STD) + jnp.array(IMAGENET_MEAN) - mean) / std
+
+
+def layers_above(config: Mapping[str, Any], params: Variables) -> Variables:
+    """The number of layers above each parameter of a backbone; see `Backbone.depths`.
+
+    Args:
+      config: a `config.model.backbones.<branch>`.
+      params: the backbone's, of which the structure is used.
+
+    Raises:
+      ValueError: if the backbone is unknown, or its layers have no order.
+    """
+    backbone = known("backbone", config["name"], BACKBONES)
+    if backbone.depths is None:
+        raise ValueError(
+            f"the layers of the backbone {config['name']} have no order; set "
+            "train.layer_decay=1"
+        )
+    return backbone.depths(params)

@@ -176,7 +176,22 @@ def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
         fields=("width", "stem", "last_stride", "norm_images", "remat"),
         convert=convert,
         published={"width": 64, "stem": "imagenet"},
+        depths=layers_above,
     )
+
+
+def layers_above(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of blocks above each parameter; all are above those of the stem."""
+    blocks = sorted(
+        (name for name in params if name.startswith("layer")),
+        key=lambda name: [int(number) for number in re.findall(r"\d+", name)],
+    )
+    above = dict.fromkeys(params, len(blocks))
+    above |= {name: len(blocks) - 1 - i for i, name in enumerate(blocks)}
+    return {
+        name: jax.tree.map(lambda _, name=name: above[name], tree)
+        for name, tree in params.items()
+    }
 
 
 # (collection, leaf) of a Flax variable: the leaf's name in PyTorch.

@@ -228,7 +228,7 @@ class Transformer(nn.Module):
         x = self._cells(x, h, w)
         first = [self._token("cls_token", 1)]
         if kind.class_position:
-            first[0] += self._token("class_pos_embed", 1)
+            first[0] = first[0] + self._token("class_pos_embed", 1)
         if kind.registers:
             first.append(self._token("reg_token", kind.registers))
         first = [jnp.broadcast_to(t, (len(x), *t.shape[1:])) for t in first]

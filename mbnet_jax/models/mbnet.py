@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mbnet_jax.backbones import make_backbone, renormalised
+from mbnet_jax.backbones import drops_path, make_backbone, renormalised
 from mbnet_jax.models.branches import BRANCHES, ordered
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.modules import (
@@ -94,8 +94,18 @@ class MBNet(nn.Module):
     fusion_heads: int = 8
     dtype: Any = jnp.float32
 
+    def needs_keys(self) -> bool:
+        """Whether training needs `keys`: a backbone that is on drops paths."""
+        return any(drops_path(self.backbones[name]) for name in ordered(self.branches))
+
     @nn.compact
-    def __call__(self, views: Mapping[str, jax.Array], *, train: bool) -> Outputs:
+    def __call__(
+        self,
+        views: Mapping[str, jax.Array],
+        *,
+        train: bool,
+        keys: jax.Array | None = None,
+    ) -> Outputs:
         """Runs the branches that are on.
 
         Args:
@@ -103,6 +113,7 @@ class MBNet(nn.Module):
             that are on.
           train: whether batch norm uses the batch's statistics (and updates the
             running ones, in the collection "batch_stats").
+          keys: [B], a random key for each image, for drop path while training.
 
         Raises:
           ValueError: if a branch is unknown or its view is missing, or another
@@ -116,7 +127,10 @@ class MBNet(nn.Module):
             backbone = make_backbone(
                 config, dtype=self.dtype, name=backbone_module(name)
             )
-            x = backbone(view, train=train).map
+            given = {}
+            if train and drops_path(config):
+                given["keys"] = branch_keys(keys, name)
+            x = backbone(view, train=train, **given).map
             groups = config.get("norm_images", 0)
 
             if branch.module == "ktm" and self.ktm:
@@ -176,3 +190,13 @@ class MBNet(nn.Module):
 def backbone_module(branch: str) -> str:
     """The name of a branch's backbone among the network's parameters."""
     return f"{branch}_backbone"
+
+
+def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
+    """Keys [B] for a branch's backbone, from those of the images, if there are any.
+
+    A branch has the same ones whichever others are on.
+    """
+    if keys is None:
+        return None
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

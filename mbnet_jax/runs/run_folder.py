@@ -182,6 +182,14 @@ class RunFolder:
                 f"off, unlike in the run in {self.path}; give the saved loss.cal, or "
                 "another --workdir"
             )
+        saved, given = _states(self.config), _states(config)
+        for field, value in given.items():
+            if saved[field] != value:
+                raise ValueError(
+                    f"the checkpoints in {self.path} hold the state of training with "
+                    f"{saved[field]}, not with {value}; give the saved {field}, or "
+                    "another --workdir"
+                )
         return lines
 
 
@@ -204,6 +212,15 @@ def digest_labels(dataset: Dataset) -> str:
             for labels in split.labels:
                 digest.update(labels.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _states(config: ConfigDict) -> dict[str, str]:
+    """Field -> what of a checkpoint's content it decides on."""
+    train = config.train
+    return {
+        "train.optimizer": f"train.optimizer={train.get('optimizer', 'adam')!r}",
+        "train.ema": f"{'an' if train.get('ema', 0) else 'no'} average (train.ema)",
+    }
 
 
 def _comparable(config: ConfigDict) -> dict:

@@ -14,6 +14,8 @@ _ENLARGED = 9 / 8
 _ERASED_AREA = (0.02, 0.4)  # of the image
 _ERASED_ASPECT = (0.3, 1 / 0.3)  # height to width
 
+_PATHS = 0x0D1209  # apart from augmentation's own splits of an example's key
+
 Example = tuple[jax.Array, jax.Array]
 
 
@@ -21,6 +23,11 @@ def example_keys(seed: int, step: jax.Array, batch_size: int) -> jax.Array:
     """One key for each row of the global batch: a function of seed, step and row."""
     at_step = random.fold_in(random.key(seed), step)
     return jax.vmap(random.fold_in, (None, 0))(at_step, jnp.arange(batch_size))
+
+
+def path_keys(keys: jax.Array) -> jax.Array:
+    """Keys [B] for drop path, from the examples' keys [B] of `example_keys`."""
+    return jax.vmap(random.fold_in, (0, None))(keys, _PATHS)
 
 
 def augment(

@@ -130,6 +130,15 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"of train.warmup_epochs={train.warmup_epochs}"
         )
     yield from _said(check_steps, train.epochs, train.steps_per_epoch)
+    layer_decay = train.get("layer_decay", 1.0)
+    for branch in config.model.branches if layer_decay != 1 else ():
+        name = config.model.backbones[branch].name
+        if BACKBONES[name].depths is None:
+            yield (
+                f"train.layer_decay={layer_decay} needs backbones with an order of "
+                f"layers, which model.backbones.{branch}.name={name!r} has not; set it "
+                "to 1"
+            )
     trained = [name for name, branch in BRANCHES.items() if branch.adversarial]
     if loss.cal and not {*trained} & {*config.model.branches}:
         yield (

@@ -42,7 +42,7 @@ def train(
     model = make_model(
         config.model, num_classes(dataset.train), num_clothes(config, dataset.train)
     )
-    optimizer = make_optimizer(config.train, plan.schedule)
+    optimizer = make_optimizer(config.train, plan.schedule, config.model.backbones)
     step_function = make_train_step(
         config, model, optimizer, mesh, plan.classes, loss=loss
     )

@@ -154,7 +154,7 @@ class Session:
             self._progress = progress | {"best_step": step}
             return
         with self._logs.paused():
-            scores = self.validate(state.variables)
+            scores = self.validate(state.evaluated)
         self._logs.evaluation(step, scores)
         if scores["mAP"] > progress["best_score"]:
             progress |= {"best_step": step, "best_score": scores["mAP"]}

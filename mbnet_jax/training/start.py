@@ -84,10 +84,7 @@ def start(
     with status("compiling the initial weights", leave=True):
         state = once()
     ready = jax.device_put(loaded.variables, replicated(mesh))
-    state = state.replace(
-        params=state.params | ready["params"],
-        batch_stats=state.batch_stats | ready["batch_stats"],
-    )
+    state = state.with_variables(ready)
     lines = [parameter_overview.get_parameter_overview(state.params)]
     for backbone, source in loaded.sources.items():
         lines.append(f"{backbone} starts with the weights of {source}")

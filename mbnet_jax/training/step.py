@@ -1,4 +1,4 @@
-"""The training state and the step: a pure function of state and batch."""
+"""The training step: a pure function of state and batch."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import optax
-from flax import struct
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -16,48 +15,16 @@ from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import views_of_branches
 from mbnet_jax.runs.network import init_variables
 from mbnet_jax.training.accumulation import micro_batches
-from mbnet_jax.training.augment import augment, example_keys
+from mbnet_jax.training.augment import augment, example_keys, path_keys
 from mbnet_jax.training.clothes import ClothesClasses
+from mbnet_jax.training.gradients import sums_of_squares
+from mbnet_jax.training.state import TrainState, averaged
 from mbnet_jax.views import Targets, make_targets, make_views, normalise
 
 Batch = dict[str, jax.Array]
 Scalars = dict[str, jax.Array]
 # (batch, a key for each row) -> the views of the augmented batch, and the targets.
 Prepare = Callable[[Batch, jax.Array], tuple[dict[str, jax.Array], Targets]]
-
-
-@struct.dataclass
-class TrainState:
-    """Everything that training changes. The position in the data is `step` itself.
-
-    Randomness is a function of the config's seed and `step`, so none is stored. A step
-    whose loss or gradient is not finite is bad: it is counted and changes nothing else.
-    """
-
-    step: jax.Array
-    bad_steps: jax.Array  # so far
-    bad_in_a_row: jax.Array  # up to this step
-    params: dict
-    batch_stats: dict
-    opt_state: optax.OptState
-
-    @property
-    def variables(self) -> dict:
-        """What `MBNet.apply` takes."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
-
-    def parts(self) -> dict:
-        """The parts of a checkpoint; inference reads the first alone."""
-        training = {
-            name: getattr(self, name)
-            for name in ("step", "bad_steps", "bad_in_a_row", "opt_state")
-        }
-        return {"weights": self.variables, "training": training}
-
-    @classmethod
-    def of_parts(cls, parts: dict) -> "TrainState":
-        """The inverse of `parts`."""
-        return cls(**parts["weights"], **parts["training"])
 
 
 def init_state(
@@ -71,6 +38,7 @@ def init_state(
         bad_in_a_row=jnp.zeros((), jnp.int32),
         **variables,
         opt_state=optimizer.init(variables["params"]),
+        average=variables["params"] if config.train.get("ema", 0.0) else None,
     )
 
 
@@ -119,12 +87,14 @@ def make_train_step(
     augmentation_seed = config.seed + 1
     prepare = prepare or make_prepare(config)
     loss = loss or losses.total
-    n = config.train.accumulate
+    n, decay = config.train.accumulate, config.train.get("ema", 0.0)
+    needs_keys = model.needs_keys()
 
     def gradient(params, batch_stats, batch: Batch, keys: jax.Array, step: jax.Array):
         """One forward and backward pass: (gradient, batch statistics, scalars)."""
         views, targets = prepare(batch, keys)
         clothes = None if classes is None else classes.of(batch, step)
+        random = {"keys": path_keys(keys)} if needs_keys else {}
 
         def loss_of(params):
             outputs, updates = model.apply(
@@ -132,6 +102,7 @@ def make_train_step(
                 views,
                 train=True,
                 mutable=["batch_stats"],
+                **random,
             )
             value, scalars = loss(outputs, targets, batch["pid"], config.loss, clothes)
             return value, (updates["batch_stats"], scalars)
@@ -175,13 +146,17 @@ def make_train_step(
             "batch_stats": batch_stats,
             "opt_state": opt_state,
         }
+        if decay:
+            changed["average"] = averaged(
+                state.average, changed["params"], decay, state.step
+            )
         # Squares, as Adam takes them, so that it meets none that overflows. A sum for
         # each array: one for all is one loop to XLA, which compiles it for minutes.
-        gradient_sums = _sums_of_squares(grads)
+        gradient_sums = sums_of_squares(grads)
         checked = (
             scalars["loss"],
             gradient_sums,
-            _sums_of_squares(batch_stats),
+            sums_of_squares(batch_stats),
         )
         good = jnp.stack([jnp.isfinite(x).all() for x in checked]).all()
         counts = {
@@ -206,13 +181,3 @@ def compiled(step: Callable, mesh: Mesh) -> Callable:
         out_shardings=(whole, whole),
         donate_argnums=0,
     )
-
-
-def _sums_of_squares(tree) -> jax.Array:
-    """Sums of the squares of a tree's arrays, [arrays], vectors taken together."""
-    leaves = jax.tree.leaves(tree)
-    small = [x.ravel() for x in leaves if x.ndim < 2]
-    large = [x for x in leaves if x.ndim > 1]
-    if small:
-        large.append(jnp.concatenate(jax.lax.optimization_barrier(small)))
-    return jnp.stack([jnp.sum(jnp.square(x)) for x in large])
