@@ -13,6 +13,9 @@ from ml_collections import ConfigDict
 from mbnet_jax import schema
 from mbnet_jax.schema import choice, flag, real, several, text, whole
 
+# Of maps, and of the class tokens of transformers, into embeddings
+POOLINGS = ("max_avg", "gem", "avg", "token", "token_avg")
+
 
 def backbone(name: str) -> ConfigDict:
     """The fields of `model.backbones.<branch>`."""
@@ -34,6 +37,11 @@ def backbone(name: str) -> ConfigDict:
     # Of ResNets: the backward pass computes the inside of every block again; this takes
     # less memory and more time.
     c.remat = schema.optional(flag(False))
+    # Another branch, whose backbone this one uses: its weights, and its fields in place
+    # of the others here, except `pooling`; "": none.
+    c.share = schema.optional(text(""))
+    # Of the branch; "": that of `model.pooling`
+    c.pooling = schema.optional(choice("", *POOLINGS))
     return c
 
 
@@ -121,7 +129,7 @@ def fields() -> ConfigDict:
     ):
         c.model.backbones[branch] = backbone(name)
     c.model.backbones[schema.ANY] = backbone("resnet50")  # of a branch of your own
-    c.model.pooling = choice("max_avg", "gem", "avg")  # of maps into embeddings
+    c.model.pooling = choice(*POOLINGS)  # of maps and class tokens into embeddings
     c.model.ktm = flag(True)  # knowledge transfer module
     c.model.fam = flag(True)  # feature attention module
     c.model.cfm = flag(True)  # cross fusion module

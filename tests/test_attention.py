@@ -9,7 +9,6 @@ import tiny
 import untrained
 from modules import normal
 
-from mbnet_jax.backbones import Features
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.losses import pool_area
 from mbnet_jax.models import BRANCHES
@@ -60,15 +59,8 @@ def test_fusion_attention_is_the_softmax_of_queries_and_keys(queries):
     fused, state = jax.jit(watched)(variables, mask, unrelated)
     np.testing.assert_array_equal(plain, fused)
     sown = state["intermediates"]
-    found = fusion_attention(
-        {
-            "cross_fusion": sown,
-            "clothing_unrelated_backbone": {"__call__": (Features(unrelated),)},
-            "mask_backbone": {"__call__": (Features(mask),)},
-        },
-        queries,
-        "clothing_unrelated" if queries == "mask" else "mask",
-    )
+    grid = (4, 2) if queries == "mask" else (3, 2)
+    found = fusion_attention({"cross_fusion": sown}, queries, grid)
     tokens = {
         name: np.asarray(sown[f"tokens_{name}"]["__call__"][0])
         + position_codes(h, 2, 8)

@@ -14,7 +14,18 @@ from mbnet_jax.configs import base, synthetic
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
 
-SHIPPED = ["ltcc", "manifest", "prcc", "synthetic", "synthetic_large", "vc_clothes"]
+SHIPPED = [
+    "ltcc",
+    "ltcc_eva02",
+    "manifest",
+    "prcc",
+    "prcc_eva02",
+    "synthetic",
+    "synthetic_eva02",
+    "synthetic_large",
+    "vc_clothes",
+    "vc_clothes_eva02",
+]
 
 
 @pytest.mark.parametrize("branch", BRANCHES)

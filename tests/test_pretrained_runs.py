@@ -14,7 +14,7 @@ from mbnet_jax.backbones.pretrained import load_pretrained
 from mbnet_jax.backbones.resnet import DEPTHS, ResNet, torch_name
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh, replicated
-from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.runs.run_folder import RunFolder, num_classes
@@ -64,7 +64,8 @@ def standard(branches, root="data"):
 
 def load(config):
     """What a new run of the config starts with."""
-    modules = {branch: backbone_module(branch) for branch in config.model.branches}
+    model = config.model
+    modules = owned_backbones(model.branches, model.backbones)
     variables = abstract_variables(config, make_model(config.model, 4))
     return load_pretrained(config.model.backbones, modules, variables)
 

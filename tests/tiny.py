@@ -10,12 +10,16 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import synthetic
-from mbnet_jax.backbones import BACKBONES, resnet
+from mbnet_jax.backbones import BACKBONES, eva02, resnet
+from mbnet_jax.backbones.timm_names import published
+from mbnet_jax.backbones.transformer import Kind
 from mbnet_jax.config import flat
 from mbnet_jax.parsing import labels
 
 HEIGHT, WIDTH = 64, 32
 ONE_BLOCK = "one block"  # a backbone that compiles in a third of resnet10's time
+TWO_BLOCKS = "two blocks"  # a transformer like EVA-02 tiny: 8x4 cells of a tiny image
+EVA_02 = {"gated": True, "biases": "qv", "rotary": "eva", "last_norm": False}
 
 
 def tiny_config(root: Path) -> ConfigDict:
@@ -62,9 +66,24 @@ def global_branch_config(root: Path) -> ConfigDict:
     return c
 
 
+def use_transformers(c: ConfigDict, name: str = TWO_BLOCKS) -> None:
+    """Gives the branches of three channels a transformer, and its poolings."""
+    for branch in ("global", "clothing_unrelated"):
+        c.model.backbones[branch].name = name
+    c.model.pooling = "token_avg"
+    with c.unlocked():
+        c.model.backbones.mask.pooling = "max_avg"
+
+
 def know_one_block(patch) -> None:
-    """Lets a config name the backbone `ONE_BLOCK`."""
+    """Lets a config name the backbones `ONE_BLOCK` and `TWO_BLOCKS`."""
     patch.setitem(BACKBONES, ONE_BLOCK, resnet.backbone((1, 0, 0, 0), False))
+    kind = Kind(patch=8, grid=4, width=16, blocks=2, heads=2, hidden=24, **EVA_02)
+    patch.setitem(
+        BACKBONES,
+        TWO_BLOCKS,
+        published(TWO_BLOCKS, kind, eva02.CLIP_MEAN, eva02.CLIP_STD),
+    )
 
 
 def write_one_block_config(path: Path) -> Path:

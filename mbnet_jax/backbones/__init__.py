@@ -4,7 +4,8 @@ To add one, write a file like `resnet.py` and register its networks here, or cal
 `register` from your own code (docs/extending.md).
 """
 
-from mbnet_jax.backbones import eva02, resnet
+from mbnet_jax.backbones import dinov2, dinov3, eva02, resnet, vit
+from mbnet_jax.backbones.load import load_backbone
 from mbnet_jax.backbones.registry import (
     BACKBONES,
     Backbone,
@@ -20,6 +21,7 @@ __all__ = [
     "Backbone",
     "Features",
     "drops_path",
+    "load_backbone",
     "make_backbone",
     "register",
     "renormalised",
@@ -27,5 +29,6 @@ __all__ = [
 
 for _name, _depth in resnet.DEPTHS.items():
     register(_name, resnet.backbone(*_depth))
-for _name, _kind in eva02.KINDS.items():
-    register(_name, eva02.backbone(_kind))
+for _family in (eva02, dinov2, vit, dinov3):
+    for _name, _backbone in _family.backbones().items():
+        register(_name, _backbone)

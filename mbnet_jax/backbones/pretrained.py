@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import BACKBONES, Backbone
+from mbnet_jax.backbones.spellings import left_out
 from mbnet_jax.backbones.weight_files import read_weights
 
 
@@ -13,7 +14,7 @@ class Loaded(NamedTuple):
 
     Attributes:
       variables: "params" and "batch_stats", each module -> tree of NumPy arrays.
-      sources: module -> where its weights come from.
+      sources: module -> where its weights come from, and what of them is left out.
     """
 
     variables: dict[str, dict[str, Any]]
@@ -61,7 +62,8 @@ def load_pretrained(
             raise kind(f"{field}={source!r}: {error}") from error
         for name, tree in converted.items():
             loaded.variables[name][module] = tree
-        loaded.sources[module] = source
+        note = left_out(files[source])
+        loaded.sources[module] = f"{source}; {note}" if note else source
     return loaded
 
 

@@ -40,6 +40,11 @@ class Backbone:
         their shapes) -> the variables as NumPy arrays. It raises a ValueError that
         lists what does not fit. None: the backbone has no public weights.
       published: the values of `fields` that public weights were trained with.
+      defaults: the values of `fields` with which `load_backbone` makes the network,
+        as published.
+      likeness: (arrays of a weights file) -> how much their names and shapes are this
+        network's, 0 to 1; for messages.
+      multiple: the height and width of its views are multiples of this.
       depths: (the module's parameters) -> the number of layers above each of them, in
         the same structure, for layer-wise decay: numbers, or int arrays that broadcast
         against stacked parameters ([blocks, 1, ...]). A stem below n blocks has n above
@@ -51,13 +56,35 @@ class Backbone:
     fields: tuple[str, ...] = ()
     convert: Callable[[Mapping[str, np.ndarray], Variables], Variables] | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    likeness: Callable[[Mapping[str, np.ndarray]], float] | None = None
+    multiple: int = 1
     depths: Callable[[Variables], Variables] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
 
-# The values of `config.model.backbones.<branch>.name`.
-BACKBONES: dict[str, Backbone] = {}
+class Table(dict[str, Backbone]):
+    """Backbones by name. A name may have a tag, as timm's have: "resnet50.tv_in1k".
+
+    A tag without an entry of its own names the same network as none.
+    """
+
+    def __missing__(self, name: str) -> Backbone:
+        """The backbone of a name without its tag."""
+        bare, dot, _ = name.partition(".")
+        if not dot:
+            raise KeyError(name)
+        return self[bare]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the name is known, with its tag or without."""
+        known = super().__contains__
+        return known(name) or known(str(name).partition(".")[0])
+
+
+# The values of `config.model.backbones.<branch>.name`, which may have a tag.
+BACKBONES = Table()
 
 
 def register(name: str, backbone: Backbone) -> None:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from mbnet_jax.backbones.fitting import check_fit, whose
 from mbnet_jax.backbones.layers import batch_norm, conv, known, max_pool
 from mbnet_jax.backbones.registry import Backbone, Features
 
@@ -176,6 +177,8 @@ def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
         fields=("width", "stem", "last_stride", "norm_images", "remat"),
         convert=convert,
         published={"width": 64, "stem": "imagenet"},
+        defaults={"width": 64, "stem": "imagenet", "last_stride": 2},
+        likeness=functools.partial(_likeness, blocks, bottleneck),
         depths=layers_above,
     )
 
@@ -205,7 +208,6 @@ _LEAVES = {
 _STEM = "conv1.weight"
 # Ignored: the classifier, and a counter of PyTorch's.
 _IGNORED = re.compile(r"fc\..*|.*\.num_batches_tracked")
-_SHOWN = 6  # names of each kind in an error
 
 
 def torch_name(path: tuple[str, ...]) -> str:
@@ -250,53 +252,32 @@ def convert(
         for path, value in traverse_util.flatten_dict(dict(variables)).items()
     }
     names = {path: torch_name(path) for path in shapes}
-    given = {name for name in weights if not _IGNORED.fullmatch(name)}
-    problems = {
-        "missing": sorted(set(names.values()) - given),
-        "not in the network": sorted(given - set(names.values())),
-        "of another shape": [],
-        "not finite": [],
+    given = {
+        name: np.asarray(value, np.float32)
+        for name, value in weights.items()
+        if not _IGNORED.fullmatch(name)
     }
+    stem = given.get(_STEM)
+    if (
+        stem is not None
+        and stem.ndim == 4
+        and shapes["params", "conv1", "kernel"][2] == 1
+    ):
+        given[_STEM] = stem.mean(axis=1, keepdims=True)
+    wanted = {name: _torch_shape(shapes[path]) for path, name in names.items()}
+    check_fit(given, wanted, theirs=whose(given), ours=whose(wanted))
     converted = {}
     for path, name in names.items():
-        if name not in given:
-            continue
-        value = np.asarray(weights[name], np.float32)
-        if name == _STEM and value.ndim == 4 and shapes[path][2] == 1:
-            value = value.mean(axis=1, keepdims=True)
-        wanted = _torch_shape(shapes[path])
-        if value.shape != wanted:
-            problems["of another shape"].append(f"{name} {value.shape}, not {wanted}")
-        elif not np.isfinite(value).all():
-            problems["not finite"].append(name)
+        value = given[name]
         if value.ndim == 4:
             value = value.transpose(2, 3, 1, 0)
         converted[path] = np.ascontiguousarray(value)
-    if any(problems.values()):
-        raise ValueError(
-            _message(problems, _depth_of(given), _depth_of(names.values()))
-        )
     return traverse_util.unflatten_dict(converted)
 
 
-def _message(
-    problems: Mapping[str, list[str]], theirs: str | None, ours: str | None
-) -> str:
-    lines = ["the weights do not fit the network"]
-    if theirs != ours:
-        theirs, ours = theirs or "another kind of network", ours or "this network"
-        lines[0] += f": they are {theirs}'s, not {ours}'s"
-    for kind, found in problems.items():
-        if found:
-            more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            lines.append(f"  {len(found)} {kind}: {', '.join(found[:_SHOWN])}{more}")
-    return "\n".join(lines)
-
-
-def _depth_of(names: Iterable[str]) -> str | None:
-    """The name in `DEPTHS` of the network with these weights; None if unknown."""
+def _likeness(blocks: tuple[int, ...], bottleneck: bool, names: Iterable[str]) -> float:
+    """1 if a ResNet of these blocks has weights of such names, else 0."""
     names = set(names)
     found = {m.groups() for n in names if (m := re.match(r"layer(\d)\.(\d+)\.", n))}
-    blocks = tuple(sum(stage == str(i) for stage, _ in found) for i in range(1, 5))
-    kind = (blocks, "layer1.0.conv3.weight" in names)
-    return next((depth for depth, known in DEPTHS.items() if known == kind), None)
+    counts = tuple(sum(stage == str(i) for stage, _ in found) for i in range(1, 5))
+    return float((counts, "layer1.0.conv3.weight" in names) == (blocks, bottleneck))

@@ -1,15 +1,14 @@
 """Vision transformers (Dosovitskiy et al., ICLR 2021), with the switches of families.
 
-One network for ViT, DINOv2 and EVA-02: a family's file says what its networks switch on
-(`Kind`), and how its public weights are named. Blocks are alike, so one is compiled and
-scanned over parameters [blocks, ...].
+One network for ViT, CLIP, DINOv2, DINOv3 and EVA-02: a family's file says what its
+networks switch on (`Kind`). Blocks are alike, so one is compiled and scanned over
+parameters [blocks, ...].
 
 Shapes: images [B, H, W, c], a grid of h x w = H / patch x W / patch cells, tokens
 [B, n, d] in the order class, registers, cells row by row.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,175 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mbnet_jax.backbones.attention import attend
 from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import Features
-from mbnet_jax.backbones.rotary import rotary_tables, rotate
+from mbnet_jax.backbones.rotary import rotary_tables
+from mbnet_jax.backbones.transformer_block import Block, Kind, norm, normal
 
-_normal = nn.initializers.truncated_normal(0.02)  # as timm initialises
 # What `remat` keeps of a block for the backward pass: name -> jax's policy.
 KEPT = {
     "nothing": None,
     "products": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
-ACTIVATIONS = {
-    "gelu": partial(jax.nn.gelu, approximate=False),
-    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
-}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What distinguishes one transformer from another.
-
-    Attributes:
-      patch: height and width of a patch, in pixels.
-      grid: cells, each way, of the public weights' position embedding.
-      width: channels of a token, d.
-      blocks, heads: their numbers.
-      hidden: channels within a block's MLP.
-      gated: whether the MLP is silu(gate) * value (SwiGLU), else `activation`.
-      activation: a name in `ACTIVATIONS`.
-      biases: which of "q", "k", "v" have a bias.
-      attention_norm, mlp_norm: whether there is a norm before the last product of the
-        attention, of the MLP ("sub-LN").
-      registers: tokens beside the class token.
-      class_position: whether the class token has a position embedding too.
-      rotary: whether queries and keys are rotated by their position.
-      layer_scale: whether each sum's right side has a learned factor a channel.
-      patch_bias: whether the patch embedding has a bias.
-      first_norm, last_norm: whether there is a norm before, after the blocks.
-      epsilon: of the norms.
-    """
-
-    patch: int
-    grid: int
-    width: int
-    blocks: int
-    heads: int
-    hidden: int
-    gated: bool = False
-    activation: str = "gelu"
-    biases: str = "qkv"
-    attention_norm: bool = False
-    mlp_norm: bool = False
-    registers: int = 0
-    class_position: bool = True
-    rotary: bool = False
-    layer_scale: bool = False
-    patch_bias: bool = True
-    first_norm: bool = False
-    last_norm: bool = True
-    epsilon: float = 1e-6
-
-    @property
-    def prefix(self) -> int:
-        """The number of tokens before those of the cells."""
-        return 1 + self.registers
-
-
-def _norm(kind: Kind, name: str) -> nn.Module:
-    return nn.LayerNorm(epsilon=kind.epsilon, dtype=jnp.float32, name=name)
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention of tokens [B, n, d], in `dtype` with a float32 softmax.
-
-    Its weights [B, heads, n, n] are sown into the collection "intermediates".
-    """
-
-    kind: Kind
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: jax.Array, tables: Any) -> jax.Array:
-        """Maps [B, n, d] to the same shape; `tables` of `rotary_tables`, or None."""
-        kind, heads = self.kind, (*x.shape[:2], self.kind.heads, -1)
-        dense = partial(nn.Dense, kind.width, kernel_init=_normal, dtype=self.dtype)
-        q, k, v = (
-            dense(use_bias=name in kind.biases, name=name)(x).reshape(heads)
-            for name in "qkv"
-        )
-        if tables is not None:
-            q, k = rotate(q, tables), rotate(k, tables)
-        if self.is_mutable_collection("intermediates"):
-            scores = jnp.einsum("bqhd,bkhd->bhqk", q, k).astype(jnp.float32)
-            weights = jax.nn.softmax(scores / q.shape[-1] ** 0.5)
-            self.sow("intermediates", "weights", weights)
-        x = attend(q, k, v).reshape(x.shape)
-        if kind.attention_norm:
-            x = _norm(kind, "norm")(x)
-        return dense(name="out")(x)
-
-
-class Mlp(nn.Module):
-    """A block's MLP, d to `hidden` to d, plain or gated (Shazeer, 2020)."""
-
-    kind: Kind
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, n, d] to the same shape."""
-        kind = self.kind
-        dense = partial(nn.Dense, kernel_init=_normal, dtype=self.dtype)
-        if kind.gated:
-            gate = dense(kind.hidden, name="gate")(x)
-            x = nn.silu(gate) * dense(kind.hidden, name="value")(x)
-        else:
-            x = dense(kind.hidden, name="value")(x)
-            x = known("activation", kind.activation, ACTIVATIONS)(x)
-        if kind.mlp_norm:
-            x = _norm(kind, "norm")(x)
-        return dense(kind.width, name="out")(x)
-
-
-class Block(nn.Module):
-    """x += attention(norm(x)), then x += mlp(norm(x)), each sum's right side dropped.
-
-    Drop path (Huang et al., ECCV 2016): an image is left out of a sum with probability
-    `rate`, and divided by 1 - `rate` where it is not.
-    """
-
-    kind: Kind
-    dtype: Any
-
-    @nn.compact
-    def __call__(
-        self, x: jax.Array, number: jax.Array, rate: jax.Array, tables: Any, keys: Any
-    ) -> tuple[jax.Array, None]:
-        """Maps float32 tokens [B, n, d] to the same.
-
-        Args:
-          x: the tokens.
-          number: of the block, int32.
-          rate: of drop path, float32; read only with keys.
-          tables: of `rotary_tables`, or None.
-          keys: [B], one for each image, or None: nothing is dropped.
-        """
-
-        def add(i: int, x: jax.Array, y: jax.Array) -> jax.Array:
-            y = y.astype(x.dtype)
-            if self.kind.layer_scale:
-                shape = (self.kind.width,)
-                start = nn.initializers.constant(1e-5)
-                y *= self.param(f"gamma_{i + 1}", start, shape, jnp.float32)
-            if keys is not None:
-                y *= _kept(keys, 2 * number + i, rate)[:, None, None]
-            return x + y
-
-        attention = Attention(self.kind, self.dtype, name="attention")
-        x = add(0, x, attention(_norm(self.kind, "norm1")(x), tables))
-        mlp = Mlp(self.kind, self.dtype, name="mlp")
-        x = add(1, x, mlp(_norm(self.kind, "norm2")(x)))
-        return x, None
-
-
-def _kept(keys: jax.Array, number: jax.Array, rate: jax.Array) -> jax.Array:
-    """Which images are kept, [B]: 1 / (1 - rate) or 0, by each image's own key."""
-    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-    kept = jax.vmap(jax.random.bernoulli, (0, None))(keys, 1 - rate)
-    return kept / (1 - rate)
 
 
 class Transformer(nn.Module):
@@ -234,11 +74,12 @@ class Transformer(nn.Module):
         first = [jnp.broadcast_to(t, (len(x), *t.shape[1:])) for t in first]
         x = jnp.concatenate([*first, x], axis=1)
         if kind.first_norm:
-            x = _norm(kind, "first_norm")(x)
+            x = norm(kind, "first_norm")(x)
 
         tables = None
         if kind.rotary:
-            tables = rotary_tables(h, w, kind.width // kind.heads, kind.prefix)
+            channels = kind.width // kind.heads
+            tables = rotary_tables(kind.rotary, h, w, channels, kind.prefix)
         block = Block
         if self.remat:
             policy = known("remat_keeps", self.remat_keeps, KEPT)
@@ -254,7 +95,7 @@ class Transformer(nn.Module):
         numbers = np.arange(kind.blocks, dtype=np.int32)
         x, _ = blocks(x, numbers, rates, tables, keys)
         if kind.last_norm:
-            x = _norm(kind, "norm")(x)
+            x = norm(kind, "norm")(x)
         cells = x[:, kind.prefix :].reshape(len(x), h, w, kind.width)
         return Features(cells.astype(self.dtype), x[:, 0])
 
@@ -267,16 +108,17 @@ class Transformer(nn.Module):
             kind.width,
             axis=(-3, -2, -1),
             use_bias=kind.patch_bias,
-            kernel_init=_normal,
+            kernel_init=normal,
             dtype=self.dtype,
             name="patch_embed",
         )
         x = embed(rows).astype(jnp.float32)
-        x += self.param("pos_embed", _normal, (1, h, w, kind.width), jnp.float32)
+        if kind.position:
+            x += self.param("pos_embed", normal, (1, h, w, kind.width), jnp.float32)
         return x.reshape(len(x), h * w, kind.width)
 
     def _token(self, name: str, count: int) -> jax.Array:
-        return self.param(name, _normal, (1, count, self.kind.width), jnp.float32)
+        return self.param(name, normal, (1, count, self.kind.width), jnp.float32)
 
 
 def grid_of(kind: Kind, size: tuple[int, int]) -> tuple[int, int]:
@@ -293,3 +135,23 @@ def grid_of(kind: Kind, size: tuple[int, int]) -> tuple[int, int]:
             f"{near[0]}x{near[1]}"
         )
     return size[0] // kind.patch, size[1] // kind.patch
+
+
+def layers_above(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of blocks above each parameter; see `Backbone.depths`.
+
+    All blocks are above the embeddings and the first norm, none above the last norm.
+    timm's exponents are these.
+    """
+    count = jax.tree.leaves(params["blocks"])[0].shape[0]
+
+    def of_block(x: jax.Array) -> np.ndarray:
+        above = np.arange(count - 1, -1, -1, dtype=np.int32)
+        return above.reshape(count, *[1] * (x.ndim - 1))
+
+    return {
+        name: jax.tree.map(of_block, tree)
+        if name == "blocks"
+        else jax.tree.map(lambda _, name=name: 0 if name == "norm" else count, tree)
+        for name, tree in params.items()
+    }

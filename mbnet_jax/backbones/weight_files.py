@@ -11,7 +11,8 @@ import safetensors.numpy
 from mbnet_jax.files import file_size
 from mbnet_jax.sources import is_hub_id, misspelt, no_such
 
-HUB_FILE = "model.safetensors"  # the name in timm's repositories on the hub
+# The names in timm's repositories on the hub, and in those of both towers of CLIP.
+HUB_FILES = ("model.safetensors", "open_clip_model.safetensors")
 # Bytes of all arrays of a file: more than any network here has.
 MAX_BYTES = 4 << 30
 _PATIENCE = 10  # seconds until the hub has to answer
@@ -21,14 +22,14 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
     """Reads the arrays of a file.
 
     Args:
-      source: path of a `.safetensors`, `.npz` or `.pth` file (the last needs
-        PyTorch), or a Hugging Face hub id such as "timm/resnet50.tv_in1k" (needs
-        huggingface_hub), whose `model.safetensors` is downloaded once, into the
-        hub's cache.
+      source: path of a `.safetensors`, `.npz`, `.pth`, `.pt` or `.bin` file (the
+        last three need PyTorch), or a Hugging Face hub id such as
+        "timm/resnet50.tv_in1k" (needs huggingface_hub), of which the first of
+        `HUB_FILES` that it has is downloaded once, into the hub's cache.
 
     Returns:
       Name in the file -> array, of the shape and dtype in the file; floats of a
-      `.pth` file are float32.
+      file that PyTorch reads are float32.
 
     Raises:
       FileNotFoundError: if no such file exists.
@@ -45,7 +46,7 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
             )
         if misspelt(source):
             raise FileNotFoundError(no_such("file", source))
-        path = download(source, HUB_FILE)
+        path = download(source, *HUB_FILES)
     check_file(path)
     if path.suffix not in _READERS:
         raise ValueError(
@@ -72,10 +73,13 @@ def reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def download(hub_id: str, file: str, instead: str = "file") -> Path:
+def download(hub_id: str, *files: str, instead: str = "file") -> Path:
     """Downloads a file of a Hugging Face repository into the hub's cache, once.
 
-    `instead` names what the user may give in place of the id: "file" or "folder".
+    Args:
+      hub_id: the repository's.
+      files: names in it; the first that it has is downloaded.
+      instead: what the user may give in place of the id, "file" or "folder".
 
     Raises:
       ValueError: if the download fails, or huggingface_hub is not installed. The
@@ -88,23 +92,33 @@ def download(hub_id: str, file: str, instead: str = "file") -> Path:
             f"to download {hub_id} from the Hugging Face hub: pip install "
             f"huggingface_hub; or give the path of a {instead}"
         ) from error
-    silent = None
-    try:
-        # Without an answer, the download would be tried for half a minute.
-        url = hub.hf_hub_url(hub_id, file)
-        hub.get_hf_file_metadata(url, timeout=_PATIENCE)
-    except Exception as error:  # its errors have no common base class
-        silent = error
-    try:
-        # Without an answer, what was downloaded before serves.
-        return Path(hub.hf_hub_download(hub_id, file, local_files_only=bool(silent)))
-    except Exception as error:
-        raise ValueError(
-            f"cannot download {file} of {hub_id!r} from the Hugging Face hub: "
-            f"{reason(silent or error).rstrip('.')}. Without network, give the path of "
-            f"a {instead} that was downloaded from "
-            f"https://huggingface.co/{hub_id}/tree/main"
-        ) from error
+    reasons, silent = [], None
+    for file in files:
+        if silent is None or _is_absent(silent):
+            silent = None
+            try:
+                # Without an answer, the download would be tried for half a minute.
+                url = hub.hf_hub_url(hub_id, file)
+                hub.get_hf_file_metadata(url, timeout=_PATIENCE)
+            except Exception as error:  # its errors have no common base class
+                silent = error
+        try:
+            # Without an answer, what was downloaded before serves.
+            local = silent is not None
+            return Path(hub.hf_hub_download(hub_id, file, local_files_only=local))
+        except Exception as error:
+            reasons.append(reason(silent or error).rstrip("."))
+    raise ValueError(
+        f"cannot download {' or '.join(files)} of {hub_id!r} from the Hugging Face "
+        f"hub: {'; '.join(dict.fromkeys(reasons))}. Without network, give the path of "
+        f"a {instead} that was downloaded from "
+        f"https://huggingface.co/{hub_id}/tree/main"
+    )
+
+
+def _is_absent(error: Exception) -> bool:
+    """Whether the hub answered that the repository has no such file."""
+    return "EntryNotFound" in type(error).__name__
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -180,6 +194,8 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{problem}: {type(error).__name__}") from error
     if not isinstance(weights, dict):
         raise ValueError(f"{problem}: it holds a {type(weights).__name__}")
+    if len(weights) == 1 and isinstance(*weights.values(), dict):
+        (weights,) = weights.values()  # BAAI's files name what they hold
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise ValueError(f"{problem}: {name!r} is a {type(value).__name__}")
@@ -199,4 +215,6 @@ _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     ".safetensors": _read_safetensors,
     ".npz": _read_npz,
     ".pth": _read_pth,
+    ".pt": _read_pth,
+    ".bin": _read_pth,
 }

@@ -13,6 +13,7 @@ from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
 from mbnet_jax.models import BRANCHES
+from mbnet_jax.models.branches import owner
 from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network
 
@@ -106,10 +107,13 @@ def _is_generated(config: ConfigDict) -> bool:
 
 def _backbone(config: ConfigDict, branch: str) -> str:
     """A branch's backbone with its fields, in one line."""
-    fields = config.model.backbones[branch]
+    backbones = config.model.backbones
+    of = owner(branch, backbones)
+    fields = backbones[of]
     known = [name for name in BACKBONES[fields.name].fields if name in fields]
+    shared = [f"shared with the {BRANCHES[of].title}"] if of != branch else []
     return ", ".join(
-        [f"`{fields.name}`", *(f"{name} {fields[name]}" for name in known)]
+        [f"`{fields.name}`", *(f"{name} {fields[name]}" for name in known), *shared]
     )
 
 

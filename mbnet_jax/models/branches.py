@@ -4,8 +4,8 @@ The rest of the package loops over this table, so a further branch is one more e
 (docs/extending.md). `mbnet.py` shows how the branches are wired.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 
 class AttentionMap(NamedTuple):
@@ -99,3 +99,32 @@ def needing_maps(branches: Iterable[str]) -> list[str]:
 def views_of_branches(branches: Iterable[str]) -> tuple[str, ...]:
     """The views that the branches take, each once."""
     return tuple(dict.fromkeys(BRANCHES[name].view for name in branches))
+
+
+def owner(branch: str, backbones: Mapping[str, Mapping[str, Any]]) -> str:
+    """The branch whose backbone `branch` uses: by the field `share`, or itself.
+
+    Args:
+      branch: a name.
+      backbones: `config.model.backbones`. Of the section of a branch that shares,
+        only `share` and `pooling` are read.
+    """
+    return backbones.get(branch, {}).get("share") or branch
+
+
+def backbone_module(branch: str, backbones: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of a branch's backbone among the network's parameters.
+
+    It is that of its owner, so `branch` finds its weights without the owner too.
+    """
+    return f"{owner(branch, backbones)}_backbone"
+
+
+def owned_backbones(
+    branches: Iterable[str], backbones: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Each owner of a backbone that the branches use -> `backbone_module` of it."""
+    return {
+        owner(branch, backbones): backbone_module(branch, backbones)
+        for branch in branches
+    }

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.models.branches import BRANCHES
+from mbnet_jax.models.check_backbones import backbone_problems
 from mbnet_jax.refusals import refuse, unknown
 from mbnet_jax.views import VIEWS
 
@@ -28,7 +29,8 @@ def check_network(config: ConfigDict, what: str = "") -> None:
 
 def network_problems(config: ConfigDict) -> Iterator[str]:
     """What keeps `config` from describing a network, one line each."""
-    yield from _names(config)
+    named = [*_names(config)]
+    yield from named
     model, views = config.model, config.views
     for name in model.branches:
         if name not in BRANCHES:
@@ -55,6 +57,8 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             f"model.fusion_width={width} must be a multiple of 4, and of "
             f"model.fusion_heads={model.fusion_heads}"
         )
+    if not named:
+        yield from backbone_problems(config)
 
 
 def _names(config: ConfigDict) -> Iterator[str]:

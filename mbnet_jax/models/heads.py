@@ -1,9 +1,10 @@
-"""Heads: from a map to a feature, an embedding and identity logits."""
+"""Heads: from a map and a token to a feature, an embedding and identity logits."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mbnet_jax.backbones import Features
 from mbnet_jax.backbones.layers import (
     batch_norm,
     known,
@@ -29,23 +30,44 @@ class GeM(nn.Module):
         return (jnp.maximum(x, 1e-6) ** p).mean((1, 2)) ** (1 / p)
 
 
-def _avg(x: jax.Array) -> jax.Array:
-    return x.mean((1, 2), dtype=jnp.float32)
+def _avg(features: Features) -> jax.Array:
+    return features.map.mean((1, 2), dtype=jnp.float32)
 
 
-def _max_avg(x: jax.Array) -> jax.Array:
-    return jnp.concatenate([max_over_positions(x), _avg(x)], axis=-1)
+def _max_avg(features: Features) -> jax.Array:
+    return jnp.concatenate([max_over_positions(features.map), _avg(features)], axis=-1)
 
 
-# The values of `config.model.pooling`: name -> a function that builds the pooling,
-# which maps [B, h, w, c] of any float dtype to float32 [B, c], or [B, 2 c] for
-# "max_avg": it concatenates the maximum and the average, as CAL does (Gu et al., CVPR
-# 2022). None writes the map in float32 first.
+def _gem(features: Features) -> jax.Array:
+    return GeM(name="gem")(features.map)
+
+
+def _token(features: Features) -> jax.Array:
+    if features.token is None:
+        raise ValueError(
+            "the pooling reads a class token, which this backbone does not have; "
+            "choose max_avg, gem or avg"
+        )
+    return features.token.astype(jnp.float32)
+
+
+def _token_avg(features: Features) -> jax.Array:
+    return jnp.concatenate([_token(features), _avg(features)], axis=-1)
+
+
+# The values of `config.model.pooling`: name -> a function of a map [B, h, w, c] and a
+# token [B, c], of any float dtype, to float32 [B, c]. Two concatenate two of these to
+# [B, 2 c]: "max_avg" the maximum and the average, as CAL does (Gu et al., CVPR 2022),
+# and "token_avg" the class token and the average. None writes the map in float32 first.
 POOLINGS = {
-    "max_avg": lambda: _max_avg,
-    "gem": lambda: GeM(name="gem"),
-    "avg": lambda: _avg,
+    "max_avg": _max_avg,
+    "gem": _gem,
+    "avg": _avg,
+    "token": _token,
+    "token_avg": _token_avg,
 }
+# Those that read a class token.
+OF_TOKENS = ("token", "token_avg")
 
 
 class ClothesClassifier(nn.Module):
@@ -87,7 +109,7 @@ class ClothesClassifier(nn.Module):
 class IdentityHead(nn.Module):
     """Pooling, BNNeck and classifier (Luo et al., "Bag of Tricks", CVPRW 2019).
 
-      feature = pooling(map)
+      feature = pooling(map, token)
       neck = batch norm(feature), without shift
       embedding = neck / |neck|
       logits = neck W, without bias
@@ -105,24 +127,24 @@ class IdentityHead(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, train: bool
+        self, features: Features, *, train: bool
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Maps a map to a feature, an embedding and logits.
+        """Maps a map and a token to a feature, an embedding and logits.
 
         Args:
-          x: [B, h, w, c], of any float dtype.
+          features: a map [B, h, w, c] and, for the poolings `OF_TOKENS`, a token
+            [B, c], of any float dtype.
           train: whether the neck uses the batch's statistics (and updates the running
             ones, in the collection "batch_stats").
 
         Returns:
           feature [B, d], embedding [B, d] and logits [B, num_classes], float32; d is
-          2 c for the pooling "max_avg", else c.
+          2 c for the poolings "max_avg" and "token_avg", else c.
 
         Raises:
-          ValueError: if the pooling is unknown.
+          ValueError: if the pooling is unknown, or reads a token and there is none.
         """
-        pool = known("pooling", self.pooling, POOLINGS)()
-        feature = pool(x)
+        feature = known("pooling", self.pooling, POOLINGS)(features)
         neck = batch_norm(train, dtype=jnp.float32, name="bnneck", use_bias=False)
         normalized = neck(feature)
         logits = nn.Dense(

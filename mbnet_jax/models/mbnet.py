@@ -8,8 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mbnet_jax.backbones import drops_path, make_backbone, renormalised
-from mbnet_jax.models.branches import BRANCHES, ordered
+from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalised
+from mbnet_jax.models.branches import (
+    BRANCHES,
+    backbone_module,
+    ordered,
+    owned_backbones,
+    owner,
+)
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.modules import (
     Balance,
@@ -59,8 +65,9 @@ class MBNet(nn.Module):
 
     Each branch takes its view, runs its backbone, refines the map with its module
     (KTM on the global branch, FAM on the clothing-unrelated one, CFM on the mask
-    branch, which joins the map of the clothing-unrelated one), and pools it to an
-    embedding. The balance weighs the embeddings of all branches.
+    branch, which joins the map of the clothing-unrelated one), and pools it, and the
+    backbone's class token where there is one, to an embedding. The balance weighs the
+    embeddings of all branches.
 
     A part that is switched off has no parameters, and leaves the parameters of the
     others bit-equal. A module is used only where its branches are on. Without CFM the
@@ -69,10 +76,11 @@ class MBNet(nn.Module):
     Attributes:
       num_classes: identities in the training set.
       backbones: `config.model.backbones`: branch -> the fields of its backbone (see
-        `backbones.make_backbone`). Each branch has its own parameters.
+        `backbones.make_backbone`). Each branch has its own parameters, unless it
+        shares another's (see `branches.owner`), and its own `pooling`, if it is not "".
       num_clothes: classes of the clothes classifier, for CAL's loss; 0: none.
       branches: those that are on, of `BRANCHES`.
-      pooling: "max_avg", "gem" or "avg" (see `heads.POOLINGS`).
+      pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
       balance_floor: the least weight of a branch (see `Balance`).
       fusion_width, fusion_heads: channels and attention heads of CFM.
@@ -96,7 +104,8 @@ class MBNet(nn.Module):
 
     def needs_keys(self) -> bool:
         """Whether training needs `keys`: a backbone that is on drops paths."""
-        return any(drops_path(self.backbones[name]) for name in ordered(self.branches))
+        owned = owned_backbones(self.branches, self.backbones)
+        return any(drops_path(self.backbones[name]) for name in owned)
 
     @nn.compact
     def __call__(
@@ -120,17 +129,18 @@ class MBNet(nn.Module):
             field has an unknown value.
         """
         branches = self._checked_branches(views)
+        backbones = {}
         maps, features, embeddings, logits, extra = {}, {}, {}, {}, {}
         for name in branches:
-            branch, config = BRANCHES[name], self.backbones[name]
+            branch, module = BRANCHES[name], backbone_module(name, self.backbones)
+            config = self.backbones[owner(name, self.backbones)]
+            if module not in backbones:
+                backbones[module] = make_backbone(config, dtype=self.dtype, name=module)
             view = renormalised(views[branch.view], config["name"])
-            backbone = make_backbone(
-                config, dtype=self.dtype, name=backbone_module(name)
-            )
             given = {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
-            x = backbone(view, train=train, **given).map
+            x, token = backbones[module](view, train=train, **given)
             groups = config.get("norm_images", 0)
 
             if branch.module == "ktm" and self.ktm:
@@ -153,8 +163,11 @@ class MBNet(nn.Module):
                 x = cfm(x, maps[branch.partner], train=train)
 
             maps[name] = x
-            head = IdentityHead(self.num_classes, self.pooling, name=f"{name}_head")
-            features[name], embeddings[name], logits[name] = head(x, train=train)
+            pooling = self.backbones[name].get("pooling") or self.pooling
+            head = IdentityHead(self.num_classes, pooling, name=f"{name}_head")
+            features[name], embeddings[name], logits[name] = head(
+                Features(x, token), train=train
+            )
             if branch.adversarial and self.num_clothes:
                 classifier = ClothesClassifier(
                     self.num_clothes, name="clothes_classifier"
@@ -179,17 +192,13 @@ class MBNet(nn.Module):
                     f"the branch {name!r} needs the view {view!r}; the views given "
                     f"are {sorted(views)}"
                 )
-            if name not in self.backbones:
-                raise ValueError(
-                    f"the branch {name!r} has no backbone: add "
-                    f"config.model.backbones.{name}"
-                )
+            for branch in (name, owner(name, self.backbones)):
+                if branch not in self.backbones:
+                    raise ValueError(
+                        f"the branch {branch!r} has no backbone: add "
+                        f"config.model.backbones.{branch}"
+                    )
         return branches
-
-
-def backbone_module(branch: str) -> str:
-    """The name of a branch's backbone among the network's parameters."""
-    return f"{branch}_backbone"
 
 
 def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:

@@ -17,7 +17,7 @@ from mbnet_jax.evaluation.results import ProtocolResult
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.files import write_whole
 from mbnet_jax.report import heat
-from mbnet_jax.report.attention import draw_attention
+from mbnet_jax.report.attention_pictures import draw_attention
 from mbnet_jax.report.cases import KINDS, groups_of, main_protocol
 from mbnet_jax.report.page import Images, picture, render
 from mbnet_jax.report.queries import query_cards

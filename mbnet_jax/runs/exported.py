@@ -174,13 +174,13 @@ def download_export(hub_id: str) -> Path:
     Raises:
       ValueError: if it cannot be downloaded, with what to do.
     """
-    folder = download(hub_id, FILE, "folder").parent
+    folder = download(hub_id, FILE, instead="folder").parent
     if not is_exported(folder):
         raise ValueError(
             f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
             f'has no "kind": "{KIND}"'
         )
-    return download(hub_id, WEIGHTS, "folder").parent
+    return download(hub_id, WEIGHTS, instead="folder").parent
 
 
 def load_exported(folder: Path, mesh: Mesh) -> Network:

@@ -12,8 +12,7 @@ from ml_collections import ConfigDict
 from mbnet_jax import configs
 from mbnet_jax.config import flat
 from mbnet_jax.data import Dataset, Split
-from mbnet_jax.models.branches import ordered
-from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.models.branches import backbone_module, ordered, owner
 from mbnet_jax.progress import PLAIN_WIDTH
 
 _LABEL = 13  # characters of the first column
@@ -106,11 +105,13 @@ def _network(
     on = [title for module, title in _MODULES.items() if module in params]
     total = _millions(sum(sizes.values()))
     yield "network", ", ".join([f"{total} parameters", *on])
-    backbones = [
-        f"{branch.replace('_', '-')} {config.model.backbones[branch].name} "
-        + _millions(sizes[backbone_module(branch)])
-        for branch in ordered(config.model.branches)
-    ]
+    own, on = config.model.backbones, ordered(config.model.branches)
+    backbones = []
+    for module in dict.fromkeys(backbone_module(branch, own) for branch in on):
+        users = [branch for branch in on if backbone_module(branch, own) == module]
+        title = " and ".join(branch.replace("_", "-") for branch in users)
+        name = own[owner(users[0], own)].name
+        backbones.append(f"{title} {name} {_millions(sizes[module])}")
     yield "backbones", ", ".join(backbones)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax.core import freeze
+from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from mbnet_jax.models import BRANCHES, MBNet
@@ -83,7 +84,13 @@ def described(
         model = make_model(config.model, num_classes, num_clothes)
         return model, abstract_variables(config, model)
     # Of a part that is unknown here, or of sizes that do not go together.
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        FlaxError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"the config in {path} describes no network ({type(error).__name__}: "
             f"{error}); restore a copy of the file"

@@ -5,13 +5,11 @@
 
 from collections.abc import Callable, Iterator
 
-import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax import schema
-from mbnet_jax.backbones import BACKBONES, make_backbone
+from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.backbones.pretrained import check_published
 from mbnet_jax.config import check_config
 from mbnet_jax.configs import base
@@ -21,10 +19,11 @@ from mbnet_jax.data.sampler import check_batch, check_identities
 from mbnet_jax.data.splits import number_held_out
 from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
+from mbnet_jax.models.branches import owned_backbones, owner
 from mbnet_jax.models.check import network_problems
+from mbnet_jax.models.check_backbones import features_of, size_of_view
 from mbnet_jax.refusals import refuse
 from mbnet_jax.training.accumulation import check_micro_batches
-from mbnet_jax.views import VIEWS
 
 _MOST_PIXELS = 1 << 30  # of a batch on one device
 _MOST_GENERATED = 1_000_000  # images; some hours
@@ -131,8 +130,10 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
         )
     yield from _said(check_steps, train.epochs, train.steps_per_epoch)
     layer_decay = train.get("layer_decay", 1.0)
-    for branch in config.model.branches if layer_decay != 1 else ():
-        name = config.model.backbones[branch].name
+    backbones = config.model.backbones
+    owners = owned_backbones(config.model.branches, backbones)
+    for branch in owners if layer_decay != 1 else ():
+        name = backbones[branch].name
         if BACKBONES[name].depths is None:
             yield (
                 f"train.layer_decay={layer_decay} needs backbones with an order of "
@@ -145,8 +146,8 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
             f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
         )
-    for branch in config.model.branches:
-        own = config.model.backbones[branch]
+    for branch in owners:
+        own = backbones[branch]
         group, batch = own.get("norm_images", 0), train.batch_size // train.accumulate
         if group and batch % group:
             yield (
@@ -199,7 +200,7 @@ def _pixels(config: ConfigDict, field: str, images: float) -> Iterator[str]:
 
 def _cells(config: ConfigDict) -> Iterator[str]:
     """Whether the maps of KTM and FAM divide the image or view evenly."""
-    model, loss, data = config.model, config.loss, config.data
+    model, loss = config.model, config.loss
     wanted = {
         "ktm": (loss.ktm_area and model.ktm, "data.height, data.width"),
         "fam": (loss.background and model.fam, "views.crops"),
@@ -207,22 +208,11 @@ def _cells(config: ConfigDict) -> Iterator[str]:
     for name in model.branches:
         branch = BRANCHES[name]
         on, fields = wanted.get(branch.module, (False, ""))
-        size = (data.height, data.width)
-        if branch.view != "image":
-            size = (*config.views[branch.view],)
+        size = size_of_view(config, branch.view)
         if not on or not any(side % _STRIDE for side in size):
             continue
-        view = jnp.zeros((1, *size, VIEWS[branch.view].channels))
-        backbone = make_backbone(
-            model.backbones[name].to_dict(), dtype=jnp.float32, name=None
-        )
-        out, _ = jax.eval_shape(
-            lambda view, net=backbone: net.init_with_output(
-                jax.random.key(0), view, train=False
-            ),
-            view,
-        )
-        cells = out.map.shape[1:3]
+        backbone = model.backbones[owner(name, model.backbones)]
+        cells = features_of(config, backbone, branch).map.shape[1:3]
         if any(side % cell for side, cell in zip(size, cells, strict=True)):
             yield (
                 f"{fields}={size} must be multiples of the map of the {branch.title}, "

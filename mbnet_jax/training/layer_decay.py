@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from mbnet_jax.backbones.registry import layers_above
-from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.models.branches import owned_backbones
 
 
 def rate_factors(
@@ -34,10 +34,9 @@ def rate_factors(
     """
     above = jax.tree.map(lambda _: 0, dict(params))
     if layer_decay != 1:
-        for branch, backbone in backbones.items():
-            module = backbone_module(branch)
+        for branch, module in owned_backbones(backbones, backbones).items():
             if module in above:
-                above[module] = layers_above(backbone, params[module])
+                above[module] = layers_above(backbones[branch], params[module])
 
     def factor(path, above) -> np.ndarray:
         rate = bias_rate if path[-1].key == "bias" else 1.0

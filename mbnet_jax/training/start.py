@@ -13,7 +13,7 @@ from mbnet_jax.data import Dataset
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import MBNet
-from mbnet_jax.models.mbnet import backbone_module
+from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.progress import status
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.header import header, training_splits
@@ -72,7 +72,7 @@ def start(
     # Before anything is compiled, since it may refuse.
     loaded = load_pretrained(
         config.model.backbones,
-        {branch: backbone_module(branch) for branch in model.branches},
+        owned_backbones(model.branches, model.backbones),
         abstract.variables,
     )
     # It runs once: optimizing it would take four times as long as it saves.
