@@ -99,6 +99,12 @@ def test_fusions_that_slice_or_update_count_the_slice():
           %p1 = s32[] parameter(1)
           ROOT %d = f32[1,256]{1,0} dynamic-slice(%p0, %p1, %p1)
         }
+        %doubled (r0: f32[4,256], r1: s32[]) -> f32[1,256] {
+          %r0 = f32[4,256]{1,0} parameter(0)
+          %r1 = s32[] parameter(1)
+          %s = f32[1,256]{1,0} fusion(%r0, %r1), kind=kLoop, calls=%sliced
+          ROOT %sum = f32[1,256]{1,0} add(%s, %s)
+        }
         %updated (q0: f32[4,256], q1: f32[1,256], q2: s32[]) -> f32[4,256] {
           %q0 = f32[4,256]{1,0} parameter(0)
           %q1 = f32[1,256]{1,0} parameter(1)
@@ -111,11 +117,13 @@ def test_fusions_that_slice_or_update_count_the_slice():
         %a = f32[4,256]{1,0} parameter(0)
         %i = s32[] parameter(1)
         %x = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%sliced
+        %z = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%doubled
         ROOT %y = f32[4,256]{1,0} fusion(%a, %x, %i), kind=kLoop, calls=%updated
         """,
         inner,
     )
-    assert hbm_and_all(module) == {"x": (2052, 2052), "y": (2052, 2052)}
+    slices = (2052, 2052)
+    assert hbm_and_all(module) == {"x": slices, "z": slices, "y": slices}
 
 
 def test_a_loop_counts_as_often_as_it_runs():
