@@ -21,10 +21,18 @@ def write_pth(path):
     torch.save({k: torch.from_numpy(v) for k, v in WEIGHTS.items()}, path)
 
 
+def write_wrapped(path):
+    torch = pytest.importorskip("torch")
+    weights = {k: torch.from_numpy(v) for k, v in WEIGHTS.items()}
+    torch.save({"module": weights}, path)
+
+
 WRITERS = {
     ".safetensors": lambda path: save_file(WEIGHTS, path),
     ".npz": lambda path: np.savez(path, **WEIGHTS),
     ".pth": write_pth,
+    ".pt": write_wrapped,
+    ".bin": write_pth,
 }
 
 
@@ -104,11 +112,11 @@ def test_without_pytorch_the_error_of_a_pth_is_how_to_convert_it(tmp_path, monke
 def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such file: .*none\.npz"):
         read_weights(str(tmp_path / "none.npz"))
-    (tmp_path / "weights.bin").touch()
+    (tmp_path / "weights.h5").touch()
     with pytest.raises(
-        ValueError, match=r"ends in '\.bin'; .* end in \.safetensors, \.npz"
+        ValueError, match=r"ends in '\.h5'; .* end in \.safetensors, \.npz"
     ):
-        read_weights(str(tmp_path / "weights.bin"))
+        read_weights(str(tmp_path / "weights.h5"))
     with pytest.raises(
         ValueError, match=r"'resnet50' is neither a file .* nor a .* hub"
     ):
@@ -123,6 +131,37 @@ def test_a_hub_id_is_downloaded(tmp_path, monkeypatch):
 
     fake_hub(monkeypatch, download)
     assert_equal_weights(read_weights("timm/resnet50.tv_in1k"))
+
+
+def test_a_repository_of_both_towers_has_another_file(tmp_path, monkeypatch):
+    class RemoteEntryNotFoundError(OSError):
+        pass
+
+    def metadata(url, timeout):
+        if url.endswith("/model.safetensors"):
+            raise RemoteEntryNotFoundError("404: no such file.")
+
+    def download(repository, file, local_files_only):
+        if local_files_only:
+            raise OSError("not in the cache")
+        save_file(WEIGHTS, tmp_path / file)
+        return str(tmp_path / file)
+
+    fake_hub(monkeypatch, download)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", metadata)
+    assert_equal_weights(read_weights("timm/both.towers"))
+    assert [path.name for path in tmp_path.iterdir()] == ["open_clip_model.safetensors"]
+
+    def neither(url, timeout):
+        raise RemoteEntryNotFoundError("404: no such file.")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", neither)
+    message = (
+        r"cannot download model\.safetensors or open_clip_model\.safetensors of "
+        r"'timm/both\.towers' .* hub: 404: no such file\. Without"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_weights("timm/both.towers")
 
 
 def test_a_failed_download_names_the_alternative(monkeypatch):
@@ -153,7 +192,7 @@ def test_without_an_answer_the_hub_is_asked_once_and_the_cache_serves(
     assert_equal_weights(read_weights("timm/resnet50.tv_in1k"))
     with pytest.raises(ValueError, match=r"hub: Name not known\. Without network, "):
         read_weights("timm/resnet50.tv_in1k")
-    assert asked == [True, True]
+    assert asked == [True] * 3  # the second time, for both names
 
 
 def test_a_misspelt_path_is_not_asked_for(tmp_path, monkeypatch):

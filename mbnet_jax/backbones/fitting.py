@@ -18,7 +18,7 @@ def check_fit(
     theirs: str | None,
     ours: str | None,
 ) -> None:
-    """Refuses arrays of other names or shapes than those wanted, and of nan or infinity.
+    """Refuses arrays of other names or shapes than those wanted, or not finite.
 
     Args:
       given: name -> array.

@@ -257,15 +257,12 @@ def convert(
         for name, value in weights.items()
         if not _IGNORED.fullmatch(name)
     }
-    stem = given.get(_STEM)
-    if (
-        stem is not None
-        and stem.ndim == 4
-        and shapes["params", "conv1", "kernel"][2] == 1
-    ):
+    stem, channels = given.get(_STEM), shapes["params", "conv1", "kernel"][2]
+    if stem is not None and stem.ndim == 4 and channels == 1:
         given[_STEM] = stem.mean(axis=1, keepdims=True)
     wanted = {name: _torch_shape(shapes[path]) for path, name in names.items()}
-    check_fit(given, wanted, theirs=whose(given), ours=whose(wanted))
+    ours = whose({name: jax.ShapeDtypeStruct(s, float) for name, s in wanted.items()})
+    check_fit(given, wanted, theirs=whose(given, ours), ours=ours)
     converted = {}
     for path, name in names.items():
         value = given[name]

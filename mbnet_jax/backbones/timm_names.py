@@ -41,7 +41,7 @@ def convert(
     kind: Kind,
     name: str | None = None,
 ) -> dict[str, Any]:
-    """A transformer's variables from weights with timm's names, or those of `spellings`.
+    """A transformer's variables from weights with timm's names, or `spellings`'.
 
     Kernels go from [out, in] to [in, out], the patches' from [out, in, height, width]
     to [height, width, in, out]; where the network has one input channel and the file

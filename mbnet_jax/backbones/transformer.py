@@ -71,7 +71,7 @@ class Transformer(nn.Module):
             first[0] = first[0] + self._token("class_pos_embed", 1)
         if kind.registers:
             first.append(self._token("reg_token", kind.registers))
-        first = [jnp.broadcast_to(t, (len(x), *t.shape[1:])) for t in first]
+        first = [jnp.broadcast_to(t, (x.shape[0], *t.shape[1:])) for t in first]
         x = jnp.concatenate([*first, x], axis=1)
         if kind.first_norm:
             x = norm(kind, "first_norm")(x)
@@ -96,13 +96,13 @@ class Transformer(nn.Module):
         x, _ = blocks(x, numbers, rates, tables, keys)
         if kind.last_norm:
             x = norm(kind, "norm")(x)
-        cells = x[:, kind.prefix :].reshape(len(x), h, w, kind.width)
+        cells = x[:, kind.prefix :].reshape(x.shape[0], h, w, kind.width)
         return Features(cells.astype(self.dtype), x[:, 0])
 
     def _cells(self, x: jax.Array, h: int, w: int) -> jax.Array:
         """The tokens of the cells with their position embedding, [B, h w, d]."""
         kind, p = self.kind, self.kind.patch
-        rows = x.reshape(len(x), h, p, w, p, -1).transpose(0, 1, 3, 2, 4, 5)
+        rows = x.reshape(x.shape[0], h, p, w, p, -1).transpose(0, 1, 3, 2, 4, 5)
         # A product of patches is the convolution of that stride.
         embed = nn.DenseGeneral(
             kind.width,
@@ -115,7 +115,7 @@ class Transformer(nn.Module):
         x = embed(rows).astype(jnp.float32)
         if kind.position:
             x += self.param("pos_embed", normal, (1, h, w, kind.width), jnp.float32)
-        return x.reshape(len(x), h * w, kind.width)
+        return x.reshape(x.shape[0], h * w, kind.width)
 
     def _token(self, name: str, count: int) -> jax.Array:
         return self.param(name, normal, (1, count, self.kind.width), jnp.float32)

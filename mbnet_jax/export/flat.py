@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 # Primitives that call a function -> the parameter that holds it.
 _CALLS = {
@@ -12,30 +12,33 @@ _CALLS = {
     "pjit": "jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
 }
 
 
 def flat(function: Callable, arguments: Sequence[jax.ShapeDtypeStruct]) -> Callable:
     """Returns the same function of these arguments, as operations of `jax.lax` alone.
 
-    Calls are inlined, `platform_dependent` is replaced by its default, and barriers to
-    the compiler are dropped.
+    Calls are inlined, loops over layers (`scan`) unrolled, `platform_dependent` is
+    replaced by its default, and barriers to the compiler are dropped.
     """
     traced = jax.make_jaxpr(function)(*arguments)
     return lambda *values: _evaluate(traced, values)[0]
 
 
-def _evaluate(traced, arguments: Sequence) -> list:
-    """Evaluates a ClosedJaxpr."""
-    values = dict(zip(traced.jaxpr.constvars, traced.consts, strict=True))
-    values |= zip(traced.jaxpr.invars, arguments, strict=True)
+def _evaluate(traced: ClosedJaxpr | Jaxpr, arguments: Sequence) -> list:
+    """Evaluates a program; a Jaxpr without constants of its own."""
+    closed = isinstance(traced, ClosedJaxpr)
+    jaxpr, consts = (traced.jaxpr, traced.consts) if closed else (traced, ())
+    values = dict(zip(jaxpr.constvars, consts, strict=True))
+    values |= zip(jaxpr.invars, arguments, strict=True)
 
     def value(atom):
         if isinstance(atom, Literal):
             return np.asarray(atom.val, atom.aval.dtype)
         return values[atom]
 
-    for operation in traced.jaxpr.eqns:
+    for operation in jaxpr.eqns:
         name, parameters = operation.primitive.name, operation.params
         if name == "platform_index":
             continue  # only platform choices read it
@@ -48,6 +51,8 @@ def _evaluate(traced, arguments: Sequence) -> list:
                 results = _evaluate(parameters[_CALLS[name]], given)
             elif name == "optimization_barrier":
                 results = given
+            elif name == "scan":
+                results = _unrolled(parameters, given)
             elif name == "reduce_window_max":
                 results = [_pooled_over_three_axes(operation, *given)]
             else:
@@ -55,7 +60,34 @@ def _evaluate(traced, arguments: Sequence) -> list:
                 if not operation.primitive.multiple_results:
                     results = [results]
         values |= zip(operation.outvars, results, strict=True)
-    return [value(atom) for atom in traced.jaxpr.outvars]
+    return [value(atom) for atom in jaxpr.outvars]
+
+
+def _unrolled(parameters: dict, given: Sequence) -> list:
+    """A scan's results, from one evaluation of its body for each step.
+
+    Slices of arrays that are known, such as the weights of stacked blocks, are arrays
+    too: they are not computed when the program runs.
+    """
+    constants, carried = parameters["num_consts"], parameters["num_carry"]
+    length = parameters["length"]
+    fixed, carry = given[:constants], given[constants : constants + carried]
+    stacked, steps = given[constants + carried :], []
+    for i in reversed(range(length)) if parameters["reverse"] else range(length):
+        part = [_at(x, i) for x in stacked]
+        results = _evaluate(parameters["jaxpr"], [*fixed, *carry, *part])
+        carry = results[:carried]
+        steps.append(results[carried:])
+    if parameters["reverse"]:
+        steps.reverse()
+    return [*carry, *(jax.numpy.stack(step) for step in zip(*steps, strict=True))]
+
+
+def _at(x, i: int) -> np.ndarray | jax.Array:
+    """Entry i of an array's first axis."""
+    if not isinstance(x, jax.core.Tracer):
+        return np.asarray(x)[i]
+    return jax.lax.index_in_dim(x, i, keepdims=False)
 
 
 def _pooled_over_three_axes(operation, x) -> jax.Array:

@@ -1,5 +1,6 @@
 """The functions that an export writes: from images to embeddings, weights inside."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,9 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from mbnet_jax.evaluation.embed import ALL, chosen_branches, embed_function
+from mbnet_jax.evaluation.embed import (
+    ALL,
+    chosen_branches,
+    embed_function,
+    sub_network,
+)
 from mbnet_jax.models.branches import needing_maps
-from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.network import Network, abstract_variables
+
+# Bytes of a program's weights: both kinds of file count theirs in 31 bits.
+MOST_BYTES = (1 << 31) - (1 << 24)
 
 
 class Program(NamedTuple):
@@ -70,6 +79,26 @@ def make_programs(network: Network, branches: tuple[str, ...]) -> list[Program]:
             if not needing_maps([branch])
         ]
     return programs
+
+
+def check_size(network: Network, branches: tuple[str, ...]) -> None:
+    """Refuses programs that no file can hold.
+
+    Args:
+      network, branches: as of `make_programs`.
+
+    Raises:
+      ValueError: if the weights of the main program are too many.
+    """
+    part = sub_network(network.model, chosen_branches(branches, network.model))
+    shapes = jax.tree.leaves(abstract_variables(network.config, part))
+    size = sum(math.prod(x.shape) * x.dtype.itemsize for x in shapes)
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"the embedding of {', '.join(part.branches)} has {size / 1e9:.2f} GB of "
+            "weights, and files of StableHLO and ONNX hold 2 GB at most; name fewer "
+            "--branches, or write the weights alone: --no-stablehlo --no-onnx"
+        )
 
 
 def _program(name: str, branches: tuple[str, ...], network: Network) -> Program:

@@ -11,7 +11,7 @@ from mbnet_jax.evaluation.embed import chosen_branches
 from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
-from mbnet_jax.export.programs import Program, make_programs
+from mbnet_jax.export.programs import Program, check_size, make_programs
 from mbnet_jax.files import write_whole
 from mbnet_jax.locks import LOCK
 from mbnet_jax.runs import exported
@@ -67,6 +67,8 @@ def export_network(
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
     network = load(model, mesh, which)
     branches = exported_branches(branches, network)
+    if platforms or onnx:
+        check_size(network, branches)
     if half:
         variables = exported.rounded(network.variables)
         variables = jax.device_put(variables, replicated(mesh))

@@ -1,0 +1,201 @@
+"""The transformer: its parts against NumPy, what it keeps, order of its layers."""
+
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from modules import normal, shapes
+
+from mbnet_jax.backbones import BACKBONES, attention, eva02, rotary
+from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
+
+pytestmark = pytest.mark.gpu
+
+TINY = Kind(patch=4, grid=4, width=16, blocks=3, heads=2, hidden=24)
+EVA = replace(TINY, gated=True, biases="qv", rotary="eva", attention_norm=True)
+
+
+@functools.cache
+def made(kind, **options):
+    """A module, variables with random values everywhere, and images [2, 16, 8, 3]."""
+    net = Transformer(kind, **options)
+    x = normal(2, 16, 8, 3)
+    _, variables = shapes(net, x, train=False)
+    return net, jax.tree.map(lambda v: 0.3 * normal(*v.shape), variables), x
+
+
+def test_attention_is_that_of_the_formula():
+    q, k, v = (normal(2, 5, 3, 8) for _ in range(3))
+    scores = np.einsum("bqhd,bkhd->bhqk", q, k) / 8**0.5
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    expected = np.einsum("bhqk,bkhd->bqhd", weights, v)
+    out = jax.jit(attention.attend)(q, k, v)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)
+
+
+def test_scores_are_not_kept_for_the_gradient():
+    q, k, v = (normal(2, 50, 3, 8) for _ in range(3))
+    kept = jax.vjp(attention.attend, q, k, v)[1]
+    assert sum(x.size for x in jax.tree.leaves(kept)) <= 3 * q.size
+
+
+def test_attention_is_exported_for_a_gpu_from_a_machine_without_one():
+    x = jax.ShapeDtypeStruct((2, 5, 3, 8), jnp.bfloat16)
+    attend = jax.jit(attention.attend)
+    exported = jax.export.export(attend, platforms=("cpu", "cuda"))(x, x, x)
+    assert exported.platforms == ("cpu", "cuda")
+
+
+def test_a_rotation_turns_pairs_by_the_position_of_the_cell():
+    # A pair of channels is a complex number. Row 1 of 4 is position 4 of 16.
+    cosines, sines = rotary.rotary_tables("eva", 4, 2, 8, prefix=1)
+    x = normal(1, 9, 3, 8)
+    out = rotary.rotate(x, (cosines, sines))
+    z = x[..., :4] + 1j * x[..., 4:]
+    rates = np.array([1, 1 / 100])  # 10000 ** (-j / 2)
+    for token in range(9):
+        row, column = divmod(token - 1, 2)
+        angles = np.concatenate([row * 4 * rates, column * 8 * rates])
+        turned = z[:, token] * np.exp(1j * angles * (token > 0))
+        expected = np.concatenate([turned.real, turned.imag], axis=-1)
+        np.testing.assert_allclose(out[:, token], expected, rtol=0, atol=1e-5)
+
+
+def test_halved_puts_the_second_of_each_pair_into_the_second_half():
+    x = np.arange(12)
+    ordered = [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]
+    np.testing.assert_array_equal(rotary.halved(x, heads=2), ordered)
+
+
+@pytest.mark.parametrize("keeps", ["nothing", "products"])
+def test_recomputing_blocks_changes_no_gradient_and_keeps_less(keeps):
+    plain, variables, x = made(EVA)
+    again = Transformer(EVA, remat=True, remat_keeps=keeps)
+
+    def loss(net, variables):
+        out = net.apply(variables, x, train=True)
+        return (out.map**2).sum() + (out.token**3).sum()
+
+    want, got = (
+        jax.jit(jax.grad(functools.partial(loss, net)))(variables)
+        for net in (plain, again)
+    )
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+    def kept(net):
+        residuals = jax.vjp(functools.partial(loss, net), variables)[1]
+        return sum(x.size for x in jax.tree.leaves(residuals))
+
+    assert kept(again) < kept(plain) / 2
+
+
+def test_an_unknown_policy_is_rejected():
+    _, _, x = made(TINY)
+    with pytest.raises(ValueError, match="unknown remat_keeps 'all'; known: nothing"):
+        shapes(Transformer(TINY, remat=True, remat_keeps="all"), x, train=False)
+
+
+def test_a_size_that_the_patch_does_not_divide_is_refused():
+    message = "18x8 pixels has no whole patches of 4x4; the nearest size .* is 16x8"
+    with pytest.raises(ValueError, match=message):
+        shapes(Transformer(TINY), normal(1, 18, 8, 3), train=False)
+
+
+def test_drop_path_leaves_out_whole_sums_of_an_image():
+    net, variables, x = made(replace(TINY, blocks=1), drop_path=0.5)
+    keys = jax.random.split(jax.random.key(0), 64)
+    x = jnp.repeat(x[:1], 64, axis=0)
+    apply = jax.jit(functools.partial(net.apply, train=True))
+    with pytest.raises(ValueError, match=r"drop_path=0\.5 needs keys while training"):
+        net.apply(variables, x, train=True)
+    # With one block its rate is 0: rates rise from 0 in the first.
+    out = apply(variables, x, keys=keys).token
+    np.testing.assert_allclose(out, jnp.repeat(out[:1], 64, axis=0), atol=1e-5)
+
+    net, variables, _ = made(replace(TINY, blocks=2, last_norm=False), drop_path=0.5)
+    out = np.asarray(
+        jax.jit(net.apply, static_argnames="train")(
+            variables, x, train=True, keys=keys
+        ).token
+    )
+    # The last block's two sums are each kept or not: four outcomes.
+    outcomes, counts = np.unique(out.round(3), axis=0, return_counts=True)
+    assert len(outcomes) == 4 and counts.min() > 4
+    again = net.apply(variables, x[:3], train=True, keys=keys[:3]).token
+    np.testing.assert_allclose(again, out[:3], atol=1e-5)
+    evaluated = net.apply(variables, x[:1], train=False)
+    twice = Transformer(net.kind).apply(variables, x[:1], train=False)
+    np.testing.assert_array_equal(evaluated.token, twice.token)
+
+
+def test_layers_above_are_the_exponents_of_timm():
+    kind = replace(EVA, registers=2, first_norm=True)
+    _, variables, _ = made(kind)
+    above = layers_above(variables["params"])
+    assert above.keys() == variables["params"].keys()
+    stem = jax.tree.leaves(
+        {k: v for k, v in above.items() if k not in ("blocks", "norm")}
+    )
+    assert set(stem) == {3} and set(jax.tree.leaves(above["norm"])) == {0}
+    for x, own in zip(
+        *map(jax.tree.leaves, (variables["params"]["blocks"], above["blocks"])),
+        strict=True,
+    ):
+        assert own.shape == (3, *[1] * (x.ndim - 1))
+        assert own.ravel().tolist() == [2, 1, 0]
+
+
+def test_attention_weights_are_sown_for_who_asks():
+    net, variables, x = made(EVA)
+    out, found = net.apply(variables, x, train=False, mutable=["intermediates"])
+    (weights,) = found["intermediates"]["blocks"]["attention"]["weights"]
+    assert weights.shape == (3, 2, 2, 9, 9)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    plain = net.apply(variables, x, train=False)
+    np.testing.assert_allclose(plain.map, out.map, atol=1e-5)
+
+
+def test_half_precision_keeps_the_features():
+    _, variables, x = made(EVA)
+    one, half = (
+        Transformer(EVA, dtype=dtype).apply(variables, x, train=False)
+        for dtype in (jnp.float32, jnp.bfloat16)
+    )
+    assert half.map.dtype == jnp.bfloat16
+    for a, b in (
+        (one.token, half.token),
+        (one.map.mean((1, 2)), half.map.mean((1, 2))),
+    ):
+        b = b.astype(jnp.float32)
+        cosine = (
+            (a * b).sum(-1) / jnp.linalg.norm(a, axis=-1) / jnp.linalg.norm(b, axis=-1)
+        )
+        assert cosine.min() > 0.999
+
+
+def test_the_number_of_equations_does_not_grow_with_depth():
+    def size(blocks):
+        net = Transformer(replace(EVA, blocks=blocks))
+        x = jnp.zeros((1, 16, 8, 3))
+        variables = shapes(net, x, train=False)[1]
+        apply = functools.partial(net.apply, train=False)
+        return len(str(jax.make_jaxpr(apply)(variables, x)))
+
+    assert size(24) < 1.1 * size(3)
+
+
+def test_names_may_have_a_tag():
+    name = "eva02_large_patch14_clip_224"
+    assert BACKBONES[f"{name}.merged2b"] is BACKBONES[name]
+    assert f"{name}.merged2b" in BACKBONES and "eva03.merged2b" not in BACKBONES
+    assert BACKBONES[name].make.args == (eva02.KINDS[name],)
+    with pytest.raises(KeyError):
+        BACKBONES["eva03.merged2b"]
+    # One tag has other constants than the rest.
+    assert BACKBONES["vit_base_patch16_224"].mean == (0.5, 0.5, 0.5)
+    assert BACKBONES["vit_base_patch16_224.mae"].mean[0] == 0.485
+    assert BACKBONES["vit_base_patch16_224.mae"].multiple == 16
