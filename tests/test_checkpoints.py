@@ -158,7 +158,7 @@ def exchange_checksums(folder):
     """Gives each part the other's checksum; the content's own checksum is right."""
     path = folder / "progress" / "metadata"
     content = json.loads(path.read_text())
-    sums = content["checksums"]
+    sums = content["sums"]
     sums["weights"], sums["training"] = sums["training"], sums["weights"]
     del content["checksum"]
     content["checksum"] = zlib.crc32(json.dumps(content, sort_keys=True).encode())
