@@ -9,6 +9,7 @@ Shapes: images [B, H, W, c], a grid of h x w = H / patch x W / patch cells, toke
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
