@@ -191,9 +191,9 @@ def fields() -> ConfigDict:
     # Factor of the learning rate of biases
     c.train.bias_rate = schema.optional(real(1.0, high=100.0))
     c.train.warmup_epochs = real(0.0)  # of linear warm-up
-    # Share of the learning rate that the warm-up's first step has; missing:
-    # 1 / (1 + its steps)
-    c.train.warmup_start = schema.optional(real(None, high=1.0))
+    # Share of the learning rate that the warm-up's first step has; 0: 1 / (1 + its
+    # steps)
+    c.train.warmup_start = schema.optional(real(0.0, high=1.0))
     # "cosine" begins after the warm-up, "cosine_under_warmup" with the first step: the
     # warm-up replaces its beginning
     c.train.schedule = choice("step", "cosine", "cosine_under_warmup")

@@ -1,4 +1,6 @@
-"""Drop path's keys: of seed, step and row, on any devices, in any micro-batch."""
+"""Drop path's keys: of seed, step and row; any devices, micro-batches and remat."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +10,8 @@ import pytest
 import tiny
 from hurry import in_a_hurry
 
-from mbnet_jax.backbones import BACKBONES, eva02
-from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones import BACKBONES, Backbone
+from mbnet_jax.backbones.transformer import Kind, Transformer
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.mbnet import branch_keys
@@ -19,15 +21,18 @@ from mbnet_jax.training.augment import example_keys, path_keys
 from mbnet_jax.training.step import compiled, init_state, make_prepare, make_train_step
 
 ROWS, RATE = 16, 0.7
-KIND = Kind(patch=16, grid=2, width=8, blocks=3, heads=2, hidden=8, rotary=True)
+KIND = Kind(patch=16, grid=2, width=8, blocks=3, heads=2, hidden=8)
 NAME = "tiny transformer"
+TINY = Backbone(
+    make=functools.partial(Transformer, KIND), fields=("drop_path", "remat")
+)
 
 pytestmark = pytest.mark.usefixtures("compiled_in_a_hurry")
 
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    monkeypatch.setitem(BACKBONES, NAME, eva02.backbone(KIND))
+    monkeypatch.setitem(BACKBONES, NAME, TINY)
 
 
 def config_with(**train):
@@ -43,7 +48,7 @@ def config_with(**train):
 def start():
     """A new state's arrays, whose blocks count for more than new ones do."""
     with pytest.MonkeyPatch.context() as patch, in_a_hurry():
-        patch.setitem(BACKBONES, NAME, eva02.backbone(KIND))
+        patch.setitem(BACKBONES, NAME, TINY)
         config = config_with()
         model = make_model(config.model, 8)
         state = jax.jit(lambda: init_state(config, model, optax.sgd(0.0)))()
@@ -129,6 +134,7 @@ def test_a_step_drops_the_same_paths_on_any_devices_and_in_any_micro_batch(
     for other in (zeroth, without):
         assert abs(other - wanted) > 0.005 * abs(wanted)
     split = config_with(accumulate=2)
+    tiny.set_backbones(split, remat=True)
     [found] = losses_of(split, start, batch, devices, (1,))
     assert found == pytest.approx(wanted, rel=1e-4)
 

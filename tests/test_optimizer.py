@@ -237,6 +237,8 @@ def test_a_warm_up_starts_at_its_share_of_any_schedule():
     )
     shares = [float(rate(step)) / 2e-5 for step in (0, 100, 200, 299, 300)]
     assert shares == pytest.approx([0.25, 0.625, 1, 1, 0.1], rel=1e-4)
+    usual = schedule_of(schedule="step", warmup_epochs=20.0, warmup_start=0.0)
+    assert float(usual(0)) / 2e-5 == pytest.approx(1 / 201, rel=1e-4)
     none = schedule_of(
         schedule="cosine_under_warmup", warmup_epochs=0.0, warmup_start=0.25
     )

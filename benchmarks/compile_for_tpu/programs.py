@@ -95,8 +95,10 @@ def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     model = make_model(config.model, CLASSES)
     split, rows = batch_sharding(mesh), batch * mesh.size
     program = make_embed(config, model, mesh)
+    variables = abstract_variables(config, model)
+    kept = shardings(variables, mesh, split=config.train.get("shard_parameters", False))
     arguments = (
-        abstract_variables(config, model),
+        jax.tree.map(lambda x, at: x.update(sharding=at), variables, kept),
         _image(config, rows, split),
         _parsing(config, rows, split),
     )

@@ -30,9 +30,8 @@ def make_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
     total = config.epochs * steps_per_epoch
     warmup = round(config.warmup_epochs * steps_per_epoch)
     peak = config.learning_rate
-    # By default not from 0, which would waste the first step.
-    share = config.get("warmup_start")
-    start = peak / (warmup + 1) if share is None else peak * share
+    # Not from 0, which would waste the first step.
+    start = peak * config.get("warmup_start", 0.0) or peak / (warmup + 1)
     up = optax.linear_schedule(start, peak, max(warmup, 1))
     if config.schedule == "cosine_under_warmup":
         return _under(up, warmup, _cosine(config, total))
