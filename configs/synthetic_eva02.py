@@ -25,6 +25,7 @@ def get_config() -> ConfigDict:
     c.model.pooling = "token_avg"
     c.model.backbones.mask.pooling = "max_avg"
 
+    c.train.epochs = 6
     c.train.optimizer = "adamw"
     c.train.learning_rate = 1e-3
     c.train.weight_decay = 0.05

@@ -15,11 +15,13 @@ STEP, CLASSES, CLOTHES = 7, 5, 9
 
 
 def run_config(root: Path):
-    """Every module on, with the layers that have a form of their own on a CPU."""
+    """Every module on; a transformer, and layers with a form of their own on a CPU."""
     c = tiny.tiny_config(root)
     tiny.set_backbones(c, name=tiny.ONE_BLOCK)
-    for branch in ("global", "clothing_unrelated"):
-        c.model.backbones[branch].width = 128  # with rounding errors of real networks
+    c.model.backbones["global"].width = 128  # with rounding errors of real networks
+    with c.unlocked():
+        own = c.model.backbones.clothing_unrelated
+        own.update(name=tiny.TWO_BLOCKS, pooling="token_avg")
     c.model.backbones.mask.stem = "imagenet"  # with the max pool
     c.loss.cal = 1.0  # with a clothes classifier
     return c

@@ -177,7 +177,7 @@ def test_weights_that_do_not_fit_are_refused(exported, tmp_path):
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(ValueError) as error:
         load(folder, make_mesh())
-    assert "not in the network: batch_stats/clothing_unrelated_backbone" in str(
+    assert "not in the network: batch_stats/clothing_unrelated_head/bnneck" in str(
         error.value
     )
     assert (
@@ -230,7 +230,7 @@ def test_the_card_describes_the_files_and_its_code_runs(exported, monkeypatch):
     for block in blocks[1:]:  # the first needs photographs
         names = {}
         exec(block, names)
-        assert names["rows"].shape == (2, 128 * 2 + 128 * 2 + 8 * 2)
+        assert names["rows"].shape == (2, 128 * 2 + 16 * 2 + 8 * 2)
 
 
 def test_the_converter_leaves_jax_as_it_was(exported):

@@ -81,16 +81,15 @@ def logged(workdir):
 
 
 def test_it_logs_every_term_and_counts_bad_steps(run):
-    config, _, workdir, state = run
+    _, _, workdir, state = run
     assert int(state.step) == STEPS and len(scores(workdir)) == 2
     steps = [line for line in logged(workdir) if "loss" in line]
     assert {*BRANCHES} == {
         name.partition("/")[2] for name in steps[0] if name.startswith("triplet/")
     }
-    assert {"adversarial", "clothes"} & {*steps[-1]}
-    bad = int(steps[-1]["bad_steps"])
-    assert 0 < bad < STEPS
-    assert sum(not np.isfinite(loss) for loss in losses(workdir)) <= bad
+    assert {"cal", "clothes", "balance", "background", "ktm_area"} < {*steps[-1]}
+    counted = [line["bad_steps"] for line in logged(workdir) if "bad_steps" in line]
+    assert 0 < counted[-1] < STEPS and len(counted) == STEPS
     tree = jax.tree.leaves(state.variables)
     assert all(np.isfinite(leaf).all() for leaf in tree)
 
@@ -117,7 +116,7 @@ def test_a_test_embedder_search_and_export_agree(run, tmp_path):
         folder = Run(workdir, mesh, dataset=dataset)
         config.eval.update(report=True, report_lists=1)
         results = folder.evaluate(config)
-        assert {*results["general"]} == {*BRANCHES, "all"}
+        assert {*BRANCHES, "all"} < {*results["general"]}  # and chance
         page = (workdir / "eval" / "report.html").read_text()
         for branch in ("global", "clothing_unrelated"):
             caption = f"attention rollout, {BRANCHES[branch].title}"

@@ -52,7 +52,7 @@ def load_backbone(
     except ValueError as error:
         raise ValueError(f"name={name!r}: {error}") from error
     for field in fields:
-        known(f"field of {name}", field, backbone.fields)
+        known(f"field of {name}", field, dict.fromkeys(backbone.fields))
     for side, pixels in (("height", height), ("width", width)):
         if pixels < 1 or pixels % backbone.multiple:
             near = max(round(pixels / backbone.multiple), 1) * backbone.multiple

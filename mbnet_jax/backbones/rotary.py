@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mbnet_jax.backbones.layers import known
+
 Tables = tuple[np.ndarray, np.ndarray]
 
 
@@ -42,7 +44,8 @@ def rotary_tables(rotary: str, h: int, w: int, channels: int, prefix: int) -> Ta
       channels: of a head, a multiple of 4.
       prefix: tokens before those of the cells; they are not turned.
     """
-    rows, columns = (ANGLES[rotary](cells, channels // 4) for cells in (h, w))
+    angles = known("kind of rotary embedding", rotary, ANGLES)
+    rows, columns = (angles(cells, channels // 4) for cells in (h, w))
     angles = np.concatenate(
         [np.repeat(rows, w, axis=0), np.tile(columns, (h, 1))], axis=1
     )

@@ -68,9 +68,11 @@ class Transformer(nn.Module):
         elif keys is None:
             raise ValueError(f"drop_path={self.drop_path} needs keys while training")
         x = self._cells(x, h, w)
-        first = [self._token("cls_token", 1)]
+        token = self._token("cls_token", 1)
         if kind.class_position:
-            first[0] = first[0] + self._token("class_pos_embed", 1)
+            # Not in place: parameters may be NumPy arrays.
+            token = token + self._token("class_pos_embed", 1)
+        first = [token]
         if kind.registers:
             first.append(self._token("reg_token", kind.registers))
         first = [jnp.broadcast_to(t, (x.shape[0], *t.shape[1:])) for t in first]

@@ -159,14 +159,14 @@ class Block(nn.Module):
         """
 
         def add(i: int, x: jax.Array, y: jax.Array) -> jax.Array:
-            y = y.astype(x.dtype)
+            y = y.astype(jnp.float32)
             if self.kind.layer_scale:
                 shape = (self.kind.width,)
                 start = nn.initializers.constant(1e-5)
                 y *= self.param(f"gamma_{i + 1}", start, shape, jnp.float32)
             if keys is not None:
                 y *= _kept(keys, 2 * number + i, rate)[:, None, None]
-            return x + y
+            return (x + y).astype(x.dtype)
 
         attention = Attention(self.kind, self.dtype, name="attention")
         x = add(0, x, attention(norm(self.kind, "norm1")(x), tables))

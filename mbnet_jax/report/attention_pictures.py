@@ -45,13 +45,13 @@ def draw_attention(
     for row, (heading, split, index) in enumerate(targets):
         file = split.names[index]
         pictures = []
-        for view, index in _order(computed, layers):
+        for view, layer in _order(computed, layers):
             picture, caption = computed.views[view][row], VIEWS[view].title
-            key = file if (view, index) == ("image", None) else (file, view, index)
-            if index is not None:
-                values = layers[index].values[row]
-                picture = heat.overlay(picture, values, *scales[index])
-                title = layers[index].title
+            key = file if (view, layer) == ("image", None) else (file, view, layer)
+            if layer is not None:
+                values = layers[layer].values[row]
+                picture = heat.overlay(picture, values, *scales[layer])
+                title = layers[layer].title
                 caption = f"{title}: {values.min():.2f} to {values.max():.2f}"
             number = images.add(key, lambda picture=picture: picture)
             pictures.append({"image": number, "caption": caption})
