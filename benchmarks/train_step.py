@@ -34,7 +34,8 @@ from benchmarks.devices import (
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.devices.mesh import batch_sharding, make_mesh, replicated
+from mbnet_jax.devices.mesh import batch_sharding, make_mesh
+from mbnet_jax.devices.placement import shardings
 from mbnet_jax.parsing.labels import (
     BACKGROUND,
     HEAD,
@@ -178,13 +179,16 @@ def compile_step(
     model = make_model(config.model, CLASSES)
     schedule = make_schedule(config.train, 100)
     optimizer = make_optimizer(config.train, schedule, config.model.backbones)
-    state = jax.jit(
-        lambda: init_state(config, model, optimizer), out_shardings=replicated(mesh)
-    )
-    abstract = jax.eval_shape(state)
+
+    def init() -> TrainState:
+        return init_state(config, model, optimizer)
+
+    abstract = jax.eval_shape(init)
+    kept = shardings(abstract, mesh, split=config.train.get("shard_parameters", False))
+    state = jax.jit(init, out_shardings=kept)
     step = make_train_step(config, model, optimizer, mesh, prepare=prepare)
     start = time.perf_counter()
-    executable = compiled(step, mesh).lower(abstract, batch).compile()
+    executable = compiled(step, mesh, kept).lower(abstract, batch).compile()
     seconds = time.perf_counter() - start
     cpu = make_mesh(jax.devices("cpu")[:1])
     counted = make_train_step(config, model, optimizer, cpu, prepare=prepare)

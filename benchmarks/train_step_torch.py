@@ -5,12 +5,13 @@ python -m benchmarks.train_step_torch [--backbone resnet50] [--height 256] [--wi
     [--forms eager channels_last compiled]
 
 The baseline is the global branch alone with KTM off: a ResNet without the last stage's
-stride, maximum and average pooling, BNNeck, label-smoothed cross-entropy and batch-hard
-triplet loss, Adam. PyTorch runs with its usual optimisations: algorithms
-chosen by cuDNN or oneDNN, TF32 and autocast where they apply, a fused Adam. Its forms
-are eager, channels-last, and channels-last with torch.compile (which needs a C++
-compiler). Our step includes augmentation; PyTorch's images are ready on the device as
-uint8. PyTorch is needed for this benchmark only.
+stride, or an EVA-02 transformer (--backbone eva02_base_patch16_clip_224), maximum and
+average pooling of its map, BNNeck, label-smoothed cross-entropy and batch-hard triplet
+loss, Adam. PyTorch runs with its usual optimisations: algorithms chosen by cuDNN or
+oneDNN, fused attention, TF32 and autocast where they apply, a fused Adam. Its forms are
+eager, channels-last, and channels-last with torch.compile (which needs a C++ compiler).
+Our step includes augmentation; PyTorch's images are ready on the device as uint8.
+PyTorch is needed for this benchmark only.
 """
 
 import argparse
@@ -37,6 +38,8 @@ except ImportError:
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.eva_torch import SIZES, Eva
+
 # The reference ResNet of the tests of converted weights.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from torchvision_twin import Twin
@@ -48,12 +51,17 @@ FORMS = ("eager", "channels_last", "compiled")
 class Baseline(nn.Module):
     """The same network as our global branch with its head."""
 
-    def __init__(self, backbone: str):
-        """Creates the layers, with random weights."""
+    def __init__(self, backbone: str, image: tuple[int, int]):
+        """Creates the layers, with random weights, for images [H, W]."""
         super().__init__()
-        self.backbone = Twin(backbone, last_stride=1)
-        width = 2 * self.backbone.fc.in_features  # of both poolings together
-        self.backbone.fc = nn.Identity()  # ImageNet's classifier
+        if backbone in SIZES:
+            self.backbone = Eva(SIZES[backbone], *image)
+            channels = self.backbone.width
+        else:
+            self.backbone = Twin(backbone, last_stride=1)
+            channels = self.backbone.fc.in_features
+            self.backbone.fc = nn.Identity()  # ImageNet's classifier
+        width = 2 * channels  # of both poolings together
         self.neck = nn.BatchNorm1d(width)
         self.neck.bias.requires_grad_(False)
         self.classifier = nn.Linear(width, ours.CLASSES, bias=False)
@@ -84,9 +92,9 @@ def torch_step(config, batch: dict, form: str) -> Callable[[], None]:
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     layout = torch.contiguous_format if form == "eager" else torch.channels_last
-    model = Baseline(config.model.backbones["global"].name).to(
-        device, memory_format=layout
-    )
+    size = (config.data.height, config.data.width)
+    model = Baseline(config.model.backbones["global"].name, size)
+    model = model.to(device, memory_format=layout)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim == 1 and p.requires_grad]
     decay = config.train.weight_decay
@@ -122,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--backbone", choices=DEPTHS, default="resnet50")
+    parser.add_argument("--backbone", choices=(*DEPTHS, *SIZES), default="resnet50")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--batch_size", type=int, default=16)
@@ -130,6 +138,9 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
     arguments = parser.parse_args()
+    patch = SIZES[arguments.backbone].patch if arguments.backbone in SIZES else 1
+    if arguments.height % patch or arguments.width % patch:
+        parser.error(f"--height and --width must be multiples of {patch}, the patch")
 
     config = ours.load_config("prcc", arguments.batch_size, arguments.dtype)
     config.data.height, config.data.width = arguments.height, arguments.width

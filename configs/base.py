@@ -176,6 +176,9 @@ def fields() -> ConfigDict:
     # Micro-batches per step, for batches that do not fit into memory. Each has whole
     # identities, and its own batch norm statistics and losses.
     c.train.accumulate = whole(1, low=1, high=1024)
+    # Parameters, gradients and the optimizer's state are split over the devices, and
+    # parameters gathered where they are used: less memory, more exchanges.
+    c.train.shard_parameters = schema.optional(flag(False))
     c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
     c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size
     # "adam" has its weight decay in the gradient, as PyTorch's, "adamw" apart from it

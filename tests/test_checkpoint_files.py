@@ -91,7 +91,13 @@ DAMAGE = {
     ),
     "a huge step": lambda f: change(f, lambda c: c["progress"].update(best_step=2**40)),
     "no best step": lambda f: change(f, lambda c: c["progress"].pop("best_step")),
-    "checksums as a list": lambda f: change(f, lambda c: c.update(checksums=[1])),
+    "sums as a list": lambda f: change(f, lambda c: c.update(sums=[1])),
+    "a short sum": lambda f: change(f, lambda c: c["sums"].update(weights="ab")),
+    "a sum too few": lambda f: change(f, lambda c: c["sums"].pop("weights")),
+    "no sums": lambda f: change(f, lambda c: c.pop("sums")),
+    "an earlier version's sums": lambda f: change(
+        f, lambda c: c.pop("sums") and c.update(checksums={"weights": 1, "training": 2})
+    ),
     "another step": lambda f: change(f, lambda c: c.update(step=1)),
     "a list": lambda f: (f / "progress" / "metadata").write_text("[1]"),
     "deep": lambda f: (f / "progress" / "metadata").write_text("[" * 100_000),

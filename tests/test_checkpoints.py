@@ -9,9 +9,12 @@ import zlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
+from mbnet_jax.devices import placement
 from mbnet_jax.devices.mesh import make_mesh, replicated
+from mbnet_jax.runs import checkpoints as checkpoints_module
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.training.step import TrainState
 
@@ -55,6 +58,21 @@ def write(workdir, bests, keep=2):
         for state, best in zip(made[1:], bests, strict=True):
             checkpoints.save(int(state.step), state.parts(), progress(best))
     return made
+
+
+def packed_with_crc(step, parts, progress):
+    """What an earlier version wrote in place of `packed`'s sums."""
+    checksums = {}
+    for name, tree in parts.items():
+        checksums[name] = 0
+        for leaf in map(np.asarray, jax.tree.leaves(tree)):
+            checksums[name] = zlib.crc32(leaf.tobytes(), checksums[name])
+    content = {"progress": progress, "step": step, "checksums": checksums}
+    content["checksum"] = zlib.crc32(json.dumps(content, sort_keys=True).encode())
+    return ocp.args.Composite(
+        **{name: ocp.args.StandardSave(tree) for name, tree in parts.items()},
+        progress=ocp.args.JsonSave(content),
+    )
 
 
 def on_disk(workdir):
@@ -158,7 +176,7 @@ def exchange_checksums(folder):
     """Gives each part the other's checksum; the content's own checksum is right."""
     path = folder / "progress" / "metadata"
     content = json.loads(path.read_text())
-    sums = content["checksums"]
+    sums = content["sums"]
     sums["weights"], sums["training"] = sums["training"], sums["weights"]
     del content["checksum"]
     content["checksum"] = zlib.crc32(json.dumps(content, sort_keys=True).encode())
@@ -202,6 +220,28 @@ def test_if_the_newest_is_damaged_the_one_before_is_used_and_reported(
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         checkpoints.save(2, made[2].parts(), progress(1))
     assert_equal(made[2], read(tmp_path, "resume")[0])
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_earlier_versions_checkpoint_is_read_and_verified(
+    tmp_path, monkeypatch, capfd, damaged
+):
+    monkeypatch.setattr(checkpoints_module, "packed", packed_with_crc)
+    made = write(tmp_path, [1, 1])
+    if damaged:
+        change_a_byte(tmp_path / "checkpoints" / "2", "training")
+    state, saved = read(tmp_path, "resume", create=True)
+    assert_equal(made[1 if damaged else 2], state)
+    assert saved == progress(1)
+    assert ("checkpoints/2 is damaged (its" in capfd.readouterr().out) == damaged
+    # Onto several devices too, each with its share.
+    abstract, mesh = jax.eval_shape(new_state).parts(), make_mesh(jax.devices()[:2])
+    monkeypatch.setattr(placement, "SMALLEST", 2**10)
+    with Checkpoints(tmp_path, create=False) as checkpoints:
+        parts = checkpoints.resume(abstract, mesh, split=True).parts
+    assert_equal(state.parts(), parts)
+    shards = parts["weights"]["params"]["w"].addressable_shards
+    assert [shard.data.shape for shard in shards] == [(15_000,)] * 2
 
 
 @pytest.mark.parametrize("damage", PART_DAMAGE)

@@ -1,5 +1,7 @@
 """Detecting and joining the other processes of a run."""
 
+import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -7,6 +9,7 @@ import jax
 import pytest
 import tiny
 from processes import run_two
+from split_checkpoint import SIDE
 
 from mbnet_jax.devices import cluster
 from mbnet_jax.devices.cluster import detected_processes, joined
@@ -146,3 +149,15 @@ def test_if_process_0_fails_all_end_with_a_message(tmp_path):
     assert "error: looked for" in first.stderr and "prcc" in first.stderr
     assert "error: process 0 failed; its message says why" in second.stderr
     assert "Traceback" not in first.stderr + second.stderr
+
+
+def test_each_process_reads_its_share_of_a_checkpoint(tmp_path):
+    command = [sys.executable, "tests/split_checkpoint.py", str(tmp_path)]
+    for process in run_two(command, slurm=False):
+        assert process.returncode == 0, process.stderr
+    everything = 4 * SIDE**2
+    for number in (0, 1):
+        text = (tmp_path / f"read_by_{number}.json").read_text()
+        split, whole = json.loads(text)
+        assert 0.4 * everything < split < 0.6 * everything
+        assert whole > 0.8 * everything  # zstd saves a tenth

@@ -8,7 +8,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
-from tiny import ONE_BLOCK, know_one_block, set_backbones, tiny_config
+from tiny import (
+    ONE_BLOCK,
+    know_one_block,
+    set_backbones,
+    tiny_config,
+    use_transformers,
+)
 
 from benchmarks.compile_for_tpu import hlo, programs
 from benchmarks.compile_for_tpu.cache import compiled
@@ -17,6 +23,7 @@ from benchmarks.compile_for_tpu.checks import (
     large_arrays,
     unexpected,
 )
+from benchmarks.compile_for_tpu.loops import products
 from benchmarks.compile_for_tpu.roofline import bound
 from benchmarks.compile_for_tpu.topology import mesh_of
 from mbnet_jax.devices.mesh import replicated
@@ -60,6 +67,29 @@ def test_a_network_compiles_in_bfloat16(name, config, mesh, cache):
     assert min(least.compute, least.memory, least.links) > 0
     if name == "embedding":  # images stay on their chip, mirrored ones too
         assert {one.kind for one in least.collectives} == {"all-gather"}
+
+
+def test_a_transformer_compiles_in_bfloat16_and_its_blocks_count(config, mesh, cache):
+    c = config.copy_and_resolve_references()
+    use_transformers(c)
+    c.model.branches = ("global",)
+    own = c.model.backbones["global"]
+    with c.unlocked():
+        own.remat, own.remat_keeps = True, "products"
+    traced = programs.step(c, mesh, 2)
+    assert not unexpected(float32_products(traced.jaxpr))
+    result = compiled(traced, SLICE, cache)
+    assert result.fits
+    # One chip's blocks beyond the first, once forward and twice backward.
+    once, everything = products(traced.jaxpr)
+    tokens, width, hidden, images = 1 + 8 * 4, 16, 24, 2
+    block = tokens * (4 * width + 3 * hidden) * width + 2 * tokens**2 * width
+    again = 2 * images * block
+    assert 3 * again <= (everything - once) / mesh.size < 4 * again
+    assert result.flops > 3 * again
+    # The gradients of both blocks are reduced, each in a run of the loop.
+    reduced = bound(result, SLICE, mesh.size).collectives
+    assert 2 in {one.times for one in reduced if one.kind == "all-reduce"}
 
 
 def test_retrieval_compiles_without_an_array_of_all_similarities(config, mesh, cache):

@@ -99,6 +99,12 @@ def test_fusions_that_slice_or_update_count_the_slice():
           %p1 = s32[] parameter(1)
           ROOT %d = f32[1,256]{1,0} dynamic-slice(%p0, %p1, %p1)
         }
+        %doubled (r0: f32[4,256], r1: s32[]) -> f32[1,256] {
+          %r0 = f32[4,256]{1,0} parameter(0)
+          %r1 = s32[] parameter(1)
+          %s = f32[1,256]{1,0} fusion(%r0, %r1), kind=kLoop, calls=%sliced
+          ROOT %sum = f32[1,256]{1,0} add(%s, %s)
+        }
         %updated (q0: f32[4,256], q1: f32[1,256], q2: s32[]) -> f32[4,256] {
           %q0 = f32[4,256]{1,0} parameter(0)
           %q1 = f32[1,256]{1,0} parameter(1)
@@ -111,11 +117,13 @@ def test_fusions_that_slice_or_update_count_the_slice():
         %a = f32[4,256]{1,0} parameter(0)
         %i = s32[] parameter(1)
         %x = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%sliced
+        %z = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%doubled
         ROOT %y = f32[4,256]{1,0} fusion(%a, %x, %i), kind=kLoop, calls=%updated
         """,
         inner,
     )
-    assert hbm_and_all(module) == {"x": (2052, 2052), "y": (2052, 2052)}
+    slices = (2052, 2052)
+    assert hbm_and_all(module) == {"x": slices, "z": slices, "y": slices}
 
 
 def test_a_loop_counts_as_often_as_it_runs():
@@ -139,6 +147,40 @@ def test_a_loop_counts_as_often_as_it_runs():
     known = ', backend_config={"known_trip_count":{"n":"7"}}'
     entry = entry.rstrip() + known
     assert hbm_and_all(program(entry, body)) == {"n": (7 * 2048, 7 * 2048)}
+
+
+def test_a_loop_that_counts_between_constants_has_a_known_length():
+    inner = """
+        %body (p: (s32[], f32[256])) -> (s32[], f32[256]) {
+          %p = (s32[], f32[256]{0}) parameter(0)
+          %i = s32[] get-tuple-element(%p), index=0
+          %one = s32[] constant(1)
+          %next = s32[] add(%i, %one)
+          %g = f32[256]{0} get-tuple-element(%p), index=1
+          %n = f32[256]{0} negate(%g)
+          ROOT %t = (s32[], f32[256]{0}) tuple(%next, %n)
+        }
+        %condition (p.1: (s32[], f32[256])) -> pred[] {
+          %p.1 = (s32[], f32[256]{0}) parameter(0)
+          %j = s32[] get-tuple-element(%p.1), index=0
+          %end = s32[] constant(7)
+          ROOT %less = pred[] compare(%j, %end), direction=LT
+        }
+        """
+    entry = """
+        %a = f32[256]{0} parameter(0)
+        %b = s32[] parameter(1)
+        %two = s32[] constant(2)
+        %from = s32[] copy(%two)
+        %s = (s32[], f32[256]{0}) tuple(%from, %a)
+        ROOT %w = (s32[], f32[256]{0}) while(%s), condition=%condition, body=%body
+        """
+    assert hbm_and_all(program(entry, inner))["n"] == (5 * 2048, 5 * 2048)
+    # Unknown where it begins or how it ends.
+    given = entry.replace("tuple(%from", "tuple(%b")
+    assert hbm_and_all(program(given, inner))["n"] == (2048, 2048)
+    other = inner.replace("direction=LT", "direction=NE")
+    assert hbm_and_all(program(entry, other))["n"] == (2048, 2048)
 
 
 def test_bytes_are_summed_by_kind():

@@ -14,10 +14,17 @@ from benchmarks.compile_for_tpu.checks import (
 from benchmarks.compile_for_tpu.chips import CHIPS, HOP, chip_of, hops
 from benchmarks.compile_for_tpu.collectives import Collective, seconds
 from benchmarks.compile_for_tpu.largest import largest
+from benchmarks.compile_for_tpu.loops import (
+    Products,
+    repeated_bytes,
+    repeated_flops,
+)
+from benchmarks.compile_for_tpu.loops import products as counted
 from benchmarks.compile_for_tpu.roofline import bound
 from benchmarks.compile_for_tpu.table import HEADER, line
 from benchmarks.compile_for_tpu.topology import libtpu_version
 from benchmarks.compile_for_tpu.where import where
+from benchmarks.devices import counted_flops
 
 
 def test_the_time_of_a_ring():
@@ -93,6 +100,65 @@ def test_where_the_bytes_go():
     assert "| forward head | 8.0 | 16.0 | 0 | 1 |" in lines
     assert "| all-reduce | 1.0 | 2.0 | 0 | 1 |" in lines
     assert "| argument batch: all-gather | 0.0 | 9.0 | 0 | 1 |" in lines
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation"), [(1, "SAME", 1), (2, "SAME", 1), (2, "VALID", 2)]
+)
+def test_flops_of_convolutions_are_the_compilers(stride, padding, dilation):
+    def passes(image, kernel, above):
+        def convolution(image, kernel):
+            return jax.lax.conv_general_dilated(
+                image, kernel, (stride,) * 2, padding, None, (dilation,) * 2
+            )
+
+        below, backward = jax.vjp(convolution, image, kernel)
+        return below, backward(above[:, :, : below.shape[2], : below.shape[3]])
+
+    shapes = ((2, 3, 9, 8), (5, 3, 3, 3), (2, 5, 9, 8))
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    own = counted(jax.jit(passes).trace(*arguments).jaxpr)
+    found = counted_flops(passes, *arguments)
+    assert own.once == own.all == pytest.approx(found, 0.001)
+
+
+def test_products_of_loops_count_as_often_as_they_run():
+    def twice(x, w):
+        return jax.lax.scan(lambda x, _: (x @ w, None), x, length=2)[0] @ w
+
+    def function(x, w):
+        return jax.lax.scan(lambda x, w: (twice(x, w), None), x, w)[0]
+
+    x, w = jnp.ones((2, 4)), jnp.ones((5, 4, 4))
+    jaxpr = jax.jit(function).trace(x, w).jaxpr
+    one = 2 * 2 * 4 * 4
+    assert counted(jaxpr) == Products(2 * one, 5 * 3 * one)
+    assert repeated_flops(jaxpr, 2) == 13 * one / 2
+
+
+def test_bytes_that_loops_move_again():
+    assert repeated_bytes(STEP) == repeated_bytes("") == 0
+    loop = """
+HloModule m
+
+%body (p: (f32[256])) -> (f32[256]) {
+  %p = (f32[256]{0}) parameter(0)
+  %g = f32[256]{0} get-tuple-element(%p), index=0
+  %n = f32[256]{0} negate(%g)
+  ROOT %t = (f32[256]{0}) tuple(%n)
+}
+
+%always (q: (f32[256])) -> pred[] {
+  %q = (f32[256]{0}) parameter(0)
+  ROOT %true = pred[] constant(true)
+}
+
+ENTRY %main () -> f32[] {
+  %a = (f32[256]{0}) parameter(0)
+  ROOT %w = (f32[256]{0}) while(%a), condition=%always, body=%body, backend_config={"known_trip_count":{"n":"7"}}
+}
+"""  # noqa: E501
+    assert repeated_bytes(loop) == 6 * 2048
 
 
 def products(function, *arguments) -> list[str]:

@@ -65,6 +65,16 @@ def test_logged_losses_become_a_table(tmp_path):
     assert not list(losses(tmp_path / "missing"))
 
 
+def test_patches_fill_the_images_of_a_transformer():
+    names = ["resnet50", "eva02_base_patch16_clip_224", "eva02_tiny_patch14_224"]
+    parts = stages(names, False, "cuda", Path("out"))
+    compared = [" ".join(one.command) for one in parts if "PyTorch" in one.title]
+    for name, words, size in zip(
+        names, compared, ((384, 192), (384, 192), (392, 196)), strict=True
+    ):
+        assert f"--backbone {name} --height {size[0]} --width {size[1]} " in words
+
+
 @pytest.mark.parametrize("small", [False, True])
 def test_every_field_and_test_that_a_stage_names_exists(small):
     parts = stages(["resnet50", "resnet18"], small, "cpu", Path("out"))

@@ -175,7 +175,10 @@ def test_any_number_of_devices_restores_the_same_bits(on_eight_devices, count):
 def test_two_processes_train_like_one_though_one_is_preempted(
     on_eight_devices, tmp_path
 ):
-    """Two devices in each, on images that no process has prepared yet."""
+    """Two devices in each, on images that no process has prepared yet.
+
+    The second start splits the parameters over them.
+    """
     config, _, whole, _, expected = on_eight_devices
     config = config.copy_and_resolve_references()
     data, workdir = tmp_path / "data", tmp_path / "run"
@@ -184,6 +187,9 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     config.data.root = str(data)
     config.eval.report = True  # one of them writes it, while the other ends
     file = tiny.write_one_block_config(tmp_path / "one_block.py")
+    with file.open("a") as stream:  # small parameters are split too
+        stream.write("from mbnet_jax.devices import placement\n")
+        stream.write("placement.SMALLEST = 64\n")
     command = tiny.command("train.py", config, workdir, file=file)
 
     def preempt_the_second(processes):
@@ -198,7 +204,9 @@ def test_two_processes_train_like_one_though_one_is_preempted(
     stopped = [re.search(r"stopped at step (\d) of 8", p.stderr)[1] for p in found]
     assert stopped[0] == stopped[1]
 
+    command.append("--config.train.shard_parameters=True")
     found = run_two(command, slurm=False, devices=2)  # by flags this time
+    assert "train.shard_parameters: None -> True" in found[0].stdout
     assert f"resuming from step {stopped[0]} in" in found[0].stdout
     for process in found:
         assert process.returncode == 0, process.stderr

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import jax
 
+from benchmarks.compile_for_tpu.chips import chips_of
+from benchmarks.compile_for_tpu.loops import repeated_bytes, repeated_flops
 from benchmarks.compile_for_tpu.topology import libtpu_version
 from mbnet_jax.files import read_bytes, write_whole
 from mbnet_jax.json_files import read_json, write_json
@@ -29,8 +31,8 @@ class Result(NamedTuple):
     fits: into the chip's memory; if not, all but `needs` and `seconds` is empty.
     needs: bytes of memory, if it does not fit; 0 if the compiler does not say.
     text: the optimised HLO; "" if jaxlib cannot read what libtpu wrote.
-    flops, accessed: as the compiler counts them; the latter also counts what stays in
-      the core's memory.
+    flops, accessed: as the compiler counts them, and what loops add, of which it counts
+      one run; the latter also counts what stays in the core's memory.
     memory: bytes of arguments, results and temporaries together.
     seconds: of compiling.
     """
@@ -66,13 +68,23 @@ def compiled(traced: jax.stages.Traced, topology: str, folder: Path) -> Result:
     if numbers.exists() and hlo.exists():
         found = read_json(numbers, _FIELDS, _REMEDY)
         read = gzip.decompress(read_bytes(hlo, _MAX_TEXT)).decode()
-        return Result(text=read, **{name: found[name] for name in _FIELDS})
+        result = Result(text=read, **{name: found[name] for name in _FIELDS})
+        return _with_loops(result, traced, topology)
     result = _compile(lowered)
     folder.mkdir(parents=True, exist_ok=True)
     # The numbers last: they say that both are there.
     write_whole(hlo, gzip.compress(result.text.encode(), mtime=0))
     write_json(numbers, {name: getattr(result, name) for name in _FIELDS})
-    return result
+    return _with_loops(result, traced, topology)
+
+
+def _with_loops(result: Result, traced: jax.stages.Traced, topology: str) -> Result:
+    if not result.fits:
+        return result
+    return result._replace(
+        flops=result.flops + repeated_flops(traced.jaxpr, chips_of(topology)),
+        accessed=result.accessed + repeated_bytes(result.text),
+    )
 
 
 def _compile(lowered: jax.stages.Lowered) -> Result:

@@ -4,6 +4,7 @@ Sources: "System architecture" at docs.cloud.google.com/tpu/docs/v5e, v5p and v6
 2026-11-28. The peak FLOP/s are those of `benchmarks.devices`.
 """
 
+import math
 from typing import NamedTuple
 
 from benchmarks.devices import published_peak
@@ -64,6 +65,14 @@ def chip_of(topology: str) -> Chip:
 
 def hops(topology: str) -> int:
     """How many chips a message passes to reach all others, axis after axis."""
-    chip = chip_of(topology)
-    sides = [int(side) for side in topology.partition(":")[2].split("x")]
-    return sum(side // 2 if side % chip.full_side == 0 else side - 1 for side in sides)
+    full = chip_of(topology).full_side
+    return sum(s // 2 if s % full == 0 else s - 1 for s in _sides(topology))
+
+
+def chips_of(topology: str) -> int:
+    """The number of chips of a slice such as "v5e:2x4"."""
+    return math.prod(_sides(topology))
+
+
+def _sides(topology: str) -> list[int]:
+    return [int(side) for side in topology.partition(":")[2].split("x")]

@@ -52,10 +52,13 @@ def collectives(module: Module, chips: int) -> list[Collective]:
             if kind not in KINDS:
                 continue
             channel = re.search(r"channel_id=(\d+)", candidate.rest)
-            key = int(channel.group(1)) if channel else (id(inside), candidate.name)
+            size = _bytes(candidate, kind, inside)
+            # A number may stand for one within a loop and another outside of it.
+            key = (id(inside), candidate.name)
+            if channel:
+                key = (channel.group(1), kind, size)
             if key in found:
                 continue
-            size = _bytes(candidate, kind, inside)
             if scattered and kind == "all-reduce":
                 kind = "reduce-scatter"
             found[key] = Collective(kind, size, _group(candidate, chips), times)

@@ -140,13 +140,40 @@ class Module:
             inner, often = [], times
             if instruction.opcode == "while":
                 inner = [instruction.called("body"), instruction.called("condition")]
-                often = times * (instruction.trips() or 1)
+                often = times * (self.trips(computation, instruction) or 1)
             elif instruction.opcode == "conditional":
                 inner = instruction.branches()
             elif instruction.opcode == "call":
                 inner = [instruction.called("to_apply")]
             for callee in inner:
                 yield from self.run(callee, often)
+
+    def trips(
+        self, computation: dict[str, Instruction], loop: Instruction
+    ) -> int | None:
+        """How often the body of a loop in `computation` runs; None if that is unknown.
+
+        The compiler says it, or the loop counts from a constant up to another, as
+        `lax.scan` does.
+        """
+        if loop.trips() is not None:
+            return loop.trips()
+        condition = self.computations.get(loop.called("condition"), {})
+        root = next((x for x in condition.values() if x.root), None)
+        if root is None or root.opcode != "compare" or "=LT" not in root.rest:
+            return None
+        counter, limit = (condition.get(name) for name in root.operands)
+        place = re.search(r"\bindex=(\d+)", counter.rest if counter else "")
+        before = computation.get(loop.operands[0])
+        if place is None or before is None or before.opcode != "tuple":
+            return None
+        first = computation.get(before.operands[int(place.group(1))])
+        while first is not None and first.opcode == "copy":
+            first = computation.get(first.operands[0])
+        ends = [x for x in (first, limit) if x is not None and x.opcode == "constant"]
+        if len(ends) < 2:
+            return None
+        return int(limit.arguments) - int(first.arguments)
 
 
 def arrays(text: str) -> list[Array]:

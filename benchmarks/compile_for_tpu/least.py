@@ -70,7 +70,7 @@ def _with_trips(module: hlo.Module, loops: list[float]) -> hlo.Module:
         (name, each.name)
         for name, computation in module.computations.items()
         for each in computation.values()
-        if each.opcode == "while" and each.trips() is None
+        if each.opcode == "while" and module.trips(computation, each) is None
     ]
     if len(unknown) != len(loops):
         raise ValueError(f"{len(unknown)} loops of unknown length, not {len(loops)}")

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from benchmarks import lean_step
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.devices.placement import shardings
 from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.retrieval import counting, passes
@@ -47,7 +48,8 @@ def step(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     schedule = make_schedule(config.train, 100)
     optimizer = make_optimizer(config.train, schedule, config.model.backbones)
     state = jax.eval_shape(lambda: init_state(config, model, optimizer))
-    program = compiled(make_train_step(config, model, optimizer, mesh), mesh)
+    kept = shardings(state, mesh, split=config.train.get("shard_parameters", False))
+    program = compiled(make_train_step(config, model, optimizer, mesh), mesh, kept)
     split = batch_sharding(mesh)
     images = {
         "image": _image(config, rows, split),
@@ -93,8 +95,10 @@ def embedding(config: ConfigDict, mesh: Mesh, batch: int) -> jax.stages.Traced:
     model = make_model(config.model, CLASSES)
     split, rows = batch_sharding(mesh), batch * mesh.size
     program = make_embed(config, model, mesh)
+    variables = abstract_variables(config, model)
+    kept = shardings(variables, mesh, split=config.train.get("shard_parameters", False))
     arguments = (
-        abstract_variables(config, model),
+        jax.tree.map(lambda x, at: x.update(sharding=at), variables, kept),
         _image(config, rows, split),
         _parsing(config, rows, split),
     )

@@ -37,6 +37,7 @@ class Moved(NamedTuple):
     hbm: int  # bytes
     all: int  # bytes
     cycles: int  # of the core, by the compiler's own estimate; 0 if it gives none
+    times: int  # that it runs
 
 
 def moved(module: Module) -> list[Moved]:
@@ -54,6 +55,7 @@ def moved(module: Module) -> list[Moved]:
                 hbm * times,
                 everything * times,
                 instruction.cycles() * times,
+                times,
             )
         )
     return found
@@ -173,7 +175,7 @@ def _bytes(
     written = results
     if opcode == "fusion":
         inner = module.computations.get(instruction.called("calls"), {})
-        reads = _sliced_parameters(inner)
+        reads = _sliced_parameters(module, inner)
         written = _updates(inner) or results
     elif opcode in _SLICES:
         reads = {0: results}
@@ -192,10 +194,13 @@ def _bytes(
     return hbm, everything
 
 
-def _sliced_parameters(inner: dict[str, Instruction]) -> dict[int, list[Array]]:
+def _sliced_parameters(
+    module: Module, inner: dict[str, Instruction]
+) -> dict[int, list[Array]]:
     """Number of a parameter that is only sliced -> the slices.
 
-    The array that is updated in place counts as not read.
+    The array that is updated in place counts as not read. Slices may be in fusions
+    within the fusion.
     """
     users: dict[str, list[Instruction]] = {}
     for instruction in inner.values():
@@ -216,6 +221,13 @@ def _sliced_parameters(inner: dict[str, Instruction]) -> dict[int, list[Array]]:
                 pass
             elif user.opcode == "bitcast":
                 pending += [(user.name, u) for u in users.get(user.name, [])]
+            elif user.opcode == "fusion":
+                called = module.computations.get(user.called("calls"), {})
+                nested = _sliced_parameters(module, called)
+                for place, operand in enumerate(user.operands):
+                    if operand == name and slices is not None:
+                        part = nested.get(place)
+                        slices = None if part is None else slices + part
             else:
                 slices = None
         if slices is not None and users.get(instruction.name):

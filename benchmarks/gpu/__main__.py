@@ -6,7 +6,9 @@ benchmarks/gpu.sh [--out runs/gpu/results.md] [--budget 520] [--backbones resnet
 The stages run one after the other. Each has its share of the time that is left, by
 weight, and leaves to the next ones what it does not need; the training comes last and
 takes the rest. A stage that fails, as without PyTorch, or is stopped is recorded with
-what it had printed. The file is complete up to the last stage that ended. `--small`
+what it had printed. The file is complete up to the last stage that ended. `--backbones`
+are compared with PyTorch's: residual networks by name, and transformers such as
+eva02_base_patch16_clip_224, at the next size that their patch divides. `--small`
 takes small networks and few steps: it tries the whole script, also on a CPU.
 """
 

@@ -1,5 +1,6 @@
 """The parts of the run on one GPU."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,7 @@ def stages(
       folder: where the last stage keeps images and its run.
     """
     make = _small if small else _full
-    tests, torch, whole, embedding, retrieval, training = make()
+    tests, size, torch, whole, embedding, retrieval, training = make()
     overrides = [f"--config.{name}={value}" for name, value in training.items()]
 
     def module(name: str, *words: str) -> tuple[str, ...]:
@@ -48,7 +49,12 @@ def stages(
             Stage(
                 f"Training step against PyTorch: {name}",
                 5,
-                module("train_step_torch", "--backbone", name, *torch.split()),
+                module(
+                    "train_step_torch",
+                    *("--backbone", name),
+                    *_fitting(name, size),
+                    *torch.split(),
+                ),
             )
             for name in backbones
         ),
@@ -70,11 +76,22 @@ def stages(
     ]
 
 
+def _fitting(name: str, size: tuple[int, int]) -> tuple[str, ...]:
+    """The words for a size, or for the next that the patch in the name divides."""
+    found = re.search(r"_patch(\d+)_", name)
+    patch = int(found.group(1)) if found else 1
+    height, width = (str(-(-side // patch) * patch) for side in size)
+    return ("--height", height, "--width", width)
+
+
 def _full() -> tuple:
-    """The words of each stage's command, and the training's config fields."""
+    """The words of each stage's command, the images to compare PyTorch with, and the
+    training's config fields.
+    """
     return (
         (),
-        "--height 384 --width 192 --batch_size 64 --dtype bfloat16",
+        (384, 192),
+        "--batch_size 64 --dtype bfloat16",
         "--configs prcc synthetic_large --batch_size 64 --dtype bfloat16 --no_views",
         "--configs prcc --batch_sizes 64 256",
         "--cases ltcc prcc market msmt17 million --repeats 3",
@@ -92,7 +109,8 @@ def _small() -> tuple:
     }
     return (
         SMALL_TESTS,
-        "--height 64 --width 32 --batch_size 8 --dtype bfloat16 --steps 2",
+        (64, 32),
+        "--batch_size 8 --dtype bfloat16 --steps 2",
         "--configs synthetic --batch_size 8 --dtype bfloat16 --no_views --steps 2",
         "--configs synthetic --batch_sizes 8 --dtypes bfloat16 --repeats 2",
         "--cases ltcc --repeats 1",

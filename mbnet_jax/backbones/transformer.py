@@ -9,6 +9,7 @@ Shapes: images [B, H, W, c], a grid of h x w = H / patch x W / patch cells, toke
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -20,6 +21,7 @@ from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import Features
 from mbnet_jax.backbones.rotary import rotary_tables
 from mbnet_jax.backbones.transformer_block import Block, Kind, norm, normal
+from mbnet_jax.devices.placement import all_but_gathered, gathered_block, is_gathering
 
 # What `remat` keeps of a block for the backward pass: name -> jax's policy.
 KEPT = {
@@ -82,10 +84,14 @@ class Transformer(nn.Module):
         if kind.rotary:
             channels = kind.width // kind.heads
             tables = rotary_tables(kind.rotary, h, w, channels, kind.prefix)
-        block = Block
+        block, policy = Block, all_but_gathered
+        if is_gathering():
+            gathered = partial(gathered_block, dtype=self.dtype)
+            block = nn.map_variables(Block, "params", gathered)
         if self.remat:
             policy = known("remat_keeps", self.remat_keeps, KEPT)
-            block = nn.remat(Block, prevent_cse=False, policy=policy)
+        if self.remat or is_gathering():
+            block = nn.remat(block, prevent_cse=False, policy=policy)
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, "intermediates": 0},

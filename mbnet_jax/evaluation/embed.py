@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset, Split
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.devices.placement import gathering
 from mbnet_jax.evaluation.batches import Batch, embed_batches
 from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.models import BRANCHES, MBNet
@@ -52,13 +53,18 @@ def make_embed(
 ) -> Callable[[dict, jax.Array, jax.Array], dict[str, jax.Array]]:
     """Compiles `embed_function`, with each batch split over the mesh.
 
+    With `train.shard_parameters` the variables may be split as in training.
+
     Raises:
       ValueError: if the network does not have one of the branches.
     """
-    whole, split = replicated(mesh), batch_sharding(mesh)
+    whole, rows = replicated(mesh), batch_sharding(mesh)
+    split = config.train.get("shard_parameters", False)
+    embed = embed_function(config, model, branches, flip)
     program = jax.jit(
-        embed_function(config, model, branches, flip),
-        in_shardings=(whole, split, split),
+        gathering(embed, mesh, split=split),
+        # None: as they come.
+        in_shardings=(None if split else whole, rows, rows),
         out_shardings=whole,
     )
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import gc
-import json
 import os
 import sys
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,19 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from mbnet_jax import schema
-from mbnet_jax.devices.mesh import replicated
+from mbnet_jax.devices.placement import place, shardings
+from mbnet_jax.runs.checkpoint_content import (
+    CONTENT,
+    PROGRESS,
+    Parts,
+    content_checksum,
+    gathered,
+)
 from mbnet_jax.runs.checkpoint_files import check_regular, is_step
 from mbnet_jax.runs.checkpoint_shapes import find_misfit
+from mbnet_jax.runs.checksums import crc, digest, own_sums
 
-# Part of a checkpoint -> a tree of replicated arrays.
-Parts = Mapping[str, Any]
-_PROGRESS = "progress"
-# The JSON beside a checkpoint's parts. Earlier ones do not have the step.
-_CONTENT = {
-    _PROGRESS: {
-        "best_step": schema.whole(None),
-        "best_score": schema.real(None, -1.0, 1.0),
-        "evaluated": schema.optional(schema.whole(None)),
-    },
-    "step": schema.optional(schema.whole(None)),
-    "checksums": {schema.ANY: schema.whole(None, high=2**32 - 1)},
-    "checksum": schema.whole(None, high=2**32 - 1),
-}
+_ALTERED = "is damaged (its checksum is not that of what was written)"
 
 
 class UnreadableError(Exception):
@@ -45,38 +38,12 @@ class MisfitError(ValueError):
     """A checkpoint holds another network than the one that is asked for."""
 
 
-def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
-    """What a folder writes: trees, the run's progress, and the checksum of each.
-
-    A part can be read without the others.
-    """
-    checksums = {name: checksum(tree) for name, tree in parts.items()}
-    content = {_PROGRESS: progress, "step": step, "checksums": checksums}
-    content["checksum"] = _json_checksum(content)
-    return ocp.args.Composite(
-        **{name: ocp.args.StandardSave(tree) for name, tree in parts.items()},
-        progress=ocp.args.JsonSave(content),
+def _targets(abstract: dict[str, Any], mesh: Mesh, split: bool) -> dict[str, Any]:
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        abstract,
+        shardings(abstract, mesh, split=split),
     )
-
-
-def checksum(tree: Any) -> int:
-    """CRC-32 of the bits of a tree of replicated arrays.
-
-    Orbax notices files that are missing, cut off or not in its format. It does not
-    notice a byte that changed within an array's data.
-    """
-    leaves = jax.tree.leaves(tree)
-    for leaf in leaves:
-        leaf.copy_to_host_async()
-    value = 0
-    for leaf in leaves:
-        value = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), value)
-    return value
-
-
-def _json_checksum(content: dict) -> int:
-    rest = {key: value for key, value in content.items() if key != "checksum"}
-    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 class CheckpointFolder:
@@ -146,54 +113,71 @@ class CheckpointFolder:
             self._manager.close()
 
     def read(
-        self, step: int, abstract: Parts, mesh: Mesh
+        self, step: int, abstract: Parts, mesh: Mesh, *, split: bool
     ) -> tuple[dict[str, Any], dict]:
-        """Reads the parts that `abstract` names, on every device of `mesh`; progress.
+        """Reads the parts that `abstract` names, and the run's progress.
+
+        The arrays are whole on every device of `mesh`, or with `split` as
+        `train.shard_parameters` splits them: then each process reads only its share,
+        unless an earlier version wrote the checkpoint.
 
         Raises:
           UnreadableError: in all processes, if one of them cannot read it.
           MisfitError: if it is sound, and of another network.
         """
-        targets = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)),
-            dict(abstract),
-        )
+        path, abstract = self._path / str(step), dict(abstract)
         problem, misfit, parts, content = None, None, {}, {}
         try:
-            check_regular(self._path / str(step))
-            with _quiet():
-                restored = self._manager.restore(
-                    step,
-                    args=ocp.args.Composite(
-                        **{n: ocp.args.StandardRestore(t) for n, t in targets.items()},
-                        progress=ocp.args.JsonRestore(),
-                    ),
-                )
-            parts = {name: restored[name] for name in targets}
-            content = restored[_PROGRESS]
-            schema.check(content, _CONTENT, _PROGRESS)
-            sound = content["checksum"] == _json_checksum(content) and all(
-                content["checksums"][name] == checksum(tree)
-                for name, tree in parts.items()
+            check_regular(path)
+            content = self._restore(step, {PROGRESS: ocp.args.JsonRestore()})[PROGRESS]
+            schema.check(content, CONTENT, PROGRESS)
+            if "sums" in content:
+                targets = _targets(abstract, mesh, split)
+            else:
+                targets = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), abstract)
+            parts = self._restore(
+                step, {n: ocp.args.StandardRestore(t) for n, t in targets.items()}
             )
-            if not sound:
-                problem = "is damaged (its checksum is not that of what was written)"
+            if content["checksum"] != content_checksum(content) or any(
+                content["checksums"][name] != crc(jax.tree.leaves(tree))
+                for name, tree in parts.items()
+                if "sums" not in content
+            ):
+                problem = _ALTERED
             elif content.get("step", step) != step:
                 problem = f"is damaged (its state is of step {content['step']})"
         except (MemoryError, jax.errors.JaxRuntimeError):
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
-            misfit = find_misfit(self._path / str(step), targets)
-        if jax.process_count() > 1 and np.any(
-            multihost_utils.process_allgather(np.array(problem is not None))
-        ):
+            misfit = find_misfit(path, abstract)
+        verified = "sums" in content and problem is None
+        sums = {
+            name: own_sums(parts[name])
+            if verified
+            else np.zeros((len(jax.tree.leaves(tree)), 2), np.uint32)
+            for name, tree in abstract.items()
+        }
+        failed, sums = gathered((np.array(problem is not None), sums))
+        if failed.any():
             problem = problem or "cannot be read by another process"
+        elif verified and any(
+            content["sums"].get(name) != digest(jax.tree.leaves(tree), sums[name])
+            for name, tree in parts.items()
+        ):
+            problem = _ALTERED
         if misfit:
-            raise MisfitError(f"{self._path / str(step)} {misfit}")
+            raise MisfitError(f"{path} {misfit}")
         if problem:
             raise UnreadableError(problem)
-        return parts, content[_PROGRESS]
+        if not verified:
+            parts = place(parts, mesh, split=split)
+        return parts, content[PROGRESS]
+
+    def _restore(self, step: int, items: dict[str, Any]) -> dict[str, Any]:
+        with _quiet():
+            found = self._manager.restore(step, args=ocp.args.Composite(**items))
+        return {name: found[name] for name in items}
 
     def move(self, step: int, target: Path) -> None:
         """Moves a checkpoint out of the folder; process 0's `target` counts."""

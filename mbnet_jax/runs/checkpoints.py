@@ -10,6 +10,7 @@ import jax
 from jax.sharding import Mesh
 
 from mbnet_jax.refusals import shown
+from mbnet_jax.runs.checkpoint_content import Parts, packed
 from mbnet_jax.runs.checkpoint_files import (
     MAX_STEP,
     check_checkpoints,
@@ -17,12 +18,7 @@ from mbnet_jax.runs.checkpoint_files import (
     free_name,
     half_written,
 )
-from mbnet_jax.runs.checkpoint_folder import (
-    CheckpointFolder,
-    Parts,
-    UnreadableError,
-    packed,
-)
+from mbnet_jax.runs.checkpoint_folder import CheckpointFolder, UnreadableError
 
 BEST = "best"
 NEWEST = "checkpoints"
@@ -131,20 +127,20 @@ class Checkpoints:
         for entry in entries:
             if step in self._folders[entry.folder].steps():
                 continue
-            content = content or packed(step, parts, progress)
             # One at a time: of several processes, Orbax's would meet at one barrier.
             # And the best is written after its twin is complete: a run that is killed
             # between the two learns from the twin that its best is missing.
             for folder in self._folders.values():
                 folder.wait()
+            content = content or packed(step, parts, progress)
             self._folders[entry.folder].save(step, content)
 
     def newest_step(self) -> int | None:
         """Step of the newest checkpoint, damaged or not; None if there is none."""
         return max((entry.step for entry in self._entries()), default=None)
 
-    def resume(self, abstract: Parts, mesh: Mesh) -> Restored:
-        """Reads the newest readable checkpoint.
+    def resume(self, abstract: Parts, mesh: Mesh, *, split: bool = False) -> Restored:
+        """Reads the newest readable checkpoint, as `CheckpointFolder.read`.
 
         Later ones, which are damaged, or whose steps will be repeated, are moved to
         `set_aside`, and that is printed.
@@ -155,7 +151,7 @@ class Checkpoints:
         # The best is a checkpoint like any other.
         entries = sorted(self._entries(), key=lambda e: (e.step, e.folder == NEWEST))
         found, restored, unreadable = self._first_readable(
-            entries[::-1], abstract, mesh
+            entries[::-1], abstract, mesh, split
         )
         for entry in entries:
             if entry.step > found.step or entry in unreadable:
@@ -167,7 +163,7 @@ class Checkpoints:
         return restored._replace(progress=progress)
 
     def restore(self, which: str | int, abstract: Parts, mesh: Mesh) -> Restored:
-        """Reads "best" or a step.
+        """Reads "best" or a step, whole on every device of `mesh`.
 
         If the best is damaged, another checkpoint of the run is read in its place, of
         the same step if possible, and that is printed.
@@ -193,7 +189,9 @@ class Checkpoints:
             wanted += sorted(
                 (e for e in entries if e.step != step), key=lambda e: -e.step
             )
-        found, restored, unreadable = self._first_readable(wanted, abstract, mesh)
+        found, restored, unreadable = self._first_readable(
+            wanted, abstract, mesh, False
+        )
         for entry, reason in unreadable.items():
             print(f"warning: {self._workdir / str(entry)} {reason}; using {found}")
         return restored
@@ -206,14 +204,14 @@ class Checkpoints:
         ]
 
     def _first_readable(
-        self, entries: list[_Entry], abstract: Parts, mesh: Mesh
+        self, entries: list[_Entry], abstract: Parts, mesh: Mesh, split: bool
     ) -> tuple[_Entry, Restored, dict[_Entry, str]]:
         """The first readable entry, its content, and why those before it failed."""
         unreadable = {}
         for entry in entries:
             folder = self._folders[entry.folder]
             try:
-                parts, progress = folder.read(entry.step, abstract, mesh)
+                parts, progress = folder.read(entry.step, abstract, mesh, split=split)
                 return entry, Restored(entry.step, parts, progress), unreadable
             except UnreadableError as error:
                 unreadable[entry] = str(error)

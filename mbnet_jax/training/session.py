@@ -82,6 +82,7 @@ class Session:
             self._mesh,
             self._plan,
         )
+        self._shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
         step = int(state.step)
         if self.is_finished(step):
             return state, step
@@ -101,7 +102,8 @@ class Session:
 
     def compiled(self, step: Callable) -> Callable:
         """Compiles a training step, for several processes with a vote to stop."""
-        return announced(self._votes.compiled(step), lambda *_: "the training step")
+        program = self._votes.compiled(step, self._shardings)
+        return announced(program, lambda *_: "the training step")
 
     def is_finished(self, step: int) -> bool:
         """Whether nothing is left to do after `step`."""

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones.pretrained import load_pretrained
 from mbnet_jax.data import Dataset
-from mbnet_jax.devices.mesh import replicated
+from mbnet_jax.devices.placement import place, shardings
 from mbnet_jax.files import write_whole
 from mbnet_jax.models import MBNet
 from mbnet_jax.models.branches import owned_backbones
@@ -34,9 +34,9 @@ def start(
 ) -> tuple[TrainState, dict]:
     """The newest checkpoint, or a new state with the weights that the config names.
 
-    Prints what the run is made of. Returns the state, on every device of `mesh`, and
-    the run's progress: what `Checkpoints` keeps, and as `evaluated` the step of the
-    newest evaluation.
+    Prints what the run is made of. Returns the state, whole on every device of `mesh`
+    or split over them (`train.shard_parameters`), and the run's progress: what
+    `Checkpoints` keeps, and as `evaluated` the step of the newest evaluation.
 
     Raises:
       ValueError: if the config does not fit the run in `workdir`, or no checkpoint of
@@ -47,6 +47,7 @@ def start(
         return init_state(config, model, optimizer)
 
     abstract = jax.eval_shape(init)
+    split = config.train.get("shard_parameters", False)
     epochs = f"{config.train.epochs} epoch{'s' * (config.train.epochs > 1)}"
     print(
         header(
@@ -62,7 +63,7 @@ def start(
     if checkpoints.newest_step() is not None:
         for line in RunFolder(workdir).check_resume(config, dataset):
             print(f"config differs from the saved run's: {line}")
-        restored = checkpoints.resume(abstract.parts(), mesh)
+        restored = checkpoints.resume(abstract.parts(), mesh, split=split)
         state = TrainState.of_parts(restored.parts)
         progress = {"evaluated": 0} | restored.progress
         print(f"resuming from step {restored.step} in {workdir}")
@@ -78,14 +79,17 @@ def start(
     # It runs once: optimizing it would take four times as long as it saves.
     once = jax.jit(
         init,
-        out_shardings=replicated(mesh),
+        out_shardings=shardings(abstract, mesh, split=split),
         compiler_options={"xla_backend_optimization_level": "0"},
     )
     with status("compiling the initial weights", leave=True):
         state = once()
-    ready = jax.device_put(loaded.variables, replicated(mesh))
-    state = state.with_variables(ready)
-    lines = [parameter_overview.get_parameter_overview(state.params)]
+    state = state.with_variables(place(loaded.variables, mesh, split=split))
+    # Of parameters that are split, no process has what a mean takes.
+    shown = "sharding" if split else True
+    lines = [
+        parameter_overview.get_parameter_overview(state.params, include_stats=shown)
+    ]
     for backbone, source in loaded.sources.items():
         lines.append(f"{backbone} starts with the weights of {source}")
         print(lines[-1])

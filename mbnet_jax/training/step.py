@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax import losses
 from mbnet_jax.devices.mesh import batch_sharding, replicated
+from mbnet_jax.devices.placement import gathering
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import views_of_branches
 from mbnet_jax.runs.network import init_variables
@@ -88,6 +90,8 @@ def make_train_step(
     prepare = prepare or make_prepare(config)
     loss = loss or losses.total
     n, decay = config.train.accumulate, config.train.get("ema", 0.0)
+    split = config.train.get("shard_parameters", False)
+    apply = gathering(model.apply, mesh, split=split)
     needs_keys = model.needs_keys()
 
     def gradient(params, batch_stats, batch: Batch, keys: jax.Array, step: jax.Array):
@@ -97,7 +101,7 @@ def make_train_step(
         random = {"keys": path_keys(keys)} if needs_keys else {}
 
         def loss_of(params):
-            outputs, updates = model.apply(
+            outputs, updates = apply(
                 {"params": params, "batch_stats": batch_stats},
                 views,
                 train=True,
@@ -172,12 +176,17 @@ def make_train_step(
     return step
 
 
-def compiled(step: Callable, mesh: Mesh) -> Callable:
-    """Compiles a step: state replicated and donated, batch split over the mesh."""
+def compiled(step: Callable, mesh: Mesh, state: Any = None) -> Callable:
+    """Compiles a step: state donated, batch split over the mesh.
+
+    `state` has the sharding of each of the state's arrays; None: all are whole on every
+    device.
+    """
     whole, split = replicated(mesh), batch_sharding(mesh)
+    kept = whole if state is None else state
     return jax.jit(
         step,
-        in_shardings=(whole, split),
-        out_shardings=(whole, whole),
+        in_shardings=(kept, split),
+        out_shardings=(kept, whole),
         donate_argnums=0,
     )

@@ -6,6 +6,7 @@ be ordered differently against the step's in each process.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,19 +30,23 @@ class Votes:
         self._newest: jax.Array | None = None
         self._outcome: jax.Array | None = None
 
-    def compiled(self, step: Callable) -> Callable:
-        """Compiles a step (state, batch) -> (state, scalars), with the vote added."""
+    def compiled(self, step: Callable, state: Any = None) -> Callable:
+        """Compiles a step (state, batch) -> (state, scalars), with the vote added.
+
+        `state` as of `step.compiled`.
+        """
         if jax.process_count() == 1:
-            return compiled(step, self._mesh)
+            return compiled(step, self._mesh, state)
         whole, split = replicated(self._mesh), batch_sharding(self._mesh)
 
         def with_vote(state, batch, votes):
             return *step(state, batch), jnp.any(votes)
 
+        kept = whole if state is None else state
         program = jax.jit(
             with_vote,
-            in_shardings=(whole, split, split),
-            out_shardings=(whole, whole, whole),
+            in_shardings=(kept, split, split),
+            out_shardings=(kept, whole, whole),
             donate_argnums=0,
         )
 
