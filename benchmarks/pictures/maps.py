@@ -124,7 +124,7 @@ def compute_maps(
     }
     for name, branch in BRANCHES.items():
         if name in computed.rollouts:
-            title = f"rollout, {branch.title}"
+            title = f"rollout, {branch.view}"
             values = computed.rollouts[name]
             attention.append((title, UNIT, values, *below[branch.view]))
     return PeopleMaps(
