@@ -31,7 +31,7 @@ KIND = Kind(
     heads=2,
     hidden=HIDDEN,
     gated=True,
-    rotary=True,
+    rotary="eva",
     attention_norm=True,
 )
 
