@@ -98,8 +98,8 @@ def counted_flops(function: Callable, *arguments) -> float:
     """The FLOPs of a function, as XLA counts its program for an accelerator.
 
     They are those before optimisation: the CPU's own convolutions need fewer. Only the
-    CPU's client counts before it compiles, so the function is traced for a CPU. Products
-    in loops of known length count as often as they run.
+    CPU's client counts before it compiles, so the function is traced for a CPU. Loops
+    of known length count as often as they run.
 
     Args:
       function: makes no use of a mesh of other devices.
