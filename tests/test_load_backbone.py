@@ -9,13 +9,17 @@ import pytest
 import timm_weights as reference
 import torchvision_weights
 from hub_client import fake_hub
-from modules import normal
+from modules import normal, shapes
 from safetensors.numpy import save_file
 
 from mbnet_jax.backbones import BACKBONES, load_backbone
+from mbnet_jax.backbones.pretrained import load_pretrained
 from mbnet_jax.backbones.timm_names import published
 
 NAME = "eva02_base_patch16_clip_224"
+
+
+pytestmark = pytest.mark.usefixtures("compiled_in_a_hurry")
 
 
 @pytest.fixture
@@ -48,6 +52,21 @@ def test_weights_of_a_hub_id_in_open_clips_spelling(
         expected = features[f"{NAME}_256x128"]
     np.testing.assert_allclose(out.token[0], expected[0], rtol=0, atol=1e-4)
     assert out.map.shape == (1, 16, 8, 64)
+
+
+def test_a_run_says_what_is_left_out(small, tmp_path):
+    path, own = str(tmp_path / "towers.npz"), reference.generate(NAME)
+    text = {"text.ln_final.bias": np.zeros(3), "logit_scale": np.zeros(())}
+    np.savez(path, **{f"visual.trunk.{k}": v for k, v in own.items()} | text)
+    net = BACKBONES[NAME].make()
+    _, variables = shapes(net, reference.image((32, 32)), train=False)
+    config = {"global": {"name": NAME, "weights": path}}
+    loaded = load_pretrained(
+        config, {"global": "backbone"}, {"params": {"backbone": variables["params"]}}
+    )
+    assert loaded.sources == {"backbone": f"{path}; its text tower is left out"}
+    found = loaded.variables["params"]["backbone"]["norm"]["bias"]
+    np.testing.assert_array_equal(found, own["norm.bias"])
 
 
 @pytest.mark.parametrize("weights", ["", None])

@@ -14,7 +14,7 @@ from mbnet_jax.backbones import BACKBONES, attention, eva02, rotary
 from mbnet_jax.backbones.timm_names import convert
 from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("compiled_in_a_hurry")]
 
 TINY = Kind(patch=4, grid=4, width=16, blocks=3, heads=2, hidden=24)
 EVA = replace(TINY, gated=True, biases="qv", rotary="eva", attention_norm=True)
@@ -36,6 +36,50 @@ def test_attention_is_that_of_the_formula():
     expected = np.einsum("bhqk,bkhd->bqhd", weights, v)
     out = jax.jit(attention.attend)(q, k, v)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_a_token_added_for_an_even_length_changes_nothing(n):
+    q, k, v, gradient = (normal(2, n, 3, 8) for _ in range(4))
+    expected, to_expected = jax.vjp(attention.attend, q, k, v)
+    one_kernel = functools.partial(attention.fused, implementation="xla")
+    out, to_inputs = jax.vjp(one_kernel, q, k, v)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    for a, b in zip(to_inputs(gradient), to_expected(gradient), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_gpu_traces_training_with_cudnn_and_without_scores(monkeypatch):
+    # Of tracing and lowering alone: there is no GPU that would compile it.
+    cudnn = pytest.importorskip("jax._src.cudnn.fused_attention_stablehlo")
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91_000)
+    monkeypatch.setattr(attention, "_has_cudnn", lambda shape, dtype: True)
+    kind = replace(EVA, width=32, heads=2)
+    net, (h, w) = Transformer(kind, dtype=jnp.bfloat16), (20, 20)
+    x = jnp.zeros((2, 4 * h, 4 * w, 3))
+    _, variables = shapes(net, x, train=False)
+
+    def loss(variables, x):
+        return net.apply(variables, x, train=True).map.astype(jnp.float32).sum()
+
+    allowed = [
+        jax.export.DisabledSafetyCheck.custom_call(f"__cudnn$fmhaSoftmax{way}")
+        for way in ("", "Backward")
+    ]
+
+    def exported(*platforms):
+        train = jax.jit(lambda *arguments: jax.grad(loss)(*arguments))  # traced anew
+        export = jax.export.export(train, platforms=platforms, disabled_checks=allowed)
+        return export(variables, x).mlir_module()
+
+    scores = f"{1 + h * w}x{1 + h * w}x"
+    cuda = exported("cuda")
+    assert "__cudnn$fmhaSoftmaxBackward" in cuda and scores not in cuda
+    cpu = exported("cpu")
+    assert "__cudnn" not in cpu and scores in cpu
+    # Of several platforms, as an exported network is.
+    with attention.portable():
+        assert "__cudnn" not in exported("cpu", "cuda")
 
 
 def test_scores_are_not_kept_for_the_gradient():

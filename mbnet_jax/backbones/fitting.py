@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from mbnet_jax.backbones.registry import BACKBONES
@@ -14,17 +15,14 @@ _ALIKE = 0.9  # the least likeness that tells a network
 def check_fit(
     given: Mapping[str, np.ndarray],
     wanted: Mapping[str, tuple[int, ...]],
-    *,
-    theirs: str | None,
-    ours: str | None,
+    ours: str | None = None,
 ) -> None:
     """Refuses arrays of other names or shapes than those wanted, or not finite.
 
     Args:
       given: name -> array.
       wanted: name -> shape.
-      theirs, ours: the networks that the arrays are of, and that they are for, if
-        known (see `whose`).
+      ours: the network that the arrays are for; None: found by its arrays' names.
 
     Raises:
       ValueError: listing the names that are missing, those that the network does not
@@ -46,6 +44,11 @@ def check_fit(
     }
     if not any(problems.values()):
         return
+    if ours is None:
+        ours = whose(
+            {name: jax.ShapeDtypeStruct(shape, float) for name, shape in wanted.items()}
+        )
+    theirs = whose(given, ours)
     lines = ["the weights do not fit the network"]
     if theirs != ours:
         theirs, ours = theirs or "another kind of network", ours or "this network"

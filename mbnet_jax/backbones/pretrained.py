@@ -49,7 +49,7 @@ def load_pretrained(
         shapes = {
             name: variables[name][module]
             for name in loaded.variables
-            if module in variables[name]
+            if module in variables.get(name, {})
         }
         try:
             check_published(config, backbone)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from mbnet_jax.backbones.fitting import check_fit, whose
+from mbnet_jax.backbones.fitting import check_fit
 from mbnet_jax.backbones.layers import batch_norm, conv, known, max_pool
 from mbnet_jax.backbones.registry import Backbone, Features
 
@@ -261,8 +261,7 @@ def convert(
     if stem is not None and stem.ndim == 4 and channels == 1:
         given[_STEM] = stem.mean(axis=1, keepdims=True)
     wanted = {name: _torch_shape(shapes[path]) for path, name in names.items()}
-    ours = whose({name: jax.ShapeDtypeStruct(s, float) for name, s in wanted.items()})
-    check_fit(given, wanted, theirs=whose(given, ours), ours=ours)
+    check_fit(given, wanted)
     converted = {}
     for path, name in names.items():
         value = given[name]

@@ -19,7 +19,7 @@ _TEXT = re.compile(
 )
 # Heads, what only masked pretraining uses, and tables that are computed.
 _LEFT_OUT = re.compile(
-    r"(head|fc_norm|lm_head|local_cls_norm)\..*|mask_token"
+    r"(head|fc_norm|lm_head|local_cls_norm|pre_logits)\..*|mask_token"
     r"|(.*\.)?rope\.freqs_(cos|sin)|(.*\.)?rope_embed\.periods|.*\.bias_mask"
 )
 _OPENAI = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from mbnet_jax.backbones.fitting import check_fit, whose
+from mbnet_jax.backbones.fitting import check_fit
 from mbnet_jax.backbones.registry import Backbone
 from mbnet_jax.backbones.resample import resampled, source_grid
 from mbnet_jax.backbones.rotary import halved
@@ -81,7 +81,7 @@ def convert(
         wanted[_PATCH] = (kind.width, 1, kind.patch, kind.patch)
         if kernel is not None and kernel.ndim == 4:
             given[_PATCH] = kernel.mean(axis=1, keepdims=True)
-    check_fit(given, wanted, theirs=whose(weights, name), ours=name)
+    check_fit(given, wanted, name)
 
     found = {}
     for key, (_, paths) in once.items():

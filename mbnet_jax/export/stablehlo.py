@@ -3,6 +3,7 @@
 import jax
 from jax import export
 
+from mbnet_jax.backbones.attention import portable
 from mbnet_jax.export.programs import Program
 
 ENDING = ".stablehlo"
@@ -24,5 +25,10 @@ def to_stablehlo(program: Program, platforms: tuple[str, ...]) -> bytes:
     A layer with its own form on a platform is exported in that form. No device of the
     platforms is needed.
     """
-    exported = export.export(jax.jit(program.embed), platforms=platforms)
-    return bytes(exported(*program.arguments()).serialize())
+
+    def embed(*arguments):  # not traced before, for one platform
+        return program.embed(*arguments)
+
+    exported = export.export(jax.jit(embed), platforms=platforms)
+    with portable():
+        return bytes(exported(*program.arguments()).serialize())
