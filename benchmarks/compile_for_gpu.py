@@ -25,6 +25,7 @@ from benchmarks.compile_for_tpu import hlo, programs
 from benchmarks.compile_for_tpu.cache import held
 from benchmarks.compile_for_tpu.collectives import collectives, counted
 from benchmarks.compile_for_tpu.command import new_parser, parsed
+from benchmarks.compile_for_tpu.loops import repeated_flops
 from benchmarks.compile_for_tpu.traffic import moved
 from benchmarks.devices import published_peak
 from mbnet_jax.devices.mesh import make_mesh
@@ -110,6 +111,7 @@ def line(config: ConfigDict, mesh: Mesh, batch: int) -> str:
     # Only the CPU's client counts before it compiles.
     alone = programs.step(config, make_mesh(jax.devices("cpu")[:1]), batch)
     flops = alone.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    flops += repeated_flops(alone.jaxpr, 1)
     module = hlo.parse(program.as_text())
     traffic = sum(row.all for row in moved(module))
     peak = published_peak(KIND, config.model.dtype)

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.compile_for_tpu.loops import repeated_flops
+
 # Published dense peaks in TFLOP/s of what JAX calls one device: (bfloat16, float32).
 # A float32 product runs as bfloat16 on a TPU, and as TF32 on GPUs since Ampere, unless
 # a program requests more; Turing and Volta have no bfloat16. TPUs: "peak compute per
@@ -96,7 +98,8 @@ def counted_flops(function: Callable, *arguments) -> float:
     """The FLOPs of a function, as XLA counts its program for an accelerator.
 
     They are those before optimisation: the CPU's own convolutions need fewer. Only the
-    CPU's client counts before it compiles, so the function is traced for a CPU.
+    CPU's client counts before it compiles, so the function is traced for a CPU. Loops
+    of known length count as often as they run.
 
     Args:
       function: makes no use of a mesh of other devices.
@@ -105,7 +108,8 @@ def counted_flops(function: Callable, *arguments) -> float:
     cpu = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)
     traced = jax.jit(function, in_shardings=cpu, out_shardings=cpu).trace(*shapes)
-    return traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    once = traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+    return once + repeated_flops(traced.jaxpr, 1)
 
 
 def device_memory() -> int:

@@ -72,3 +72,12 @@ def test_flops_are_those_of_convolutions_and_products():
     convolved, multiplied = positions * 27 * 4, positions * 4 * 5
     expected = 2 * (convolved + multiplied)
     assert counted_flops(function, *arguments) == pytest.approx(expected, rel=1e-3)
+
+
+def test_flops_of_loops_are_those_of_all_their_runs():
+    def function(x, w):
+        return jax.lax.scan(lambda x, w: (x @ w, None), x, w)[0]
+
+    arguments = [np.ones(shape, np.float32) for shape in ((8, 64), (6, 64, 64))]
+    expected = 6 * 2 * 8 * 64 * 64
+    assert counted_flops(function, *arguments) == pytest.approx(expected, rel=1e-2)

@@ -111,6 +111,14 @@ def test_fusions_that_slice_or_update_count_the_slice():
           %q2 = s32[] parameter(2)
           ROOT %u = f32[4,256]{1,0} dynamic-update-slice(%q0, %q1, %q2, %q2)
         }
+        %both (s0: f32[4,256], s1: f32[1,256], s2: s32[]) -> (f32[4,256], f32[1,256]) {
+          %s0 = f32[4,256]{1,0} parameter(0)
+          %s1 = f32[1,256]{1,0} parameter(1)
+          %s2 = s32[] parameter(2)
+          %in = f32[4,256]{1,0} fusion(%s0, %s1, %s2), kind=kLoop, calls=%updated
+          %n = f32[1,256]{1,0} negate(%s1)
+          ROOT %t = (f32[4,256]{1,0}, f32[1,256]{1,0}) tuple(%in, %n)
+        }
         """
     module = program(
         """
@@ -118,12 +126,14 @@ def test_fusions_that_slice_or_update_count_the_slice():
         %i = s32[] parameter(1)
         %x = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%sliced
         %z = f32[1,256]{1,0} fusion(%a, %i), kind=kLoop, calls=%doubled
-        ROOT %y = f32[4,256]{1,0} fusion(%a, %x, %i), kind=kLoop, calls=%updated
+        %y = f32[4,256]{1,0} fusion(%a, %x, %i), kind=kLoop, calls=%updated
+        ROOT %v = (f32[4,256]{1,0}, f32[1,256]{1,0}) fusion(%y, %x, %i), calls=%both
         """,
         inner,
     )
     slices = (2052, 2052)
-    assert hbm_and_all(module) == {"x": slices, "z": slices, "y": slices}
+    both = (3076, 3076)
+    assert hbm_and_all(module) == {"x": slices, "z": slices, "y": slices, "v": both}
 
 
 def test_a_loop_counts_as_often_as_it_runs():

@@ -136,6 +136,18 @@ def test_products_of_loops_count_as_often_as_they_run():
     assert repeated_flops(jaxpr, 2) == 13 * one / 2
 
 
+def test_of_branches_that_with_the_most_products_counts():
+    def function(x):
+        def two(x):
+            return x @ x @ x
+
+        return jax.lax.cond(x[0, 0] > 0, two, lambda x: x @ x, x)
+
+    one = 2 * 4**3
+    found = counted(jax.jit(function).trace(jnp.ones((4, 4))).jaxpr)
+    assert found == Products(2 * one, 2 * one)
+
+
 def test_bytes_that_loops_move_again():
     assert repeated_bytes(STEP) == repeated_bytes("") == 0
     loop = """

@@ -102,13 +102,16 @@ def seconds(collective: Collective, chip: Chip, hops: int) -> float:
 
     An all-reduce sends its array twice, as reduce-scatter and all-gather, the others
     once, less the chip's own part; a permutation sends all of it. Each needs `hops`
-    messages one after the other, an all-reduce twice as many.
+    messages one after the other, an all-reduce twice as many, a permutation one: it is
+    a step of a ring, between neighbours.
     """
     n = collective.group
     if n == 1:
         return 0.0
     rounds = 2 if collective.kind == "all-reduce" else 1
-    share = 1.0 if collective.kind == "collective-permute" else (n - 1) / n
+    share = (n - 1) / n
+    if collective.kind == "collective-permute":
+        share, hops = 1.0, min(hops, 1)
     once = collective.bytes * share / chip.ring + hops * HOP
     return rounds * once * collective.times
 

@@ -23,7 +23,8 @@ class Products(NamedTuple):
 def products(jaxpr: Any) -> Products:
     """The FLOP of a traced program, `jax.jit(f).trace(...).jaxpr`, on all devices.
 
-    Loops whose length is not known before they run count once.
+    Loops whose length is not known before they run count once; of branches, that with
+    the most counts, since a platform has one form of attention only.
     """
     once = everything = 0.0
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
@@ -34,7 +35,9 @@ def products(jaxpr: Any) -> Products:
             inner = [Products(*[_convolution(equation)] * 2)]
         else:
             inner = [products(part) for part in _parts(equation)]
-            if kind == lax.scan_p.name:
+            if kind == lax.cond_p.name:
+                inner = [max(inner, key=lambda part: part.all)]
+            elif kind == lax.scan_p.name:
                 often = equation.params["length"]
         once += sum(part.once for part in inner)
         everything += often * sum(part.all for part in inner)

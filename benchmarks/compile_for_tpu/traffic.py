@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from benchmarks.compile_for_tpu.hlo import Array, Instruction, Module
+from benchmarks.compile_for_tpu.in_place import SLICES, sliced_parameters, written
 
 # They move nothing: names, views, and the ends of what began elsewhere.
 _FREE = {
@@ -24,7 +25,6 @@ _FREE = {
     *("all-reduce-done", "all-gather-done", "collective-permute-done"),
 }
 _FREE_CALLS = {"ConcatBitcast", "AllocateBuffer", "AssumeGatherIndicesInBound"}
-_SLICES = {"slice", "dynamic-slice", "gather"}
 _VIEWS = {"bitcast", "get-tuple-element", "tuple"}
 
 
@@ -172,19 +172,19 @@ def _bytes(
     if opcode.endswith("-start"):  # its result repeats the operands
         results = results[sum(map(len, operands)) :] or results
     reads: dict[int, list[Array]] = {}
-    written = results
+    writes = results
     if opcode == "fusion":
         inner = module.computations.get(instruction.called("calls"), {})
-        reads = _sliced_parameters(module, inner)
-        written = _updates(inner) or results
-    elif opcode in _SLICES:
+        reads = sliced_parameters(module, inner)
+        writes = written(module, inner, results)
+    elif opcode in SLICES:
         reads = {0: results}
     elif opcode == "dynamic-update-slice":
-        reads, written = {0: []}, operands[1]
+        reads, writes = {0: []}, operands[1]
     hbm = everything = 0
     # What is sliced or updated is where the whole array is.
     moves = [(reads.get(n, arrays), arrays) for n, arrays in enumerate(operands)]
-    for parts, wholes in [*moves, (written, results)]:
+    for parts, wholes in [*moves, (writes, results)]:
         everything += sum(part.size for part in parts)
         if len(parts) == len(wholes):
             pairs = zip(parts, wholes, strict=True)
@@ -192,56 +192,3 @@ def _bytes(
         elif wholes[0].in_hbm:
             hbm += sum(part.padded for part in parts)
     return hbm, everything
-
-
-def _sliced_parameters(
-    module: Module, inner: dict[str, Instruction]
-) -> dict[int, list[Array]]:
-    """Number of a parameter that is only sliced -> the slices.
-
-    The array that is updated in place counts as not read. Slices may be in fusions
-    within the fusion.
-    """
-    users: dict[str, list[Instruction]] = {}
-    for instruction in inner.values():
-        for operand in instruction.operands:
-            users.setdefault(operand, []).append(instruction)
-    found = {}
-    for instruction in inner.values():
-        if instruction.opcode != "parameter":
-            continue
-        pending = [(instruction.name, u) for u in users.get(instruction.name, [])]
-        slices: list[Array] | None = []
-        while pending and slices is not None:
-            name, user = pending.pop()
-            first = user.operands[:1] == (name,)
-            if user.opcode in _SLICES and first:
-                slices += user.arrays
-            elif user.opcode == "dynamic-update-slice" and first:
-                pass
-            elif user.opcode == "bitcast":
-                pending += [(user.name, u) for u in users.get(user.name, [])]
-            elif user.opcode == "fusion":
-                called = module.computations.get(user.called("calls"), {})
-                nested = _sliced_parameters(module, called)
-                for place, operand in enumerate(user.operands):
-                    if operand == name and slices is not None:
-                        part = nested.get(place)
-                        slices = None if part is None else slices + part
-            else:
-                slices = None
-        if slices is not None and users.get(instruction.name):
-            whole = sum(a.size for a in instruction.arrays)
-            if sum(a.size for a in slices) < whole:
-                found[int(instruction.arguments)] = slices
-    return found
-
-
-def _updates(inner: dict[str, Instruction]) -> list[Array] | None:
-    """What a fusion writes into an array that it returns otherwise unchanged."""
-    root = next((x for x in inner.values() if x.root), None)
-    while root is not None and root.opcode == "bitcast":
-        root = inner.get(root.operands[0])
-    if root is None or root.opcode != "dynamic-update-slice":
-        return None
-    return inner[root.operands[1]].arrays
