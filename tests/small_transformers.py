@@ -4,8 +4,8 @@ import numpy as np
 import timm_weights as reference
 from modules import shapes
 
-from mbnet_jax.backbones import timm_names
 from mbnet_jax.backbones.transformer import Transformer
+from mbnet_jax.backbones.weights import timm_names
 
 
 def variables_of(name, size, channels=3):

@@ -13,8 +13,8 @@ from modules import normal, shapes
 from safetensors.numpy import save_file
 
 from mbnet_jax.backbones import BACKBONES, load_backbone
-from mbnet_jax.backbones.pretrained import load_pretrained
-from mbnet_jax.backbones.timm_names import published
+from mbnet_jax.backbones.weights.pretrained import load_pretrained
+from mbnet_jax.backbones.weights.timm_names import published
 
 NAME = "eva02_base_patch16_clip_224"
 

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 from modules import normal, shapes
 
 from mbnet_jax.backbones.resnet import DEPTHS, ResNet
-from mbnet_jax.backbones.torchvision_names import convert
+from mbnet_jax.backbones.weights.torchvision_names import convert
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights.files import read_weights
 from mbnet_jax.runs.safetensors_file import read_arrays
 from mbnet_jax.sources import is_hub_id
 
@@ -130,7 +130,7 @@ def test_an_npz_that_claims_more_than_it_has_is_refused(tmp_path, content):
 
 
 def test_an_npz_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("mbnet_jax.backbones.weight_files.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("mbnet_jax.backbones.weights.files.MAX_BYTES", 1 << 20)
     path = tmp_path / "w.npz"
     np.savez_compressed(path, a=np.zeros(1 << 19))
     assert path.stat().st_size < 1 << 15

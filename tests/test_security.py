@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mbnet_jax import files, images, json_files
-from mbnet_jax.backbones import weight_files
+from mbnet_jax.backbones.weights import files as weight_files
 from mbnet_jax.data.datasets import csv_text, read_records
 from mbnet_jax.images import read_image
 from mbnet_jax.json_files import read_json

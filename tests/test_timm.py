@@ -10,10 +10,10 @@ from modules import normal, shapes
 from safetensors.numpy import save_file
 
 from mbnet_jax import backbones
-from mbnet_jax.backbones import timm_names
-from mbnet_jax.backbones.resample import resampled
 from mbnet_jax.backbones.transformer import Transformer
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights import timm_names
+from mbnet_jax.backbones.weights.files import read_weights
+from mbnet_jax.backbones.weights.resample import resampled
 
 torch = pytest.importorskip("torch")
 twin = pytest.importorskip("timm_twin")

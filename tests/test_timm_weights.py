@@ -10,9 +10,10 @@ import torchvision_weights
 from modules import normal, shapes
 from small_transformers import converted
 
-from mbnet_jax.backbones import BACKBONES, timm_names
-from mbnet_jax.backbones.fitting import whose
+from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.backbones.transformer import Transformer
+from mbnet_jax.backbones.weights import timm_names
+from mbnet_jax.backbones.weights.fitting import whose
 
 CLIP = "eva02_base_patch16_clip_224"  # the examples of two families
 VIT = "vit_tiny_patch16_224"

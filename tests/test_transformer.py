@@ -11,8 +11,8 @@ import timm_weights as reference
 from modules import normal, shapes
 
 from mbnet_jax.backbones import BACKBONES, attention, eva02, rotary
-from mbnet_jax.backbones.timm_names import convert
 from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
+from mbnet_jax.backbones.weights.timm_names import convert
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("compiled_in_a_hurry")]
 

@@ -8,7 +8,7 @@ import pytest
 from hub_client import fake_hub
 from safetensors.numpy import save_file
 
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights.files import read_weights
 
 WEIGHTS = {
     "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),

@@ -11,8 +11,8 @@ from PIL import Image
 
 from configs import synthetic
 from mbnet_jax.backbones import BACKBONES, eva02, resnet
-from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones.weights.timm_names import published
 from mbnet_jax.config import flat
 from mbnet_jax.parsing import labels
 

@@ -6,8 +6,8 @@ Registers are tokens that stand for nothing in the image (Darcet et al., ICLR 20
 from functools import partial
 
 from mbnet_jax.backbones.registry import Backbone
-from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones.weights.timm_names import published
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 _dinov2 = partial(Kind, patch=14, grid=37, layer_scale=True)

@@ -7,8 +7,8 @@ of their own, with terms on redistribution.
 from functools import partial
 
 from mbnet_jax.backbones.registry import Backbone
-from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones.weights.timm_names import published
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 _dinov3 = partial(

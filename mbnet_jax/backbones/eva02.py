@@ -3,8 +3,8 @@
 from functools import partial
 
 from mbnet_jax.backbones.registry import Backbone
-from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones.weights.timm_names import published
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from mbnet_jax.backbones.layers import known
-from mbnet_jax.backbones.pretrained import check_published
 from mbnet_jax.backbones.registry import BACKBONES, Variables
-from mbnet_jax.backbones.spellings import left_out
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights.files import read_weights
+from mbnet_jax.backbones.weights.pretrained import check_published
+from mbnet_jax.backbones.weights.spellings import left_out
 
 
 def load_backbone(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from mbnet_jax.backbones.layers import batch_norm, conv, known, max_pool
 from mbnet_jax.backbones.registry import Backbone, Features
-from mbnet_jax.backbones.torchvision_names import convert, likeness
+from mbnet_jax.backbones.weights.torchvision_names import convert, likeness
 
 # name: (blocks of each of the four stages, whether the blocks are bottlenecks).
 # resnet10 is not in the paper: one block per stage, for small images on a CPU.

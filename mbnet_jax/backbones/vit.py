@@ -10,8 +10,8 @@ from functools import partial
 
 from mbnet_jax.backbones.eva02 import CLIP_MEAN, CLIP_STD
 from mbnet_jax.backbones.registry import Backbone
-from mbnet_jax.backbones.timm_names import published
 from mbnet_jax.backbones.transformer import Kind
+from mbnet_jax.backbones.weights.timm_names import published
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

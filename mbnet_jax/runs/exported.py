@@ -12,7 +12,7 @@ from flax import traverse_util
 from jax.sharding import Mesh
 
 from mbnet_jax import schema
-from mbnet_jax.backbones.weight_files import download
+from mbnet_jax.backbones.weights.files import download
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.json_files import read_json, write_json

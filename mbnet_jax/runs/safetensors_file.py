@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from mbnet_jax.backbones.weight_files import check_file, reason
+from mbnet_jax.backbones.weights.files import check_file, reason
 
 _SHOWN = 4  # names in an error
 # Bytes of a header: in all, and for each array.

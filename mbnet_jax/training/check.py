@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax import schema
 from mbnet_jax.backbones import BACKBONES
-from mbnet_jax.backbones.pretrained import check_published
+from mbnet_jax.backbones.weights.pretrained import check_published
 from mbnet_jax.config import check_config
 from mbnet_jax.configs import base
 from mbnet_jax.data.datasets import dataset_spec

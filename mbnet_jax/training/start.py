@@ -8,7 +8,7 @@ from clu import parameter_overview
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.backbones.pretrained import load_pretrained
+from mbnet_jax.backbones.weights.pretrained import load_pretrained
 from mbnet_jax.data import Dataset
 from mbnet_jax.devices.placement import place, shardings
 from mbnet_jax.files import write_whole

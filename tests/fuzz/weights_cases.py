@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights.files import read_weights
 
 from . import mutate
 from .case import Case, surface

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from mbnet_jax.backbones.fitting import check_fit
 from mbnet_jax.backbones.registry import Backbone
-from mbnet_jax.backbones.resample import resampled, source_grid
 from mbnet_jax.backbones.rotary import halved
-from mbnet_jax.backbones.spellings import timm_names
 from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
+from mbnet_jax.backbones.weights.fitting import check_fit
+from mbnet_jax.backbones.weights.resample import resampled, source_grid
+from mbnet_jax.backbones.weights.spellings import timm_names
 
 _PATCH = "patch_embed.proj.weight"
 # Name in the file -> its shape, and the parameters of which it consists, along its

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from mbnet_jax.backbones.layers import known
 from mbnet_jax.backbones.registry import BACKBONES, Backbone
-from mbnet_jax.backbones.spellings import left_out
-from mbnet_jax.backbones.weight_files import read_weights
+from mbnet_jax.backbones.weights.files import read_weights
+from mbnet_jax.backbones.weights.spellings import left_out
 
 
 class Loaded(NamedTuple):

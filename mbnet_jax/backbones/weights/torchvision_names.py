@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from mbnet_jax.backbones.fitting import check_fit
+from mbnet_jax.backbones.weights.fitting import check_fit
 
 # (collection, leaf) of a Flax variable: the leaf's name in PyTorch.
 _LEAVES = {

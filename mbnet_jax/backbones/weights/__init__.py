@@ -1,0 +1,1 @@
+"""Public weights: files that hold them, their names, what makes them fit."""
