@@ -8,7 +8,7 @@ from mbnet_jax.devices import placement
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.devices.placement import place
 from mbnet_jax.runs import checksums
-from mbnet_jax.runs.checksums import digest, own_sums, sums_of_part
+from mbnet_jax.runs.checksums import Part, digest, own_sums, sums_of_part
 
 RNG = np.random.default_rng(0)
 TREE = {
@@ -35,6 +35,7 @@ def small(monkeypatch):
     """Small arrays are split too, and are more than one block."""
     monkeypatch.setattr(placement, "SMALLEST", 2)
     monkeypatch.setattr(checksums, "_BLOCK", 100)
+    monkeypatch.setattr(checksums, "_FEW", 50)
 
 
 @pytest.mark.parametrize("split", [True, False])
@@ -59,7 +60,7 @@ def test_the_sums_are_those_of_single_elements():
     for leaf in jax.tree.leaves(TREE):
         bits = np.ascontiguousarray(leaf).view(f"u{leaf.dtype.itemsize}").ravel()
         expected = sum((mixed(int(b), i) for i, b in enumerate(bits)), np.zeros(2, int))
-        found = sums_of_part(leaf, leaf.shape, [])
+        found = sums_of_part(Part(leaf, leaf.shape))
         np.testing.assert_array_equal(found, expected % 2**32)
 
 

@@ -12,7 +12,7 @@ from export_run import save_run
 
 from mbnet_jax.commands import export as command
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.export import card, write
+from mbnet_jax.export import card, programs, write
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.runs import exported
@@ -65,6 +65,14 @@ def test_one_branch_is_one_program_and_an_earlier_export_is_replaced(
     described = json.loads((out / "config.json").read_text())["programs"]
     assert list(described) == ["embed"]
     assert list(described["embed"]["inputs"]) == ["image"]
+
+
+def test_weights_that_no_program_holds_are_written_alone(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"hold 2 GB at most; name fewer --branches"):
+        write.export_network(str(run), tmp_path / "out", onnx=False)
+    assert not (tmp_path / "out").exists()
+    assert write.export_network(str(run), tmp_path / "out", (), "best", (), False) == {}
 
 
 def test_branches_are_kept_in_the_export(run, tmp_path):

@@ -1,5 +1,6 @@
 """`train.shard_parameters`: where arrays lie, and that training does not notice."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,7 +13,6 @@ import tiny
 from hurry import in_a_hurry
 
 from mbnet_jax.backbones import BACKBONES, eva02
-from mbnet_jax.backbones.transformer import Kind
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices import placement
 from mbnet_jax.devices.mesh import AXIS, batch_sharding, make_mesh, replicated
@@ -23,16 +23,14 @@ from mbnet_jax.training.loop import train
 from mbnet_jax.training.state import TrainState
 
 BLOCKS, WIDTH, HIDDEN = 3, 32, 48
-KIND = Kind(
+KIND = dataclasses.replace(
+    eva02.KINDS["eva02_tiny_patch14_224"],
     patch=16,
     grid=4,
     width=WIDTH,
     blocks=BLOCKS,
     heads=2,
     hidden=HIDDEN,
-    gated=True,
-    rotary=True,
-    attention_norm=True,
 )
 
 

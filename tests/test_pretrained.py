@@ -10,7 +10,8 @@ import torchvision_weights as reference
 from flax.traverse_util import flatten_dict
 from modules import normal, shapes
 
-from mbnet_jax.backbones.resnet import DEPTHS, ResNet, convert
+from mbnet_jax.backbones.resnet import DEPTHS, ResNet
+from mbnet_jax.backbones.torchvision_names import convert
 
 
 @functools.cache

@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 
 from mbnet_jax.backbones import BACKBONES, Backbone, Features, pretrained
 from mbnet_jax.backbones.pretrained import load_pretrained
-from mbnet_jax.backbones.resnet import DEPTHS, ResNet, torch_name
+from mbnet_jax.backbones.resnet import DEPTHS, ResNet
+from mbnet_jax.backbones.torchvision_names import torch_name
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices.mesh import make_mesh, replicated
 from mbnet_jax.models.branches import owned_backbones

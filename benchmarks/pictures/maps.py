@@ -21,9 +21,11 @@ from benchmarks.pictures.layout import (
 )
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.models import BRANCHES
+from mbnet_jax.parsing.labels import BACKGROUND
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention import attention_maps
 from mbnet_jax.report.lists import short_names
+from mbnet_jax.report.rollout import UNIT
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import make_targets, make_views, normalise
 
@@ -31,6 +33,10 @@ _GREY = 128  # behind maps over the silhouette, which has no image
 # Height of a panel in pixels, and people side by side.
 _GATE = 256, 4
 _ATTENTION = 192, 2
+_ROLLOUT = (
+    "Rollout: how much each transformer's output depends on each cell of its view, by "
+    "the attention of all its blocks."
+)
 
 
 class ModuleMap(NamedTuple):
@@ -60,7 +66,7 @@ class PeopleMaps(NamedTuple):
     image: uint8 [n, H, W, 3].
     crops: uint8 [n, H', W', 3], their clothing-unrelated view.
     gate: the map of the global branch.
-    attention: the maps of FAM and CFM.
+    attention: the maps of FAM and CFM, and of transformers.
     """
 
     counts: list[int]
@@ -111,6 +117,16 @@ def compute_maps(
         ("mask to crops", cfm.unit, maps.get("mask"), crops, person),
         ("crops to mask", cfm.unit, computed.reverse, grey, body),
     ]
+    below = {
+        "image": (image, (parsing != BACKGROUND).astype(np.float32)),
+        "crops": (crops, person),
+        "silhouette": (grey, body),
+    }
+    for name, branch in BRANCHES.items():
+        if name in computed.rollouts:
+            title = f"rollout, {branch.view}"
+            values = computed.rollouts[name]
+            attention.append((title, UNIT, values, *below[branch.view]))
     return PeopleMaps(
         [len(images_of_person) for images_of_person in people],
         captions,
@@ -172,6 +188,7 @@ def draw_attention(maps: PeopleMaps, notes: Sequence[str]) -> bytes:
         "attend to each cell of that view (mask to crops), and how much its cells "
         "attend to each cell of the silhouette (crops to mask); means over heads and "
         "queries. Outlined: the person; below, the mean on the person and on the rest.",
+        *([_ROLLOUT] * any(m.title.startswith("rollout") for m in present)),
         *notes,
         *map(summary, present),
     ]
