@@ -11,6 +11,7 @@ from mbnet_jax.suggestions import meant
 
 _SHOWN = 60  # characters of a wrong value in a message
 _LINES = 10  # problems in a message
+_NAMES = 12  # known names in a message
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -19,6 +20,17 @@ def unknown(name: str, known: Iterable[str]) -> str:
     near = meant(name, known)
     near = near or difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
     return f"{plain(name)} is unknown; nearest known: {', '.join(near or known[:10])}"
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """The known names in place of a wrong one: of many, those that are near."""
+    known = [*known]
+    if len(known) <= _NAMES:
+        return f"known: {', '.join(known)}"
+    near = difflib.get_close_matches(name[:100], known, n=4, cutoff=0.6)
+    if near:
+        return f"nearest known: {', '.join(near)}"
+    return f"known: {', '.join(known[:_NAMES])} and {len(known) - _NAMES} more"
 
 
 def plain(name: str) -> str:

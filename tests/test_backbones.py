@@ -39,8 +39,8 @@ def test_every_residual_network_is_known_with_its_blocks():
         assert made == resnet.ResNet(blocks, bottleneck, 8, "patch", 2, name="backbone")
 
 
-def test_an_unknown_backbone_is_rejected_with_those_known():
-    message = "unknown backbone 'resnet51'; known: .*resnet18.*resnet50"
+def test_an_unknown_backbone_is_rejected_with_those_near():
+    message = "unknown backbone 'resnet51'; nearest known: resnet50, .*resnet18"
     with pytest.raises(ValueError, match=message):
         make({"name": "resnet51"})
     with pytest.raises(ValueError, match=message):

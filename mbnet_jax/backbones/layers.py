@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mbnet_jax.refusals import instead
+
 _MOMENTUM, _EPSILON = 0.9, 1e-5  # of batch norm, as torchvision has them
 _he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -16,10 +18,10 @@ def known(kind: str, name: str, table) -> Any:
     """Returns `table[name]`.
 
     Raises:
-      ValueError: if `name` is unknown, listing the known names.
+      ValueError: if `name` is unknown, with known names.
     """
     if name not in table:
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
+        raise ValueError(f"unknown {kind} {name!r}; {instead(name, table)}")
     return table[name]
 
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.models.branches import BRANCHES
 from mbnet_jax.models.check_backbones import backbone_problems
-from mbnet_jax.refusals import refuse, unknown
+from mbnet_jax.refusals import instead, refuse, unknown
 from mbnet_jax.views import VIEWS
 
 
@@ -79,5 +79,5 @@ def _names(config: ConfigDict) -> Iterator[str]:
         if backbone.name not in BACKBONES:
             yield (
                 f"model.backbones.{branch}.name={backbone.name!r} is an unknown "
-                f"backbone; known: {', '.join(BACKBONES)}"
+                f"backbone; {instead(backbone.name, BACKBONES)}"
             )
