@@ -17,9 +17,8 @@ _NAMES = 12  # known names in a message
 def unknown(name: str, known: Iterable[str]) -> str:
     """That `name` is none of the known names, and which of them are near."""
     known = [*known]
-    near = meant(name, known)
-    near = near or difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
-    return f"{plain(name)} is unknown; nearest known: {', '.join(near or known[:10])}"
+    near = _near(name, known) or known[:10]
+    return f"{plain(name)} is unknown; nearest known: {', '.join(near)}"
 
 
 def instead(name: str, known: Iterable[str]) -> str:
@@ -27,10 +26,14 @@ def instead(name: str, known: Iterable[str]) -> str:
     known = [*known]
     if len(known) <= _NAMES:
         return f"known: {', '.join(known)}"
-    near = difflib.get_close_matches(name[:100], known, n=4, cutoff=0.6)
-    if near:
+    if near := _near(name, known):
         return f"nearest known: {', '.join(near)}"
     return f"known: {', '.join(known[:_NAMES])} and {len(known) - _NAMES} more"
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    near = meant(name, known)
+    return near or difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
 
 
 def plain(name: str) -> str:

@@ -7,7 +7,7 @@ import zlib
 import jax
 import numpy as np
 import pytest
-from test_checkpoints import ONE, new_state, on_disk, read, write
+from saved_states import ONE, new_state, on_disk, read, write
 
 from mbnet_jax.runs.checkpoints import Checkpoints
 

@@ -207,7 +207,7 @@ def schedule_of(**fields):
 
 
 def test_the_schedule_of_made_drops_after_its_warm_up():
-    """By epoch it is timm's, which it trains with; within an epoch it goes on."""
+    """At the start of each epoch it equals timm's, which MADE uses."""
     rate = schedule_of(
         schedule="cosine_under_warmup",
         warmup_epochs=20.0,

@@ -13,6 +13,7 @@ import tiny
 from hurry import in_a_hurry
 
 from mbnet_jax.backbones import BACKBONES, eva02
+from mbnet_jax.backbones.weights.timm_names import published
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices import placement
 from mbnet_jax.devices.mesh import AXIS, batch_sharding, make_mesh, replicated
@@ -32,6 +33,7 @@ KIND = dataclasses.replace(
     heads=2,
     hidden=HIDDEN,
 )
+MINI = published("mini", KIND, eva02.CLIP_MEAN, eva02.CLIP_STD)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def setup(tmp_path_factory):
     """A config with a small transformer, most of it split."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placement, "SMALLEST", 256)
-        patch.setitem(BACKBONES, "mini", eva02.backbone(KIND))
+        patch.setitem(BACKBONES, "mini", MINI)
         config = tiny.global_branch_config(tmp_path_factory.mktemp("data"))
         tiny.set_backbones(config, name="mini")
         config.model.ktm = False
@@ -202,7 +204,7 @@ def test_checkpoints_move_bit_equal(setup, runs, saved):
 def test_the_program_gathers_a_block_at_a_time(monkeypatch, remat):
     monkeypatch.setattr(placement, "SMALLEST", 256)
     mesh, x = make_mesh(), jnp.zeros((8, 32, 32, 3))
-    network = eva02.backbone(KIND).make(dtype=jnp.bfloat16, remat=remat)
+    network = MINI.make(dtype=jnp.bfloat16, remat=remat)
     params = jax.eval_shape(lambda: network.init(jax.random.key(0), x, train=False))
     kept = shardings(params, mesh, split=True)
     apply = placement.gathering(network.apply, mesh, split=True)

@@ -1,6 +1,7 @@
 """Transformers against timm, where it is installed: random weights, all tokens."""
 
 import functools
+import importlib
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from mbnet_jax.backbones.weights.files import read_weights
 from mbnet_jax.backbones.weights.resample import resampled
 
 torch = pytest.importorskip("torch")
-twin = pytest.importorskip("timm_twin")
+twin = importlib.import_module("timm_twin")  # needs PyTorch
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -38,11 +38,8 @@ KINDS = {
 }
 
 
-def backbone(kind: Kind, name: str = "EVA-02") -> Backbone:
-    """The entry of an EVA-02 network; all were trained with CLIP's constants."""
-    return published(name, kind, CLIP_MEAN, CLIP_STD)
-
-
 def backbones() -> dict[str, Backbone]:
-    """The table's entries."""
-    return {name: backbone(kind, name) for name, kind in KINDS.items()}
+    """The table's entries: all were trained with CLIP's constants."""
+    return {
+        name: published(name, kind, CLIP_MEAN, CLIP_STD) for name, kind in KINDS.items()
+    }

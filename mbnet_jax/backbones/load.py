@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mbnet_jax.backbones.layers import known
-from mbnet_jax.backbones.registry import BACKBONES, Variables
+from mbnet_jax.backbones.registry import BACKBONES, Variables, nearest
 from mbnet_jax.backbones.weights.files import read_weights
 from mbnet_jax.backbones.weights.pretrained import check_published
 from mbnet_jax.backbones.weights.spellings import left_out
@@ -55,10 +55,9 @@ def load_backbone(
         known(f"field of {name}", field, dict.fromkeys(backbone.fields))
     for side, pixels in (("height", height), ("width", width)):
         if pixels < 1 or pixels % backbone.multiple:
-            near = max(round(pixels / backbone.multiple), 1) * backbone.multiple
             raise ValueError(
                 f"{side}={pixels} must be a multiple of {backbone.multiple}, the patch "
-                f"of {name}; the nearest is {near}"
+                f"of {name}; the nearest is {nearest(pixels, backbone.multiple)}"
             )
     fields = {**backbone.defaults, **fields}
     module = backbone.make(dtype=dtype, name=None, **fields)

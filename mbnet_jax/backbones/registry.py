@@ -103,6 +103,11 @@ def make_backbone(config: Mapping[str, Any], *, dtype, name: str) -> nn.Module:
     return backbone.make(dtype=dtype, name=name, **fields)
 
 
+def nearest(side: int, multiple: int) -> int:
+    """The multiple, at least one, that is nearest to a side of an image in pixels."""
+    return max(round(side / multiple), 1) * multiple
+
+
 def drops_path(config: Mapping[str, Any]) -> bool:
     """Whether the backbone of a `config.model.backbones.<branch>` drops paths.
 

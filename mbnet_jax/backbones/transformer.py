@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mbnet_jax.backbones.layers import known
-from mbnet_jax.backbones.registry import Features
+from mbnet_jax.backbones.registry import Features, nearest
 from mbnet_jax.backbones.rotary import rotary_tables
 from mbnet_jax.backbones.transformer_block import Block, Kind, norm, normal
 from mbnet_jax.devices.placement import all_but_gathered, gathered_block, is_gathering
@@ -136,7 +136,7 @@ def grid_of(kind: Kind, size: tuple[int, int]) -> tuple[int, int]:
       ValueError: if the patch does not divide one, with the next sizes that it does.
     """
     if any(side % kind.patch or side < kind.patch for side in size):
-        near = [max(round(side / kind.patch), 1) * kind.patch for side in size]
+        near = [nearest(side, kind.patch) for side in size]
         raise ValueError(
             f"an image of {size[0]}x{size[1]} pixels has no whole patches of "
             f"{kind.patch}x{kind.patch}; the nearest size that has is "

@@ -166,7 +166,7 @@ class Block(nn.Module):
                 y *= self.param(f"gamma_{i + 1}", start, shape, jnp.float32)
             if keys is not None:
                 y *= _kept(keys, 2 * number + i, rate)[:, None, None]
-            return (x + y).astype(x.dtype)
+            return x + y
 
         attention = Attention(self.kind, self.dtype, name="attention")
         x = add(0, x, attention(norm(self.kind, "norm1")(x), tables))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from mbnet_jax import schema
-from mbnet_jax.runs.checksums import digest, own_sums
+from mbnet_jax.runs.checksums import crc, digest, own_sums
 
 # Part of a checkpoint -> a tree of arrays.
 Parts = Mapping[str, Any]
@@ -30,6 +31,7 @@ CONTENT = {
     "checksums": {schema.ANY: schema.whole(None, high=2**32 - 1)},
     "checksum": schema.whole(None, high=2**32 - 1),
 }
+_ALTERED = "is damaged (its checksum is not that of what was written)"
 
 
 def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
@@ -39,13 +41,13 @@ def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
     each process writes its share.
     """
     leaves = {name: jax.tree.leaves(tree) for name, tree in parts.items()}
-    sums = gathered({name: own_sums(found) for name, found in leaves.items()})
+    sums = _gathered({name: own_sums(found) for name, found in leaves.items()})
     content = {
         PROGRESS: progress,
         "step": step,
         "sums": {name: digest(leaves[name], sums[name]) for name in parts},
     }
-    content["checksum"] = content_checksum(content)
+    content["checksum"] = _content_checksum(content)
     return ocp.args.Composite(
         **{
             name: ocp.args.StandardSave(tree, jax.tree.map(_save_args, tree))
@@ -62,14 +64,63 @@ def _save_args(leaf: jax.Array) -> ocp.SaveArgs:
     return ocp.SaveArgs(chunk_byte_size=max(leaf.nbytes // _CHUNKS, _CHUNK))
 
 
-def gathered(tree: Any) -> Any:
+def problem_of(content: dict, parts: Parts, step: int) -> str | None:
+    """What is wrong with a checkpoint that was read, without sums of the parts.
+
+    Args:
+      content: the JSON beside the parts, as `CONTENT` describes it.
+      parts: those that were read.
+      step: that the checkpoint is named after.
+    """
+    sound = content["checksum"] == _content_checksum(content)
+    if "sums" not in content:
+        sound &= all(
+            content["checksums"][name] == crc(jax.tree.leaves(tree))
+            for name, tree in parts.items()
+        )
+    if not sound:
+        return _ALTERED
+    if content.get("step", step) != step:
+        return f"is damaged (its state is of step {content['step']})"
+    return None
+
+
+def problem_of_all(
+    problem: str | None, content: dict, parts: Parts, abstract: Parts
+) -> str | None:
+    """What is wrong by what all processes found, and by the sums of the parts.
+
+    Args:
+      problem: what this process found; if not None, the rest may be incomplete.
+      content, parts: as of `problem_of`.
+      abstract: the shapes of the parts that are asked for.
+    """
+    verified = "sums" in content and problem is None
+    sums = {
+        name: own_sums(parts[name])
+        if verified
+        else np.zeros((len(jax.tree.leaves(tree)), 2), np.uint32)
+        for name, tree in abstract.items()
+    }
+    failed, sums = _gathered((np.array(problem is not None), sums))
+    if failed.any():
+        return problem or "cannot be read by another process"
+    if verified and any(
+        content["sums"].get(name) != digest(jax.tree.leaves(tree), sums[name])
+        for name, tree in parts.items()
+    ):
+        return _ALTERED
+    return None
+
+
+def _gathered(tree: Any) -> Any:
     """NumPy arrays of every process: [processes, ...]."""
     if jax.process_count() == 1:
         return jax.tree.map(lambda x: x[None], tree)
     return multihost_utils.process_allgather(tree)
 
 
-def content_checksum(content: dict) -> int:
+def _content_checksum(content: dict) -> int:
     """CRC-32 of the JSON beside the parts, but for that number itself."""
     rest = {key: value for key, value in content.items() if key != "checksum"}
     return zlib.crc32(json.dumps(rest, sort_keys=True).encode())

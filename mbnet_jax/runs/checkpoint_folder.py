@@ -20,14 +20,11 @@ from mbnet_jax.runs.checkpoint_content import (
     CONTENT,
     PROGRESS,
     Parts,
-    content_checksum,
-    gathered,
+    problem_of,
+    problem_of_all,
 )
 from mbnet_jax.runs.checkpoint_files import check_regular, is_step
 from mbnet_jax.runs.checkpoint_shapes import find_misfit
-from mbnet_jax.runs.checksums import crc, digest, own_sums
-
-_ALTERED = "is damaged (its checksum is not that of what was written)"
 
 
 class UnreadableError(Exception):
@@ -138,39 +135,18 @@ class CheckpointFolder:
             parts = self._restore(
                 step, {n: ocp.args.StandardRestore(t) for n, t in targets.items()}
             )
-            if content["checksum"] != content_checksum(content) or any(
-                content["checksums"][name] != crc(jax.tree.leaves(tree))
-                for name, tree in parts.items()
-                if "sums" not in content
-            ):
-                problem = _ALTERED
-            elif content.get("step", step) != step:
-                problem = f"is damaged (its state is of step {content['step']})"
+            problem = problem_of(content, parts, step)
         except (MemoryError, jax.errors.JaxRuntimeError):
             raise  # not the checkpoint's fault
         except Exception as error:  # one kind for each file that can be damaged
             problem = f"is damaged ({_reason(error)})"
             misfit = find_misfit(path, abstract)
-        verified = "sums" in content and problem is None
-        sums = {
-            name: own_sums(parts[name])
-            if verified
-            else np.zeros((len(jax.tree.leaves(tree)), 2), np.uint32)
-            for name, tree in abstract.items()
-        }
-        failed, sums = gathered((np.array(problem is not None), sums))
-        if failed.any():
-            problem = problem or "cannot be read by another process"
-        elif verified and any(
-            content["sums"].get(name) != digest(jax.tree.leaves(tree), sums[name])
-            for name, tree in parts.items()
-        ):
-            problem = _ALTERED
+        problem = problem_of_all(problem, content, parts, abstract)
         if misfit:
             raise MisfitError(f"{path} {misfit}")
         if problem:
             raise UnreadableError(problem)
-        if not verified:
+        if "sums" not in content:
             parts = place(parts, mesh, split=split)
         return parts, content[PROGRESS]
 

@@ -5,7 +5,11 @@ import jax.numpy as jnp
 
 
 def clipped(grads, norm: float):
-    """The gradient, scaled down where its global norm is above `norm`."""
+    """The gradient, scaled down where its global norm is above `norm`.
+
+    As optax's `clip_by_global_norm`, but a function: that has a state, by which
+    checkpoints with and without clipping would differ.
+    """
     found = jnp.sqrt(sums_of_squares(grads).sum())
     scale = jnp.where(found > norm, norm / found, 1)
     return jax.tree.map(lambda x: x * scale, grads)

@@ -154,8 +154,7 @@ def make_train_step(
             changed["average"] = averaged(
                 state.average, changed["params"], decay, state.step
             )
-        # Squares, as Adam takes them, so that it meets none that overflows. A sum for
-        # each array: one for all is one loop to XLA, which compiles it for minutes.
+        # Squares, as Adam takes them, so that it meets none that overflows.
         gradient_sums = sums_of_squares(grads)
         checked = (
             scalars["loss"],

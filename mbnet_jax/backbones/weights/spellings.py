@@ -58,7 +58,7 @@ def left_out(names: Iterable[str]) -> str:
     return "its text tower is left out" if text else ""
 
 
-def timm_names(weights: Mapping[str, np.ndarray], *, last_norm: bool) -> Arrays:
+def with_timm_names(weights: Mapping[str, np.ndarray], *, last_norm: bool) -> Arrays:
     """Renames a file's arrays to timm's names, and leaves out what is not the backbone.
 
     That is: the text tower, heads (`head`, `lm_head`), the norm of pooled cells

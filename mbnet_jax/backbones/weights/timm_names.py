@@ -12,7 +12,7 @@ from mbnet_jax.backbones.rotary import halved
 from mbnet_jax.backbones.transformer import Kind, Transformer, layers_above
 from mbnet_jax.backbones.weights.fitting import check_fit
 from mbnet_jax.backbones.weights.resample import resampled, source_grid
-from mbnet_jax.backbones.weights.spellings import timm_names
+from mbnet_jax.backbones.weights.spellings import with_timm_names
 
 _PATCH = "patch_embed.proj.weight"
 # Name in the file -> its shape, and the parameters of which it consists, along its
@@ -66,7 +66,7 @@ def convert(
     once, each = once_names(kind), block_names(kind)
     given = {
         key: np.asarray(value, np.float32)
-        for key, value in timm_names(weights, last_norm=kind.last_norm).items()
+        for key, value in with_timm_names(weights, last_norm=kind.last_norm).items()
     }
     wanted = file_shapes(kind)
     first = int(kind.class_position)
@@ -216,6 +216,6 @@ def _mlp(kind: Kind) -> Iterator[tuple[str, tuple]]:
 def likeness(kind: Kind, weights: Mapping[str, np.ndarray]) -> float:
     """How much of the names and shapes of a file and of timm's are the same, 0 to 1."""
     own = {*file_shapes(kind).items()}
-    spelled = timm_names(weights, last_norm=kind.last_norm)
+    spelled = with_timm_names(weights, last_norm=kind.last_norm)
     given = {(name, value.shape) for name, value in spelled.items()}
     return len(own & given) / max(len(own | given), 1)
