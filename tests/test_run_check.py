@@ -8,7 +8,7 @@ import tiny
 
 import mbnet_jax
 from mbnet_jax import api
-from mbnet_jax.backbones import BACKBONES, resnet
+from mbnet_jax.backbones import BACKBONES, resnet, transformer
 from mbnet_jax.config import flat, load_config
 from mbnet_jax.configs import base, names
 from mbnet_jax.data.datasets.spec import VALIDATIONS
@@ -252,4 +252,6 @@ def test_the_limits_are_those_of_the_code():
     assert set(fields["data.parsing_labels"].choices) == {*LABEL_SETS}
     assert fields["data.validation"].choices == (DEFAULT, *VALIDATIONS)
     assert set(fields["model.backbones.global.stem"].choices) == {*resnet.STEMS}
+    kept = fields["model.backbones.global.remat_keeps"].choices
+    assert set(kept) == {*transformer.KEPT}
     assert {b.name for b in base.get_config().model.backbones.values()} <= {*BACKBONES}

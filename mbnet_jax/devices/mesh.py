@@ -1,4 +1,4 @@
-"""The device mesh: one axis, `data`; state is replicated, batches are split."""
+"""The device mesh: one axis, `data`, over which batches are split."""
 
 import os
 
