@@ -11,7 +11,7 @@ be trained with.
 from ml_collections import ConfigDict
 
 from mbnet_jax import schema
-from mbnet_jax.schema import choice, flag, real, several, text, whole
+from mbnet_jax.schema import choice, flag, real, several, text, text_or_several, whole
 
 # Of maps, and of the class tokens of transformers, into embeddings
 POOLINGS = ("max_avg", "gem", "avg", "token", "token_avg")
@@ -67,6 +67,19 @@ def people() -> ConfigDict:
     return c
 
 
+def part() -> ConfigDict:
+    """The fields of `data.parts.<name>`."""
+    c = ConfigDict()
+    c.name = text(None, low=1)
+    c.root = text(None, low=1)
+    c.parsing_dir = text("")
+    c.parsing_labels = choice("canonical", "lip", "atr", "pascal")
+    c.variant = text("")
+    c = schema.optional_section(c)
+    c.synthetic = schema.optional_section(people())
+    return c
+
+
 def start_from_imagenet(c: ConfigDict) -> None:
     """Initialises every backbone with torchvision's ImageNet weights."""
     for own in c.model.backbones.values():
@@ -81,7 +94,11 @@ def fields() -> ConfigDict:
     c.seed = whole(0)
 
     c.data = ConfigDict()
-    c.data.name = text("")  # a key of mbnet_jax.data.DATASETS
+    # A key of mbnet_jax.data.DATASETS; several are trained on together
+    c.data.name = text_or_several("")
+    # Of a dataset that comes in several variants (docs/datasets.md); "": the one that
+    # is there
+    c.data.variant = schema.optional(text(""))
     # Folder of the dataset; a synthetic one is written there
     c.data.root = text("data", low=1)
     # Folder of parsing maps, which mirrors root, with one .png per image; "": none
@@ -105,6 +122,16 @@ def fields() -> ConfigDict:
     # person, before it stops.
     c.data.max_bad_images = whole(10)
 
+    # Trains on the images of the split val too, where they show training persons
+    c.data.train_with_val = schema.optional(flag(False))
+
+    # Of several datasets: the share of each in the persons of a batch, in the order of
+    # data.name; (): all persons are drawn equally often.
+    c.data.shares = schema.optional(several((), real(None, above=True), repeated=True))
+    # Of several datasets: fields of one that differ from those above, by its name. With
+    # `name`, that dataset may go by another name.
+    c.data.parts = ConfigDict({schema.ANY: part()})
+
     # Only of configs whose dataset is generated: configs/synthetic.py
     c.data.synthetic = schema.optional_section(people())
 
@@ -122,6 +149,9 @@ def fields() -> ConfigDict:
     c.views[schema.ANY] = schema.size(256, 128)  # of a view of your own
 
     c.model = ConfigDict()
+    # A network that a new run starts from, all but its classifiers: the folder of a run
+    # or an export, or a Hugging Face hub id; "": none. In place of `weights`, below
+    c.model.initial = schema.optional(text(""))
     # Or some of them
     c.model.branches = several(
         ("global", "clothing_unrelated", "mask"), text(None, 1), low=1

@@ -71,6 +71,8 @@ def _set_types(config: ConfigDict, fields: ConfigDict) -> None:
             _set_types(value, field)
         elif field.kind in (float, tuple):
             config[name] = field.kind(value)
+        elif isinstance(value, list):
+            config[name] = tuple(value)
 
 
 def check_config(config: ConfigDict | dict, what: str = "") -> None:

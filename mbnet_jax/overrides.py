@@ -126,7 +126,11 @@ def read(text: str, field: Field) -> Any:
         return None
     if field.kind is bool:
         return _FLAGS.get(text.lower())
-    if field.kind is str:
+    if field.kind is str and field.each and text.startswith(("(", "[")):
+        field = field.each
+    elif field.kind is str and field.each and "," in text:
+        return read(text, field.each)
+    elif field.kind is str:
         return text
     if field.kind is int:
         return int(text) if _WHOLE.fullmatch(text) and len(text) < 100 else text

@@ -31,7 +31,7 @@ class Field:
         characters.
       above: whether `low` itself is excluded.
       choices: the only values; empty: all.
-      each: what the entries of a tuple are.
+      each: what the entries of a tuple are; of a text, what else than one it may be.
       repeated: whether an entry may occur several times.
       optional: whether it may be missing.
     """
@@ -63,6 +63,8 @@ class Field:
                 and all(map(self.each.accepts, value))
                 and (self.repeated or len({*value}) == len(value))
             )
+        if self.each and not isinstance(value, self.kind):
+            return self.each.accepts(value)
         if not isinstance(value, self.kind):
             return False
         if self.choices:
@@ -77,6 +79,8 @@ class Field:
             return "one of " + ", ".join(map(repr, self.choices))
         if self.kind is bool:
             return "True or False"
+        if self.kind is str and self.each:
+            return f"a text, or {self.each.allowed()}"
         if self.kind is str:
             least = f"{self.low} to " if self.low > 0 else "at most "
             return f"text of {least}{self.high:,} characters, without control codes"
@@ -134,6 +138,11 @@ def several(
 ) -> Field:
     """A tuple of `low` to `high` entries, different ones unless `repeated`."""
     return Field(default, tuple, low, high, each=each, repeated=repeated)
+
+
+def text_or_several(default: str | None, most: int = 100) -> Field:
+    """A text, or a tuple of different texts that are not empty."""
+    return Field(default, str, 0, 4096, each=several(None, text(None, 1), 1, most))
 
 
 def pixels(default: int | None = None) -> Field:

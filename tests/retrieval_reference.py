@@ -16,9 +16,11 @@ def angles(degrees):
 
 def random_labels(rng, size, people=6):
     return Labels(
-        pid=rng.integers(0, people, size),
+        # Person -1 is nobody to the rule "junk_out", and a person to the others.
+        pid=rng.integers(-1, people, size),
         camera=rng.integers(0, 4, size),
         clothes=rng.integers(0, 3, size),
+        tracklet=rng.integers(0, 5, size),
     )
 
 
@@ -50,12 +52,18 @@ def keep_and_match(q, query_labels, gallery_labels, rule):
     person = gallery_labels.pid == query_labels.pid[q]
     camera = gallery_labels.camera == query_labels.camera[q]
     clothes = gallery_labels.clothes == query_labels.clothes[q]
+    tracklet = gallery_labels.tracklet == query_labels.tracklet[q]
     if rule == "general":
         return ~(person & camera), person & ~camera
     if rule == "clothes_changing":
         return ~(person & (camera | clothes)), person & ~camera & ~clothes
     if rule == "same_clothes":
         return ~(person & (camera | ~clothes)), person & ~camera & clothes
+    if rule == "same_tracklet_out":
+        return ~(person & tracklet), person & ~tracklet
+    if rule == "junk_out":
+        nobody = gallery_labels.pid == -1
+        return ~nobody & ~(person & camera), ~nobody & person & ~camera
     if rule == "any":
         return np.ones_like(person), person
     if rule == "same_view":  # not in RULES: the tests add it

@@ -63,7 +63,7 @@ class ToyBackbone(nn.Module):
 def toy_rule() -> Rule:
     """Only images of the query's own camera count."""
     return Rule(
-        junk=lambda same_camera, same_clothes: ~same_camera,
+        junk=lambda same: ~same.camera,
         needs=frozenset({"camera"}),
     )
 

@@ -254,7 +254,7 @@ def test_held_out_identities_are_disjoint_from_training(splits):
     assert validation.rule == "clothes_changing"
     assert len(validation.gallery) == len(held_out) == 16 and len(validation.query) == 8
     query = held_out.subset(validation.query)
-    assert len({(*cell,) for cell in zip(*query.labels, strict=True)}) == 8
+    assert len({(*cell,) for cell in zip(*query.labels[:3], strict=True)}) == 8
     assert rest.example(0)["name"].decode().endswith(rest.names[0])
 
 

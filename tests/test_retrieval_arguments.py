@@ -189,7 +189,7 @@ def test_rules_that_are_no_name(rule):
             call(name, rule=rule)
 
 
-def fails(same_camera, same_clothes):
+def fails(same):
     raise KeyError("mine")
 
 
@@ -199,11 +199,17 @@ def fails(same_camera, same_clothes):
         (lambda a, b: a, r"RULES\['mine'\] must be Rule"),
         (Rule(None, frozenset()), r"RULES\['mine'\] must be Rule"),
         (Rule(fails, frozenset()), "junk of rule 'mine' failed: KeyError: 'mine'"),
-        (Rule(lambda a: a, frozenset()), "junk of rule 'mine' failed: TypeError"),
-        (Rule(lambda a, b: None, frozenset()), "must return a bool array .* object"),
-        (Rule(lambda a, b: [[1], []], frozenset()), "junk of rule 'mine' returns must"),
-        (Rule(lambda a, b: a, "camera"), "needs of rule 'mine' must be a set"),
-        (Rule(lambda a, b: a, {"view"}), r"any of \['camera', 'clothes'\], got"),
+        (Rule(lambda a, b: a, frozenset()), "junk of rule 'mine' failed: TypeError"),
+        (Rule(lambda same: None, frozenset()), "must return a bool array .* object"),
+        (Rule(lambda same: [[1], []], frozenset()), "junk of rule 'mine' returns must"),
+        (
+            Rule(lambda same: same.camera, "camera"),
+            "needs of rule 'mine' must be a set",
+        ),
+        (
+            Rule(lambda same: same.camera, {"view"}),
+            r"any of \['camera', 'clothes', 'tracklet'\], got",
+        ),
     ],
 )
 def test_rules_of_ones_own(rule, message, monkeypatch):

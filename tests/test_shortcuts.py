@@ -40,7 +40,7 @@ def network_that_sees(sees: str):
 def coloured(monkeypatch):
     """Images with one background colour per camera, and one colour per person."""
     count = len(LABELS.pid)
-    labels = (np.int32(values) for values in LABELS)
+    labels = (np.int32(values) for values in LABELS[:3])
     split = Split(*labels, ("",) * count, np.arange(count), None)
     splits = {"gallery": split, "query": split}
     images = Images(

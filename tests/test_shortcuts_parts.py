@@ -51,7 +51,7 @@ def test_embeddings_of_the_person_alone_are_at_chance():
 
 def test_a_repelling_camera_is_below_one_half():
     opposite = np.array([[1.0, 0], [-0.5, 0.8], [-0.5, -0.8]])
-    query = Labels(*(values[LABELS.camera == 0] for values in LABELS))
+    query = Labels(*(values[LABELS.camera == 0] for values in LABELS[:3]))
     lists = ranked_lists(
         -opposite[query.camera],
         query,
@@ -92,7 +92,7 @@ def test_precision_in_reduced_galleries_agrees_with_the_metrics(rule):
 
     def expected(query, kept):
         parts = [
-            (rows[indices], Labels(*(values[indices] for values in LABELS)))
+            (rows[indices], Labels(*(values[indices] for values in LABELS[:3])))
             for indices in (query, kept)
         ]
         return retrieval_metrics(*parts[0], *parts[1], rule=rule).average_precision
@@ -166,7 +166,7 @@ def test_donors_are_other_people_at_the_requested_cameras(same):
     assert len(np.unique(donors)) > 40  # various donors
     again = choose_donors(LABELS, same, np.random.default_rng(0))
     np.testing.assert_array_equal(donors, again)
-    alone = Labels(*(values[LABELS.pid == 3] for values in LABELS))
+    alone = Labels(*(values[LABELS.pid == 3] for values in LABELS[:3]))
     with pytest.raises(ValueError, match=r"camera 0 .* took person 3, and .* nobody"):
         choose_donors(alone, same, np.random.default_rng(0))
 
@@ -178,7 +178,7 @@ def test_the_share_of_the_own_camera():
 def test_mean_cosines_agree_with_all_pairs():
     rows = random_rows()
     product = rows @ rows.T
-    person, camera, clothes = (values[:, None] == values for values in LABELS)
+    person, camera, clothes = (values[:, None] == values for values in LABELS[:3])
     pairs = {
         "changed": person & ~clothes & ~camera,
         "other_same_camera": ~person & camera,

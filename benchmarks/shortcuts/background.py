@@ -76,7 +76,7 @@ def cosines_between(rows: np.ndarray, labels: Labels) -> dict[str, float]:
       labels: the images' labels.
     """
     rows = np.asarray(rows, np.float64)
-    pid, camera, clothes = labels
+    pid, camera, clothes = labels[:3]
 
     def pairs(*fields: np.ndarray) -> np.ndarray:
         """Returns sum of cosines and number of the pairs that agree in the fields."""

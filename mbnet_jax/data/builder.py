@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from mbnet_jax.data.checks import check_files
 from mbnet_jax.data.datasets.listing import check_regular
 from mbnet_jax.data.examples import Examples
-from mbnet_jax.data.records import Record, Records
+from mbnet_jax.data.records import UNKNOWN, Record, Records
 from mbnet_jax.files import check_writable, delete, read_bytes
 from mbnet_jax.locks import locked
 from mbnet_jax.progress import progress
@@ -116,6 +116,8 @@ def fingerprint(records: Records, root: Path) -> str:
                 for stat in (_stat(path),)
             ]
             labels = (record.pid, record.camera, record.clothes)
+            if record.tracklet != UNKNOWN:
+                labels += (record.tracklet,)
             digest.update(repr((split, labels, files)).encode())
     return digest.hexdigest()[:16]
 

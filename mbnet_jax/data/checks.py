@@ -12,10 +12,11 @@ from mbnet_jax.progress import progress
 _SHOWN = 100  # files in a message
 
 
-def count_warnings(spec: DatasetSpec, records: Records) -> list[str]:
+def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> list[str]:
     """A line for each split whose counts differ from the published ones."""
     lines = []
-    for split, (images, persons) in spec.counts.items():
+    counts = spec.variant_counts.get(variant, spec.counts)
+    for split, (images, persons) in counts.items():
         found = len(records[split]), len({r.pid for r in records[split]})
         if found != (images, persons):
             lines.append(

@@ -11,6 +11,7 @@ from mbnet_jax.data.checks import count_warnings
 from mbnet_jax.data.datasets import dataset_spec, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.data.parts import parts_of
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
     Split,
@@ -32,12 +33,14 @@ class Dataset:
       validation: the images that select the best checkpoint, if any.
       test: the test splits by name.
       protocols: how the test splits are evaluated.
+      by_tracklet: whether tracklets are ranked rather than images.
     """
 
     train: Split
     validation: Validation | None
     test: dict[str, Split]
     protocols: tuple[Protocol, ...]
+    by_tracklet: bool = False
 
 
 def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
@@ -58,12 +61,13 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
         `data.validation` does not suit the dataset.
     """
     check_config(config)
-    data = config.data
+    (data,) = parts_of(config.data).values()
     spec = dataset_spec(data.name)
     policy = validation_policy(data, spec)
     folder = images_folder(data)
-    records = read_records(data.name, folder, data.parsing_dir)
-    for line in count_warnings(spec, records):
+    variant = data.get("variant", "")
+    records = read_records(data.name, folder, data.parsing_dir, variant)
+    for line in count_warnings(spec, records, variant):
         print(f"warning: {line}")
     check_maps(config, records, training=training)
     prepared = Path(data.root) / "prepared" / data.name
@@ -85,7 +89,7 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
                 "set held_out, or none to keep the last checkpoint"
             )
         validation = make_validation(own)
-    return Dataset(train, validation, splits, spec.protocols)
+    return Dataset(train, validation, splits, spec.protocols, spec.by_tracklet)
 
 
 def validation_policy(data: ConfigDict, spec: DatasetSpec) -> str:

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data.datasets import read_records
 from mbnet_jax.data.load import images_folder
+from mbnet_jax.data.parts import parts_of
 from mbnet_jax.data.records import Records
 from mbnet_jax.files import check_writable, filename_in_errors, write_whole
 from mbnet_jax.images import read_image
@@ -38,8 +39,9 @@ def make_maps(config: ConfigDict, options: ParserOptions, out: Path) -> int:
       BlockingIOError: another process makes maps in `out`.
       OSError: a file cannot be read or written.
     """
-    folder = images_folder(config.data)
-    records = read_records(config.data.name, folder)
+    (data,) = parts_of(config.data).values()
+    folder = images_folder(data)
+    records = read_records(data.name, folder, variant=data.get("variant", ""))
     _refuse_image_folder(out, folder, records)
     images = {row.path: None for rows in records.values() for row in rows}
     return make_maps_of(images, folder, Parser(options), out)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from mbnet_jax.files import printable
 
-UNKNOWN = -1  # camera or clothes of every image, if a dataset does not label them
+# Camera, clothes or tracklet of an image, if a dataset does not label it
+UNKNOWN = -1
 
 
 class Identifiers(NamedTuple):
@@ -27,12 +28,13 @@ class Record(NamedTuple):
 
     Attributes:
       path: of the image file.
-      pid: the person.
+      pid: the person, or `JUNK`.
       camera: counted from 0, or `UNKNOWN`.
       clothes: one outfit of one person, or `UNKNOWN`. Two persons never share a
         value, even in the same garments.
       parsing_path: of the image's parsing map; None if it has none.
       own: the labels as the dataset writes them.
+      tracklet: one sequence of images of one person by one camera, or `UNKNOWN`.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Record(NamedTuple):
     clothes: int
     parsing_path: Path | None
     own: Identifiers = Identifiers()
+    tracklet: int = UNKNOWN
 
 
 Records = dict[str, list[Record]]

@@ -23,6 +23,7 @@ class Split:
       positions: int [n]; image i is `source[positions[i]]`.
       source: the builder's data source of undecoded examples.
       own: the labels as the dataset writes them; () where that is not known.
+      tracklet: int32 [n]; unless given, all `UNKNOWN`.
     """
 
     pid: np.ndarray
@@ -32,6 +33,13 @@ class Split:
     positions: np.ndarray
     source: Any
     own: tuple[Identifiers, ...] = ()
+    tracklet: np.ndarray | None = None
+
+    def __post_init__(self):
+        """Fills in the tracklets."""
+        if self.tracklet is None:
+            unknown = np.full(len(self.pid), UNKNOWN, np.int32)
+            object.__setattr__(self, "tracklet", unknown)  # the class is frozen
 
     def __len__(self) -> int:
         """Number of images."""
@@ -40,14 +48,15 @@ class Split:
     @property
     def labels(self) -> Labels:
         """The labels that evaluation rules compare."""
-        return Labels(self.pid, self.camera, self.clothes)
+        tracklet = {"tracklet": self.tracklet} if "tracklet" in self.known else {}
+        return Labels(self.pid, self.camera, self.clothes, **tracklet)
 
     @property
     def known(self) -> frozenset[str]:
-        """Which of "camera" and "clothes" are labelled."""
+        """Which of "camera", "clothes" and "tracklet" are labelled."""
         return frozenset(
             field
-            for field in ("camera", "clothes")
+            for field in ("camera", "clothes", "tracklet")
             if (getattr(self, field) != UNKNOWN).all()
         )
 
@@ -78,6 +87,7 @@ class Split:
             self.positions[indices],
             self.source,
             tuple(self.own[i] for i in indices) if self.own else (),
+            self.tracklet[indices],
         )
 
     def relabelled(self) -> "Split":
@@ -96,7 +106,7 @@ def make_split(records: Sequence[Record], source, root: Path) -> Split:
     """Joins records with the data source that `builder.prepare` returned for them."""
     columns = {
         field: np.array([getattr(r, field) for r in records], np.int32)
-        for field in ("pid", "camera", "clothes")
+        for field in ("pid", "camera", "clothes", "tracklet")
     }
     names = tuple(os.path.relpath(r.path, root) for r in records)
     return Split(
@@ -135,7 +145,7 @@ def make_validation(images: Split) -> Validation:
     Raises:
       ValueError: no query has a true match.
     """
-    cells = np.stack(images.labels, axis=1)
+    cells = np.stack([images.pid, images.camera, images.clothes], axis=1)
     query = np.sort(np.unique(cells, axis=0, return_index=True)[1])
     gallery = np.arange(len(images))
     hardest_first = ("clothes_changing", "general")

@@ -11,58 +11,79 @@ from typing import NamedTuple
 import numpy as np
 
 from mbnet_jax.refusals import shown
-from mbnet_jax.retrieval.arguments import array_of
+from mbnet_jax.retrieval.arguments import array_of, is_whole
 from mbnet_jax.retrieval.blocks import power_of_two
 
 _MAX_LABEL = np.iinfo(np.int64).max
-LABELS = frozenset({"camera", "clothes"})  # that a rule may need
+LABELS = frozenset({"camera", "clothes", "tracklet"})  # that a rule may need
+JUNK = -1  # the person of images that show nobody, in datasets that mark such images
+_NO_LABELS = np.zeros(0, np.int64)
 
 
 class Labels(NamedTuple):
-    """Labels of n images: three integer arrays [n].
+    """Labels of n images: integer arrays [n].
 
-    `clothes` only needs to distinguish the outfits of one person.
+    `clothes` only needs to distinguish the outfits of one person, and `tracklet` the
+    tracklets of one person. Without tracklets, `tracklet` is empty.
     """
 
     pid: np.ndarray
     camera: np.ndarray
     clothes: np.ndarray
+    tracklet: np.ndarray = _NO_LABELS
+
+
+class Same(NamedTuple):
+    """What a query and a gallery image of its person have in common: bool [n], by pair.
+
+    `tracklet` is False where tracklets are not labelled.
+    """
+
+    camera: np.ndarray
+    clothes: np.ndarray
+    tracklet: np.ndarray
 
 
 class Rule(NamedTuple):
-    """Defines the junk among the gallery images of a query's own person.
+    """Defines the gallery images that are junk.
 
     Attributes:
-      junk: a function (same_camera, same_clothes) of two bool arrays [n], one entry
-        per pair of a query and a gallery image of the same person. Returns a bool
-        array [n], True where the gallery image is junk.
-      needs: the labels that `junk` compares: a subset of {"camera", "clothes"}.
-        Protocols with this rule are skipped for datasets without these labels.
+      junk: a function of `Same`, which has an entry per pair of a query and a gallery
+        image of the same person. Returns a bool array [n], True where the gallery
+        image is junk.
+      needs: the labels that `junk` compares, of `LABELS`. Protocols with this rule are
+        skipped for datasets without these labels.
+      discards: persons whose gallery images are junk for every query.
     """
 
-    junk: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    junk: Callable[[Same], np.ndarray]
     needs: frozenset[str]
+    discards: frozenset[int] = frozenset()
 
 
 # By name. Add an entry to evaluate under a rule of your own.
 RULES: dict[str, Rule] = {
-    "general": Rule(
-        junk=lambda same_camera, same_clothes: same_camera,
-        needs=frozenset({"camera"}),
-    ),
+    "general": Rule(junk=lambda same: same.camera, needs=frozenset({"camera"})),
     "same_clothes": Rule(
-        junk=lambda same_camera, same_clothes: same_camera | ~same_clothes,
+        junk=lambda same: same.camera | ~same.clothes,
         needs=frozenset({"camera", "clothes"}),
     ),
     "clothes_changing": Rule(
-        junk=lambda same_camera, same_clothes: same_camera | same_clothes,
+        junk=lambda same: same.camera | same.clothes,
         needs=frozenset({"camera", "clothes"}),
     ),
-    # For images without camera labels: nothing is junk.
-    "any": Rule(
-        junk=lambda same_camera, same_clothes: np.zeros_like(same_camera),
-        needs=frozenset(),
+    # DeepChange: the same camera in another tracklet is a true match.
+    "same_tracklet_out": Rule(
+        junk=lambda same: same.tracklet, needs=frozenset({"tracklet"})
     ),
+    # Market-1501: general, and boxes around nobody are in no gallery.
+    "junk_out": Rule(
+        junk=lambda same: same.camera,
+        needs=frozenset({"camera"}),
+        discards=frozenset({JUNK}),
+    ),
+    # For images without camera labels: nothing is junk.
+    "any": Rule(junk=lambda same: np.zeros_like(same.camera), needs=frozenset()),
 }
 
 
@@ -88,6 +109,13 @@ def get_rule(name: str) -> Rule:
             f"needs of rule {name!r} must be a set with any of {sorted(LABELS)}, "
             f"got {shown(rule.needs)}"
         )
+    if not isinstance(rule.discards, frozenset | set) or not all(
+        map(is_whole, rule.discards)
+    ):
+        raise ValueError(
+            f"discards of rule {name!r} must be a set of persons' numbers, got "
+            f"{shown(rule.discards)}"
+        )
     return rule
 
 
@@ -109,10 +137,16 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     Time and memory are proportional to the pairs of one person, not to all pairs.
 
     Raises:
-      ValueError: the rule is unknown, or its `junk` fails, or returns no bool
-        array [n].
+      ValueError: the rule is unknown, or needs tracklets that are not labelled, or its
+        `junk` fails, or returns no bool array [n].
     """
-    is_junk = get_rule(rule).junk
+    is_junk, needs, discards = get_rule(rule)
+    has_tracklets = len(query.tracklet) > 0 and len(gallery.tracklet) > 0
+    if "tracklet" in needs and not has_tracklets:
+        raise ValueError(
+            f"rule {rule!r} compares tracklets, and the labels have none; give "
+            "Labels(pid, camera, clothes, tracklet)"
+        )
     by_person = np.argsort(gallery.pid, kind="stable")
     sorted_pid = gallery.pid[by_person]
     first = np.searchsorted(sorted_pid, query.pid, side="left")
@@ -124,10 +158,16 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
     within = np.arange(len(pair_query)) - start_of_query[pair_query]
     pair_gallery = by_person[first[pair_query] + within]
 
-    same_camera = query.camera[pair_query] == gallery.camera[pair_gallery]
-    same_clothes = query.clothes[pair_query] == gallery.clothes[pair_gallery]
+    def same(label: str) -> np.ndarray:
+        of_query, of_gallery = getattr(query, label), getattr(gallery, label)
+        return of_query[pair_query] == of_gallery[pair_gallery]
+
+    nothing = np.zeros(len(pair_query), bool)
+    in_common = Same(
+        same("camera"), same("clothes"), same("tracklet") if has_tracklets else nothing
+    )
     try:
-        junk = is_junk(same_camera, same_clothes)
+        junk = is_junk(in_common)
     except Exception as error:  # a rule may be anybody's function
         raise ValueError(
             f"junk of rule {rule!r} failed: {type(error).__name__}: {error}; correct it"
@@ -139,10 +179,30 @@ def matches_and_junk(query: Labels, gallery: Labels, rule: str) -> tuple[Lists, 
             f"got {junk.dtype} {list(junk.shape)}"
         )
     num_queries = len(query.pid)
-    return (
-        _lists(pair_query[~junk], pair_gallery[~junk], num_queries),
-        _lists(pair_query[junk], pair_gallery[junk], num_queries),
-    )
+    discarded = np.isin(gallery.pid, [*discards])
+    kept = ~junk & ~discarded[pair_gallery]
+    matches = _lists(pair_query[kept], pair_gallery[kept], num_queries)
+    junk &= ~discarded[pair_gallery]
+    pair_query, pair_gallery = pair_query[junk], pair_gallery[junk]
+    if discarded.any():
+        pair_query, pair_gallery = _with_all(
+            pair_query, pair_gallery, num_queries, np.flatnonzero(discarded)
+        )
+    return matches, _lists(pair_query, pair_gallery, num_queries)
+
+
+def _with_all(
+    pair_query: np.ndarray,
+    pair_gallery: np.ndarray,
+    num_queries: int,
+    added: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs and those of every query with `added`, in ascending order."""
+    every = np.repeat(np.arange(num_queries), len(added))
+    pair_query = np.concatenate([pair_query, every])
+    pair_gallery = np.concatenate([pair_gallery, np.tile(added, num_queries)])
+    order = np.lexsort((pair_gallery, pair_query))
+    return pair_query[order], pair_gallery[order]
 
 
 def check_labels(name: str, labels: Labels, num_rows: int | None = None) -> Labels:
@@ -166,6 +226,8 @@ def check_labels(name: str, labels: Labels, num_rows: int | None = None) -> Labe
     for field, given in zip(Labels._fields, labels, strict=True):
         full = f"{name}.{field}"
         values = array_of(full, given)
+        if field == "tracklet" and values.shape == (0,):
+            continue  # not labelled
         if values.ndim != 1 or values.dtype.kind not in "iu":
             raise ValueError(
                 f"{full} must be an integer array [n], got {shown(values)}"

@@ -15,6 +15,7 @@ from mbnet_jax.config import check_config
 from mbnet_jax.configs import base
 from mbnet_jax.data.datasets import dataset_spec
 from mbnet_jax.data.load import validation_policy
+from mbnet_jax.data.parts import check_parts
 from mbnet_jax.data.sampler import check_batch, check_identities
 from mbnet_jax.data.splits import number_held_out
 from mbnet_jax.devices.mesh import check_divisible
@@ -62,7 +63,7 @@ def _said(check: Callable, *arguments) -> Iterator[str]:
 
 def _data(config: ConfigDict) -> Iterator[str]:
     data = config.data
-    yield from _said(dataset_spec, data.name)
+    yield from _said(check_parts, data)
     if data.name != "synthetic":
         return
     if "synthetic" not in data:

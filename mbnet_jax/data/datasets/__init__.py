@@ -35,8 +35,25 @@ def dataset_spec(name: str) -> DatasetSpec:
     return DATASETS[name]
 
 
+def check_variant(spec: DatasetSpec, variant: str) -> None:
+    """Refuses a `data.variant` that the dataset does not have.
+
+    Raises:
+      ValueError: listing its variants.
+    """
+    if variant and variant not in spec.variants:
+        known = ", ".join(map(repr, spec.variants)) or "none"
+        raise ValueError(
+            f"data.variant={variant!r} is no variant of {spec.name}; it has {known}. "
+            "Leave it empty to take the one that is there"
+        )
+
+
 def read_records(
-    name: str, root: str | Path, parsing_dir: str | Path | None = None
+    name: str,
+    root: str | Path,
+    parsing_dir: str | Path | None = None,
+    variant: str = "",
 ) -> Records:
     """Lists the images of dataset `name` in `root`, by split.
 
@@ -49,6 +66,7 @@ def read_records(
       root: the folder that holds the dataset.
       parsing_dir: a folder of parsing maps that mirrors `root`, one .png per image.
         Without it, records have the maps that the dataset comes with, if any.
+      variant: of the dataset, where it has several; "": the one that is there.
 
     Raises:
       ValueError: an unknown name, an image name that does not fit the layout, a label
@@ -60,9 +78,10 @@ def read_records(
     spec = dataset_spec(name)
     if not isinstance(root, str | Path) or str(root) == "" or "\0" in str(root):
         raise ValueError(f"the dataset's root={root!r} must be the path of a folder")
+    check_variant(spec, variant)
     root = Path(root)
     try:
-        records = spec.read(root / spec.folder)
+        records = spec.read(root / spec.folder, *[variant] * bool(spec.variants))
     except FileNotFoundError as error:
         message = f"{error}. {spec.origin(root)}".removesuffix(". ")
         raise FileNotFoundError(message) from error

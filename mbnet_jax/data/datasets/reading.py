@@ -1,7 +1,7 @@
 """What the readers share: numbering labels, checking records, finding maps."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from mbnet_jax.data.records import (
 )
 from mbnet_jax.files import printable
 from mbnet_jax.parsing.maps import MAKE_MAPS, map_paths
+from mbnet_jax.retrieval.labels import JUNK, get_rule
 
 __all__ = [
     "Found",
@@ -36,12 +37,13 @@ class Found(NamedTuple):
 
     Attributes:
       path: of the image file.
-      person: its number; test splits keep it as `pid`.
+      person: its number; test splits keep it as `pid`. `JUNK` shows nobody.
       camera: counted from 0; `UNKNOWN` if the dataset has no cameras.
       outfit: distinguishes the outfits of one person; None if unknown.
       parsing_path: of the parsing map, if the dataset comes with maps.
       own: the labels as the dataset writes them, where that is not the person's number,
         the camera's number from 1, and the outfit. Messages and results show these.
+      tracklet: distinguishes the tracklets of the dataset; None if unknown.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Found(NamedTuple):
     outfit: int | str | None
     parsing_path: Path | None = None
     own: Identifiers = Identifiers()
+    tracklet: int | str | None = None
 
     @property
     def shown(self) -> Identifiers:
@@ -71,12 +74,20 @@ def found_in_name(
     return Found(path, person, camera - 1, outfit, parsing_path, own)
 
 
-def number(found: Mapping[str, Sequence[Found]]) -> Records:
-    """Numbers persons and outfits, and returns records by split.
+def number(
+    found: Mapping[str, Sequence[Found]],
+    apart: Collection[str] = (),
+) -> Records:
+    """Numbers persons, outfits and tracklets, and returns records by split.
 
     In "train", `pid` and `clothes` are contiguous from 0 in sorted order. In the
-    other splits `pid` is the person as found, and `clothes` is numbered over all of
-    them together, because the evaluation rules compare it across splits.
+    other splits `pid` is the person as found, and `clothes` and `tracklet` are numbered
+    over all of them together, because the evaluation rules compare them across splits.
+
+    Args:
+      found: split -> its images.
+      apart: splits that number their persons anew. A number there is not the person of
+        that number in "train", and `pid` begins after those of "train".
 
     Raises:
       ValueError: a person is in both the training and the test splits. The split
@@ -84,30 +95,37 @@ def number(found: Mapping[str, Sequence[Found]]) -> Records:
     """
     if "train" not in found:
         raise ValueError(f"the split 'train' is missing; found {some_of(found)}")
-    _check_disjoint(found)
+    _check_disjoint({k: rows for k, rows in found.items() if k not in apart})
     pids = contiguous(f.person for f in found["train"])
     rest = [f for split, rows in found.items() if split != "train" for f in rows]
     train_outfits, other_outfits = _outfits(found["train"]), _outfits(rest)
 
-    def record(f: Found, training: bool) -> Record:
+    train_tracklets, other_tracklets = _tracklets(found["train"]), _tracklets(rest)
+
+    def record(f: Found, split: str) -> Record:
+        training = split == "train"
         outfits = train_outfits if training else other_outfits
+        tracklets = train_tracklets if training else other_tracklets
+        pid = f.person + (len(pids) if split in apart and f.person != JUNK else 0)
         return Record(
             f.path,
-            pids[f.person] if training else f.person,
+            pids[f.person] if training else pid,
             f.camera,
             outfits.get((f.person, f.outfit), UNKNOWN),
             f.parsing_path,
             f.shown,
+            tracklets.get(f.tracklet, UNKNOWN),
         )
 
-    return {
-        split: [record(f, split == "train") for f in rows]
-        for split, rows in found.items()
-    }
+    return {split: [record(f, split) for f in rows] for split, rows in found.items()}
 
 
 def _outfits(rows: Iterable[Found]) -> dict:
     return contiguous((f.person, f.outfit) for f in rows if f.outfit is not None)
+
+
+def _tracklets(rows: Iterable[Found]) -> dict:
+    return contiguous(f.tracklet for f in rows if f.tracklet is not None)
 
 
 def _check_disjoint(found: Mapping[str, Sequence[Found]]) -> None:
@@ -135,14 +153,16 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
         bits or is missing in some images of a split only, or a name is not UTF-8.
     """
     needed = {"train", *(p.query for p in protocols), *(p.gallery for p in protocols)}
+    discarding = {p.gallery for p in protocols if JUNK in get_rule(p.rule).discards}
     for split in sorted(needed - {*records}):
         raise ValueError(f"the split {split!r} is missing; found {some_of(records)}")
     for split, rows in records.items():
         if not rows:
             raise ValueError(f"the split {split!r} has no image")
+        least = JUNK if split in discarding else 0
         for row in rows:
-            _check_record(row)
-        for label in ("camera", "clothes"):
+            _check_record(row, least)
+        for label in ("camera", "clothes", "tracklet"):
             unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
             if unknown and len(unknown) < len(rows):
                 raise ValueError(
@@ -152,9 +172,10 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
                 )
 
 
-def _check_record(row: Record) -> None:
-    for label, least in (("pid", 0), ("camera", UNKNOWN), ("clothes", UNKNOWN)):
+def _check_record(row: Record, least_pid: int) -> None:
+    for label in ("pid", "camera", "clothes", "tracklet"):
         value = getattr(row, label)
+        least = least_pid if label == "pid" else UNKNOWN
         if not (isinstance(value, Integral) and least <= value <= _MOST):
             what = "person" if label == "pid" else label
             raise ValueError(

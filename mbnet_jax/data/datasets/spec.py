@@ -19,25 +19,36 @@ class DatasetSpec:
     Attributes:
       name: the value of `data.name` that selects it.
       read: reads `data.root / folder`: labelled images by split, "train" among them.
-        Helpers are in `mbnet_jax.data.datasets.reading`.
+        Helpers are in `mbnet_jax.data.datasets.reading`. If the dataset has variants,
+        its second argument is the one that is asked for, or "".
       folder: the dataset's own folder inside `data.root`; "" for `data.root` itself.
       citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
       source: address to get it from; "" if nobody publishes it.
       counts: split -> (images, persons), as published.
       protocols: the columns of the results table. Ranked lists are drawn under the
         last one that ranks the whole gallery.
+      variants: the values of `data.variant`; () if there is only one. "" asks for the
+        variant that is there, and is refused where several are.
+      variant_counts: variant -> what `counts` is for it.
+      by_tracklet: whether tracklets are ranked rather than images: the embedding of one
+        is the mean of its images'.
       validation: what `data.validation="default"` means: "held_out", "own" or "none".
       make_folder: for generated datasets: takes `config.data`, generates the images
         unless they exist, and returns the folder to read.
     """
 
     name: str
-    read: Callable[[Path], Records]
+    read: Callable[..., Records]
     folder: str = ""
     citation: str = ""
     source: str = ""
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = three_rules()
+    variants: tuple[str, ...] = ()
+    variant_counts: Mapping[str, Mapping[str, tuple[int, int]]] = field(
+        default_factory=dict
+    )
+    by_tracklet: bool = False
     validation: str = "held_out"
     make_folder: Callable[[ConfigDict], Path] | None = None
 
