@@ -15,8 +15,9 @@ from mbnet_jax.config import check_config
 from mbnet_jax.configs import base
 from mbnet_jax.data.datasets import dataset_spec
 from mbnet_jax.data.load import validation_policy
-from mbnet_jax.data.parts import check_parts
+from mbnet_jax.data.parts import check_parts, parts_of
 from mbnet_jax.data.sampler import check_batch, check_identities
+from mbnet_jax.data.shares import check_shares, persons_of_shares
 from mbnet_jax.data.splits import number_held_out
 from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
@@ -62,10 +63,17 @@ def _said(check: Callable, *arguments) -> Iterator[str]:
 
 
 def _data(config: ConfigDict) -> Iterator[str]:
-    data = config.data
-    yield from _said(check_parts, data)
-    if data.name != "synthetic":
-        return
+    wrong = [*_said(check_parts, config.data)]
+    yield from wrong
+    for name, part in () if wrong else parts_of(config.data).items():
+        if part.name != "synthetic":
+            continue
+        of = "" if part is config.data else f"of {name}: "
+        yield from (of + line for line in _people(part))
+
+
+def _people(data: ConfigDict) -> Iterator[str]:
+    """What is wrong with generated people."""
     if "synthetic" not in data:
         yield (
             "data.name='synthetic' needs the fields of data.synthetic; start from the "
@@ -177,13 +185,28 @@ def check_steps(epochs: int, steps_per_epoch: int) -> None:
 
 def _enough_people(config: ConfigDict) -> None:
     """Refuses generated people that are too few; other data is not read yet."""
-    data, train = config.data, config.train
+    train, shares = config.train, config.data.get("shares", ())
+    known = [_known_people(data) for data in parts_of(config.data).values()]
+    if shares:
+        persons = train.batch_size // train.images_per_identity
+        counts = persons_of_shares(shares, persons)
+        enough = [
+            count if people is None else people
+            for count, people in zip(counts, known, strict=True)
+        ]
+        check_shares(shares, counts, enough)
+    elif None not in known:
+        check_identities(train.batch_size, train.images_per_identity, sum(known))
+
+
+def _known_people(data: ConfigDict) -> int | None:
+    """How many people one dataset has to train on; None: it is not read yet."""
     if data.name != "synthetic":
-        return
+        return None
     count = data.synthetic.train_identities
     if validation_policy(data, dataset_spec(data.name)) == "held_out":
         count -= number_held_out(count, data.validation_fraction)
-    check_identities(train.batch_size, train.images_per_identity, count)
+    return count
 
 
 def _pixels(config: ConfigDict, field: str, images: float) -> Iterator[str]:
