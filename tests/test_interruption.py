@@ -11,7 +11,7 @@ from small_run import assert_same
 
 from mbnet_jax.data import loader as loading
 from mbnet_jax.runs.checkpoints import Checkpoints
-from mbnet_jax.training import loop, validate
+from mbnet_jax.training import validate
 from mbnet_jax.training.interruption import InterruptedTraining, Interruption
 from mbnet_jax.training.logs import Logs
 
