@@ -2,8 +2,8 @@
 
   python train.py --config configs/synthetic_two.py
 
-The people of the configs `synthetic` and `synthetic_b`, in one training (docs/several.md).
-An epoch is as long as one of each of these together.
+The people of the configs `synthetic` and `synthetic_b`, in one training
+(docs/several.md). An epoch is as long as one of each together.
 """
 
 from ml_collections import ConfigDict

@@ -15,7 +15,7 @@ from small_run import assert_same
 from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.runs.run_folder import RunFolder, num_classes
-from mbnet_jax.training import validate
+from mbnet_jax.training import loop, validate
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.state import TrainState, averaged
 from mbnet_jax.training.step import init_state, make_train_step
