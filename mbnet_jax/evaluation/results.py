@@ -200,16 +200,19 @@ def metrics_content(
     protocols: Sequence[Protocol],
     results: Mapping[str, ProtocolResult],
     notes: Sequence[str],
+    more: Mapping[str, str] | None = None,
 ) -> dict:
     """Returns the content of `metrics.json`: every value, protocols and notes.
 
     A mean over no queries is None: JSON has no NaN.
 
-    `name` and `step` are the config's name and the checkpoint's step.
+    `name` and `step` are the config's name and the checkpoint's step; `more` are
+    further entries.
     """
     return {
         "name": name,
         "step": step,
+        **(more or {}),
         "results": {p.name: _without_nan(results[p.name].values) for p in protocols},
         "protocols": {p.name: _described(p, results[p.name]) for p in protocols},
         "notes": list(notes),

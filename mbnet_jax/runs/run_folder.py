@@ -5,7 +5,7 @@
 | `config.json` | the config, the numbers of classes, a digest of the training labels |
 | `checkpoints/<step>`, `best/<step>` | the newest training states, and the best |
 | `metrics.jsonl`, `events/` | what training logged |
-| `eval/` | what the last evaluation wrote |
+| `eval/` | what the last evaluation wrote; in `eval/<name>/`, of another dataset |
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
 from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
 from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network, described, make_model
+from mbnet_jax.runs.tested import folder_name
 
 # A checkpoint fits no other network.
 ARCHITECTURE = ("model", "views")
@@ -101,15 +102,23 @@ class RunFolder:
     @property
     def eval(self) -> Path:
         """The folder of the last evaluation."""
-        return self.path / "eval"
+        return self.eval_of()
 
-    def metrics(self) -> dict:
-        """The content of `eval/metrics.json`; {} if the run was not evaluated.
+    def eval_of(self, name: str = "") -> Path:
+        """The folder of the last evaluation on the dataset `name`; "": the run's own.
+
+        `name` is that of a config; of a dataset, if the run was trained on several.
+        """
+        own = self.path / "eval"
+        return own / folder_name(name) if name else own
+
+    def metrics(self, name: str = "") -> dict:
+        """The content of `metrics.json` in `eval_of(name)`; {} if there is none.
 
         Raises:
           ValueError: if the file is damaged.
         """
-        path = self.eval / METRICS
+        path = self.eval_of(name) / METRICS
         return read_metrics(path) if os.path.lexists(path) else {}
 
     def make_model(self) -> MBNet:
