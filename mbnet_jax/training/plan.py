@@ -63,6 +63,7 @@ def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
         batch_size=train.batch_size,
         images_per_identity=train.images_per_identity,
         seed=config.seed,
+        tracklet=dataset.train.tracklet,
     )
     steps_per_epoch = train.steps_per_epoch or max(
         len(dataset.train) // train.batch_size, 1
