@@ -126,7 +126,7 @@ def golden_images():
 def test_batches_without_tracklets_are_those_of_earlier_versions(
     name, digest, tracklet
 ):
-    """Computed before the sampler knew tracklets: a run resumes with the same images."""
+    """The digests are of the sampler that knew no tracklets: runs resume with it."""
     pid, clothes, batch_size = golden_images()[name]
     golden = IdentityBalancedSampler(
         pid,
