@@ -22,6 +22,7 @@ from mbnet_jax.data.splits import (
     make_split,
     make_validation,
 )
+from mbnet_jax.data.tracklets import by_tracklet
 
 DEFAULT = "default"  # the value of `data.validation` that leaves it to the dataset
 
@@ -36,7 +37,8 @@ class Dataset:
       validation: the images that select the best checkpoint, if any.
       test: the test splits by name.
       protocols: how the test splits are evaluated.
-      by_tracklet: whether tracklets are ranked rather than images.
+      by_tracklet: whether tracklets are ranked rather than images. They are then the
+        rows of the test splits and of the images for validation.
       parts: of several datasets: name -> each by itself. The attributes above, but
         `train`, are then empty: each is validated and tested by itself.
     """
@@ -106,19 +108,21 @@ def _load_one(config: ConfigDict, training: bool) -> Dataset:
     }
     train, own = splits.pop("train"), splits.pop("val", None)
     validation = None
+    ranked = by_tracklet if spec.by_tracklet else lambda images: images
     if policy == "held_out":
         train, held_out = hold_out_identities(
             train, data.validation_fraction, config.seed
         )
-        validation = make_validation(held_out)
+        validation = make_validation(ranked(held_out))
     elif policy == "own":
         if own is None:
             raise ValueError(
                 f"data.validation={data.validation}, but {data.name} has no split val; "
                 "set held_out, or none to keep the last checkpoint"
             )
-        validation = make_validation(own)
-    return Dataset(train, validation, splits, spec.protocols, spec.by_tracklet)
+        validation = make_validation(ranked(own))
+    test = {name: ranked(split) for name, split in splits.items()}
+    return Dataset(train, validation, test, spec.protocols, spec.by_tracklet)
 
 
 def validation_policy(data: ConfigDict, spec: DatasetSpec) -> str:

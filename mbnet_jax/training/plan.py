@@ -64,6 +64,7 @@ def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
         batch_size=train.batch_size,
         images_per_identity=train.images_per_identity,
         seed=config.seed,
+        tracklet=dataset.train.tracklet,
         dataset=np.repeat(np.arange(len(sizes)), sizes),
         shares=config.data.get("shares", ()),
     )
