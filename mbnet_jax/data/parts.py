@@ -62,7 +62,17 @@ def configs_of(config: ConfigDict) -> dict[str, ConfigDict]:
         if data is not config.data:
             configs[name] = config.copy_and_resolve_references()
             configs[name].data = data
+            configs[name].eval.report_queries = queries_of(config, name)
     return configs
+
+
+def queries_of(config: ConfigDict, name: str) -> tuple[str, ...]:
+    """`eval.report_queries` for one dataset; of several, those named "NAME/..."."""
+    queries = (*config.eval.report_queries,)
+    if len(names_of(config.data)) == 1:
+        return queries
+    start = f"{name}/"
+    return tuple(q.removeprefix(start) for q in queries if q.startswith(start))
 
 
 def check_parts(data: ConfigDict) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.data.parts import names_of, parts_of
+from mbnet_jax.data.parts import names_of, parts_of, queries_of
 
 # Datasets whose images the config decides on: its name is theirs.
 _OWN_NAMES = ("manifest", "synthetic")
@@ -102,10 +102,11 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
         return [Tested(config, trained_on, trained_on)]
     fields = (config if own else saved).copy_and_resolve_references().to_dict()
     given_fields = config.copy_and_resolve_references().to_dict()
-    fields |= {"name": config.name, "eval": given_fields["eval"]}
+    fields["name"] = config.name
     tests = []
     for key, one in zip(names_of(config.data), given, strict=True):
         data = one.part.to_dict()
+        tested = given_fields["eval"] | {"report_queries": queries_of(config, key)}
         if not own:  # no checkpoint is selected, so nothing is held out
             data |= {side: saved.data[side] for side in ("height", "width")}
             data |= {"validation": "none"}
@@ -118,7 +119,7 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
             name = title
         tests.append(
             Tested(
-                ConfigDict(fields | {"data": data}),
+                ConfigDict(fields | {"data": data, "eval": tested}),
                 trained_on,
                 title,
                 name.replace(" ", "-"),
