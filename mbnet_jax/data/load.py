@@ -13,7 +13,7 @@ from mbnet_jax.data.datasets import dataset_spec, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.joint import join
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.data.parts import configs_of, prepared_folder
+from mbnet_jax.data.parts import check_parts, configs_of, prepared_folder
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
     Split,
@@ -80,6 +80,7 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
         `data.validation` does not suit the dataset.
     """
     check_config(config)
+    check_parts(config.data)
     parts = {
         name: _load_one(part, training) for name, part in configs_of(config).items()
     }

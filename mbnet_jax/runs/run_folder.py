@@ -247,7 +247,8 @@ def _is_free(key: str) -> bool:
 
 
 def _is_weights_source(key: str) -> bool:
-    return key.startswith("model.backbones.") and key.endswith(".weights")
+    backbones = key.startswith("model.backbones.") and key.endswith(".weights")
+    return backbones or key == "model.initial"
 
 
 def _is_in(key: str, parts: tuple[str, ...]) -> bool:
