@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 
-import jax
 import pytest
 import small_run
 import tiny
