@@ -132,9 +132,7 @@ def test_where_no_branch_can_be_tested_an_error_says_why(run, without_maps):
         evaluate(workdir, config)
     config.eval.branches = ()
     config.model.branches = ("mask",)
-    with pytest.raises(
-        ValueError, match=r"no branch but mask .* need .*map"
-    ):
+    with pytest.raises(ValueError, match=r"no branch but mask .* need .*map"):
         load_foreign(config)
 
 

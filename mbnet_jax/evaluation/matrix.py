@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbnet_jax.evaluation.published import Published, published
+from mbnet_jax.evaluation.published import UNSAID, Published, published
 from mbnet_jax.evaluation.results import CHANCE, STD, is_reranked
 from mbnet_jax.evaluation.table import per_cent
 
@@ -137,7 +137,9 @@ def matrix_markdown(
         rows.setdefault((cell["run"], cell["trained_on"] or _NONE), {})[config] = text
     sources: dict[tuple[str, str], int] = {}
     for config, one in figures:
-        number = sources.setdefault((one.source, one.mark), len(sources) + 1)
+        protocol = ", protocol not said" * (one.protocol == UNSAID)
+        source = one.source, one.mark + protocol
+        number = sources.setdefault(source, len(sources) + 1)
         values = {measure: getattr(one, measure) for measure in MEASURES}
         text = " / ".join(per_cent(values, measure) for measure in MEASURES)
         row = rows.setdefault((f"{one.method} [{number}]", one.trained_on), {})

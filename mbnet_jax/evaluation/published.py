@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 # What a figure is known from: the authors' own page or code, or somebody's quotation.
 READ, QUOTED = "read at the source", "quoted"
+UNSAID = "not said"  # a protocol
 
 
 class Published(NamedTuple):
@@ -19,7 +20,7 @@ class Published(NamedTuple):
       rank1, mAP: in 0..1; None where none is given.
       source: where it is from.
       mark: `READ` or `QUOTED`.
-      protocol: that of the dataset; "": not said, or the only one.
+      protocol: one of the dataset's, or `UNSAID`; "": the only one.
       variant: of the dataset; "": the only one, or not said.
     """
 
@@ -40,9 +41,12 @@ _OPENUNREID = "model zoo of OpenUnReID, github.com/open-mmlab/OpenUnReID"
 _SAPIENS = "SapiensID (CVPR 2025)"
 
 
-def _of_last(dataset: str, *figures: tuple[str, float, float]) -> list[Published]:
+def _of_last(
+    dataset: str, protocol: str, *figures: tuple[str, float, float]
+) -> list[Published]:
+    method = "LaST's baseline"
     return [
-        Published(dataset, "LaST's baseline", trained_on, rank1, mAP, _LAST, READ)
+        Published(dataset, method, trained_on, rank1, mAP, _LAST, READ, protocol)
         for trained_on, rank1, mAP in figures
     ]
 
@@ -63,6 +67,7 @@ def _sapiens(
 PUBLISHED = (
     *_of_last(
         "prcc",
+        UNSAID,
         ("ImageNet", 0.247, 0.135),
         ("Market-1501", 0.290, 0.243),
         ("DukeMTMC-reID", 0.283, 0.241),
@@ -71,6 +76,7 @@ PUBLISHED = (
     ),
     *_of_last(
         "celeb_reid",
+        "",
         ("ImageNet", 0.287, 0.030),
         ("Market-1501", 0.367, 0.037),
         ("DukeMTMC-reID", 0.409, 0.046),
@@ -90,8 +96,8 @@ PUBLISHED = (
     _sapiens("msmt17", None, 0.310, "", "v1"),
     _sapiens("ltcc", None, 0.369, "general"),
     _sapiens("ltcc", 0.426, None, "clothes_changing"),
-    _sapiens("prcc", 0.788, None),
-    _sapiens("ccvid", 0.926, None),
+    _sapiens("prcc", 0.788, None, UNSAID),
+    _sapiens("ccvid", 0.926, None, UNSAID),
 )
 
 
@@ -104,6 +110,6 @@ def published(dataset: str, protocol: str, variant: str = "") -> list[Published]
         figure
         for figure in PUBLISHED
         if figure.dataset == dataset
-        and figure.protocol in ("", protocol)
-        and not {figure.variant, variant} - {"", figure.variant}
+        and figure.protocol in ("", UNSAID, protocol)
+        and (not variant or figure.variant in ("", variant))
     ]
