@@ -14,6 +14,7 @@ from event_files import read_events, scalars_of
 
 from configs import ltcc, manifest
 from mbnet_jax.api import Run
+from mbnet_jax.commands import compare
 from mbnet_jax.data import load_dataset
 from mbnet_jax.data.needed_maps import MissingMapsError
 from mbnet_jax.evaluation.embed import embed_test
@@ -62,7 +63,7 @@ def other(tmp_path_factory):
     return config
 
 
-def test_another_world_is_tested_with_the_runs_network(run, other):
+def test_another_world_is_tested_with_the_runs_network(run, other, capsys):
     saved, workdir, own = run
     results, printed = evaluate(workdir, other)
     assert own_files(workdir) == own
@@ -95,6 +96,11 @@ def test_another_world_is_tested_with_the_runs_network(run, other):
     assert scalars[f"test_other/{tag}", 0] == pytest.approx(value)
     before = json.loads(own["metrics.json"])["results"]["general"]["all"]["mAP"]
     assert scalars[f"test/{tag}", 0] == pytest.approx(before)
+
+    compare.main([str(workdir), str(workdir), "--on", "other", "--resamples", "10"])
+    rows = [line.split()[:7] for line in capsys.readouterr().out.splitlines()]
+    mean = f"{100 * value:.1f}"
+    assert ["general", "18", "3", "mAP", mean, mean, "+0.0"] in rows
 
 
 @pytest.fixture(scope="module")
