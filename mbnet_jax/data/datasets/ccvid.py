@@ -45,16 +45,16 @@ def _frames(folder: Path, file: Path) -> Iterator[Found]:
         # By convention, a walk of session 3 is another camera than in 1 and 2.
         camera = walk - 1 + WALKS * (line["session"] == "3")
         own = Identifiers(line["pid"], clothes=line["clothes"])
-        names = images_in(folder / tracklet, where)
+        inside = folder / tracklet
+        names = images_in(inside, where)
         if odd := [name for name in names if not NAME.fullmatch(name)]:
             raise ValueError(
-                f"{folder / tracklet}: expected names like 00001.jpg, but found "
+                f"{inside}: expected names like 00001.jpg, but found "
                 f"{some_of(odd)}; move them out of the folder"
             )
         for name in names:
-            path = folder / tracklet / name
-            outfit = line["clothes"]
-            yield Found(path, person, camera, outfit, own=own, tracklet=tracklet)
+            path = inside / name
+            yield Found(path, person, camera, own.clothes, own=own, tracklet=tracklet)
 
 
 SPEC = DatasetSpec(

@@ -169,8 +169,9 @@ def _frames(
             )
         person = f"{track.person:04d}"
         start = f"{person}O{track.outfit:03d}C{track.camera:03d}T"
+        inside = images / person
         if person not in present:
-            present[person] = {*images_in(images / person, track.where)}
+            present[person] = {*images_in(inside, track.where)}
         own = Identifiers(person, f"{track.camera}", f"{track.outfit}")
         for line in range(track.first, track.last + 1):
             name = names[line]
@@ -180,7 +181,7 @@ def _frames(
                     f"like {EXAMPLE} and begin with {start}, after {track.where}; "
                     "restore both lists"
                 )
-            path = images / person / name
+            path = inside / name
             if name not in present[person]:
                 raise FileNotFoundError(
                     f"{names_file}, line {line + 1}: there is no {path}; unpack the "
