@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
+from mbnet_jax.data.datasets import (
+    ccvid,
+    ltcc,
+    manifest,
+    mevid,
+    prcc,
+    synthetic,
+    vc_clothes,
+)
 from mbnet_jax.data.datasets.reading import attach_parsing, check_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
@@ -19,6 +27,8 @@ register(synthetic.SPEC)
 register(ltcc.SPEC)
 register(prcc.SPEC)
 register(vc_clothes.SPEC)
+register(ccvid.SPEC)
+register(mevid.SPEC)
 register(manifest.SPEC)
 
 

@@ -25,6 +25,7 @@ class DatasetSpec:
       citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
       source: address to get it from; "" if nobody publishes it.
       counts: split -> (images, persons), as published.
+      tracklet_counts: split -> tracklets, as published.
       protocols: the columns of the results table. Ranked lists are drawn under the
         last one that ranks the whole gallery.
       variants: the values of `data.variant`; () if there is only one. "" asks for the
@@ -43,6 +44,7 @@ class DatasetSpec:
     citation: str = ""
     source: str = ""
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    tracklet_counts: Mapping[str, int] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = three_rules()
     variants: tuple[str, ...] = ()
     variant_counts: Mapping[str, Mapping[str, tuple[int, int]]] = field(
