@@ -15,9 +15,11 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
 
 SHIPPED = [
+    "ccvid",
     "ltcc",
     "ltcc_eva02",
     "manifest",
+    "mevid",
     "prcc",
     "prcc_eva02",
     "synthetic",
