@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.config import check_config, run_folder
 from mbnet_jax.data import Dataset, load_dataset
+from mbnet_jax.data.parts import configs_of
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
@@ -182,9 +183,11 @@ def train(
     with held(workdir):
         dataset = first_process_first(lambda: load_dataset(config))
         # Before hours of training rather than after.
-        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
-        check_report(config, protocols, dataset.test)
-        for note in notes:
-            print(f"note: {note}")
+        parts = [*dataset.parts.values()] or [dataset]
+        for (name, own), part in zip(configs_of(config).items(), parts, strict=True):
+            protocols, notes = usable_protocols(part.protocols, part.test)
+            check_report(own, protocols, part.test)
+            for note in notes:
+                print(f"note: {f'{name}: ' * (len(parts) > 1)}{note}")
         loop.train(config, dataset, workdir, mesh, loss=loss)
     return Run(workdir, mesh, dataset=dataset)

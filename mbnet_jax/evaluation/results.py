@@ -236,6 +236,7 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
     paper = protocol.paper and dict(zip(("rank1", "mAP"), protocol.paper, strict=True))
     return protocol._asdict() | {
         "paper": paper,
+        "ranked": result.query.unit,
         "queries": len(result.query),
         "queries_with_a_match": result.per_draw[0].num_queries,
     }
@@ -244,8 +245,9 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
 def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     """Returns the text of `queries.csv`: one line per protocol, draw and query.
 
-    Persons are named as the dataset names them. The scores of a query without a true
-    match are empty. Replacement characters stand for what UTF-8 cannot encode.
+    The file of a query that is a tracklet is its middle image. Persons are named as the
+    dataset names them. The scores of a query without a true match are empty.
+    Replacement characters stand for what UTF-8 cannot encode.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

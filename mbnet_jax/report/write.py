@@ -78,6 +78,7 @@ def write_report(
         columns=columns,
         rows=rows,
         draws=any(protocol.draws for protocol in protocols),
+        unit=results[first.name].query.unit,
         notes=notes,
         cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
         similarities=[similarity_figures(p, embedded, seed) for p in protocols],
@@ -151,6 +152,10 @@ def _command(argv: Sequence[str]) -> str:
 
 def _counted(embedded: Mapping[str, Embedded]) -> str:
     def counts(split: Split) -> str:
-        return f"{len(split)} images of {len(set(split.pid.tolist()))} persons"
+        persons = f"{len(set(split.pid.tolist()))} persons"
+        if split.frames:
+            images = f"{split.number_of_images} images"
+            return f"{len(split)} tracklets of {persons} ({images})"
+        return f"{len(split)} images of {persons}"
 
     return "; ".join(f"{name}: {counts(of.split)}" for name, of in embedded.items())

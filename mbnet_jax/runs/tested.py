@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.data.parts import names_of, parts_of
+from mbnet_jax.data.parts import names_of, parts_of, queries_of
 
 # Datasets whose images the config decides on: its name is theirs.
 _OWN_NAMES = ("manifest", "synthetic")
