@@ -110,11 +110,11 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
         name = title if known else config.name if len(given) == 1 else key
         if not name or (not known and name in {saved.name, *names_of(saved.data)}):
             name = title
+        alone = used.to_dict() | {"name": config.name, "data": part.to_dict()}
+        alone["eval"]["report_queries"] = queries_of(config, key)
         tests.append(
             Tested(
-                ConfigDict(
-                    used.to_dict() | {"name": config.name, "data": part.to_dict()}
-                ),
+                ConfigDict(alone),
                 trained_on,
                 title,
                 name.replace(" ", "-"),
