@@ -103,7 +103,6 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
     used = config if own else with_network_of(saved, config)
     tests = []
     for (key, part), one in zip(parts_of(used.data).items(), given, strict=True):
-        tested = used.eval.to_dict() | {"report_queries": queries_of(config, key)}
         known = next((each for each in trained if _same(each, one)), None)
         title = known.title if known else one.title
         if not known and title in {trained_on, *(each.title for each in trained)}:
@@ -111,12 +110,11 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
         name = title if known else config.name if len(given) == 1 else key
         if not name or (not known and name in {saved.name, *names_of(saved.data)}):
             name = title
+        alone = used.to_dict() | {"name": config.name, "data": part.to_dict()}
+        alone["eval"]["report_queries"] = queries_of(config, key)
         tests.append(
             Tested(
-                ConfigDict(
-                    used.to_dict()
-                    | {"name": config.name, "data": part.to_dict(), "eval": tested}
-                ),
+                ConfigDict(alone),
                 trained_on,
                 title,
                 name.replace(" ", "-"),
