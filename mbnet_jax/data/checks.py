@@ -18,10 +18,13 @@ def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> li
     counts = spec.variant_counts.get(variant, spec.counts)
     for split, (images, persons) in counts.items():
         found = len(records[split]), len({r.pid for r in records[split]})
-        if found != (images, persons):
+        if (images or found[0], persons or found[1]) != found:
+            published = f"{images} of {persons}"
+            if images is None or persons is None:
+                published = f"{persons} persons" if persons else f"{images} images"
             lines.append(
                 f"{spec.name} {split}: {found[0]} images of {found[1]} persons here, "
-                f"{images} of {persons} as published; figures will not compare"
+                f"{published} as published; figures will not compare"
             )
     return lines
 

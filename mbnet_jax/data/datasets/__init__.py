@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
+from mbnet_jax.data.datasets import (
+    celeb_reid,
+    deepchange,
+    last,
+    ltcc,
+    manifest,
+    nkup,
+    prcc,
+    synthetic,
+    vc_clothes,
+)
 from mbnet_jax.data.datasets.reading import attach_parsing, check_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.records import Records
@@ -19,6 +29,11 @@ register(synthetic.SPEC)
 register(ltcc.SPEC)
 register(prcc.SPEC)
 register(vc_clothes.SPEC)
+register(last.SPEC)
+register(deepchange.SPEC)
+register(celeb_reid.SPEC)
+register(celeb_reid.LIGHT)
+register(nkup.SPEC)
 register(manifest.SPEC)
 
 
@@ -85,7 +100,7 @@ def read_records(
     except FileNotFoundError as error:
         message = f"{error}. {spec.origin(root)}".removesuffix(". ")
         raise FileNotFoundError(message) from error
-    check_records(records, spec.protocols)
+    check_records(records, spec.protocols, spec.partly_labelled)
     if parsing_dir:
         records = attach_parsing(records, root, Path(parsing_dir))
     return records
