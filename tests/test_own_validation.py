@@ -63,7 +63,9 @@ def test_other_validation_leaves_them_out(root, policy, trained):
 def test_own_validation_needs_the_rules_labels_and_a_match():
     query, gallery = split([1], [0], [0]), split([2, 1], [0, 0], [0, 1])
     assert own_validation(query, gallery, "any").gallery.tolist() == [1, 2]
-    with pytest.raises(ValueError, match=r"no query .* true match .* rule general; set"):
+    with pytest.raises(
+        ValueError, match=r"no query .* true match .* rule general; set"
+    ):
         own_validation(query, gallery, "general")
     unknown = split([2, 1], [0, -1], [0, 1])
     with pytest.raises(ValueError, match=r"rule general, which needs labels of camera"):
@@ -79,7 +81,7 @@ def test_clothes_may_be_known_in_part_where_the_dataset_says_so(root):
     with pytest.raises(ValueError, match=r"4 of 16 images .* 'train' have no clothes"):
         check_records(records, protocols)
     some = [r._replace(camera=i % 2 - 1) for i, r in enumerate(records["train"])]
-    with pytest.raises(ValueError, match="8 of 16 images .* have no camera"):
+    with pytest.raises(ValueError, match=r"8 of 16 images .* have no camera"):
         check_records(records | {"train": some}, protocols, partly_labelled=True)
 
 

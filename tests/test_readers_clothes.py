@@ -153,7 +153,9 @@ def test_a_wrong_line_of_deepchange_is_refused(tmp_path, line, message):
 def test_deepchange_is_not_read_without_a_list_or_in_two_folders(tmp_path):
     folder = layouts.write_deepchange(tmp_path) / "DeepChangeDataset"
     (folder / "val-set-gallery-bbox.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"val-set-gallery-bbox\.txt is missing"):
+    with pytest.raises(
+        FileNotFoundError, match=r"val-set-gallery-bbox\.txt is missing"
+    ):
         read_records("deepchange", tmp_path)
     (tmp_path / "DeepChange").mkdir()
     with pytest.raises(ValueError, match="DeepChange are both there"):
@@ -230,7 +232,7 @@ def test_nkup_may_be_in_a_folder_of_its_name(tmp_path):
 def test_a_negative_person_of_nkup_is_not_guessed_at(tmp_path):
     folder = layouts.write_nkup(tmp_path) / "bounding_box_test"
     layouts.write_image(folder / "-1_D1120_C08S02_00051.jpg", 1)
-    with pytest.raises(ValueError, match="-1_D1120.* the person -1. NKUP has distr"):
+    with pytest.raises(ValueError, match=r"-1_D1120.* the person -1\. NKUP has distr"):
         read_records("nkup", tmp_path)
 
 

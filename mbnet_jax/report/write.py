@@ -131,6 +131,7 @@ def _command(argv: Sequence[str]) -> str:
 
 def _counted(embedded: Mapping[str, Embedded]) -> str:
     def counts(split: Split) -> str:
+        split = split.of_people()
         return f"{len(split)} images of {len(set(split.pid.tolist()))} persons"
 
     return "; ".join(f"{name}: {counts(of.split)}" for name, of in embedded.items())

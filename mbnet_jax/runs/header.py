@@ -81,7 +81,8 @@ def training_splits(dataset: Dataset) -> dict[str, Split]:
 
 
 def _counted(split: Split) -> str:
-    """How many there are of each; "-" where they are not labelled."""
+    """How many there are of each; "-" where they are not labelled. Junk is not counted."""
+    split = split.of_people()
     counts = {"images": len(split), "persons": len(np.unique(split.pid))}
     if "clothes" in split.known:
         # Datasets may number the outfits of each person from 0.

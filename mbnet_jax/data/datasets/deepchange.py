@@ -67,8 +67,6 @@ SPEC = DatasetSpec(
     source="https://github.com/PengBoXiangShang/deepchange",
     read=read_deepchange,
     counts={"train": (None, 450)},  # the others could not be confirmed
-    protocols=(
-        Protocol("same_tracklet_out", "query", "gallery", "same_tracklet_out"),
-    ),
+    protocols=(Protocol("same_tracklet_out", "query", "gallery", "same_tracklet_out"),),
     validation="own",
 )

@@ -23,7 +23,7 @@ UNLABELLED = 0  # as person, people of whom no query is; as clothes, any
 
 
 def read_last(folder: Path) -> Records:
-    """Reads `train/PID/*.jpg`, `{val,test}/query/*.jpg`, `{val,test}/gallery/PID/*.jpg`.
+    """Reads `train/PID/*.jpg` and `{val,test}/{query,gallery/PID}/*.jpg`.
 
     The person is that of the name, which in the test is not always the folder's. People
     of training and test are kept apart; a warning says if they share numbers.
@@ -58,9 +58,9 @@ def _check_persons(found: Mapping[str, Sequence[Found]]) -> None:
         wrong = [row.path for row in found[split] if row.person == UNLABELLED]
         if wrong:
             raise ValueError(
-                f"{len(wrong)} images in {FOLDERS[split]} have the person 000000, which "
-                f"stands for unlabelled people in the galleries: {some_of(wrong)}. Move "
-                "them away, or unpack the dataset again"
+                f"{len(wrong)} images in {FOLDERS[split]} have the person 000000, "
+                "which stands for unlabelled people in the galleries: "
+                f"{some_of(wrong)}. Move them away, or unpack the dataset again"
             )
     trained = {row.person: row.own.person for row in found["train"]}
     tested = {row.person for split in ("query", "gallery") for row in found[split]}

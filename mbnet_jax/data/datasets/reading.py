@@ -68,10 +68,12 @@ class Found(NamedTuple):
 def found_in_name(
     path: Path, match: re.Match[str], parsing_path: Path | None = None
 ) -> Found:
-    """An image whose name has the groups `pid`, `camera` (from 1) and `outfit`."""
-    own = Identifiers(match["pid"], match["camera"], match["outfit"])
-    person, camera, outfit = map(int, own)
-    return Found(path, person, camera - 1, outfit, parsing_path, own)
+    """An image whose name has the groups `pid`, `camera` (from 1), maybe `outfit`."""
+    groups = match.groupdict()
+    own = Identifiers(groups["pid"], groups["camera"], groups.get("outfit", ""))
+    outfit = int(own.clothes) if own.clothes else None
+    camera = int(own.camera) - 1
+    return Found(path, int(own.person), camera, outfit, parsing_path, own)
 
 
 def number(
@@ -90,11 +92,17 @@ def number(
         that number in "train", and `pid` begins after those of "train".
 
     Raises:
-      ValueError: a person is in both the training and the test splits. The split
-        "val" may share its persons with either.
+      ValueError: a person is in both the training and the test splits, or an image to
+        train on shows nobody. The split "val" may share its persons with either.
     """
     if "train" not in found:
         raise ValueError(f"the split 'train' is missing; found {some_of(found)}")
+    nobody = [f.path for f in found["train"] if f.person == JUNK]
+    if nobody:
+        raise ValueError(
+            f"{len(nobody)} images of the split 'train' are of the person {JUNK}, "
+            f"which stands for nobody: {some_of(nobody)}. Remove them"
+        )
     _check_disjoint({k: rows for k, rows in found.items() if k not in apart})
     pids = contiguous(f.person for f in found["train"])
     rest = [f for split, rows in found.items() if split != "train" for f in rows]

@@ -1,6 +1,6 @@
 """What the project knows about one dataset."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class DatasetSpec:
       name: the value of `data.name` that selects it.
       read: reads `data.root / folder`: labelled images by split, "train" among them.
         Helpers are in `mbnet_jax.data.datasets.reading`. If the dataset has variants,
-        its second argument is the one that is asked for, or "".
+        its second argument is the one to read; "" if none is there.
       folder: the dataset's own folder inside `data.root`; "" for `data.root` itself.
       citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
       source: address to get it from; "" if nobody publishes it.
@@ -30,6 +30,7 @@ class DatasetSpec:
         last one that ranks the whole gallery.
       variants: the values of `data.variant`; () if there is only one. "" asks for the
         variant that is there, and is refused where several are.
+      find_variants: takes the same folder; the variants that are in it.
       variant_counts: variant -> what `counts` is for it.
       by_tracklet: whether tracklets are ranked rather than images: the embedding of one
         is the mean of its images'.
@@ -50,6 +51,7 @@ class DatasetSpec:
     counts: Mapping[str, Counts] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = three_rules()
     variants: tuple[str, ...] = ()
+    find_variants: Callable[[Path], Sequence[str]] | None = None
     variant_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     by_tracklet: bool = False
     partly_labelled: bool = False
@@ -62,6 +64,10 @@ class DatasetSpec:
             raise ValueError(
                 f"the dataset {self.name} has validation={self.validation!r}; known: "
                 f"{', '.join(VALIDATIONS)}"
+            )
+        if self.variants and self.find_variants is None:
+            raise ValueError(
+                f"the dataset {self.name} has variants; give find_variants"
             )
 
     def origin(self, root: Path) -> str:
