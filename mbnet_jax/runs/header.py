@@ -81,7 +81,7 @@ def training_splits(dataset: Dataset) -> dict[str, Split]:
 
 
 def _counted(split: Split) -> str:
-    """How many there are of each; "-" where they are not labelled. Junk is not counted."""
+    """How many there are of each, without junk; "-" where they are not labelled."""
     split = split.of_people()
     counts = {"images": len(split), "persons": len(np.unique(split.pid))}
     if "clothes" in split.known:
