@@ -14,8 +14,8 @@ both, 32,621 images. For that, and the last checkpoint, add
 --config.data.train_with_val --config.data.validation=none. Papers seldom say which.
 
 Best published Rank-1 / mAP that we found, without re-ranking: SOLIDER Swin-B (CVPR
-2023) 90.7 / 77.1, TransReID-SSL 89.6 / 75.0, LUPerson ResNet-101 86.3 / 68.4. No clothes
-labels: loss.cal has to stay 0. Layout, counts and protocol: docs/datasets_standard.md.
+2023) 90.7 / 77.1, TransReID-SSL 89.6 / 75.0, LUPerson ResNet-101 86.3 / 68.4. No
+clothes labels: loss.cal has to stay 0. Layout, counts: docs/datasets_standard.md.
 """
 
 from ml_collections import ConfigDict
