@@ -21,10 +21,13 @@ def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> li
         # Junk takes no part, so whether it is there changes no figure.
         persons_of = [r.pid for r in records[split] if r.pid != JUNK]
         found = len(persons_of), len({*persons_of})
-        if found != (images, persons):
+        if (images or found[0], persons or found[1]) != found:
+            published = f"{images} of {persons}"
+            if images is None or persons is None:
+                published = f"{persons} persons" if persons else f"{images} images"
             lines.append(
                 f"{spec.name} {split}: {found[0]} images of {found[1]} persons here, "
-                f"{images} of {persons} as published; figures will not compare"
+                f"{published} as published; figures will not compare"
             )
     return lines
 

@@ -11,6 +11,7 @@ from mbnet_jax.data.checks import count_warnings
 from mbnet_jax.data.datasets import dataset_spec, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.data.own_validation import GALLERY, QUERY, own_validation
 from mbnet_jax.data.parts import parts_of
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
@@ -76,12 +77,16 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
         name: make_split(records[name], sources[name], folder) for name in records
     }
     train, own = splits.pop("train"), splits.pop("val", None)
+    own_query, own_gallery = (splits.pop(name, None) for name in (QUERY, GALLERY))
     validation = None
     if policy == "held_out":
         train, held_out = hold_out_identities(
             train, data.validation_fraction, config.seed
         )
         validation = make_validation(held_out)
+    elif policy == "own" and own_query is not None and own_gallery is not None:
+        rule = spec.protocols[-1].rule
+        validation = own_validation(own_query, own_gallery, rule)
     elif policy == "own":
         if own is None:
             raise ValueError(

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 from mbnet_jax.data.datasets import (
+    celeb_reid,
     cuhk03,
+    deepchange,
+    last,
     ltcc,
     manifest,
     market1501,
     msmt17,
+    nkup,
     prcc,
     synthetic,
     vc_clothes,
@@ -28,6 +32,11 @@ register(synthetic.SPEC)
 register(ltcc.SPEC)
 register(prcc.SPEC)
 register(vc_clothes.SPEC)
+register(last.SPEC)
+register(deepchange.SPEC)
+register(celeb_reid.SPEC)
+register(celeb_reid.LIGHT)
+register(nkup.SPEC)
 register(market1501.SPEC)
 register(msmt17.SPEC)
 register(cuhk03.SPEC)
@@ -118,7 +127,7 @@ def read_records(
     except FileNotFoundError as error:
         message = f"{error}. {spec.origin(root)}".removesuffix(". ")
         raise FileNotFoundError(message) from error
-    check_records(records, spec.protocols)
+    check_records(records, spec.protocols, spec.partly_labelled)
     if parsing_dir:
         records = attach_parsing(records, root, Path(parsing_dir))
     return records

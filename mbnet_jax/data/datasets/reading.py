@@ -153,8 +153,15 @@ def _check_disjoint(found: Mapping[str, Sequence[Found]]) -> None:
         )
 
 
-def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
+def check_records(
+    records: Records, protocols: Sequence[Protocol], partly_labelled: bool = False
+) -> None:
     """Refuses records that cannot be trained on and evaluated.
+
+    Args:
+      records: of the dataset.
+      protocols: under which it is evaluated.
+      partly_labelled: whether some images of a split may lack clothes.
 
     Raises:
       ValueError: a split is missing or empty, a label is no number that fits into 32
@@ -170,7 +177,7 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
         least = JUNK if split in discarding else 0
         for row in rows:
             _check_record(row, least)
-        for label in ("camera", "clothes", "tracklet"):
+        for label in ("camera", "tracklet", *["clothes"] * (not partly_labelled)):
             unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
             if unknown and len(unknown) < len(rows):
                 raise ValueError(
