@@ -38,6 +38,9 @@ def test_protocols_have_known_rules_and_each_dataset_has_one_to_show():
         "celeb_reid": "any",
         "celeb_reid_light": "any",
         "nkup": "general",
+        "market1501": "general",
+        "msmt17": "general",
+        "cuhk03": "general",
     }
 
 
