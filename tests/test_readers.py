@@ -239,7 +239,8 @@ def test_documentation_states_each_datasets_source_and_counts():
     assert {"ltcc", "prcc", "vc_clothes"} < {spec.name for spec in published}
     for spec in published:
         title, _, citation = spec.citation.removesuffix(")").partition(" (")
-        section = pages[pages.index(f"\n## {title}\n") :].split("\n## ")[1]
+        heading = rf"\n## (.* and )?{re.escape(title)}( and .*)?\n"
+        section = re.split("\n## ", pages[re.search(heading, pages).start() :])[1]
         assert f"\n{citation}" in section and spec.source in section
         assert f"{spec.folder}/" in section
         counts = [spec.counts, *spec.variant_counts.values()]
