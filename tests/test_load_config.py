@@ -16,10 +16,18 @@ from mbnet_jax.overrides import override
 
 SHIPPED = [
     "ccvid",
+    "celeb_reid",
+    "celeb_reid_light",
+    "cuhk03",
+    "deepchange",
+    "last",
     "ltcc",
     "ltcc_eva02",
     "manifest",
+    "market1501",
     "mevid",
+    "msmt17",
+    "nkup",
     "prcc",
     "prcc_eva02",
     "synthetic",
@@ -254,7 +262,9 @@ def test_a_field_of_another_config_is_refused():
 
 @pytest.mark.parametrize("name", [None, 3, b"synthetic", ["synthetic"]])
 def test_a_name_of_another_type_is_refused(name):
-    with pytest.raises(ValueError, match=r"^config=.* must be a file, or one of ltcc"):
+    with pytest.raises(
+        ValueError, match=r"^config=.* must be a file, or one of celeb_reid"
+    ):
         load_config(name)
 
 

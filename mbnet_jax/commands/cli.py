@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ml_collections import ConfigDict
 
+from mbnet_jax import configs
 from mbnet_jax.commands import flags
 from mbnet_jax.config import flat, read_config, run_folder
 from mbnet_jax.configs import base
@@ -61,7 +62,7 @@ class ConfigParser(flags.Parser):
             "--config",
             metavar="NAME",
             help="a config file, or the name of one that comes with the package: "
-            "synthetic, synthetic_large, ltcc, prcc, vc_clothes, manifest",
+            f"{', '.join(configs.names())}",
         )
         self.add(
             "--workdir",

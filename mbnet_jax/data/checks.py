@@ -8,6 +8,7 @@ from mbnet_jax.data.records import Record, Records
 from mbnet_jax.images import read_image
 from mbnet_jax.parsing.maps import check_map
 from mbnet_jax.progress import progress
+from mbnet_jax.retrieval.labels import JUNK
 
 _SHOWN = 100  # files in a message
 
@@ -17,11 +18,16 @@ def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> li
     lines = []
     counts = spec.variant_counts.get(variant, spec.counts)
     for split, (images, persons) in counts.items():
-        found = len(records[split]), len({r.pid for r in records[split]})
-        if found != (images, persons):
+        # Junk takes no part, so whether it is there changes no figure.
+        persons_of = [r.pid for r in records[split] if r.pid != JUNK]
+        found = len(persons_of), len({*persons_of})
+        if (images or found[0], persons or found[1]) != found:
+            published = f"{images} of {persons}"
+            if images is None or persons is None:
+                published = f"{persons} persons" if persons else f"{images} images"
             lines.append(
                 f"{spec.name} {split}: {found[0]} images of {found[1]} persons here, "
-                f"{images} of {persons} as published; figures will not compare"
+                f"{published} as published; figures will not compare"
             )
     for split, tracklets in spec.tracklet_counts.items():
         found = len({r.tracklet for r in records[split]})

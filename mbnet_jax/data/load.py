@@ -13,6 +13,7 @@ from mbnet_jax.data.datasets import dataset_spec, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.joint import join
 from mbnet_jax.data.needed_maps import check_maps
+from mbnet_jax.data.own_validation import GALLERY, QUERY, own_validation
 from mbnet_jax.data.parts import check_parts, configs_of, prepared_folder
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
@@ -108,6 +109,7 @@ def _load_one(config: ConfigDict, training: bool) -> Dataset:
         name: make_split(records[name], sources[name], folder) for name in records
     }
     train, own = splits.pop("train"), splits.pop("val", None)
+    own_query, own_gallery = (splits.pop(name, None) for name in (QUERY, GALLERY))
     validation = None
     ranked = by_tracklet if spec.by_tracklet else lambda images: images
     if policy == "held_out":
@@ -115,6 +117,9 @@ def _load_one(config: ConfigDict, training: bool) -> Dataset:
             train, data.validation_fraction, config.seed
         )
         validation = make_validation(ranked(held_out))
+    elif policy == "own" and own_query is not None and own_gallery is not None:
+        rule = spec.protocols[-1].rule
+        validation = own_validation(own_query, own_gallery, rule)
     elif policy == "own":
         if own is None:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from mbnet_jax.data.records import UNKNOWN, Identifiers, Record
 from mbnet_jax.retrieval import RULES, Labels
-from mbnet_jax.retrieval.labels import matches_and_junk
+from mbnet_jax.retrieval.labels import JUNK, matches_and_junk
 
 
 class Frames(NamedTuple):
@@ -119,6 +119,11 @@ class Split:
                 of_row=tuple(self.frames.of_row[i] for i in indices)
             ),
         )
+
+    def of_people(self) -> "Split":
+        """The images that show somebody."""
+        junk = self.pid == JUNK
+        return self.subset(np.flatnonzero(~junk)) if junk.any() else self
 
     def relabelled(self) -> "Split":
         """The same images with `pid` and known `clothes` contiguous from 0."""

@@ -92,9 +92,10 @@ def usable_protocols(
             notes.append(f"{protocol.title} is left out: no {labels} labels")
         elif empty:
             cameras = ", ".join(_camera_names(protocol.cameras, test))
+            what = f"is from its cameras {cameras}" if cameras else "shows anybody"
             notes.append(
-                f"{protocol.title} is left out: no {' and no '.join(empty)} image is "
-                f"from its cameras {cameras}"
+                f"{protocol.title} is left out: no {' and no '.join(empty)} image "
+                f"{what}"
             )
         else:
             usable.append(protocol)
@@ -143,10 +144,15 @@ def _camera_names(cameras: Sequence[int], test: Mapping[str, Split]) -> list[str
 
 
 def participants(protocol: Protocol, split: Split) -> np.ndarray:
-    """Indices of the images of `split` that take part, int [n]."""
-    if not protocol.cameras:
-        return np.arange(len(split))
-    return np.flatnonzero(np.isin(split.camera, protocol.cameras))
+    """Indices of the images of `split` that take part, int [n].
+
+    Persons that the rule discards take no part, so that neither re-ranking nor a drawn
+    gallery meets them.
+    """
+    kept = ~np.isin(split.pid, [*get_rule(protocol.rule).discards])
+    if protocol.cameras:
+        kept &= np.isin(split.camera, protocol.cameras)
+    return np.flatnonzero(kept)
 
 
 def draw_gallery(pid: np.ndarray, seed: int, draw: int) -> np.ndarray:

@@ -152,6 +152,7 @@ def _command(argv: Sequence[str]) -> str:
 
 def _counted(embedded: Mapping[str, Embedded]) -> str:
     def counts(split: Split) -> str:
+        split = split.of_people()
         persons = f"{len(set(split.pid.tolist()))} persons"
         if split.frames:
             images = f"{split.number_of_images} images"

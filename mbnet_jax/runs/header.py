@@ -92,7 +92,8 @@ def training_splits(dataset: Dataset) -> dict[str, Split]:
 
 
 def _counted(split: Split) -> dict[str, int]:
-    """How many there are of each that is labelled."""
+    """How many there are of each that is labelled, without junk."""
+    split = split.of_people()
     counts = {"images": split.number_of_images, "persons": len(np.unique(split.pid))}
     dressed, seen = split.clothes != UNKNOWN, split.camera != UNKNOWN
     if dressed.any():

@@ -4,9 +4,16 @@ from pathlib import Path
 
 from mbnet_jax.data.datasets import (
     ccvid,
+    celeb_reid,
+    cuhk03,
+    deepchange,
+    last,
     ltcc,
     manifest,
+    market1501,
     mevid,
+    msmt17,
+    nkup,
     prcc,
     synthetic,
     vc_clothes,
@@ -27,6 +34,14 @@ register(synthetic.SPEC)
 register(ltcc.SPEC)
 register(prcc.SPEC)
 register(vc_clothes.SPEC)
+register(last.SPEC)
+register(deepchange.SPEC)
+register(celeb_reid.SPEC)
+register(celeb_reid.LIGHT)
+register(nkup.SPEC)
+register(market1501.SPEC)
+register(msmt17.SPEC)
+register(cuhk03.SPEC)
 register(ccvid.SPEC)
 register(mevid.SPEC)
 register(manifest.SPEC)
@@ -59,6 +74,27 @@ def check_variant(spec: DatasetSpec, variant: str) -> None:
         )
 
 
+def find_variant(spec: DatasetSpec, root: Path, variant: str) -> str:
+    """The variant to read: the one asked for, else the only one that is in `root`.
+
+    Returns "" if the dataset has no variants, or none of them is there.
+
+    Raises:
+      ValueError: the dataset has no such variant, or several are there and none is
+        asked for.
+    """
+    check_variant(spec, variant)
+    if variant or not spec.variants:
+        return variant
+    there = spec.find_variants(root / spec.folder)
+    if len(there) > 1:
+        raise ValueError(
+            f"{root / spec.folder} holds several variants of {spec.name}: "
+            f"{', '.join(there)}. Set data.variant to one of them"
+        )
+    return there[0] if there else ""
+
+
 def read_records(
     name: str,
     root: str | Path,
@@ -88,14 +124,14 @@ def read_records(
     spec = dataset_spec(name)
     if not isinstance(root, str | Path) or str(root) == "" or "\0" in str(root):
         raise ValueError(f"the dataset's root={root!r} must be the path of a folder")
-    check_variant(spec, variant)
     root = Path(root)
+    variant = find_variant(spec, root, variant)
     try:
         records = spec.read(root / spec.folder, *[variant] * bool(spec.variants))
     except FileNotFoundError as error:
         message = f"{error}. {spec.origin(root)}".removesuffix(". ")
         raise FileNotFoundError(message) from error
-    check_records(records, spec.protocols)
+    check_records(records, spec.protocols, spec.partly_labelled)
     if parsing_dir:
         records = attach_parsing(records, root, Path(parsing_dir))
     return records

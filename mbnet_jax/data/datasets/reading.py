@@ -68,10 +68,12 @@ class Found(NamedTuple):
 def found_in_name(
     path: Path, match: re.Match[str], parsing_path: Path | None = None
 ) -> Found:
-    """An image whose name has the groups `pid`, `camera` (from 1) and `outfit`."""
-    own = Identifiers(match["pid"], match["camera"], match["outfit"])
-    person, camera, outfit = map(int, own)
-    return Found(path, person, camera - 1, outfit, parsing_path, own)
+    """An image whose name has the groups `pid`, `camera` (from 1), maybe `outfit`."""
+    groups = match.groupdict()
+    own = Identifiers(groups["pid"], groups["camera"], groups.get("outfit", ""))
+    outfit = int(own.clothes) if own.clothes else None
+    camera = int(own.camera) - 1
+    return Found(path, int(own.person), camera, outfit, parsing_path, own)
 
 
 def number(
@@ -90,11 +92,17 @@ def number(
         that number in "train", and `pid` begins after those of "train".
 
     Raises:
-      ValueError: a person is in both the training and the test splits. The split
-        "val" may share its persons with either.
+      ValueError: a person is in both the training and the test splits, or an image to
+        train on shows nobody. The split "val" may share its persons with either.
     """
     if "train" not in found:
         raise ValueError(f"the split 'train' is missing; found {some_of(found)}")
+    nobody = [f.path for f in found["train"] if f.person == JUNK]
+    if nobody:
+        raise ValueError(
+            f"{len(nobody)} images of the split 'train' are of the person {JUNK}, "
+            f"which stands for nobody: {some_of(nobody)}. Remove them"
+        )
     _check_disjoint({k: rows for k, rows in found.items() if k not in apart})
     pids = contiguous(f.person for f in found["train"])
     rest = [f for split, rows in found.items() if split != "train" for f in rows]
@@ -145,8 +153,15 @@ def _check_disjoint(found: Mapping[str, Sequence[Found]]) -> None:
         )
 
 
-def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
+def check_records(
+    records: Records, protocols: Sequence[Protocol], partly_labelled: bool = False
+) -> None:
     """Refuses records that cannot be trained on and evaluated.
+
+    Args:
+      records: of the dataset.
+      protocols: under which it is evaluated.
+      partly_labelled: whether some images of a split may lack clothes.
 
     Raises:
       ValueError: a split is missing or empty, a label is no number that fits into 32
@@ -162,7 +177,7 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
         least = JUNK if split in discarding else 0
         for row in rows:
             _check_record(row, least)
-        for label in ("camera", "clothes", "tracklet"):
+        for label in ("camera", "tracklet", *["clothes"] * (not partly_labelled)):
             unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
             if unknown and len(unknown) < len(rows):
                 raise ValueError(

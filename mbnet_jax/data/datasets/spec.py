@@ -1,6 +1,6 @@
 """What the project knows about one dataset."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mbnet_jax.data.protocols import Protocol, three_rules
 from mbnet_jax.data.records import Records
 
 VALIDATIONS = ("held_out", "own", "none")
+Counts = tuple[int | None, int | None]  # of images and persons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +21,25 @@ class DatasetSpec:
       name: the value of `data.name` that selects it.
       read: reads `data.root / folder`: labelled images by split, "train" among them.
         Helpers are in `mbnet_jax.data.datasets.reading`. If the dataset has variants,
-        its second argument is the one that is asked for, or "".
+        its second argument is the one to read; "" if none is there.
       folder: the dataset's own folder inside `data.root`; "" for `data.root` itself.
       citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
       source: address to get it from; "" if nobody publishes it.
-      counts: split -> (images, persons), as published.
+      counts: split -> (images, persons), as published; None where that is not known.
       tracklet_counts: split -> tracklets, as published.
       protocols: the columns of the results table. Ranked lists are drawn under the
         last one that ranks the whole gallery.
       variants: the values of `data.variant`; () if there is only one. "" asks for the
         variant that is there, and is refused where several are.
+      find_variants: takes the same folder; the variants that are in it.
       variant_counts: variant -> what `counts` is for it.
       by_tracklet: whether tracklets are ranked rather than images: the embedding of one
         is the mean of its images'.
+      partly_labelled: whether clothes are known of some images of a split only.
+        Elsewhere that is a slip, and refused.
       validation: what `data.validation="default"` means: "held_out", "own" or "none".
+        "own" takes the split "val", or the queries "val_query" against "val_gallery"
+        under the rule of the last protocol.
       make_folder: for generated datasets: takes `config.data`, generates the images
         unless they exist, and returns the folder to read.
     """
@@ -43,14 +49,14 @@ class DatasetSpec:
     folder: str = ""
     citation: str = ""
     source: str = ""
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     tracklet_counts: Mapping[str, int] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = three_rules()
     variants: tuple[str, ...] = ()
-    variant_counts: Mapping[str, Mapping[str, tuple[int, int]]] = field(
-        default_factory=dict
-    )
+    find_variants: Callable[[Path], Sequence[str]] | None = None
+    variant_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     by_tracklet: bool = False
+    partly_labelled: bool = False
     validation: str = "held_out"
     make_folder: Callable[[ConfigDict], Path] | None = None
 
@@ -60,6 +66,10 @@ class DatasetSpec:
             raise ValueError(
                 f"the dataset {self.name} has validation={self.validation!r}; known: "
                 f"{', '.join(VALIDATIONS)}"
+            )
+        if self.variants and self.find_variants is None:
+            raise ValueError(
+                f"the dataset {self.name} has variants; give find_variants"
             )
 
     def origin(self, root: Path) -> str:
