@@ -5,11 +5,14 @@ depend on restarts or on the number of devices and hosts.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
+from mbnet_jax.data.shares import check_shares, persons_of_shares
+
 # Random streams, so that no two draws share random numbers.
-_IDENTITIES, _IMAGES, _SUBSTITUTES = 0, 1, 2
+_IDENTITIES, _IMAGES, _SUBSTITUTES, _MIXED = 0, 1, 2, 3
 
 
 def check_batch(batch_size: int, images_per_identity: int) -> None:
@@ -54,6 +57,9 @@ class IdentityBalancedSampler:
     as possible, then as many tracklets of each outfit as possible, and repeat only if
     it has fewer than K images.
 
+    With shares, a batch has a fixed number of identities of each dataset, which are
+    drawn in shuffled rounds of their own, in a random order.
+
     Attributes:
       batch_size: P * K.
     """
@@ -67,6 +73,8 @@ class IdentityBalancedSampler:
         images_per_identity: int,
         seed: int,
         tracklet: np.ndarray | None = None,
+        dataset: np.ndarray | None = None,
+        shares: Sequence[float] = (),
     ):
         """Groups the training images by identity and outfit.
 
@@ -77,6 +85,8 @@ class IdentityBalancedSampler:
           images_per_identity: K, at least 2.
           seed: of all draws.
           tracklet: int [n], its tracklet. None, or one value for all: not known.
+          dataset: int [n], which of several datasets each image is of, from 0.
+          shares: of each dataset's identities in a batch; () draws from all together.
 
         Raises:
           ValueError: `batch_size` is not a multiple of `images_per_identity`, or
@@ -91,6 +101,12 @@ class IdentityBalancedSampler:
         check_identities(batch_size, images_per_identity, len(self._identities))
         self._tracklet = np.zeros(len(pid), int) if tracklet is None else tracklet
         self._outfits = _by_outfit(pid, clothes)
+        self._pools = [(self._identities, self._per_batch)]
+        if shares:
+            counts = persons_of_shares(shares, self._per_batch)
+            pools = [np.unique(pid[dataset == i]) for i in range(len(counts))]
+            check_shares(shares, counts, [len(pool) for pool in pools])
+            self._pools = [*zip(pools, counts, strict=True)]
 
     def batch(self, step: int) -> np.ndarray:
         """Image indices of batch `step`, int [P * K], the K of an identity adjacent."""
@@ -110,11 +126,17 @@ class IdentityBalancedSampler:
         return rng.permutation(images[images != own])
 
     def _persons(self, step: int) -> list[int]:
-        batches_per_round = len(self._identities) // self._per_batch
-        round_number, batch = divmod(step, batches_per_round)
-        rng = np.random.default_rng([self._seed, _IDENTITIES, round_number])
-        shuffled = rng.permutation(self._identities)
-        return shuffled[batch * self._per_batch :][: self._per_batch].tolist()
+        persons = []
+        for number, (pool, count) in enumerate(self._pools):
+            round_number, batch = divmod(step, len(pool) // count)
+            # The first pool's stream is that of a single one.
+            stream = [self._seed, _IDENTITIES, round_number] + [number] * bool(number)
+            shuffled = np.random.default_rng(stream).permutation(pool)
+            persons += shuffled[batch * count :][:count].tolist()
+        if len(self._pools) > 1:  # or a micro-batch would have few of the datasets
+            rng = np.random.default_rng([self._seed, _MIXED, step])
+            persons = rng.permutation(persons).tolist()
+        return persons
 
     def _images(self, step: int, person: int) -> np.ndarray:
         rng = np.random.default_rng([self._seed, _IMAGES, step, person])

@@ -126,9 +126,8 @@ class Split:
         def renumbered(values: np.ndarray) -> np.ndarray:
             return np.unique(values, return_inverse=True)[1].astype(np.int32)
 
-        clothes = self.clothes
-        if "clothes" in self.known:
-            clothes = renumbered(clothes)
+        clothes, known = self.clothes.copy(), self.clothes != UNKNOWN
+        clothes[known] = renumbered(clothes[known])
         return replace(self, pid=renumbered(self.pid), clothes=clothes)
 
 

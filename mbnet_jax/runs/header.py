@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from mbnet_jax import configs
 from mbnet_jax.config import flat
 from mbnet_jax.data import Dataset, Split
+from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.models.branches import backbone_module, ordered, owner
 from mbnet_jax.progress import PLAIN_WIDTH
 
@@ -79,8 +80,12 @@ def aligned(rows: Iterable[tuple[str, object]]) -> str:
 
 
 def training_splits(dataset: Dataset) -> dict[str, Split]:
-    """Returns the splits of a dataset by name; of many, the first ones."""
+    """Returns the splits of a dataset by name; of many, the first ones.
+
+    Of several datasets, these are all training images, and those of each.
+    """
     splits = {"train": dataset.train}
+    splits |= {name: part.train for name, part in dataset.parts.items()}
     if dataset.validation is not None:
         splits["validation"] = dataset.validation.images
     return dict([*(splits | dataset.test).items()][:_SHOWN_SPLITS])
@@ -89,14 +94,16 @@ def training_splits(dataset: Dataset) -> dict[str, Split]:
 def _counted(split: Split) -> dict[str, int]:
     """How many there are of each that is labelled."""
     counts = {"images": split.number_of_images, "persons": len(np.unique(split.pid))}
-    if "clothes" in split.known:
+    dressed, seen = split.clothes != UNKNOWN, split.camera != UNKNOWN
+    if dressed.any():
         # Datasets may number the outfits of each person from 0.
-        both = np.stack([split.pid, split.clothes])
+        both = np.stack([split.pid, split.clothes])[:, dressed]
         counts["outfits"] = np.unique(both, axis=1).shape[1]
-    if "camera" in split.known:
-        counts["cameras"] = len(np.unique(split.camera))
-    if "tracklet" in split.known:
-        counts[_TRACKLETS] = len(np.unique(split.tracklet))
+    if seen.any():
+        counts["cameras"] = len(np.unique(split.camera[seen]))
+    followed = split.tracklet != UNKNOWN
+    if followed.any():
+        counts[_TRACKLETS] = len(np.unique(split.tracklet[followed]))
     return counts
 
 

@@ -14,6 +14,10 @@ _VALUE = schema.real(None, high=1.0)
 _FIELDS = {
     "name": schema.optional(schema.text(None)),
     "step": schema.whole(None),
+    # Of what, for people, and by a digest of fields, for `mbnet-across`.
+    "trained_on": schema.optional(schema.text(None)),
+    "dataset": schema.optional(schema.text(None)),
+    "settings": schema.optional(schema.text(None)),
     "results": schema.mapping(),
     "protocols": schema.mapping(),
 }
