@@ -22,7 +22,9 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_split, make_embed
 from mbnet_jax.evaluation.tracklets import mean_embeddings
 from mbnet_jax.runs.header import header, training_splits
+from mbnet_jax.runs.run_folder import digest_labels
 from mbnet_jax.training.loop import train
+from mbnet_jax.training.plan import make_plan
 
 pytestmark = pytest.mark.usefixtures("one_block")
 
@@ -219,3 +221,29 @@ def test_the_header_counts_frames_and_tracklets(run):
     found = {line.split()[0]: line.split()[1:] for line in lines[1:5]}
     assert found["query"] == ["2", "4", "1", "2", "2"]
     assert found["gallery"] == ["2", "13", "4", "4", "4"]
+
+
+def test_a_run_remembers_the_frames_of_its_validation(run):
+    _, dataset, trained = run
+    assert trained.labels == digest_labels(dataset)
+    frames = dataset.validation.images.frames
+    less = frames.images.subset(np.arange(1, len(frames.images)))
+    tracklets = dataclasses.replace(
+        dataset.validation.images, frames=frames._replace(images=less)
+    )
+    validation = dataclasses.replace(dataset.validation, images=tracklets)
+    other = dataclasses.replace(dataset, validation=validation)
+    assert digest_labels(other) != trained.labels
+
+
+def test_training_draws_frames_of_different_tracklets(run):
+    config = run[0].copy_and_resolve_references()
+    config.data.validation = "none"
+    dataset = load_dataset(config)
+    plan = make_plan(config, dataset, make_mesh(jax.devices()[:1]))
+    met = set()
+    for step in range(12):
+        for pair in plan.sampler.batch(step).reshape(2, 2):
+            assert len({*dataset.train.tracklet[pair]}) == 2
+            met |= {*dataset.train.pid[pair].tolist()}
+    assert met == {0, 1, 2, 3}  # two of whom have one outfit only

@@ -12,6 +12,7 @@ import numpy as np
 
 from mbnet_jax.own_images.pattern import Labels
 from mbnet_jax.retrieval import RULES
+from mbnet_jax.retrieval.labels import Same
 
 # The hardest rule first; test persons are drawn from those whom it can score.
 _RULES = ("clothes_changing", "general", "any")
@@ -96,8 +97,8 @@ def _pair(
 
 def _is_junk(one: Labels, two: Labels, rule: str) -> bool:
     """Whether the rule takes an image away from the gallery of another one."""
-    camera, clothes = one.camera == two.camera, one.clothes == two.clothes
-    return bool(RULES[rule].junk(np.array(camera), np.array(clothes)))
+    alike = (one.camera == two.camera, one.clothes == two.clothes, False)
+    return bool(RULES[rule].junk(Same(*map(np.array, alike))))
 
 
 def _query_and_gallery(

@@ -213,6 +213,7 @@ def digest_labels(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     validations = (each.images for each in dataset.validations.values())
     for split in (dataset.train, *validations):
+        split = split.frames.images if split.frames else split
         digest.update(json.dumps(split.names).encode())
         for labels in split.labels:
             digest.update(labels.tobytes())

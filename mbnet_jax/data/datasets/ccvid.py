@@ -12,8 +12,8 @@ from mbnet_jax.data.records import Identifiers, Records, some_of
 
 # The folder of a tracklet, the person, the clothes; between them, tabs.
 LINE = (
-    r"(?P<folder>session(?P<session>[123])/(?P<folder_pid>\d+)_(?P<walk>\d+))"
-    r"\t(?P<pid>\d+)\t(?P<clothes>\S+)"
+    r"(?P<folder>session(?P<session>[123])/(?P<folder_pid>\d{1,9})_(?P<walk>\d{1,9}))"
+    r"\t(?P<pid>\d{1,9})\t(?P<clothes>\S+)"
 )
 EXAMPLE = "session1/001_01\t001\tu0_l0_s0_c0_a0"
 NAME = re.compile(r"\d+\.jpg", re.ASCII)
