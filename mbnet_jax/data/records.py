@@ -1,5 +1,6 @@
 """Records: labelled image files, the form in which every dataset is read."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +48,19 @@ class Record(NamedTuple):
 
 
 Records = dict[str, list[Record]]
+
+
+def names_in(root: Path, paths: Iterable[Path]) -> list[str]:
+    """The paths relative to `root`, as `os.path.relpath` gives them."""
+    folders: dict[str, str] = {}  # most files share one with many
+    names = []
+    for path in paths:
+        folder, _, name = os.fspath(path).rpartition("/")
+        if folder not in folders:
+            relative = os.path.relpath(folder or "/", root)
+            folders[folder] = "" if relative == "." else f"{relative}/"
+        names.append(folders[folder] + name)
+    return names
 
 
 def contiguous(values: Iterable) -> dict:

@@ -44,14 +44,15 @@ def list_images(
     """
     if not folder.is_dir():
         raise FileNotFoundError(_missing(folder))
-    paths = [path.relative_to(folder) for path in _walk(folder)]
-    names = sorted(path.as_posix() for path in paths)
+    found = sorted(_walk(folder))
+    names = [name for name, _ in found]
     if not names:
         raise FileNotFoundError(
             f"{folder} holds no image; expected files like {example}"
         )
-    check_regular([folder / name for name in names], "images", "Or move them away")
-    matches = [re.fullmatch(pattern, name, re.ASCII) for name in names]
+    odd = [folder / name for name, is_file in found if not is_file]
+    check_regular(odd, "images", "Or move them away", of=len(names))
+    matches = [*map(re.compile(pattern, re.ASCII).fullmatch, names)]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:
         raise ValueError(
@@ -62,15 +63,21 @@ def list_images(
     return [(folder / m.string, m) for m in matches]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """What is named like an image, in `folder` and below, links followed."""
+def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
+    """What is named like an image, in `folder` and below, links followed.
+
+    Yields names relative to `folder`, and whether each is known to be a regular file.
+    Listing tells that of all but links, without a look at each file.
+    """
     seen: dict[tuple[int, int], Path] = {}
-    left = [folder]
+    left = [""]
     while left:
-        parent = left.pop()
+        start = left.pop()
+        parent = folder / start
         try:
             found = parent.stat()
-            entries = sorted(parent.iterdir())
+            with os.scandir(parent) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
             raise OSError(
                 f"{parent} cannot be listed ({error.strerror}); make it readable, or "
@@ -82,32 +89,38 @@ def _walk(folder: Path) -> Iterator[Path]:
                 f"{parent} and {same} are one folder, through a link; remove the link"
             )
         for entry in entries:
+            name = entry.name
             # A leading dot: what macOS leaves beside an image ("._0001.jpg").
-            is_image = entry.name.lower().endswith(IMAGE_ENDINGS)
-            if entry.name.startswith("."):
+            if name.startswith("."):
                 continue
-            if is_image:
-                yield entry
+            if name.lower().endswith(IMAGE_ENDINGS):
+                yield start + name, entry.is_file(follow_symlinks=False)
             elif _is_folder(entry):
-                left.append(entry)
+                left.append(f"{start}{name}/")
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(entry: os.DirEntry) -> bool:
     try:
-        return stat.S_ISDIR(path.stat().st_mode)
+        if entry.is_symlink():
+            return stat.S_ISDIR(os.stat(entry.path).st_mode)
+        return entry.is_dir()
     except OSError as error:  # a broken link may stand for a person's folder
         raise OSError(
-            f"{printable(path)} cannot be read ({error.strerror}); mend or remove it"
+            f"{printable(entry.path)} cannot be read ({error.strerror}); mend or "
+            "remove it"
         ) from error
 
 
-def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
+def check_regular(
+    paths: Sequence[Path], what: str, remedy: str, of: int | None = None
+) -> None:
     """Refuses what is missing, or a folder, a pipe, a device.
 
     Args:
       paths: links are followed.
       what: what they are, as in "images".
       remedy: what to do, for the message.
+      of: how many there are with those that need no check, for the message.
 
     Raises:
       FileNotFoundError: if all that is wrong is missing.
@@ -116,7 +129,7 @@ def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
     wrong = [(path, reason) for path in paths if (reason := _not_regular(path))]
     if not wrong:
         return
-    text = f"{len(wrong)} of {len(paths)} {what} are "
+    text = f"{len(wrong)} of {of or len(paths)} {what} are "
     if {reason for _, reason in wrong} == {"missing"}:
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")

@@ -160,8 +160,9 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
         if not rows:
             raise ValueError(f"the split {split!r} has no image")
         least = JUNK if split in discarding else 0
-        for row in rows:
-            _check_record(row, least)
+        if not _are_sound(rows, least):
+            for row in rows:
+                _check_record(row, least)
         for label in ("camera", "clothes", "tracklet"):
             unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
             if unknown and len(unknown) < len(rows):
@@ -170,6 +171,23 @@ def check_records(records: Records, protocols: Sequence[Protocol]) -> None:
                     f"no {label}: {some_of(unknown)}. Label all or none; cameras in "
                     "names of files count from 1"
                 )
+
+
+def _are_sound(rows: Sequence[Record], least_pid: int) -> bool:
+    """Whether `_check_record` accepts all rows; False where only it can tell."""
+    for label in ("pid", "camera", "clothes", "tracklet"):
+        column = [getattr(row, label) for row in rows]
+        least = least_pid if label == "pid" else UNKNOWN
+        if {*map(type, column)} != {int}:
+            return False
+        if not least <= min(column) <= max(column) <= _MOST:
+            return False
+    paths = [path for row in rows for path in (row.path, row.parsing_path) if path]
+    try:
+        "".join(map(str, paths)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_record(row: Record, least_pid: int) -> None:
