@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mbnet_jax.data.records import Record, Records, names_in
+from mbnet_jax.data.records import Record, Records, keeping_all, names_in
 
 FORMAT = "2.0.0"  # of the prepared copy
 States = dict[str, list[str]]  # split -> a line of text per record
 
 
+@keeping_all()
 def file_states(records: Records, root: Path) -> States:
     """The names, sizes and modification times of each record's image and map.
 

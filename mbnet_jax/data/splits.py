@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mbnet_jax.data.records import UNKNOWN, Identifiers, Record, names_in
+from mbnet_jax.data.records import UNKNOWN, Identifiers, Record, keeping_all, names_in
 from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import matches_and_junk
 
@@ -101,6 +101,7 @@ class Split:
         return replace(self, pid=renumbered(self.pid), clothes=clothes)
 
 
+@keeping_all()
 def make_split(records: Sequence[Record], source, root: Path) -> Split:
     """Joins records with the data source that `builder.prepare` returned for them."""
     columns = {

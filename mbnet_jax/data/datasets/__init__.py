@@ -5,7 +5,7 @@ from pathlib import Path
 from mbnet_jax.data.datasets import ltcc, manifest, prcc, synthetic, vc_clothes
 from mbnet_jax.data.datasets.reading import attach_parsing, check_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
-from mbnet_jax.data.records import Records
+from mbnet_jax.data.records import Records, keeping_all
 
 DATASETS: dict[str, DatasetSpec] = {}
 
@@ -49,6 +49,7 @@ def check_variant(spec: DatasetSpec, variant: str) -> None:
         )
 
 
+@keeping_all()
 def read_records(
     name: str,
     root: str | Path,

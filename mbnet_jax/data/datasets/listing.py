@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mbnet_jax.data.records import some_of
@@ -44,14 +44,14 @@ def list_images(
     """
     if not folder.is_dir():
         raise FileNotFoundError(_missing(folder))
-    found = sorted(_walk(folder))
-    names = [name for name, _ in found]
+    names, unsure = _walk(folder)
+    names.sort()
     if not names:
         raise FileNotFoundError(
             f"{folder} holds no image; expected files like {example}"
         )
-    odd = [folder / name for name, is_file in found if not is_file]
-    check_regular(odd, "images", "Or move them away", of=len(names))
+    looked_at = [folder / name for name in sorted(unsure)]
+    check_regular(looked_at, "images", "Or move them away", of=len(names))
     matches = [*map(re.compile(pattern, re.ASCII).fullmatch, names)]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:
@@ -63,21 +63,32 @@ def list_images(
     return [(folder / m.string, m) for m in matches]
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """What is named like an image, in `folder` and below, links followed.
 
-    Yields names relative to `folder`, and whether each is known to be a regular file.
-    Listing tells that of all but links, without a look at each file.
+    Returns the names relative to `folder`, and those among them that may be no regular
+    files. Listing tells of all but links, without a look at each file.
     """
+    names, unsure = [], []
     seen: dict[tuple[int, int], Path] = {}
     left = [""]
     while left:
         start = left.pop()
         parent = folder / start
+        others = []
         try:
             found = parent.stat()
-            with os.scandir(parent) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    # A leading dot: what macOS leaves beside an image ("._0001.jpg").
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.name.lower().endswith(IMAGE_ENDINGS):
+                        others.append(entry)
+                        continue
+                    names.append(start + entry.name)
+                    if not entry.is_file(follow_symlinks=False):
+                        unsure.append(names[-1])
         except OSError as error:
             raise OSError(
                 f"{parent} cannot be listed ({error.strerror}); make it readable, or "
@@ -88,15 +99,9 @@ def _walk(folder: Path) -> Iterator[tuple[str, bool]]:
             raise ValueError(
                 f"{parent} and {same} are one folder, through a link; remove the link"
             )
-        for entry in entries:
-            name = entry.name
-            # A leading dot: what macOS leaves beside an image ("._0001.jpg").
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(IMAGE_ENDINGS):
-                yield start + name, entry.is_file(follow_symlinks=False)
-            elif _is_folder(entry):
-                left.append(f"{start}{name}/")
+        others.sort(key=lambda entry: entry.name)
+        left += [f"{start}{entry.name}/" for entry in others if _is_folder(entry)]
+    return names, unsure
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -58,6 +58,8 @@ class Found(NamedTuple):
     def shown(self) -> Identifiers:
         """The labels to show; "" for those that are unknown."""
         own = self.own
+        if all(own) and self.camera != UNKNOWN and self.outfit is not None:
+            return own
         return Identifiers(
             own.person or str(self.person),
             "" if self.camera == UNKNOWN else own.camera or str(self.camera + 1),
