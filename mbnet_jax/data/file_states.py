@@ -74,8 +74,11 @@ def digest(records: Records, states: States) -> str:
     """The fingerprint of records whose files are in `states`."""
     total = hashlib.sha256(FORMAT.encode())
     for split, rows in records.items():
-        labels = np.array([(*row[1:4], row.tracklet) for row in rows], np.int64)
+        labels = [
+            np.array([getattr(row, label) for row in rows], np.int64)
+            for label in ("pid", "camera", "clothes", "tracklet")
+        ]
         text = "\0\0".join((split, str(len(rows)), *states[split]))
         total.update(text.encode(errors="surrogateescape"))
-        total.update(labels.tobytes())
+        total.update(np.stack(labels).tobytes())
     return total.hexdigest()[:16]

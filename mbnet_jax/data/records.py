@@ -70,16 +70,15 @@ def keeping_all() -> Iterator[None]:
 def names_in(root: Path, paths: Iterable[Path]) -> list[str]:
     """The paths relative to `root`, as `os.path.relpath` gives them."""
     start = os.path.join(root, "")
+    texts = [*map(str, paths)]
+    if all(text.startswith(start) for text in texts) and "/.." not in "".join(texts):
+        return [text[len(start) :] for text in texts]
     folders: dict[str, str] = {}  # most files share one with many
     names = []
-    for path in paths:
-        text = os.fspath(path)
-        if text.startswith(start) and "/.." not in text:
-            names.append(text[len(start) :])
-            continue
-        folder, _, name = text.rpartition("/")
+    for text in texts:
+        folder, name = os.path.split(text)
         if folder not in folders:
-            folders[folder] = os.path.relpath(folder or "/", root)
+            folders[folder] = os.path.relpath(folder or ".", root)
         names.append(os.path.normpath(f"{folders[folder]}/{name}"))
     return names
 
