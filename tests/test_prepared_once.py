@@ -5,6 +5,7 @@ import threading
 import layouts
 import pytest
 import tiny
+from tensorflow_datasets.core import shuffle
 
 from mbnet_jax.data import Record, checks, read_records
 from mbnet_jax.data.builder import prepare
@@ -70,6 +71,12 @@ def test_what_was_sound_beside_bad_files_is_remembered_and_nothing_is_left(
         path.write_bytes(whole)
     assert len(prepare(records, root, tmp_path / "prepared")["train"]) == 16
     assert decoded == [str(path) for path in bad]
+
+
+def test_a_split_of_any_size_is_written_without_tensorflow(tmp_path, monkeypatch):
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 1000)  # TFDS: 1 GB
+    root = tiny.write_folder(tmp_path / "data")
+    assert len(prepare(read_records("synthetic", root), root, tmp_path)["train"]) == 32
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "folder"])
