@@ -4,45 +4,36 @@ run = mbnet_jax.train(mbnet_jax.load_config("synthetic"), "runs/mine")
 results = run.evaluate()
 """
 
-import importlib.util
-import shlex
+import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.config import run_folder
+from mbnet_jax.config import check_config, run_folder
 from mbnet_jax.data import Dataset, load_dataset
+from mbnet_jax.data.parts import configs_of
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
-from mbnet_jax.evaluation.protocols import drawn_protocol, usable_protocols
-from mbnet_jax.evaluation.results import (
-    Results,
-    evaluate_protocols,
-    metrics_content,
-    queries_csv,
-)
+from mbnet_jax.evaluation.foreign import check_images, load_foreign
+from mbnet_jax.evaluation.protocols import usable_protocols
+from mbnet_jax.evaluation.results import Results, evaluate_protocols
 from mbnet_jax.evaluation.table import format_table, paper_notes
-from mbnet_jax.files import check_writable, write_whole
-from mbnet_jax.json_files import write_json
-from mbnet_jax.locks import locked
+from mbnet_jax.files import check_writable
 from mbnet_jax.progress import shows_bold, status, width_of
-from mbnet_jax.report import check_report, draw_lists, write_report
+from mbnet_jax.report import check_report, to_open, write_results
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
-from mbnet_jax.runs.events import write_test
 from mbnet_jax.runs.header import aligned, header
 from mbnet_jax.runs.hold import held
-from mbnet_jax.runs.metrics_file import METRICS
 from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.runs.tested import Tested, has_own_datasets, tests_of
 from mbnet_jax.training import loop
 from mbnet_jax.training.check import check_run
-
-_LISTS = "ranked_lists.png"
 
 
 class Run(RunFolder):
@@ -78,32 +69,67 @@ class Run(RunFolder):
         `eval/ranked_lists.png` and `eval/report.html` into the run's folder, and scores
         and lists into a file of TensorBoard's in `events/`.
 
+        A dataset that the run was not trained on is tested with the run's network,
+        `views` and image size; the files are in `eval/<name>/` then, as they are of
+        each dataset if the run was trained on several.
+
         Args:
-          config: in place of the run's, to evaluate differently.
+          config: in place of the run's, to evaluate differently, or on another
+            dataset: only its `data` and `eval` are read then.
           which: the checkpoint.
 
         Returns:
-          protocol -> embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
+          protocol -> embedding -> measure ("rank1", "mAP", ...) -> value in 0..1. Of
+          several datasets, a protocol is "dataset/protocol".
 
         Raises:
           FileNotFoundError: if there is no such checkpoint.
           ValueError: if a field does not fit the run, the data or the devices.
         """
         config = self.config if config is None else config
-        mesh = self._mesh
-        check_run(config, mesh, training=False)
-        for line in self.differences(config):
-            print(f"config differs from the saved run's: {line}")
-        loads = self._dataset is None
-        if loads:
-            self._dataset = first_process_first(
-                lambda: load_dataset(config, training=False)
+        check_config(config)
+        if not isinstance(config, ConfigDict) or has_own_datasets(self.config, config):
+            check_run(config, self._mesh, training=False)
+            for line in self.differences(config):
+                print(f"config differs from the saved run's: {line}")
+        else:
+            height, width = self.config.data.height, self.config.data.width
+            print(
+                f"note: the network, views and image size ({height}x{width}) are those "
+                f"of {self.path}; only data and eval are of the config {config.name}"
             )
-        dataset = self._dataset
-        check_folder(self.eval)
-        check_writable(self.eval, "make room, or correct its permissions")
+        results: Results = {}
+        for test in tests_of(self.config, config):
+            before = f"{test.part}/" if test.part else ""
+            for protocol, values in self._evaluate(test, which).items():
+                results[before + protocol] = values
+        return results
+
+    def _evaluate(self, test: Tested, which: str | int) -> Results:
+        """Evaluates a checkpoint on one dataset."""
+        mesh, folder, notes = self._mesh, self.eval_of(test.name), []
+        check_run(test.config, mesh, training=False)
+        loads = self._dataset is None or not test.own
+        if test.own:
+            if loads:
+                self._dataset = first_process_first(
+                    lambda: load_dataset(test.config, training=False)
+                )
+                check_images(self, test.config, self._dataset)
+            dataset = self._dataset
+        else:
+            dataset, config, notes = first_process_first(
+                lambda: load_foreign(test.config)
+            )
+            test = dataclasses.replace(test, config=config)
+        config = test.config
+        for path in dict.fromkeys((self.eval, folder)):
+            check_folder(path)
+        check_writable(folder, "make room, or correct its permissions")
         network = self.load(mesh, which)._replace(config=config)
-        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
+        protocols, more = usable_protocols(dataset.protocols, dataset.test)
+        if not test.own:  # those figures are of networks trained for this dataset
+            protocols = tuple(p._replace(paper=None) for p in protocols)
         check_report(config, protocols, dataset.test)
         if loads:  # after training, all but the step is known
             used = {p.query for p in protocols} | {p.gallery for p in protocols}
@@ -116,42 +142,17 @@ class Run(RunFolder):
         with status("ranking the gallery"):
             outcomes = evaluate_protocols(config, embedded, protocols)
         results = {name: outcome.values for name, outcome in outcomes.items()}
-        notes = [*notes, *paper_notes(protocols)]
-        print(f"\n{config.name}, step {network.step}, test split, per cent\n")
+        notes = [*notes, *more, *paper_notes(protocols)]
+        print(f"\n{test.headline(network.step)}, test split, per cent\n")
         look = {"width": width_of(sys.stdout), "bold": shows_bold(sys.stdout)}
         print(format_table(results, protocols, **look))
         for number, note in enumerate(notes):
             print(f"{'' if number else chr(10)}note: {note}")
 
-        if jax.process_index():  # all have the results; one writes them
-            return results
-        content = metrics_content(config.name, network.step, protocols, outcomes, notes)
-        with locked(self.eval):  # another evaluation's files are not mixed with these
-            write_json(self.eval / METRICS, content)
-            write_whole(self.eval / "queries.csv", queries_csv(outcomes))
-            if config.eval.figure_queries:
-                picture = self.eval / _LISTS
-                draw_lists(config, drawn_protocol(protocols), embedded, picture)
-            if config.eval.report:
-                with status("writing the report"):
-                    write_report(self, network, protocols, outcomes, embedded, notes)
-            drawn = config.eval.figure_queries > 0
-            lists = self.eval / _LISTS if drawn else None
-            write_test(self.path, network.step, results, lists)
-        print(f"\n{aligned(self._to_open(config))}")
+        if not jax.process_index():  # all have the results; one writes them
+            write_results(self, test, network, protocols, outcomes, embedded, notes)
+            print(f"\n{aligned(to_open(self, test))}")
         return results
-
-    def _to_open(self, config: ConfigDict) -> Iterator[tuple[str, str]]:
-        """What shows the results of an evaluation, the best first."""
-        files = [
-            *["report.html"] * config.eval.report,
-            *[_LISTS] * (config.eval.figure_queries > 0),
-            METRICS,
-        ]
-        for title, file in zip(["to open"] + [""] * 2, files, strict=False):
-            yield title, str(self.eval / file)
-        if importlib.util.find_spec("tensorboard"):
-            yield "curves", f"tensorboard --logdir {shlex.quote(str(self.path))}"
 
 
 def train(
@@ -182,9 +183,11 @@ def train(
     with held(workdir):
         dataset = first_process_first(lambda: load_dataset(config))
         # Before hours of training rather than after.
-        protocols, notes = usable_protocols(dataset.protocols, dataset.test)
-        check_report(config, protocols, dataset.test)
-        for note in notes:
-            print(f"note: {note}")
+        parts = [*dataset.parts.values()] or [dataset]
+        for (name, own), part in zip(configs_of(config).items(), parts, strict=True):
+            protocols, notes = usable_protocols(part.protocols, part.test)
+            check_report(own, protocols, part.test)
+            for note in notes:
+                print(f"note: {f'{name}: ' * (len(parts) > 1)}{note}")
         loop.train(config, dataset, workdir, mesh, loss=loss)
     return Run(workdir, mesh, dataset=dataset)

@@ -15,7 +15,7 @@ from small_run import assert_same
 from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.runs.run_folder import RunFolder, num_classes
-from mbnet_jax.training import loop
+from mbnet_jax.training import loop, validate
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.state import TrainState, averaged
 from mbnet_jax.training.step import init_state, make_train_step
@@ -47,7 +47,7 @@ def averaging(small, made_step, monkeypatch):
         return validate
 
     monkeypatch.setattr(loop, "make_train_step", made_step)
-    monkeypatch.setattr(loop, "make_validate", make_validate)
+    monkeypatch.setattr(validate, "make_validate", make_validate)
     return config, dataset, mesh, validated
 
 

@@ -63,6 +63,35 @@ def test_a_single_person_has_a_loss_and_gradient_of_zero():
     assert value == 0 and not np.any(gradient)
 
 
+UNLABELLED = np.array([1, -1, 4, -1], np.int32)
+
+
+def test_images_of_unknown_clothes_are_left_out():
+    cosines = np.tanh(normal(4, 6))
+    same = PID[:, None] == PERSON
+    same[3] = False  # of a person without any labelled image
+
+    def adversarial(cosines, clothes):
+        return losses.clothes_adversarial(cosines, clothes, same, T, EPSILON)
+
+    def classification(cosines, clothes):
+        return losses.clothes_classification(cosines, clothes, T)
+
+    known = UNLABELLED >= 0
+    expected = adversarial_by_loops(
+        cosines[known], UNLABELLED[known], PERSON, T, EPSILON
+    )
+    np.testing.assert_allclose(adversarial(cosines, UNLABELLED), expected, rtol=1e-5)
+    e = np.exp(cosines[known] / T)
+    expected = -np.log(e[[0, 1], UNLABELLED[known]] / e.sum(1)).mean()
+    np.testing.assert_allclose(classification(cosines, UNLABELLED), expected, rtol=1e-5)
+    for loss in (adversarial, classification):
+        gradient = jax.grad(loss)(cosines, UNLABELLED)
+        assert not gradient[~known].any() and gradient[known].any(1).all()
+        value, gradient = jax.value_and_grad(loss)(cosines, np.full(4, -1, np.int32))
+        assert value == 0 and not gradient.any()
+
+
 @pytest.fixture(scope="module")
 def parts():
     """A clothes classifier, its weights, and embeddings."""
@@ -181,9 +210,21 @@ def test_missing_clothes_labels_are_rejected(small_data):
     train = dataclasses.replace(
         dataset.train, clothes=np.full_like(dataset.train.clothes, -1)
     )
-    message = r"needs clothes labels, and synthetic has training images without them"
+    message = r"needs clothes labels, and the training images of synthetic have none"
     with pytest.raises(ValueError, match=message):
         clothes_classes(config, train, 6)
+
+
+def test_classes_are_those_of_the_labelled_images(small_data):
+    root, dataset = small_data
+    config = tiny.tiny_config(root)
+    config.loss.cal = 1.0
+    clothes = np.where(dataset.train.pid == 2, -1, dataset.train.clothes)
+    train = dataclasses.replace(dataset.train, clothes=clothes).relabelled()
+    found = clothes_classes(config, train, 6)
+    np.testing.assert_array_equal(np.bincount(found.person), [2, 2, 0, 2, 2, 2])
+    assert num_clothes(config, train) == 10
+    np.testing.assert_array_equal(train.clothes == -1, train.pid == 2)
 
 
 def test_a_run_does_not_resume_with_cal_switched(small, whole):

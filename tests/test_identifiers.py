@@ -77,6 +77,7 @@ def test_the_report_shows_what_the_manifest_says(config, evaluated):
         **{name: [] for name in ("kinds", "main_protocols", "scales", "protocols")},
         title="Names",
         draws=False,
+        unit="images",
         embeddings=[("global", "global")],
         first=(protocols[0].name, "global"),
         cards=[card | {"attention": []} for card in cards],

@@ -11,7 +11,7 @@ from small_run import assert_same
 
 from mbnet_jax.data import loader as loading
 from mbnet_jax.runs.checkpoints import Checkpoints
-from mbnet_jax.training import loop, validate
+from mbnet_jax.training import validate
 from mbnet_jax.training.interruption import InterruptedTraining, Interruption
 from mbnet_jax.training.logs import Logs
 
@@ -127,7 +127,7 @@ def test_a_run_with_too_many_bad_images_saves_and_stops(small, tmp_path, monkeyp
         return decode(example, *args)
 
     # Not in validation, which needs every image.
-    monkeypatch.setattr(loop, "make_validate", lambda *_: lambda _: {"mAP": 0.0})
+    monkeypatch.setattr(validate, "make_validate", lambda *_: lambda _: {"mAP": 0.0})
     monkeypatch.setattr(loading, "decode", decode_few)
     message = r"than data\.max_bad_images=2 are bad:(\n  the image of .*){3,}\nReplace"
     with pytest.raises(ValueError, match=message):

@@ -21,8 +21,10 @@ SHIPPED = [
     "prcc",
     "prcc_eva02",
     "synthetic",
+    "synthetic_b",
     "synthetic_eva02",
     "synthetic_large",
+    "synthetic_two",
     "vc_clothes",
     "vc_clothes_eva02",
 ]

@@ -58,23 +58,36 @@ def _check_given(model: str, images: str | None, config: ConfigDict | None) -> N
         raise FileNotFoundError(f"no such folder: --images={images}")
 
 
-def _of_dataset(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
-    """Makes the maps of a config's dataset, and the preview."""
+def _of_datasets(config: ConfigDict, options: ParserOptions, out: Path | None) -> None:
+    """Makes the maps of a config's datasets, each with a preview."""
     from mbnet_jax.data.load import images_folder
     from mbnet_jax.data.make_maps import make_maps
+    from mbnet_jax.data.parts import configs_of
     from mbnet_jax.report.preview import preview, sheet_path
 
-    if out is None:
-        own = config.data.parsing_dir
-        out = Path(own) if own else _beside(images_folder(config.data))
-    count = make_maps(config, options, out)
-    _report(count, options, out)
-    config.data.parsing_dir, config.data.parsing_labels = str(out), options.labels
-    preview(config, sheet_path(out), _SHOWN)
+    parts = configs_of(config)
+    if out is not None and len(parts) > 1:
+        raise ValueError(
+            f"--out={out} is a folder for one dataset, and data.name={(*parts,)} names "
+            f"{len(parts)}; leave it out, or give data.parts.NAME.parsing_dir of each"
+        )
+    given = []
+    for name, part in parts.items():
+        data = part.data
+        folder = out or Path(data.parsing_dir or _beside(images_folder(data)))
+        count = make_maps(part, options, folder)
+        _report(count, options, folder)
+        data.parsing_dir, data.parsing_labels = str(folder), options.labels
+        preview(part, sheet_path(folder), _SHOWN)
+        flag = f"--config.data.parts.{name}" if len(parts) > 1 else "--config.data"
+        given.append(
+            f"{flag}.parsing_dir={printable(folder)} "
+            f"{flag}.parsing_labels={options.labels}"
+        )
+    joined = " \\\n    ".join(given)
     print(
         "look at it (heads are yellow), then train with the maps:\n"
-        f"  mbnet-train --config ... --config.data.parsing_dir={printable(out)} "
-        f"--config.data.parsing_labels={options.labels}"
+        f"  mbnet-train --config ... {joined}"
     )
 
 
@@ -194,7 +207,7 @@ def _parse(config: ConfigDict | None, arguments: argparse.Namespace) -> None:
     if config is None:
         _of_folder(Path(arguments.images), options, out)
     else:
-        _of_dataset(config, options, out)
+        _of_datasets(config, options, out)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--out",
         default="preview.png",
         metavar="FILE",
-        help="the picture to write; preview.png unless given",
+        help="the picture to write; preview.png unless given. Of several datasets: one "
+        "each, preview-NAME.png",
     )
     parser.add(
         "--images",
@@ -46,9 +47,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _preview(config: ConfigDict, arguments: argparse.Namespace) -> None:
+    from mbnet_jax.data.parts import configs_of
     from mbnet_jax.report.preview import preview
 
-    preview(config, Path(arguments.out), arguments.images)
+    out, parts = Path(arguments.out), configs_of(config)
+    for name, part in parts.items():
+        file = out.with_stem(f"{out.stem}-{name}") if len(parts) > 1 else out
+        preview(part, file, arguments.images)
 
 
 if __name__ == "__main__":

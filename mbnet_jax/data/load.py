@@ -1,6 +1,7 @@
 """Loads the dataset that a config names, and prepares it on first use."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -10,8 +11,9 @@ from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
 from mbnet_jax.data.datasets import dataset_spec, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
+from mbnet_jax.data.joint import join
 from mbnet_jax.data.needed_maps import check_maps
-from mbnet_jax.data.parts import parts_of
+from mbnet_jax.data.parts import check_parts, configs_of, prepared_folder
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
     Split,
@@ -20,20 +22,25 @@ from mbnet_jax.data.splits import (
     make_split,
     make_validation,
 )
+from mbnet_jax.data.tracklets import by_tracklet
 
 DEFAULT = "default"  # the value of `data.validation` that leaves it to the dataset
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that is ready for training and evaluation.
+    """A dataset that is ready for training and evaluation, or several of them.
 
     Attributes:
-      train: the images to train on, without the identities held out.
+      train: the images to train on, without the identities held out; of several
+        datasets, of all together.
       validation: the images that select the best checkpoint, if any.
       test: the test splits by name.
       protocols: how the test splits are evaluated.
-      by_tracklet: whether tracklets are ranked rather than images.
+      by_tracklet: whether tracklets are ranked rather than images. They are then the
+        rows of the test splits and of the images for validation.
+      parts: of several datasets: name -> each by itself. The attributes above, but
+        `train`, are then empty: each is validated and tested by itself.
     """
 
     train: Split
@@ -41,13 +48,25 @@ class Dataset:
     test: dict[str, Split]
     protocols: tuple[Protocol, ...]
     by_tracklet: bool = False
+    parts: Mapping[str, "Dataset"] = field(default_factory=dict)
+
+    @property
+    def validations(self) -> dict[str, Validation]:
+        """The images for validation of each part that has some; "" names the whole."""
+        each = self.parts or {"": self}
+        return {
+            name: part.validation
+            for name, part in each.items()
+            if part.validation is not None
+        }
 
 
 def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     """Loads the dataset that `config.data` describes.
 
     Generates it first if it is a generated one, and prints a warning if its counts
-    differ from the published ones.
+    differ from the published ones. Of several, each is loaded by itself, and the
+    images to train on are joined.
 
     Args:
       config: of the run.
@@ -61,7 +80,20 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
         `data.validation` does not suit the dataset.
     """
     check_config(config)
-    (data,) = parts_of(config.data).values()
+    check_parts(config.data)
+    parts = {
+        name: _load_one(part, training) for name, part in configs_of(config).items()
+    }
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    sets = [part.data.parsing_labels for part in configs_of(config).values()]
+    train = join({name: part.train for name, part in parts.items()}, sets)
+    return Dataset(train, None, {}, (), parts=parts)
+
+
+def _load_one(config: ConfigDict, training: bool) -> Dataset:
+    """Loads the only dataset that `config.data` describes."""
+    data = config.data
     spec = dataset_spec(data.name)
     policy = validation_policy(data, spec)
     folder = images_folder(data)
@@ -70,26 +102,28 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     for line in count_warnings(spec, records, variant):
         print(f"warning: {line}")
     check_maps(config, records, training=training)
-    prepared = Path(data.root) / "prepared" / data.name
+    prepared = prepared_folder(data)
     sources = prepare(records, folder, prepared, data.parsing_labels)
     splits = {
         name: make_split(records[name], sources[name], folder) for name in records
     }
     train, own = splits.pop("train"), splits.pop("val", None)
     validation = None
+    ranked = by_tracklet if spec.by_tracklet else lambda images: images
     if policy == "held_out":
         train, held_out = hold_out_identities(
             train, data.validation_fraction, config.seed
         )
-        validation = make_validation(held_out)
+        validation = make_validation(ranked(held_out))
     elif policy == "own":
         if own is None:
             raise ValueError(
                 f"data.validation={data.validation}, but {data.name} has no split val; "
                 "set held_out, or none to keep the last checkpoint"
             )
-        validation = make_validation(own)
-    return Dataset(train, validation, splits, spec.protocols, spec.by_tracklet)
+        validation = make_validation(ranked(own))
+    test = {name: ranked(split) for name, split in splits.items()}
+    return Dataset(train, validation, test, spec.protocols, spec.by_tracklet)
 
 
 def validation_policy(data: ConfigDict, spec: DatasetSpec) -> str:

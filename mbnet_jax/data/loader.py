@@ -7,7 +7,6 @@ The host only reads, decodes and resizes. A batch is a dict of `image` uint8
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import grain
 import jax
@@ -16,6 +15,8 @@ from jax.sharding import Mesh, Sharding
 from ml_collections import ConfigDict
 
 from mbnet_jax.data.bad_images import BadImages
+from mbnet_jax.data.joint import LABEL_SET
+from mbnet_jax.data.parts import prepared_folder
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import Split
 from mbnet_jax.devices.mesh import batch_sharding
@@ -67,7 +68,9 @@ def load_example(split: Split, index: int, data: ConfigDict) -> dict:
       ValueError: the image cannot be read or decoded. The message names it.
     """
     size = (data.height, data.width)
-    image, parsing = decode(_read(split, index, data), size, data.parsing_labels)
+    example = _read(split, index, data)
+    label_set = example.get(LABEL_SET, data.parsing_labels)
+    image, parsing = decode(example, size, label_set)
     return {
         "image": image,
         "parsing": parsing,
@@ -90,7 +93,7 @@ def _read(split: Split, index: int, data: ConfigDict) -> dict:
         reason = error
     raise ValueError(
         f"the prepared copy of {printable(name)} cannot be read ({reason}); delete "
-        f"{Path(data.root) / 'prepared' / data.name} to prepare it again"
+        f"{prepared_folder(data, name)} to prepare it again"
     )
 
 

@@ -13,6 +13,19 @@ from mbnet_jax.parsing.maps import MAKE_MAPS, check_map
 _SAMPLES = 64  # maps that are read at every start
 
 
+class MissingMapsError(ValueError):
+    """Images have no parsing maps.
+
+    Attributes:
+      images: which ones, as in "2 of 8 images of the split 'query'".
+    """
+
+    def __init__(self, message: str, images: str):
+        """Has `message` for people who cannot do without."""
+        super().__init__(message)
+        self.images = images
+
+
 def _branches_in_need(branches: Sequence[str]) -> list[str]:
     known = [name for name in BRANCHES if name in branches]
     return [f"the branch {name!r}" for name in needing_maps(known)]
@@ -42,9 +55,10 @@ def check_maps(
       training: whether the split "train" is trained on.
 
     Raises:
-      ValueError: maps are missing, `mbnet-parse` made them in another label set than
-        `data.parsing_labels`, or some do not fit that set. The message names the
-        split, what needs the maps, the command that makes them, and how to do without.
+      MissingMapsError: maps are missing. The message names the split, what needs the
+        maps, the command that makes them, and how to do without.
+      ValueError: `mbnet-parse` made the maps in another label set than
+        `data.parsing_labels`, or some do not fit that set.
     """
     if config.data.parsing_dir:
         check_maker(Path(config.data.parsing_dir), config.data.parsing_labels)
@@ -64,10 +78,11 @@ def check_maps(
             without = f"--config.eval.branches={free} evaluates"
         missing = sum(record.parsing_path is None for record in rows)
         if needs and missing:
-            raise ValueError(
-                f"{missing} of {len(rows)} images of the split {split!r} have no "
-                f"parsing map; needed by {', '.join(needs)}. For maps on disk, give "
-                "--config.data.parsing_dir and --config.data.parsing_labels; to make "
-                f"maps:\n  {MAKE_MAPS}\n"
-                f"Without maps, {without} the {BRANCHES[free].title} on images alone."
+            images = f"{missing} of {len(rows)} images of the split {split!r}"
+            raise MissingMapsError(
+                f"{images} have no parsing map; needed by {', '.join(needs)}. For maps "
+                "on disk, give --config.data.parsing_dir and "
+                f"--config.data.parsing_labels; to make maps:\n  {MAKE_MAPS}\n"
+                f"Without maps, {without} the {BRANCHES[free].title} on images alone.",
+                images,
             )

@@ -4,10 +4,15 @@ No state is kept between batches, so any process can make any batch: batches do 
 depend on restarts or on the number of devices and hosts.
 """
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 
+from mbnet_jax.data.shares import check_shares, persons_of_shares
+
 # Random streams, so that no two draws share random numbers.
-_IDENTITIES, _IMAGES, _SUBSTITUTES = 0, 1, 2
+_IDENTITIES, _IMAGES, _SUBSTITUTES, _MIXED = 0, 1, 2, 3
 
 
 def check_batch(batch_size: int, images_per_identity: int) -> None:
@@ -49,7 +54,11 @@ class IdentityBalancedSampler:
 
     Identities are drawn in shuffled rounds; the remainder that does not fill a batch
     is dropped until the next shuffle. The K images of an identity show as many outfits
-    as possible, and repeat only if it has fewer than K images.
+    as possible, then as many tracklets of each outfit as possible, and repeat only if
+    it has fewer than K images.
+
+    With shares, a batch has a fixed number of identities of each dataset, which are
+    drawn in shuffled rounds of their own, in a random order.
 
     Attributes:
       batch_size: P * K.
@@ -63,6 +72,9 @@ class IdentityBalancedSampler:
         batch_size: int,
         images_per_identity: int,
         seed: int,
+        tracklet: np.ndarray | None = None,
+        dataset: np.ndarray | None = None,
+        shares: Sequence[float] = (),
     ):
         """Groups the training images by identity and outfit.
 
@@ -72,6 +84,9 @@ class IdentityBalancedSampler:
           batch_size: images per batch, P * K.
           images_per_identity: K, at least 2.
           seed: of all draws.
+          tracklet: int [n], its tracklet. None, or one value for all: not known.
+          dataset: int [n], which of several datasets each image is of, from 0.
+          shares: of each dataset's identities in a batch; () draws from all together.
 
         Raises:
           ValueError: `batch_size` is not a multiple of `images_per_identity`, or
@@ -84,13 +99,14 @@ class IdentityBalancedSampler:
         self._seed = seed
         self._identities = np.unique(pid)
         check_identities(batch_size, images_per_identity, len(self._identities))
-        self._outfits = {
-            person: [
-                np.flatnonzero((pid == person) & (clothes == outfit))
-                for outfit in np.unique(clothes[pid == person])
-            ]
-            for person in self._identities.tolist()
-        }
+        self._tracklet = np.zeros(len(pid), int) if tracklet is None else tracklet
+        self._outfits = _by_outfit(pid, clothes)
+        self._pools = [(self._identities, self._per_batch)]
+        if shares:
+            counts = persons_of_shares(shares, self._per_batch)
+            pools = [np.unique(pid[dataset == i]) for i in range(len(counts))]
+            check_shares(shares, counts, [len(pool) for pool in pools])
+            self._pools = [*zip(pools, counts, strict=True)]
 
     def batch(self, step: int) -> np.ndarray:
         """Image indices of batch `step`, int [P * K], the K of an identity adjacent."""
@@ -110,22 +126,51 @@ class IdentityBalancedSampler:
         return rng.permutation(images[images != own])
 
     def _persons(self, step: int) -> list[int]:
-        batches_per_round = len(self._identities) // self._per_batch
-        round_number, batch = divmod(step, batches_per_round)
-        rng = np.random.default_rng([self._seed, _IDENTITIES, round_number])
-        shuffled = rng.permutation(self._identities)
-        return shuffled[batch * self._per_batch :][: self._per_batch].tolist()
+        persons = []
+        for number, (pool, count) in enumerate(self._pools):
+            round_number, batch = divmod(step, len(pool) // count)
+            # The first pool's stream is that of a single one.
+            stream = [self._seed, _IDENTITIES, round_number] + [number] * bool(number)
+            shuffled = np.random.default_rng(stream).permutation(pool)
+            persons += shuffled[batch * count :][:count].tolist()
+        if len(self._pools) > 1:  # or a micro-batch would have few of the datasets
+            rng = np.random.default_rng([self._seed, _MIXED, step])
+            persons = rng.permutation(persons).tolist()
+        return persons
 
     def _images(self, step: int, person: int) -> np.ndarray:
         rng = np.random.default_rng([self._seed, _IMAGES, step, person])
-        outfits = [rng.permutation(images) for images in self._outfits[person]]
+        outfits = [
+            self._in_turn(rng.permutation(images)) for images in self._outfits[person]
+        ]
         order = rng.permutation(len(outfits))
         # One image of each outfit, then a second of each, and so on.
         longest = max(len(images) for images in outfits)
-        in_turn = [
+        in_turn = (
             outfits[outfit][turn]
             for turn in range(longest)
             for outfit in order
             if turn < len(outfits[outfit])
-        ]
-        return np.resize(in_turn, self._images_per_identity)
+        )
+        first = [*itertools.islice(in_turn, self._images_per_identity)]
+        return np.resize(first, self._images_per_identity)
+
+    def _in_turn(self, images: np.ndarray) -> np.ndarray:
+        """One of `images` of each tracklet, then a second of each, and so on."""
+        tracklet = self._tracklet[images]
+        order = np.argsort(tracklet, kind="stable")
+        starts = np.r_[True, np.diff(tracklet[order]) != 0]
+        place = np.arange(len(images))
+        turn = np.empty_like(place)
+        turn[order] = place - np.maximum.accumulate(np.where(starts, place, 0))
+        return images[np.argsort(turn, kind="stable")]
+
+
+def _by_outfit(pid: np.ndarray, clothes: np.ndarray) -> dict[int, list[np.ndarray]]:
+    """Identity -> the images of each of its outfits, ascending."""
+    order = np.lexsort((clothes, pid))  # stable
+    changes = (np.diff(pid[order]) != 0) | (np.diff(clothes[order]) != 0)
+    outfits: dict[int, list[np.ndarray]] = {}
+    for images in np.split(order, np.flatnonzero(changes) + 1):
+        outfits.setdefault(int(pid[images[0]]), []).append(images)
+    return outfits

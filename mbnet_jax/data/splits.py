@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,23 @@ from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import matches_and_junk
 
 
+class Frames(NamedTuple):
+    """The images of a split whose rows are tracklets.
+
+    Attributes:
+      images: the frames of all tracklets.
+      of_row: for each row, the indices of its frames in `images`, int [frames].
+    """
+
+    images: "Split"
+    of_row: tuple[np.ndarray, ...]
+
+
 @dataclass(frozen=True)
 class Split:
-    """The labelled images of one split.
+    """The labelled images of one split, or its tracklets (`tracklets.by_tracklet`).
+
+    The row of a tracklet has the name and the position of its middle frame.
 
     Attributes:
       pid, camera, clothes: int32 [n].
@@ -23,6 +37,7 @@ class Split:
       source: the builder's data source of undecoded examples.
       own: the labels as the dataset writes them; () where that is not known.
       tracklet: int32 [n]; unless given, all `UNKNOWN`.
+      frames: the images of the tracklets; None if each row is an image.
     """
 
     pid: np.ndarray
@@ -33,6 +48,7 @@ class Split:
     source: Any
     own: tuple[Identifiers, ...] = ()
     tracklet: np.ndarray | None = None
+    frames: Frames | None = None
 
     def __post_init__(self):
         """Fills in the tracklets."""
@@ -41,8 +57,18 @@ class Split:
             object.__setattr__(self, "tracklet", unknown)  # the class is frozen
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Number of rows: of images, or of tracklets."""
         return len(self.pid)
+
+    @property
+    def number_of_images(self) -> int:
+        """How many images there are, those of tracklets included."""
+        return sum(map(len, self.frames.of_row)) if self.frames else len(self)
+
+    @property
+    def unit(self) -> str:
+        """What a row is: "images" or "tracklets"."""
+        return "tracklets" if self.frames else "images"
 
     @property
     def labels(self) -> Labels:
@@ -87,6 +113,10 @@ class Split:
             self.source,
             tuple(self.own[i] for i in indices) if self.own else (),
             self.tracklet[indices],
+            self.frames
+            and self.frames._replace(
+                of_row=tuple(self.frames.of_row[i] for i in indices)
+            ),
         )
 
     def relabelled(self) -> "Split":
@@ -95,9 +125,8 @@ class Split:
         def renumbered(values: np.ndarray) -> np.ndarray:
             return np.unique(values, return_inverse=True)[1].astype(np.int32)
 
-        clothes = self.clothes
-        if "clothes" in self.known:
-            clothes = renumbered(clothes)
+        clothes, known = self.clothes.copy(), self.clothes != UNKNOWN
+        clothes[known] = renumbered(clothes[known])
         return replace(self, pid=renumbered(self.pid), clothes=clothes)
 
 

@@ -1,4 +1,4 @@
-"""Embeds images: one float32 row per image and kind of embedding."""
+"""Embeds images or tracklets: one float32 row for each and kind of embedding."""
 
 import dataclasses
 import functools
@@ -15,9 +15,11 @@ from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import batch_sharding, replicated
 from mbnet_jax.devices.placement import gathering
 from mbnet_jax.evaluation.batches import Batch, embed_batches
+from mbnet_jax.evaluation.branches import chosen_branches, sub_network
 from mbnet_jax.evaluation.protocols import Protocol
+from mbnet_jax.evaluation.tracklets import mean_embeddings
 from mbnet_jax.models import BRANCHES, MBNet
-from mbnet_jax.models.branches import needing_maps, ordered, views_of_branches
+from mbnet_jax.models.branches import needing_maps, views_of_branches
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.models.modules import combine
 from mbnet_jax.progress import announced
@@ -31,13 +33,13 @@ Embeddings = dict[str, np.ndarray]  # kind -> float32 [n, d]
 
 @dataclasses.dataclass(frozen=True)
 class Embedded:
-    """Images with their embeddings, kind -> float32 [n, d]."""
+    """Images or tracklets with their embeddings, kind -> float32 [n, d]."""
 
     split: Split
     embeddings: Embeddings
 
     def subset(self, indices: np.ndarray) -> "Embedded":
-        """Returns the images `indices`, in that order."""
+        """Returns the rows `indices`, in that order."""
         return Embedded(
             self.split.subset(indices),
             {name: rows[indices] for name, rows in self.embeddings.items()},
@@ -133,41 +135,6 @@ def embed_function(
     return embed
 
 
-def chosen_branches(
-    requested: Sequence[str], model: MBNet, field: str = "eval.branches"
-) -> tuple[str, ...]:
-    """Returns the requested branches, or all of the model's, in table order.
-
-    Raises:
-      ValueError: if the model does not have one of them; the message names `field`.
-    """
-    missing = [branch for branch in requested if branch not in model.branches]
-    if missing:
-        raise ValueError(
-            f"{field}={tuple(requested)} names branches that the network does not "
-            f"have: {', '.join(map(repr, missing))}; it has {tuple(model.branches)}"
-        )
-    return ordered(requested or model.branches)
-
-
-def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
-    """Returns the part of the network that computes these branches' embeddings.
-
-    A branch that CFM fuses with another one was trained on the fused map, so the other
-    branch is part of it too. Only the whole network has its balance, whose parameters
-    take the embeddings of all branches.
-    """
-    if len(branches) == len(model.branches):
-        return model
-    fused = [
-        BRANCHES[name].partner
-        for name in branches
-        if BRANCHES[name].module == "cfm" and model.cfm
-    ]
-    needed = {*branches, *fused} & {*model.branches}
-    return model.clone(branches=ordered(needed), balance=False)
-
-
 def embed_split(
     embed: Callable,
     variables: dict,
@@ -176,35 +143,54 @@ def embed_split(
     batch_size: int,
     name: str = "images",
 ) -> Embeddings:
-    """Embeds every image of `split`: kind -> float32 [n, d], in the split's order.
+    """Embeds every row of `split`: kind -> float32 [n, d], in the split's order.
+
+    Of tracklets, the frames are embedded, in batches that are not kept; see
+    `mean_embeddings`.
 
     Raises:
       ValueError: an image cannot be read, or has no usable embedding; the message
         has `name`, which says what the images are.
     """
-    starts = range(0, len(split), batch_size)
+    images, rows = split, np.arange(len(split))
+    if split.frames:
+        images = split.frames.images.subset(np.concatenate(split.frames.of_row))
+        rows = np.repeat(rows, [*map(len, split.frames.of_row)])
+    starts = range(0, len(images), batch_size)
     batches = (
-        Batch(range(len(split))[start : start + batch_size], b["image"], b["parsing"])
-        for start, b in zip(starts, loader.evaluate(split, batch_size), strict=True)
+        Batch(range(len(images))[start : start + batch_size], b["image"], b["parsing"])
+        for start, b in zip(starts, loader.evaluate(images, batch_size), strict=True)
     )
     embed = functools.partial(embed, variables)
-    doing = f"embedding {name}"
-    rows = [part for _, part in embed_batches(embed, batches, len(split), doing)]
-    embeddings = {
-        kind: np.concatenate([part[kind] for part in rows])
-        for kind in (*BRANCHES, ALL)  # jit sorted the names
-        if kind in rows[0]
-    }
+    parts = embed_batches(embed, batches, len(images), f"embedding {name}")
+
+    def checked(indices: Sequence[int], part: Embeddings) -> Embeddings:
+        check_embeddings(name, images.subset(np.asarray(indices)), part)
+        return part
+
+    if split.frames:
+        # A mean would hide which frame is at fault.
+        found = mean_embeddings(
+            ((rows[list(indices)], checked(indices, part)) for indices, part in parts),
+            len(split),
+        )
+    else:
+        found = _joined([part for _, part in parts])
+    embeddings = {k: found[k] for k in (*BRANCHES, ALL) if k in found}  # jit sorts them
     check_embeddings(name, split, embeddings)
     return embeddings
 
 
+def _joined(parts: Sequence[Embeddings]) -> Embeddings:
+    return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
+
+
 def check_embeddings(name: str, split: Split, embeddings: Embeddings) -> None:
-    """Checks that every image has an embedding that can be compared.
+    """Checks that every row has an embedding that can be compared.
 
     Args:
       name: what the images are, for the message.
-      split: the images.
+      split: the images or tracklets.
       embeddings: theirs.
 
     Raises:
@@ -216,8 +202,9 @@ def check_embeddings(name: str, split: Split, embeddings: Embeddings) -> None:
         bad = np.flatnonzero(~((length > 0) & (length < np.inf)))
         if len(bad):
             raise ValueError(
-                f"{name}: the embedding {kind!r} of {len(bad)} of {len(split)} images "
-                f"is NaN, infinite or zero, first of {split.names[bad[0]]!r}; the "
+                f"{name}: the embedding {kind!r} of {len(bad)} of {len(split)} "
+                f"{split.unit} is NaN, infinite or zero, first of "
+                f"{split.names[bad[0]]!r}; the "
                 "weights are damaged or have diverged: use another checkpoint"
             )
 
@@ -229,7 +216,7 @@ def embed_test(
     protocols: Sequence[Protocol],
     mesh: Mesh,
 ) -> dict[str, Embedded]:
-    """Embeds the test splits that the protocols need: split name -> its images.
+    """Embeds the test splits that the protocols need: split name -> its rows.
 
     Raises:
       ValueError: if `eval.branches` names a branch that the network does not have, or

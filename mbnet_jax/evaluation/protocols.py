@@ -67,8 +67,8 @@ def usable_protocols(
       test: its test splits by name, `Dataset.test`.
 
     Returns:
-      The protocols, and notes to print: which protocols are left out, and how many
-      queries have no true match.
+      The protocols, and notes to print: whether tracklets are ranked, which protocols
+      are left out, and how many queries have no true match.
 
     Raises:
       ValueError: a protocol is wrong, or its split has no images.
@@ -78,7 +78,7 @@ def usable_protocols(
         if not len(test[name]):
             raise ValueError(f"the test split {name!r} has no images; add some")
     known = frozenset.intersection(*(split.known for split in test.values()))
-    usable, notes = [], []
+    usable, notes = [], _tracklet_notes(test)
     for protocol in protocols:
         needs = get_rule(protocol.rule).needs
         missing = sorted(needs.union(["camera"] if protocol.cameras else ()) - known)
@@ -119,6 +119,16 @@ def usable_protocols(
                 + (", so it has no scores" if without == len(query) else "")
             )
     return tuple(usable), notes
+
+
+def _tracklet_notes(test: Mapping[str, Split]) -> list[str]:
+    counted = [
+        f"{len(split):,} of {name} ({split.number_of_images:,} images)"
+        for name, split in test.items()
+        if split.frames
+    ]
+    text = "tracklets are ranked, each by the mean of its images' embeddings: "
+    return [text + ", ".join(counted)] if counted else []
 
 
 def _camera_names(cameras: Sequence[int], test: Mapping[str, Split]) -> list[str]:

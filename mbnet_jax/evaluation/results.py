@@ -31,6 +31,11 @@ CHANCE = "chance"
 RERANKED = "_reranked"  # suffix of an embedding's name, if its ranking is re-ranked
 STD = "_std"  # suffix of a measure's name, for its standard deviation over draws
 
+# The columns of `queries.csv`.
+QUERIES_HEAD = (
+    *("protocol", "draw", "file", "person"),
+    *("first_match_rank", "average_precision"),
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell starts one
 
 # embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
@@ -200,16 +205,19 @@ def metrics_content(
     protocols: Sequence[Protocol],
     results: Mapping[str, ProtocolResult],
     notes: Sequence[str],
+    more: Mapping[str, str] | None = None,
 ) -> dict:
     """Returns the content of `metrics.json`: every value, protocols and notes.
 
     A mean over no queries is None: JSON has no NaN.
 
-    `name` and `step` are the config's name and the checkpoint's step.
+    `name` and `step` are the config's name and the checkpoint's step; `more` are
+    further entries.
     """
     return {
         "name": name,
         "step": step,
+        **(more or {}),
         "results": {p.name: _without_nan(results[p.name].values) for p in protocols},
         "protocols": {p.name: _described(p, results[p.name]) for p in protocols},
         "notes": list(notes),
@@ -228,6 +236,7 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
     paper = protocol.paper and dict(zip(("rank1", "mAP"), protocol.paper, strict=True))
     return protocol._asdict() | {
         "paper": paper,
+        "ranked": result.query.unit,
         "queries": len(result.query),
         "queries_with_a_match": result.per_draw[0].num_queries,
     }
@@ -236,14 +245,13 @@ def _described(protocol: Protocol, result: ProtocolResult) -> dict:
 def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     """Returns the text of `queries.csv`: one line per protocol, draw and query.
 
-    Persons are named as the dataset names them. The scores of a query without a true
-    match are empty. Replacement characters stand for what UTF-8 cannot encode.
+    The file of a query that is a tracklet is its middle image. Persons are named as the
+    dataset names them. The scores of a query without a true match are empty.
+    Replacement characters stand for what UTF-8 cannot encode.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["protocol", "draw", "file", "person", "first_match_rank", "average_precision"]
-    )
+    writer.writerow(QUERIES_HEAD)
     for name, result in results.items():
         for draw, metrics in enumerate(result.per_draw):
             for index, (first, precision) in enumerate(

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.data import DATASETS, Protocol
+from mbnet_jax.data.parts import names_of, parts_of, title_of
 from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
@@ -16,6 +17,7 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.branches import owner
 from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.tested import folder_name
 
 FILE = "README.md"
 _METRICS = Path("eval", METRICS)  # of a run
@@ -75,6 +77,7 @@ def model_card(
         config=config,
         network=network,
         generated=_is_generated(config),
+        trained_on=title_of(config.data),
         backbones=[_backbone(config, branch) for branch in network.model.branches],
         programs=programs,
         without_maps=[
@@ -95,14 +98,27 @@ def model_card(
         output=onnx_file.OUTPUT,
         height=config.data.height,
         width=config.data.width,
-        results=results_table(run / _METRICS, network.step),
+        results=_results(run, config, network.step),
     )
+
+
+def _results(run: Path, config: ConfigDict, step: int) -> str:
+    """The table of the last evaluation on each dataset that was trained on."""
+    names = names_of(config.data)
+    if len(names) == 1:
+        return results_table(run / _METRICS, step)
+    tables = []
+    for name in names:
+        path = run / _METRICS.with_name(folder_name(name)) / METRICS
+        if table := results_table(path, step):
+            tables.append(f"{name}\n\n{table}")
+    return "\n\n".join(tables)
 
 
 def _is_generated(config: ConfigDict) -> bool:
     """Whether the people that the network was trained on are synthetic."""
-    spec = DATASETS.get(config.data.name)
-    return spec is not None and spec.make_folder is not None
+    specs = [DATASETS.get(part.name) for part in parts_of(config.data).values()]
+    return all(spec is not None and spec.make_folder is not None for spec in specs)
 
 
 def _backbone(config: ConfigDict, branch: str) -> str:

@@ -9,12 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from mbnet_jax.evaluation.embed import (
-    ALL,
-    chosen_branches,
-    embed_function,
-    sub_network,
-)
+from mbnet_jax.evaluation.branches import chosen_branches, sub_network
+from mbnet_jax.evaluation.embed import ALL, embed_function
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.runs.network import Network, abstract_variables
 

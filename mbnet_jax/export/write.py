@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mbnet_jax.devices.mesh import make_mesh, replicated
-from mbnet_jax.evaluation.embed import chosen_branches
+from mbnet_jax.evaluation.branches import chosen_branches
 from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, resolved, whole_folder

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mbnet_jax.evaluation.embed import chosen_branches, sub_network
+from mbnet_jax.evaluation.branches import chosen_branches, sub_network
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import backbone_module, ordered, views_of_branches
 from mbnet_jax.models.heads import OF_TOKENS

@@ -54,11 +54,14 @@ def nearest_images(
 
 
 def short_names(split: Split) -> list[str]:
-    """Returns the file names, with their folders if file names are not unique."""
-    paths = [Path(name) for name in split.names]
-    if len({path.name for path in paths}) == len(paths):
-        return [path.name for path in paths]
-    return ["/".join(path.parts[-2:]) for path in paths]
+    """Returns the file names, with as many folders as they need to be unique."""
+    parts = [Path(name).parts for name in split.names]
+    deepest = max(map(len, parts))
+    for depth in range(1, deepest):
+        names = ["/".join(path[-depth:]) for path in parts]
+        if len({*names}) == len(names):
+            return names
+    return ["/".join(path) for path in parts]
 
 
 def labels_of(split: Split, index: int) -> dict[str, str]:
@@ -123,4 +126,6 @@ def draw_lists(
         )
     ]
     title = f"{config.name}: embedding {name}, {protocol.title}"
+    if gallery.split.frames:
+        title += ", tracklets by their middle images"
     draw_ranked_lists(path, rows, title=title)

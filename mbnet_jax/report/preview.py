@@ -161,7 +161,9 @@ def preview(config: ConfigDict, out: Path, count: int) -> None:
     folder = images_folder(data)
     if data.parsing_dir:
         check_maker(Path(data.parsing_dir), data.parsing_labels)
-    records = read_records(data.name, folder, data.parsing_dir or None)["train"]
+    variant = data.get("variant", "")
+    records = read_records(data.name, folder, data.parsing_dir or None, variant)
+    records = records["train"]
     indices = np.linspace(0, len(records) - 1, min(count, len(records))).round()
     chosen = [records[int(index)] for index in indices]
     names, images, maps = [], [], []

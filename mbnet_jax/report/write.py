@@ -1,4 +1,4 @@
-"""Writes the report of an evaluated run: one HTML file that works offline."""
+"""The report of an evaluated run: one HTML page that works offline."""
 
 import datetime
 import platform
@@ -15,7 +15,6 @@ from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol
 from mbnet_jax.evaluation.results import ProtocolResult
 from mbnet_jax.evaluation.table import title_of
-from mbnet_jax.files import write_whole
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention_pictures import draw_attention
 from mbnet_jax.report.cases import KINDS, groups_of, main_protocol
@@ -26,24 +25,27 @@ from mbnet_jax.report.similarities import similarity_figures
 from mbnet_jax.report.training import training_figures
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.runs.tested import Tested
 
 _LIVE = set('"$`\\!')  # characters that a shell expands inside double quotes
 
 
 def write_report(
     run: RunFolder,
+    test: Tested,
     network: Network,
     protocols: Sequence[Protocol],
     results: Mapping[str, ProtocolResult],
     embedded: Mapping[str, Embedded],
     notes: Sequence[str],
-) -> None:
-    """Writes the report of an evaluation to `eval/report.html` in the run's folder.
+) -> str:
+    """Returns the report of an evaluation.
 
     It is called by one process alone and waits for no other.
 
     Args:
       run: the run, for its training curves and saved config.
+      test: what was tested.
       network: the evaluated network, with the config of the evaluation.
       protocols: the evaluated protocols, in the order of the table.
       results: protocol name -> its result.
@@ -68,14 +70,15 @@ def write_report(
     names = results[first.name].embeddings
     columns, rows = results_table(protocols, results)
     charts, chart_notes = training_figures(run.log)
-    page = render(
+    return render(
         "report.html",
-        title=f"Evaluation of {config.name}, step {network.step}",
-        provenance=_provenance(network, run, embedded),
+        title=_title(test, network.step),
+        provenance=_provenance(test, network, run, embedded),
         config=[(name, repr(value)) for name, value in flat(config).items()],
         columns=columns,
         rows=rows,
         draws=any(protocol.draws for protocol in protocols),
+        unit=results[first.name].query.unit,
         notes=notes,
         cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
         similarities=[similarity_figures(p, embedded, seed) for p in protocols],
@@ -91,11 +94,19 @@ def write_report(
         bar=picture(heat.scale_bar(), 16),
         images=images.encoded(),
     )
-    write_whole(run.eval / "report.html", page)
+
+
+def _title(test: Tested, step: int) -> str:
+    headline = test.headline(step)
+    return (
+        f"Evaluation of {headline}"
+        if test.own
+        else headline.replace("trained", "Trained", 1)
+    )
 
 
 def _provenance(
-    network: Network, run: RunFolder, embedded: Mapping[str, Embedded]
+    test: Tested, network: Network, run: RunFolder, embedded: Mapping[str, Embedded]
 ) -> list[tuple[str, str]]:
     """Returns what a reader needs to repeat the evaluation."""
     config = network.config
@@ -103,7 +114,8 @@ def _provenance(
     now = datetime.datetime.now().astimezone()
     return [
         ("Config", f"{config.name}, checkpoint of step {network.step}"),
-        ("Dataset", f"{config.data.name}: {_counted(embedded)}"),
+        *([] if test.own else [("Trained on", _trained_on(test, run))]),
+        ("Dataset", f"{_dataset(test)}: {_counted(embedded)}"),
         ("Image size", f"{config.data.height}x{config.data.width} pixels"),
         ("Command", _command(sys.argv)),
         ("Differs from the run's config", "; ".join(run.differences(config)) or "-"),
@@ -114,6 +126,15 @@ def _provenance(
             f"({device.platform}), Python {platform.python_version()}",
         ),
     ]
+
+
+def _dataset(test: Tested) -> str:
+    return test.config.data.name if test.own else test.dataset
+
+
+def _trained_on(test: Tested, run: RunFolder) -> str:
+    other = ", and not on the dataset below" if test.foreign else ""
+    return f"{test.trained_on} (the run in {run.path}){other}"
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -131,6 +152,10 @@ def _command(argv: Sequence[str]) -> str:
 
 def _counted(embedded: Mapping[str, Embedded]) -> str:
     def counts(split: Split) -> str:
-        return f"{len(split)} images of {len(set(split.pid.tolist()))} persons"
+        persons = f"{len(set(split.pid.tolist()))} persons"
+        if split.frames:
+            images = f"{split.number_of_images} images"
+            return f"{len(split)} tracklets of {persons} ({images})"
+        return f"{len(split)} images of {persons}"
 
     return "; ".join(f"{name}: {counts(of.split)}" for name, of in embedded.items())

@@ -69,6 +69,7 @@ def write_test(
     step: int,
     results: Mapping[str, Mapping[str, Mapping[str, float]]],
     lists: Path | None,
+    tag: str = "test",
 ) -> None:
     """Writes a test of the checkpoint of `step` into a file of its own.
 
@@ -77,10 +78,11 @@ def write_test(
       step: of the checkpoint.
       results: protocol -> embedding -> measure -> value; `_TESTED` are written.
       lists: the picture of ranked lists; None if there is none.
+      tag: what the names of scalars and picture begin with.
     """
     with contextlib.closing(Events(run, ".test")) as events:
         scores = {
-            f"test/{protocol}/{embedding}/{measure}": measures[measure]
+            f"{tag}/{protocol}/{embedding}/{measure}": measures[measure]
             for protocol, embeddings in results.items()
             for embedding, measures in embeddings.items()
             for measure in _TESTED
@@ -88,4 +90,4 @@ def write_test(
         }
         events.scalars(step, scores)
         if lists is not None:
-            events.picture(step, "test/ranked_lists", lists)
+            events.picture(step, f"{tag}/ranked_lists", lists)

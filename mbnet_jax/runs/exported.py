@@ -113,6 +113,9 @@ def write_config(
     """
     config = network.config.to_dict()
     config["data"] |= dict.fromkeys(_LOCAL, "")
+    for part in config["data"].get("parts", {}).values():
+        for field in _LOCAL:
+            part.pop(field, None)
     config["eval"]["branches"] = branches
     content = {
         "kind": KIND,

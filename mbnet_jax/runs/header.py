@@ -12,11 +12,13 @@ from ml_collections import ConfigDict
 from mbnet_jax import configs
 from mbnet_jax.config import flat
 from mbnet_jax.data import Dataset, Split
+from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.models.branches import backbone_module, ordered, owner
 from mbnet_jax.progress import PLAIN_WIDTH
 
 _LABEL = 13  # characters of the first column
 _COUNTS = ("persons", "images", "cameras", "outfits")
+_TRACKLETS = "tracklets"  # one more column, of datasets that have them
 _MODULES = {
     "knowledge_transfer": "KTM",
     "feature_attention": "FAM",
@@ -43,9 +45,14 @@ def header(
       mesh: the devices.
       more: title -> what else there is to say, a line each.
     """
+    counts = [_counted(split) for split in splits.values()]
+    columns = [*_COUNTS, *[_TRACKLETS] * any(_TRACKLETS in each for each in counts)]
     rows = [
-        ("images", "".join(f"{name:>9}" for name in _COUNTS)),
-        *((f"  {title}"[:_LABEL], _counted(split)) for title, split in splits.items()),
+        ("images", "".join(f"{name:>{_width(name)}}" for name in columns)),
+        *(
+            (f"  {title}"[:_LABEL], _cells(each, columns))
+            for title, each in zip(splits, counts, strict=True)
+        ),
         *_network(config, params),
         ("devices", _devices(mesh, config.model.dtype)),
         *more.items(),
@@ -73,25 +80,45 @@ def aligned(rows: Iterable[tuple[str, object]]) -> str:
 
 
 def training_splits(dataset: Dataset) -> dict[str, Split]:
-    """Returns the splits of a dataset by name; of many, the first ones."""
+    """Returns the splits of a dataset by name; of many, the first ones.
+
+    Of several datasets, these are all training images, and those of each.
+    """
     splits = {"train": dataset.train}
+    splits |= {name: part.train for name, part in dataset.parts.items()}
     if dataset.validation is not None:
         splits["validation"] = dataset.validation.images
     return dict([*(splits | dataset.test).items()][:_SHOWN_SPLITS])
 
 
-def _counted(split: Split) -> str:
-    """How many there are of each; "-" where they are not labelled."""
-    counts = {"images": len(split), "persons": len(np.unique(split.pid))}
-    if "clothes" in split.known:
+def _counted(split: Split) -> dict[str, int]:
+    """How many there are of each that is labelled."""
+    counts = {"images": split.number_of_images, "persons": len(np.unique(split.pid))}
+    dressed, seen = split.clothes != UNKNOWN, split.camera != UNKNOWN
+    if dressed.any():
         # Datasets may number the outfits of each person from 0.
-        both = np.stack([split.pid, split.clothes])
+        both = np.stack([split.pid, split.clothes])[:, dressed]
         counts["outfits"] = np.unique(both, axis=1).shape[1]
-    if "camera" in split.known:
-        counts["cameras"] = len(np.unique(split.camera))
+    if seen.any():
+        counts["cameras"] = len(np.unique(split.camera[seen]))
+    followed = split.tracklet != UNKNOWN
+    if followed.any():
+        counts[_TRACKLETS] = len(np.unique(split.tracklet[followed]))
+    return counts
+
+
+def _cells(counts: Mapping[str, int], columns: Iterable[str]) -> str:
+    """The numbers in columns; "-" where they are not labelled."""
     return "".join(
-        f"{counts[name]:>9,}" if name in counts else f"{'-':>9}" for name in _COUNTS
+        f"{counts[name]:>{_width(name)},}"
+        if name in counts
+        else "-".rjust(_width(name))
+        for name in columns
     )
+
+
+def _width(column: str) -> int:
+    return max(len(column) + 2, 9)
 
 
 def _network(

@@ -14,6 +14,10 @@ _VALUE = schema.real(None, high=1.0)
 _FIELDS = {
     "name": schema.optional(schema.text(None)),
     "step": schema.whole(None),
+    # Of what, for people, and by a digest of fields, for `mbnet-across`.
+    "trained_on": schema.optional(schema.text(None)),
+    "dataset": schema.optional(schema.text(None)),
+    "settings": schema.optional(schema.text(None)),
     "results": schema.mapping(),
     "protocols": schema.mapping(),
 }
@@ -25,6 +29,7 @@ _PROTOCOL = {
     "cameras": schema.several(None, schema.whole(None)),
     "draws": schema.whole(None, high=10_000),
     "paper": schema.optional(schema.mapping()),
+    "ranked": schema.optional(_NAME),  # "images" or "tracklets"
     "queries": schema.whole(None),
     "queries_with_a_match": schema.optional(schema.whole(None)),
 }

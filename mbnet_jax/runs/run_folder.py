@@ -5,12 +5,13 @@
 | `config.json` | the config, the numbers of classes, a digest of the training labels |
 | `checkpoints/<step>`, `best/<step>` | the newest training states, and the best |
 | `metrics.jsonl`, `events/` | what training logged |
-| `eval/` | what the last evaluation wrote |
+| `eval/` | what the last evaluation wrote; in `eval/<name>/`, of another dataset |
 """
 
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -18,12 +19,14 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.config import flat
 from mbnet_jax.data import Dataset, Split
+from mbnet_jax.data.parts import parts_of
 from mbnet_jax.json_files import write_json
 from mbnet_jax.models import MBNet
 from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
 from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
 from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network, described, make_model
+from mbnet_jax.runs.tested import folder_name
 
 # A checkpoint fits no other network.
 ARCHITECTURE = ("model", "views")
@@ -43,6 +46,7 @@ FREE = tuple(
         "max_bad_images",
     )
 )
+_FREE_PART = re.compile(r"data\.parts\.[^.]+\.(root|parsing_dir)")
 
 
 class RunFolder:
@@ -98,15 +102,23 @@ class RunFolder:
     @property
     def eval(self) -> Path:
         """The folder of the last evaluation."""
-        return self.path / "eval"
+        return self.eval_of()
 
-    def metrics(self) -> dict:
-        """The content of `eval/metrics.json`; {} if the run was not evaluated.
+    def eval_of(self, name: str = "") -> Path:
+        """The folder of the last evaluation on the dataset `name`; "": the run's own.
+
+        `name` is that of a config; of a dataset, if the run was trained on several.
+        """
+        own = self.path / "eval"
+        return own / folder_name(name) if name else own
+
+    def metrics(self, name: str = "") -> dict:
+        """The content of `metrics.json` in `eval_of(name)`; {} if there is none.
 
         Raises:
           ValueError: if the file is damaged.
         """
-        path = self.eval / METRICS
+        path = self.eval_of(name) / METRICS
         return read_metrics(path) if os.path.lexists(path) else {}
 
     def make_model(self) -> MBNet:
@@ -145,7 +157,7 @@ class RunFolder:
             line = f"{key}: {saved.get(key)} -> {given.get(key)}"
             only_new = _is_weights_source(key)
             lines.append(line + (" (no effect: a new run reads it)" * only_new))
-            if not only_new and key not in FREE and _is_in(key, refused):
+            if not only_new and not _is_free(key) and _is_in(key, refused):
                 clashes.append(line)
         if clashes:
             raise ValueError(
@@ -164,8 +176,10 @@ class RunFolder:
         """
         lines = self.differences(config, ARCHITECTURE + DATA)
         if self.labels != digest_labels(dataset):
+            parts = parts_of(config.data).values()
+            roots = " and ".join(dict.fromkeys(part.root for part in parts))
             raise ValueError(
-                f"the images in {config.data.root}, or their labels, are not those "
+                f"the images in {roots}, or their labels, are not those "
                 f"that the run in {self.path} started with; restore them, or give "
                 "another --workdir"
             )
@@ -206,11 +220,11 @@ def num_clothes(config: ConfigDict, train: Split) -> int:
 def digest_labels(dataset: Dataset) -> str:
     """Digest of the names and labels of all images for training and validation."""
     digest = hashlib.sha256()
-    for split in (dataset.train, dataset.validation and dataset.validation.images):
-        if split is not None:
-            digest.update(json.dumps(split.names).encode())
-            for labels in split.labels:
-                digest.update(labels.tobytes())
+    validations = (each.images for each in dataset.validations.values())
+    for split in (dataset.train, *validations):
+        digest.update(json.dumps(split.names).encode())
+        for labels in split.labels:
+            digest.update(labels.tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -228,8 +242,13 @@ def _comparable(config: ConfigDict) -> dict:
     return flat(json.loads(json.dumps(config.to_dict())))
 
 
+def _is_free(key: str) -> bool:
+    return key in FREE or _FREE_PART.fullmatch(key) is not None
+
+
 def _is_weights_source(key: str) -> bool:
-    return key.startswith("model.backbones.") and key.endswith(".weights")
+    backbones = key.startswith("model.backbones.") and key.endswith(".weights")
+    return backbones or key == "model.initial"
 
 
 def _is_in(key: str, parts: tuple[str, ...]) -> bool:

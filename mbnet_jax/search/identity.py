@@ -49,6 +49,7 @@ def settings_digest(
     model = config.model.to_dict()
     for backbone in model["backbones"].values():
         backbone.pop("weights", None)  # only a new run reads it
+    model.pop("initial", None)  # the same
     content = {
         "version": _VERSION,
         "weights": weights,

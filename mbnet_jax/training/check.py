@@ -1,23 +1,18 @@
 """The rules across fields of a run's config, before data or devices are touched.
 
-`schema` checks each field by itself, and `models.check` those of the network.
+`schema` checks each field by itself, `models.check` those of the network, and
+`check_data` those of the data.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax import schema
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.backbones.weights.pretrained import check_published
 from mbnet_jax.config import check_config
-from mbnet_jax.configs import base
-from mbnet_jax.data.datasets import dataset_spec
-from mbnet_jax.data.load import validation_policy
-from mbnet_jax.data.parts import check_parts
-from mbnet_jax.data.sampler import check_batch, check_identities
-from mbnet_jax.data.splits import number_held_out
+from mbnet_jax.data.sampler import check_batch
 from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.branches import owned_backbones, owner
@@ -25,9 +20,9 @@ from mbnet_jax.models.check import network_problems
 from mbnet_jax.models.check_backbones import features_of, size_of_view
 from mbnet_jax.refusals import refuse
 from mbnet_jax.training.accumulation import check_micro_batches
+from mbnet_jax.training.check_data import check_people, data_problems, said
 
 _MOST_PIXELS = 1 << 30  # of a batch on one device
-_MOST_GENERATED = 1_000_000  # images; some hours
 _MOST_STEPS = 2**31 - 1  # jax counts them in int32
 _STRIDE = 32  # a map of this stride or a part of it has equal cells
 
@@ -48,52 +43,11 @@ def check_run(config: ConfigDict, mesh: Mesh, *, training: bool) -> None:
     check_config(config)
     if not isinstance(config, ConfigDict):
         raise ValueError("the config must be a ConfigDict, not a dict")
-    refuse([*network_problems(config), *_data(config), *_evaluation(config, mesh)])
+    refuse(
+        [*network_problems(config), *data_problems(config), *_evaluation(config, mesh)]
+    )
     if training:
         refuse(_training(config, mesh))
-
-
-def _said(check: Callable, *arguments) -> Iterator[str]:
-    """What a check raises, as a line."""
-    try:
-        check(*arguments)
-    except ValueError as error:
-        yield str(error)
-
-
-def _data(config: ConfigDict) -> Iterator[str]:
-    data = config.data
-    yield from _said(check_parts, data)
-    if data.name != "synthetic":
-        return
-    if "synthetic" not in data:
-        yield (
-            "data.name='synthetic' needs the fields of data.synthetic; start from the "
-            "config synthetic"
-        )
-        return
-    people = data.synthetic
-    wrong = [*schema.problems(people, base.people(), "data.synthetic.")]
-    yield from wrong
-    if wrong:
-        return
-    persons = people.train_identities, people.test_identities
-    if sum(persons) > 9999 or not all(persons):
-        yield (
-            f"data.synthetic.train_identities={people.train_identities} and "
-            f"data.synthetic.test_identities={people.test_identities} must be at "
-            "least 1, and sum to at most 9,999: a person's number has four digits"
-        )
-    images = (
-        people.train_identities * people.train_images
-        + people.test_identities * people.test_images
-    )
-    images *= people.outfits * people.cameras
-    if images > _MOST_GENERATED:
-        yield (
-            f"the fields of data.synthetic ask for {images:,} images; at most "
-            f"{_MOST_GENERATED:,} are generated: make one of them smaller"
-        )
 
 
 def _evaluation(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
@@ -104,7 +58,7 @@ def _evaluation(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"eval.branches={(*own.branches,)} names branches that the network does "
             f"not have: {', '.join(map(repr, missing))}; it has {branches}"
         )
-    yield from _said(check_divisible, "eval.batch_size", own.batch_size, mesh)
+    yield from said(check_divisible, "eval.batch_size", own.batch_size, mesh)
     yield from _pixels(
         config, f"eval.batch_size={own.batch_size}", own.batch_size / mesh.size
     )
@@ -112,12 +66,12 @@ def _evaluation(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
 
 def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
     train, loss = config.train, config.loss
-    wrong = [*_said(check_batch, train.batch_size, train.images_per_identity)]
-    yield from wrong or _said(check_micro_batches, train, mesh)
+    wrong = [*said(check_batch, train.batch_size, train.images_per_identity)]
+    yield from wrong or said(check_micro_batches, train, mesh)
     each = train.batch_size / train.accumulate / mesh.size
     yield from _pixels(config, f"train.batch_size={train.batch_size}", each)
     if not wrong:
-        yield from _said(_enough_people, config)
+        yield from said(check_people, config)
     if train.warmup_epochs > train.epochs:
         yield (
             f"train.warmup_epochs={train.warmup_epochs} must be at most "
@@ -129,7 +83,7 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"train.decay_epochs={(*train.decay_epochs,)} must not be before the end "
             f"of train.warmup_epochs={train.warmup_epochs}"
         )
-    yield from _said(check_steps, train.epochs, train.steps_per_epoch)
+    yield from said(check_steps, train.epochs, train.steps_per_epoch)
     layer_decay = train.get("layer_decay", 1.0)
     backbones = config.model.backbones
     owners = owned_backbones(config.model.branches, backbones)
@@ -157,7 +111,7 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             )
         if own.weights:
             field = f"model.backbones.{branch}.weights={own.weights!r}: "
-            for line in _said(check_published, own, BACKBONES[own.name]):
+            for line in said(check_published, own, BACKBONES[own.name]):
                 yield field + line
     yield from _cells(config)
 
@@ -173,17 +127,6 @@ def check_steps(epochs: int, steps_per_epoch: int) -> None:
             f"train.epochs={epochs} of {steps_per_epoch} steps (train.steps_per_epoch) "
             f"are too many; at most {_MOST_STEPS:,} steps can be trained"
         )
-
-
-def _enough_people(config: ConfigDict) -> None:
-    """Refuses generated people that are too few; other data is not read yet."""
-    data, train = config.data, config.train
-    if data.name != "synthetic":
-        return
-    count = data.synthetic.train_identities
-    if validation_policy(data, dataset_spec(data.name)) == "held_out":
-        count -= number_held_out(count, data.validation_fraction)
-    check_identities(train.batch_size, train.images_per_identity, count)
 
 
 def _pixels(config: ConfigDict, field: str, images: float) -> Iterator[str]:

@@ -8,6 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mbnet_jax.data import Split
+from mbnet_jax.data.parts import title_of
+from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.losses import Clothes
 from mbnet_jax.runs.run_folder import num_clothes
 
@@ -23,7 +25,7 @@ class ClothesClasses(NamedTuple):
     start: int
 
     def of(self, batch: dict, step: jax.Array) -> Clothes:
-        """The clothes of the batch of `step`, counted from 0."""
+        """The clothes of the batch of `step`, counted from 0; `UNKNOWN` is -1."""
         return Clothes(
             batch["clothes"],
             batch["pid"][:, None] == jnp.asarray(self.person),
@@ -36,18 +38,21 @@ def clothes_classes(
 ) -> ClothesClasses | None:
     """The classes, or None where `loss.cal` is off.
 
+    Images of unknown clothes have no class; CAL's losses leave them out.
+
     Raises:
-      ValueError: if clothes labels are missing.
+      ValueError: if no training image has a clothes label.
     """
     loss = config.loss
     if not loss.cal:
         return None
-    if "clothes" not in train.known:
+    known = train.clothes != UNKNOWN
+    if not known.any():
         raise ValueError(
-            f"loss.cal={loss.cal} needs clothes labels, and {config.data.name} has "
-            "training images without them; add them, or set loss.cal=0"
+            f"loss.cal={loss.cal} needs clothes labels, and the training images of "
+            f"{title_of(config.data)} have none; add them, or set loss.cal=0"
         )
     person = np.zeros(num_clothes(config, train), np.int32)
-    person[train.clothes] = train.pid
+    person[train.clothes[known]] = train.pid[known]
     start = loss.cal_start_epoch * steps_per_epoch
     return ClothesClasses(person, min(start, 2**31 - 1))  # jax counts in int32

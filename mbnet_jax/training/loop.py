@@ -8,13 +8,14 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
+from mbnet_jax.data.parts import configs_of
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.runs.run_folder import num_classes, num_clothes
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.plan import make_plan
 from mbnet_jax.training.session import Session
 from mbnet_jax.training.step import TrainState, make_train_step
-from mbnet_jax.training.validate import make_validate
+from mbnet_jax.training.validate import validate_all
 
 
 def train(
@@ -38,7 +39,8 @@ def train(
       InterruptedTraining: after SIGTERM or Ctrl-C, with the state saved.
     """
     plan = make_plan(config, dataset, mesh)
-    loader = Loader(config.data, mesh)
+    own = config if dataset.parts else next(iter(configs_of(config).values()))
+    loader = Loader(own.data, mesh)
     model = make_model(
         config.model, num_classes(dataset.train), num_clothes(config, dataset.train)
     )
@@ -53,10 +55,7 @@ def train(
             print(f"{workdir} is trained to step {start} of {plan.total} already")
             return state
         train_step = session.compiled(step_function)
-        if dataset.validation is not None:
-            session.validate = make_validate(
-                config, dataset.validation, model, loader, mesh, session.leave
-            )
+        session.validate = validate_all(config, dataset, model, mesh, session.leave)
 
         session.evaluate_if_overdue(start, state)
         batches = loader.train(

@@ -57,12 +57,16 @@ def make_plan(config: ConfigDict, dataset: Dataset, mesh: Mesh) -> Plan:
       ValueError: if a field does not fit the data.
     """
     train = config.train
+    sizes = [len(part.train) for part in dataset.parts.values()]
     sampler = IdentityBalancedSampler(
         dataset.train.pid,
         dataset.train.clothes,
         batch_size=train.batch_size,
         images_per_identity=train.images_per_identity,
         seed=config.seed,
+        tracklet=dataset.train.tracklet,
+        dataset=np.repeat(np.arange(len(sizes)), sizes),
+        shares=config.data.get("shares", ()),
     )
     steps_per_epoch = train.steps_per_epoch or max(
         len(dataset.train) // train.batch_size, 1

@@ -18,6 +18,7 @@ from mbnet_jax.progress import status
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.header import header, training_splits
 from mbnet_jax.runs.run_folder import RunFolder
+from mbnet_jax.training.initial import load_initial
 from mbnet_jax.training.plan import Plan
 from mbnet_jax.training.step import TrainState, init_state
 
@@ -71,11 +72,14 @@ def start(
         checkpoints.save(restored.step, restored.parts, progress)
         return state, progress
     # Before anything is compiled, since it may refuse.
-    loaded = load_pretrained(
-        config.model.backbones,
-        owned_backbones(model.branches, model.backbones),
-        abstract.variables,
-    )
+    if config.model.get("initial", ""):
+        loaded = load_initial(config, abstract.variables, mesh)
+    else:
+        loaded = load_pretrained(
+            config.model.backbones,
+            owned_backbones(model.branches, model.backbones),
+            abstract.variables,
+        )
     # It runs once: optimizing it would take four times as long as it saves.
     once = jax.jit(
         init,
@@ -90,9 +94,10 @@ def start(
     lines = [
         parameter_overview.get_parameter_overview(state.params, include_stats=shown)
     ]
-    for backbone, source in loaded.sources.items():
-        lines.append(f"{backbone} starts with the weights of {source}")
-        print(lines[-1])
+    for module, source in loaded.sources.items():
+        lines.append(f"{module} starts with the weights of {source}")
+        if not config.model.get("initial", ""):  # it has said so
+            print(lines[-1])
     if jax.process_index() == 0:
         # First: it shows that the other files are a run's.
         RunFolder.create(workdir, config, dataset)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 
 @struct.dataclass
@@ -56,17 +57,23 @@ class TrainState:
         """The state before the first step, with other weights to start with.
 
         Args:
-          new: "params" and "batch_stats", modules in place of the state's.
+          new: "params" and "batch_stats", arrays in place of the state's.
         """
         average = self.average
         if average is not None:
             # Copies: a step overwrites what it is given.
-            average = average | jax.tree.map(jnp.copy, new["params"])
+            average = _replaced(average, jax.tree.map(jnp.copy, new["params"]))
         return self.replace(
-            params=self.params | new["params"],
-            batch_stats=self.batch_stats | new["batch_stats"],
+            params=_replaced(self.params, new["params"]),
+            batch_stats=_replaced(self.batch_stats, new["batch_stats"]),
             average=average,
         )
+
+
+def _replaced(tree: dict, new: dict) -> dict:
+    """The tree with the arrays of `new`, which may lack some."""
+    whole = flatten_dict(tree, keep_empty_nodes=True)
+    return unflatten_dict(whole | flatten_dict(new))
 
 
 def averaged(average: dict, params: dict, decay: float, step: jax.Array) -> dict:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Validation
+from mbnet_jax.data import Dataset, Validation
 from mbnet_jax.data.loader import Loader
+from mbnet_jax.data.parts import configs_of
 from mbnet_jax.evaluation.embed import (
     Embedded,
     embed_split,
@@ -16,6 +18,53 @@ from mbnet_jax.evaluation.embed import (
 from mbnet_jax.evaluation.results import rank, values_of
 from mbnet_jax.models import MBNet
 
+Validate = Callable[[dict], dict[str, float]]
+
+
+def validate_all(
+    config: ConfigDict,
+    dataset: Dataset,
+    model: MBNet,
+    mesh: Mesh,
+    before_batch: Callable[[], None],
+) -> Validate | None:
+    """`make_validate` for a dataset; None if it has no images for validation.
+
+    Of several datasets, "rank1" and "mAP" are means over those that have some, and
+    "rank1_NAME" and "mAP_NAME" the scores of each.
+    """
+    configs = configs_of(config)
+    if not dataset.parts:
+        configs = {"": next(iter(configs.values()))}
+    embed = make_embed(config, model, mesh) if dataset.validations else None
+    each = {
+        name: make_validate(
+            configs[name],
+            validation,
+            model,
+            Loader(configs[name].data, mesh),
+            mesh,
+            before_batch,
+            embed,
+        )
+        for name, validation in dataset.validations.items()
+    }
+    if not dataset.parts:
+        return each.get("")
+
+    def validate(variables: dict) -> dict[str, float]:
+        found = {name: scores(variables) for name, scores in each.items()}
+        # A rank may lie beyond a small gallery.
+        keys = [k for k in ("rank1", "mAP") if all(k in s for s in found.values())]
+        means = {k: float(np.mean([s[k] for s in found.values()])) for k in keys}
+        return means | {
+            f"{key}_{name}": value
+            for name, scores in found.items()
+            for key, value in scores.items()
+        }
+
+    return validate if each else None
+
 
 def make_validate(
     config: ConfigDict,
@@ -24,12 +73,14 @@ def make_validate(
     loader: Loader,
     mesh: Mesh,
     before_batch: Callable[[], None],
-) -> Callable[[dict], dict[str, float]]:
+    embed: Callable | None = None,
+) -> Validate:
     """Returns variables -> {"rank1": ..., "mAP": ...}, in 0..1.
 
-    `before_batch` is called before each batch is embedded; it may raise.
+    `before_batch` is called before each batch is embedded; it may raise. `embed` is
+    that of `make_embed`, if there is one already.
     """
-    embed = make_embed(config, model, mesh)
+    embed = embed or make_embed(config, model, mesh)
     images = validation.images
 
     def interruptible(*arguments):

@@ -1,0 +1,23 @@
+"""A second world of synthetic people: other people, cameras and clothes.
+
+  python train.py --config configs/synthetic_b.py
+
+Like the config `synthetic`, but drawn from another seed, and with five cameras. Cuts of
+garments and the palette that colours are drawn from are those of every seed
+(docs/several.md).
+"""
+
+from ml_collections import ConfigDict
+
+from mbnet_jax.configs import synthetic
+
+# Of the fields of the generator, those that differ from the config `synthetic`.
+PEOPLE = {"seed": 1, "cameras": 5}
+
+
+def get_config() -> ConfigDict:
+    """Returns what differs from the config `synthetic`."""
+    c = synthetic.get_config()
+    c.name = "synthetic_b"
+    c.data.synthetic.update(PEOPLE)
+    return c

@@ -1,0 +1,152 @@
+"""A new run's weights from another run, an export or the hub: all but its classifiers.
+
+The identity and clothes classifiers are of the people of one training, so they start
+anew. All else is kept, the necks before the classifiers and the balance among it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import jax
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mbnet_jax.backbones.weights.pretrained import Loaded
+from mbnet_jax.config import flat
+from mbnet_jax.models.branches import owned_backbones
+from mbnet_jax.runs.load import load
+
+_HEAD, _CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"
+_BACKBONE, _BALANCE = "_backbone", "balance_weights"  # the latter is of all branches
+_SHOWN = 6  # parameters in a message
+# Fields of a backbone that change no parameter.
+_FREE = ("weights", "last_stride", "norm_images", "drop_path", "remat", "remat_keeps")
+
+Path = tuple[str, ...]  # of an array: "params", its module, ...
+
+
+def load_initial(
+    config: ConfigDict, variables: Mapping[str, Any], mesh: Mesh
+) -> Loaded:
+    """Reads the weights of `model.initial` for a new network.
+
+    Prints where they come from, and what starts anew all the same.
+
+    Args:
+      config: of the new run.
+      variables: the shapes of its "params" and "batch_stats".
+      mesh: the devices.
+
+    Returns:
+      The weights, and the source of each module.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the field, if there is no such network, or
+        parameters do not fit: with both shapes, and the fields that differ.
+    """
+    source = config.model.initial
+    field = f"model.initial={source!r}"
+    try:
+        network = load(source, mesh)
+    except (ValueError, FileNotFoundError) as error:
+        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+        raise kind(f"{field}: {error}") from error
+    saved = network.config
+    given, wanted = flatten_dict(network.variables), flatten_dict(variables)
+    more = {*config.model.branches} != {*saved.model.branches}
+    wrong, kept = _compared(given, wanted, anew=(_BALANCE,) if more else ())
+    if wrong:
+        raise ValueError(
+            f"{field} is another network than this run's (its shapes -> this run's):"
+            "\n  " + "\n  ".join(_some(wrong)) + "\nFields that differ, as they are "
+            f"there: {', '.join(_differing(saved, config)) or 'none'}"
+        )
+    if not any(path[1].endswith(_BACKBONE) for path in kept):
+        raise ValueError(
+            f"{field} has none of this run's backbones; its model.branches="
+            f"{(*saved.model.branches,)}"
+        )
+    from_where = f"{source}, step {network.step}"
+    modules = _modules(kept)
+    lacking = [path for path in wanted if path not in kept and not _is_classifier(path)]
+    new = ["/".join(path[1:3]) if path[1] in modules else path[1] for path in lacking]
+    parts = ", ".join(dict.fromkeys(["the classifiers", *new]))
+    print(
+        f"the network starts with the weights of {from_where}, necks and balance "
+        f"included; anew: {parts}"
+    )
+    owners = owned_backbones(config.model.branches, config.model.backbones)
+    unread = [
+        f"model.backbones.{branch}.weights"
+        for branch in owners
+        if config.model.backbones[branch].weights
+    ]
+    if unread:
+        print(f"not read, since model.initial is given: {', '.join(unread)}")
+    arrays = jax.device_get({path: given[path] for path in kept})
+    variables = {"params": {}, "batch_stats": {}} | unflatten_dict(arrays)
+    return Loaded(variables, dict.fromkeys(modules, from_where))
+
+
+def _compared(
+    given: Mapping[Path, Any], wanted: Mapping[Path, Any], anew: Collection[str]
+) -> tuple[list[str], list[Path]]:
+    """Compares the arrays of two networks, but for classifiers.
+
+    Args:
+      given: of the source.
+      wanted: of the new network. Modules that the source lacks start anew.
+      anew: modules that start anew where their shapes differ.
+
+    Returns:
+      A line for each array that does not fit, and the arrays that are taken.
+    """
+    shared = _modules(given).keys() & _modules(wanted).keys()
+    differing, kept = {}, []
+    for path in {**wanted, **given}:
+        ours, theirs = (getattr(x.get(path), "shape", None) for x in (wanted, given))
+        if path[1] not in shared or _is_classifier(path):
+            continue
+        if ours == theirs:
+            kept.append(path)
+        elif None not in (ours, theirs) or not _is_pooling(path):
+            differing[path] = f"{'/'.join(path)}: {theirs} -> {ours}"
+    wrong = [line for path, line in differing.items() if path[1] not in anew]
+    dropped = {path[1] for path in differing}
+    return sorted(wrong), [path for path in kept if path[1] not in dropped]
+
+
+def _is_classifier(path: Path) -> bool:
+    """Whether an array is of the identity or clothes classifiers."""
+    is_head = path[1].endswith(_HEAD) and path[2] == _CLASSIFIER
+    return is_head or path[1] == _CLOTHES
+
+
+def _is_pooling(path: Path) -> bool:
+    """Whether an array is of a head's pooling, of which some have none."""
+    return path[1].endswith(_HEAD) and path[2] not in (_CLASSIFIER, "bnneck")
+
+
+def _modules(paths: Iterable[Path]) -> dict[str, None]:
+    return dict.fromkeys(path[1] for path in paths)
+
+
+def _some(lines: list[str]) -> list[str]:
+    rest = len(lines) - _SHOWN
+    return lines[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def _differing(saved: ConfigDict, config: ConfigDict) -> list[str]:
+    """The fields that decide on the network's shapes, and differ: "FIELD=saved"."""
+    lines = []
+    theirs, ours = flat(saved), flat(config)
+    for field in dict.fromkeys([*theirs, *ours]):
+        section, _, rest = field.partition(".")
+        shapes = section in ("model", "views") or rest in ("height", "width")
+        if not shapes or field in ("model.initial", "model.dtype"):
+            continue
+        if field.rpartition(".")[2] in _FREE or theirs.get(field) == ours.get(field):
+            continue
+        lines.append(f"{field}={theirs.get(field)!r}")
+    return lines
