@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_listed_is_named(train, monkeypatch):
     def denied(folder):
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(listing.Path, "iterdir", denied)
+    monkeypatch.setattr(listing.os, "scandir", denied)
     refused(train, r"train cannot be listed \(Permission denied\); make it", OSError)
 
 

@@ -128,7 +128,7 @@ def test_an_image_that_vanishes_is_named(tmp_path, monkeypatch):
     records = read_records("synthetic", root)
     image = records["query"][3].path
     monkeypatch.setattr(
-        "mbnet_jax.data.builder.check_files", lambda *_, **__: image.unlink()
+        "mbnet_jax.data.builder.check_writable", lambda *_: image.unlink()
     )
     for _ in range(2):  # while it is copied, and before
         with pytest.raises(
@@ -178,7 +178,7 @@ def test_the_second_of_two_waits_and_reads_the_firsts_copy(copied, capsys, monke
         holding.__exit__(None, None, None)
 
     monkeypatch.setattr("mbnet_jax.locks.print", first_ends, raising=False)
-    monkeypatch.setattr("mbnet_jax.data.builder.check_files", None)
+    monkeypatch.setattr("mbnet_jax.data.builder.checked_contents", None)
     with holding:
         prepare(records, root, folder)
     assert f"in use by process {os.getpid()} on " in capsys.readouterr().err

@@ -5,7 +5,6 @@ reads them back.
 """
 
 import contextlib
-import hashlib
 import io
 import os
 import re
@@ -14,14 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
-from mbnet_jax.data.checks import check_files
+from mbnet_jax.data.checked import Checked
+from mbnet_jax.data.checks import checked_contents, refuse_bad
 from mbnet_jax.data.datasets.listing import check_regular
-from mbnet_jax.data.examples import Examples
-from mbnet_jax.data.records import UNKNOWN, Record, Records
-from mbnet_jax.files import check_writable, delete, read_bytes
+from mbnet_jax.data.examples import Examples, serialized
+from mbnet_jax.data.file_states import FORMAT, States, digest, file_states, fingerprint
+from mbnet_jax.data.records import Record, Records, names_in
+from mbnet_jax.files import check_writable, delete
 from mbnet_jax.locks import locked
 from mbnet_jax.progress import progress
+
+__all__ = ["ReIdBuilder", "fingerprint", "prepare"]
 
 # What TFDS names the files that it writes into a folder that is not complete.
 _WRITTEN = re.compile(
@@ -31,21 +35,25 @@ _WRITTEN = re.compile(
 _SAMPLES = 5  # examples of each split that are compared with the records
 
 
-class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
+class ReIdBuilder(FileReaderBuilder):
     """Writes records in their order: example i of a split is its record i.
 
     `parsing` holds the bytes of the parsing map's file; empty without a map.
     """
 
     name = "reid"
-    VERSION = tfds.core.Version("2.0.0")
+    VERSION = tfds.core.Version(FORMAT)
 
-    def __init__(self, records: Records, root: Path, **kwargs):
+    def __init__(
+        self, records: Records, root: Path, label_set: str | None = None, **kwargs
+    ):
         """Takes the records to write, and the folder that names are relative to."""
         self._records = records
         self._root = root
+        self._label_set = label_set
+        self.checked: Checked | None = None  # what to write needs it
         self.unreadable: Exception | None = None  # why a file could not be copied
-        super().__init__(**kwargs)
+        super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         number = np.int32
@@ -65,77 +73,70 @@ class ReIdBuilder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-        del dl_manager  # nothing is downloaded
-        return {
-            split: self._generate_examples(split, records)
-            for split, records in self._records.items()
-        }
+    def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+        """Checks and writes all splits in one pass; memory does not grow with them.
+
+        TFDS's own generator holds a split in memory, and needs TensorFlow beyond 1 GB.
+        """
+        del dl_manager, download_config  # nothing is downloaded
+        writer = tfds.core.ExampleWriter(self.info.file_format)
+        written, problems = [], []
+        for split, rows in self._records.items():
+            template = self._get_filename_template(split)
+            sizes: list[int] = []
+            writer.write(
+                template.sharded_filepath(shard_index=0, num_shards=1),
+                self._generate_examples(split, sizes, problems),
+            )
+            written.append(
+                tfds.core.SplitInfo(
+                    name=split,
+                    shard_lengths=[len(rows)],
+                    num_bytes=sum(sizes),
+                    filename_template=template,
+                )
+            )
+        try:
+            refuse_bad(problems, self._records)
+        except ValueError as error:
+            self.unreadable = error
+            raise
+        self.info.set_splits(tfds.core.SplitDict(written))
 
     def _generate_examples(
-        self, split: str, records: list[Record]
-    ) -> Iterator[tuple[int, dict]]:
-        with progress(len(records), f"writing {split}", unit="image") as bar:
-            for index, record in enumerate(records):
-                yield index, self._example(record)
-                bar.update()
+        self, split: str, sizes: list[int], problems: list[str]
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yields serialized examples until there is a problem; then it only checks.
 
-    def _example(self, record: Record) -> dict:
-        parsing = record.parsing_path
+        Appends to `sizes` and `problems`.
+        """
+        rows = self._records[split]
+        names = names_in(self._root, (row.path for row in rows))
+        known = self.checked.known(split)
+        contents = checked_contents(rows, self._label_set, known)
         try:
-            with _listed(record.path):
-                image = read_bytes(record.path)
-            with _listed(parsing):
-                labels = read_bytes(parsing) if parsing else b""
+            with progress(len(rows), f"preparing {split}", unit="image") as bar:
+                for index, content in enumerate(contents):
+                    bar.update()
+                    problems += content.problems
+                    if not content.problems:
+                        self.checked.add(split, index)
+                    if problems:
+                        continue
+                    row = rows[index]
+                    example = serialized(
+                        image=content.image,
+                        parsing=content.parsing,
+                        pid=row.pid,
+                        camera=row.camera,
+                        clothes=row.clothes,
+                        name=names[index].encode(),
+                    )
+                    sizes.append(len(example))
+                    yield index, example
         except (OSError, ValueError) as error:
             self.unreadable = error
             raise
-        return {
-            "image": io.BytesIO(image),
-            "parsing": labels,
-            "pid": record.pid,
-            "camera": record.camera,
-            "clothes": record.clothes,
-            "name": os.path.relpath(record.path, self._root),
-        }
-
-
-def fingerprint(records: Records, root: Path) -> str:
-    """Digest of the files' names, labels, sizes and modification times.
-
-    Raises:
-      FileNotFoundError: a file is no longer there.
-    """
-    digest = hashlib.sha256(str(ReIdBuilder.VERSION).encode())
-    for split, rows in records.items():
-        for record in rows:
-            files = [
-                (os.path.relpath(path, root), stat.st_size, stat.st_mtime_ns)
-                for path in (record.path, record.parsing_path)
-                if path is not None
-                for stat in (_stat(path),)
-            ]
-            labels = (record.pid, record.camera, record.clothes)
-            if record.tracklet != UNKNOWN:
-                labels += (record.tracklet,)
-            digest.update(repr((split, labels, files)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _stat(path: Path) -> os.stat_result:
-    with _listed(path):
-        return path.stat()
-
-
-@contextlib.contextmanager
-def _listed(path: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path} was listed, but is missing now; start again once no other program "
-            "changes the dataset"
-        ) from error
 
 
 def prepare(
@@ -162,18 +163,19 @@ def prepare(
         message lists the images, or names the folder.
       OSError: the copy cannot be written, or an image vanished. The message names it.
     """
-    folder = data_dir / fingerprint(records, root)
+    states = file_states(records, root)
+    folder = data_dir / digest(records, states)
     complete = folder / ReIdBuilder.name / str(ReIdBuilder.VERSION)
     if not os.path.lexists(complete):
         check_writable(folder, "data.root must be where the copy can be written")
         with locked(folder):
             if not os.path.lexists(complete):  # another process may have been first
-                _write(records, root, folder, label_set)
+                _write(records, root, folder, label_set, states)
     try:
         if not complete.is_dir():
             raise NotADirectoryError(f"{complete} is no folder")
         check_regular([*complete.iterdir()], "files", "")  # a pipe would block
-        builder = _builder(records, root, folder)
+        builder = ReIdBuilder(records, root, data_dir=folder)
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         sources = {
             split: Examples(builder.as_data_source(split, deserialize_method=raw))
@@ -192,18 +194,13 @@ def prepare(
     return sources
 
 
-def _builder(records: Records, root: Path, folder: Path) -> ReIdBuilder:
-    return ReIdBuilder(records, root, data_dir=folder, file_format="array_record")
-
-
-def _write(records: Records, root: Path, folder: Path, label_set: str | None) -> None:
+def _write(
+    records: Records, root: Path, folder: Path, label_set: str | None, states: States
+) -> None:
     for left_over in (folder / ReIdBuilder.name).glob("*incomplete*/"):
         delete(left_over, [n for n in os.listdir(left_over) if _WRITTEN.fullmatch(n)])
-    check_files(records, label_set=label_set)
-    builder = _builder(records, root, folder)
-    # TFDS would show three bars per split and messages about downloads. The generator
-    # has its own bar.
-    tfds.disable_progress_bar()
+    builder = ReIdBuilder(records, root, label_set, data_dir=folder)
+    builder.checked = Checked(folder.parent, states, label_set)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
@@ -215,6 +212,8 @@ def _write(records: Records, root: Path, folder: Path, label_set: str | None) ->
             f"the prepared copy in {folder} cannot be written ({reason}); make room on "
             "its disk, and start again"
         ) from error
+    finally:
+        builder.checked.save()
 
 
 def _check_source(split: str, source, rows: Sequence[Record], root: Path) -> None:

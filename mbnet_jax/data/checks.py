@@ -1,16 +1,36 @@
 """Checks of a dataset on disk, before anything is trained on it."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from mbnet_jax.data.datasets.spec import DatasetSpec
+from mbnet_jax.data.file_states import listed
 from mbnet_jax.data.records import Record, Records
-from mbnet_jax.images import read_image
-from mbnet_jax.parsing.maps import check_map
-from mbnet_jax.progress import progress
+from mbnet_jax.files import read_bytes
+from mbnet_jax.images import decode_image
+from mbnet_jax.parsing.maps import check_map_data
 from mbnet_jax.retrieval.labels import JUNK
 
 _SHOWN = 100  # files in a message
+_TOGETHER = 8  # records that a thread takes at once
+THREADS = max(4, os.cpu_count() or 1)  # more than cores: reading waits for a disk
+
+
+class Content(NamedTuple):
+    """The bytes of a record's files, and what is wrong with them.
+
+    Attributes:
+      image: of the image file.
+      parsing: of the map's file; empty without one.
+      problems: a line for each file that cannot be used, naming it.
+    """
+
+    image: bytes
+    parsing: bytes
+    problems: tuple[str, ...] = ()
 
 
 def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> list[str]:
@@ -39,49 +59,100 @@ def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> li
     return lines
 
 
-def check_files(
-    records: Records, threads: int = 4, label_set: str | None = None
-) -> None:
+def check_files(records: Records, label_set: str | None = None) -> None:
     """Decodes every image and every parsing map, as the loader does.
 
     Args:
       records: of the whole dataset.
-      threads: that decode.
       label_set: of the parsing maps. None: their labels are not checked.
 
     Raises:
+      FileNotFoundError: a file is missing.
       ValueError: listing all files that cannot be read or decoded, or do not fit.
     """
-    rows = [r for split in records.values() for r in split]
-    files = len(rows) + sum(row.parsing_path is not None for row in rows)
     bad = []
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        progress(len(rows), "checking", unit="image") as bar,
-    ):
-        for found in pool.map(lambda row: [*_problems(row, label_set)], rows):
-            bad += found
-            bar.update()
-    if bad:
-        shown = bad[:_SHOWN] + [f"and {len(bad) - _SHOWN} more"] * (len(bad) > _SHOWN)
-        raise ValueError(
-            f"{len(bad)} of {files} files cannot be used:\n  "
-            + "\n  ".join(shown)
-            + "\nReplace them (unpack the dataset again), or remove them."
-        )
+    for rows in records.values():
+        for content in checked_contents(rows, label_set, [False] * len(rows)):
+            bad += content.problems
+    refuse_bad(bad, records)
 
 
-def _problems(record: Record, label_set: str | None) -> Iterator[str]:
-    """What is wrong with an image and its map."""
-    size = None
+def refuse_bad(problems: Sequence[str], records: Records) -> None:
+    """Raises a ValueError that lists `problems`, if there are any."""
+    if not problems:
+        return
+    rows = [row for split in records.values() for row in split]
+    files = len(rows) + sum(row.parsing_path is not None for row in rows)
+    more = [f"and {len(problems) - _SHOWN} more"] * (len(problems) > _SHOWN)
+    raise ValueError(
+        f"{len(problems)} of {files} files cannot be used:\n  "
+        + "\n  ".join([*problems[:_SHOWN], *more])
+        + "\nReplace them (unpack the dataset again), or remove them."
+    )
+
+
+def checked_contents(
+    rows: Sequence[Record], label_set: str | None, known: Sequence[bool]
+) -> Iterator[Content]:
+    """Reads and checks the files of each record, in their order, in threads.
+
+    Few are read ahead, so memory does not grow with the dataset.
+
+    Args:
+      rows: the records.
+      label_set: of the parsing maps. None: their labels are not checked.
+      known: [n], whether the files of each are known to be sound, so that they are
+        read but not decoded.
+
+    Raises:
+      FileNotFoundError: a file is missing.
+    """
+
+    def read(start: int) -> list[Content]:
+        part = slice(start, start + _TOGETHER)
+        pairs = zip(rows[part], known[part], strict=True)
+        return [_content(row, label_set, sound) for row, sound in pairs]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        starts = range(0, len(rows), _TOGETHER)
+        for contents in _ahead(pool, read, starts, 2 * THREADS):
+            yield from contents
+
+
+def _ahead(pool: Executor, function: Callable, values: Any, most: int) -> Iterator:
+    """Like `pool.map`, but with at most `most` results that nobody took yet."""
+    waiting: deque = deque()
+    for value in values:
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(function, value))
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _content(record: Record, label_set: str | None, sound: bool) -> Content:
+    image = parsing = b""
+    size, problems = None, []
+    path = record.path
     try:
-        size = read_image(record.path).shape[:2]
+        with listed(path):
+            image = read_bytes(path)
+        if not sound:
+            size = decode_image(image, str(path)).shape[:2]
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError) as error:  # both name the file
-        yield str(error)
+        problems.append(str(error))
     path = record.parsing_path
     if path is None:
-        return
+        return Content(image, b"", tuple(problems))
     try:
-        check_map(path, label_set, str(path), size)
+        with listed(path):
+            parsing = read_bytes(path)
+        if not sound:
+            check_map_data(parsing, label_set, str(path), size)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError) as error:
-        yield str(error)
+        problems.append(str(error))
+    return Content(image, parsing, tuple(problems))

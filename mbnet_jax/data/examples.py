@@ -1,4 +1,4 @@
-"""Reads examples back from the ArrayRecord files that the builder wrote."""
+"""Examples in the ArrayRecord files of the prepared copy: bytes and fields."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,20 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 NUMBERS = ("pid", "camera", "clothes")
 TEXTS = ("image", "parsing", "name")
+
+
+def serialized(**fields: bytes | int) -> bytes:
+    """An example with the fields `TEXTS` and `NUMBERS`, as TFDS stores it.
+
+    TFDS's own encoder passes every value through NumPy, and takes five times as long.
+    """
+    example = tf_example_pb2.Example()
+    feature = example.features.feature
+    for name in TEXTS:
+        feature[name].bytes_list.value.append(fields[name])
+    for name in NUMBERS:
+        feature[name].int64_list.value.append(fields[name])
+    return example.SerializeToString()
 
 
 class Examples(Sequence):

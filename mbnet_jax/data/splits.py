@@ -1,6 +1,5 @@
 """Splits of labelled images, and the images kept for validation."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mbnet_jax.data.records import UNKNOWN, Identifiers, Record
+from mbnet_jax.data.records import UNKNOWN, Identifiers, Record, keeping_all, names_in
 from mbnet_jax.retrieval import RULES, Labels
 from mbnet_jax.retrieval.labels import JUNK, matches_and_junk
 
@@ -136,13 +135,14 @@ class Split:
         return replace(self, pid=renumbered(self.pid), clothes=clothes)
 
 
+@keeping_all()
 def make_split(records: Sequence[Record], source, root: Path) -> Split:
     """Joins records with the data source that `builder.prepare` returned for them."""
     columns = {
         field: np.array([getattr(r, field) for r in records], np.int32)
         for field in ("pid", "camera", "clothes", "tracklet")
     }
-    names = tuple(os.path.relpath(r.path, root) for r in records)
+    names = tuple(names_in(root, (r.path for r in records)))
     return Split(
         **columns,
         names=names,

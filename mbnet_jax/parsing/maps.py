@@ -104,7 +104,17 @@ def check_map(
       ValueError: as of `decode_parsing`; or it is no regular file.
       OSError: it cannot be read.
     """
-    labels = read_labels(read_bytes(path), name)
+    check_map_data(read_bytes(path), label_set, name, image_size)
+
+
+def check_map_data(
+    data: bytes,
+    label_set: str | None,
+    name: str,
+    image_size: tuple[int, int] | None = None,
+) -> None:
+    """Does what `check_map` does, for the bytes of a map's file."""
+    labels = read_labels(data, name)
     _check_size(labels, image_size, name)
     if label_set is not None:
         to_canonical(labels, label_set, name)

@@ -99,7 +99,7 @@ def answers(path: Path) -> list:
     """What each reader makes of a file: pixels, or its error."""
 
     def checked():
-        check_files({"train": [Record(path, 0, 0, 0, None)]}, 1)
+        check_files({"train": [Record(path, 0, 0, 0, None)]})
 
     def loaded():
         example = {"image": path.read_bytes(), "parsing": b"", "name": b""}

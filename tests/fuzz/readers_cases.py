@@ -135,7 +135,7 @@ def readers(c: Choices, folder: Path) -> Case:
         records = read_records(name, root)
         # What happens next, before training.
         fingerprint(records, top)
-        check_files(records, 1)
+        check_files(records)
         return records
 
     return Case(what, run, tokens, check, valid)

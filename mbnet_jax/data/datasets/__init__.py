@@ -20,7 +20,7 @@ from mbnet_jax.data.datasets import (
 )
 from mbnet_jax.data.datasets.reading import attach_parsing, check_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
-from mbnet_jax.data.records import Records
+from mbnet_jax.data.records import Records, keeping_all
 
 DATASETS: dict[str, DatasetSpec] = {}
 
@@ -95,6 +95,7 @@ def find_variant(spec: DatasetSpec, root: Path, variant: str) -> str:
     return there[0] if there else ""
 
 
+@keeping_all()
 def read_records(
     name: str,
     root: str | Path,

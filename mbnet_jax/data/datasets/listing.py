@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mbnet_jax.data.records import some_of
@@ -44,14 +44,15 @@ def list_images(
     """
     if not folder.is_dir():
         raise FileNotFoundError(_missing(folder))
-    paths = [path.relative_to(folder) for path in _walk(folder)]
-    names = sorted(path.as_posix() for path in paths)
+    names, unsure = _walk(folder)
+    names.sort()
     if not names:
         raise FileNotFoundError(
             f"{folder} holds no image; expected files like {example}"
         )
-    check_regular([folder / name for name in names], "images", "Or move them away")
-    matches = [re.fullmatch(pattern, name, re.ASCII) for name in names]
+    looked_at = [folder / name for name in sorted(unsure)]
+    check_regular(looked_at, "images", "Or move them away", of=len(names))
+    matches = [*map(re.compile(pattern, re.ASCII).fullmatch, names)]
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:
         raise ValueError(
@@ -62,15 +63,32 @@ def list_images(
     return [(folder / m.string, m) for m in matches]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """What is named like an image, in `folder` and below, links followed."""
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
+    """What is named like an image, in `folder` and below, links followed.
+
+    Returns the names relative to `folder`, and those among them that may be no regular
+    files. Listing tells of all but links, without a look at each file.
+    """
+    names, unsure = [], []
     seen: dict[tuple[int, int], Path] = {}
-    left = [folder]
+    left = [""]
     while left:
-        parent = left.pop()
+        start = left.pop()
+        parent = folder / start
+        others = []
         try:
             found = parent.stat()
-            entries = sorted(parent.iterdir())
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    # A leading dot: what macOS leaves beside an image ("._0001.jpg").
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.name.lower().endswith(IMAGE_ENDINGS):
+                        others.append(entry)
+                        continue
+                    names.append(start + entry.name)
+                    if not entry.is_file(follow_symlinks=False):
+                        unsure.append(names[-1])
         except OSError as error:
             raise OSError(
                 f"{parent} cannot be listed ({error.strerror}); make it readable, or "
@@ -81,33 +99,33 @@ def _walk(folder: Path) -> Iterator[Path]:
             raise ValueError(
                 f"{parent} and {same} are one folder, through a link; remove the link"
             )
-        for entry in entries:
-            # A leading dot: what macOS leaves beside an image ("._0001.jpg").
-            is_image = entry.name.lower().endswith(IMAGE_ENDINGS)
-            if entry.name.startswith("."):
-                continue
-            if is_image:
-                yield entry
-            elif _is_folder(entry):
-                left.append(entry)
+        others.sort(key=lambda entry: entry.name)
+        left += [f"{start}{entry.name}/" for entry in others if _is_folder(entry)]
+    return names, unsure
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(entry: os.DirEntry) -> bool:
     try:
-        return stat.S_ISDIR(path.stat().st_mode)
+        if entry.is_symlink():
+            return stat.S_ISDIR(os.stat(entry.path).st_mode)
+        return entry.is_dir()
     except OSError as error:  # a broken link may stand for a person's folder
         raise OSError(
-            f"{printable(path)} cannot be read ({error.strerror}); mend or remove it"
+            f"{printable(entry.path)} cannot be read ({error.strerror}); mend or "
+            "remove it"
         ) from error
 
 
-def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
+def check_regular(
+    paths: Sequence[Path], what: str, remedy: str, of: int | None = None
+) -> None:
     """Refuses what is missing, or a folder, a pipe, a device.
 
     Args:
       paths: links are followed.
       what: what they are, as in "images".
       remedy: what to do, for the message.
+      of: how many there are with those that need no check, for the message.
 
     Raises:
       FileNotFoundError: if all that is wrong is missing.
@@ -116,7 +134,7 @@ def check_regular(paths: Sequence[Path], what: str, remedy: str) -> None:
     wrong = [(path, reason) for path in paths if (reason := _not_regular(path))]
     if not wrong:
         return
-    text = f"{len(wrong)} of {len(paths)} {what} are "
+    text = f"{len(wrong)} of {of or len(paths)} {what} are "
     if {reason for _, reason in wrong} == {"missing"}:
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")

@@ -58,6 +58,8 @@ class Found(NamedTuple):
     def shown(self) -> Identifiers:
         """The labels to show; "" for those that are unknown."""
         own = self.own
+        if all(own) and self.camera != UNKNOWN and self.outfit is not None:
+            return own
         return Identifiers(
             own.person or str(self.person),
             "" if self.camera == UNKNOWN else own.camera or str(self.camera + 1),
@@ -175,8 +177,9 @@ def check_records(
         if not rows:
             raise ValueError(f"the split {split!r} has no image")
         least = JUNK if split in discarding else 0
-        for row in rows:
-            _check_record(row, least)
+        if not _are_sound(rows, least):
+            for row in rows:
+                _check_record(row, least)
         for label in ("camera", "tracklet", *["clothes"] * (not partly_labelled)):
             unknown = [row.path for row in rows if getattr(row, label) == UNKNOWN]
             if unknown and len(unknown) < len(rows):
@@ -185,6 +188,23 @@ def check_records(
                     f"no {label}: {some_of(unknown)}. Label all or none; cameras in "
                     "names of files count from 1"
                 )
+
+
+def _are_sound(rows: Sequence[Record], least_pid: int) -> bool:
+    """Whether `_check_record` accepts all rows; False where only it can tell."""
+    for label in ("pid", "camera", "clothes", "tracklet"):
+        column = [getattr(row, label) for row in rows]
+        least = least_pid if label == "pid" else UNKNOWN
+        if {*map(type, column)} != {int}:
+            return False
+        if not least <= min(column) <= max(column) <= _MOST:
+            return False
+    paths = [path for row in rows for path in (row.path, row.parsing_path) if path]
+    try:
+        "".join(map(str, paths)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_record(row: Record, least_pid: int) -> None:
