@@ -69,12 +69,12 @@ def refusal(monkeypatch, *arguments, main=pytest.fail) -> str:
         (["--config"], "--config needs a value: --config=VALUE"),
         (
             ["--config="],
-            "config file not found: ''; give a file, or one of celeb_reid,",
+            "config file not found: ''; give a file, or one of ccvid,",
         ),
         (["--config.seed"], "--config.seed needs a value"),
         (
             ["--config=prc"],
-            "config file not found: prc; give a file, or one of celeb_reid,",
+            "config file not found: prc; give a file, or one of ccvid,",
         ),
         (["--config=a", "--config", "b"], "--config is given twice, as 'a' and 'b'"),
         (["--config=prcc", "stray"], "unknown argument 'stray'; leave it out"),
@@ -173,7 +173,10 @@ def test_what_a_list_cannot_be_is_refused(arguments, message):
     assert str(error.value).startswith(message) and len(str(error.value)) < 600
 
 
-COMMANDS = ("train", "eval", "preview", "parse", "search", "export", "init")
+COMMANDS = (
+    *("train", "eval", "across", "compare", "preview", "parse"),
+    *("search", "export", "init"),
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,17 +10,19 @@ import tiny
 from joint_config import joint_config
 from ml_collections import ConfigDict
 
+from mbnet_jax.config import load_config
 from mbnet_jax.data import DATASETS, DatasetSpec, Identifiers, Record, load_dataset
 from mbnet_jax.data.datasets.synthetic import read_synthetic
 from mbnet_jax.data.joint import join
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.data.parts import check_parts, prepared_folder
-from mbnet_jax.data.sampler import IdentityBalancedSampler
-from mbnet_jax.data.shares import persons_of_shares
+from mbnet_jax.data.parts import check_parts, parts_of, prepared_folder
 from mbnet_jax.data.splits import make_split
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.parsing import labels
 from mbnet_jax.runs.run_folder import digest_labels
+from mbnet_jax.synthetic import SyntheticOptions
+from mbnet_jax.synthetic.camera import make_camera
+from mbnet_jax.synthetic.wardrobe import make_wardrobe
 from mbnet_jax.training.check import check_run
 
 
@@ -131,81 +133,6 @@ def test_each_part_has_its_own_maps_and_label_set(tmp_path):
     assert not dataset.validations
 
 
-SHARES = [
-    ((1, 1), 8, [4, 4]),
-    ((3, 1), 8, [6, 2]),
-    ((1, 1, 1), 8, [3, 3, 2]),
-    ((0.99, 0.01), 8, [7, 1]),
-    ((100, 1, 1, 1), 5, [2, 1, 1, 1]),
-    ((0.5, 0.3, 0.2), 7, [4, 2, 1]),
-    ((0.2,), 3, [3]),
-]
-
-
-@pytest.mark.parametrize(("shares", "persons", "expected"), SHARES)
-def test_shares_become_persons(shares, persons, expected):
-    assert persons_of_shares(shares, persons) == expected
-
-
-# 5 persons of one dataset, 20 of another, with 4 images each.
-PID = np.repeat(np.arange(25), 4)
-DATASET = (PID >= 5).astype(int)
-
-
-def sampler(shares=(), seed=0, **fields):
-    return IdentityBalancedSampler(
-        PID,
-        np.full(len(PID), -1),
-        **{"batch_size": 16, "images_per_identity": 2} | fields,
-        seed=seed,
-        dataset=DATASET,
-        shares=shares,
-    )
-
-
-def persons(one, step):
-    return PID[one.batch(step)][::2]
-
-
-def test_batches_hold_fixed_shares_in_rounds_of_each_dataset():
-    one = sampler((1, 3))  # 2 of 5 persons, 6 of 20
-    met = np.array([persons(one, step) for step in range(12)])
-    assert ((met < 5).sum(1) == 2).all()
-    assert all(len({*row}) == 8 for row in met.tolist())
-    for start in range(0, 12, 2):  # two batches a round of the first
-        assert len({*met[start : start + 2][met[start : start + 2] < 5]}) == 4
-    for start in range(0, 12, 3):
-        assert len({*met[start : start + 3][met[start : start + 3] >= 5]}) == 18
-    assert {*met.ravel()} == {*range(25)}
-    # Micro-batches get some of each: their order is mixed.
-    assert len({tuple(row < 5) for row in met}) > 6
-
-
-def test_shares_are_a_function_of_seed_and_step_and_off_by_default():
-    one, other = sampler((1, 3)), sampler((1, 3))
-    other.batch(3)
-    for step in (0, 5, 100):
-        np.testing.assert_array_equal(one.batch(step), other.batch(step))
-    assert (one.batch(5) != sampler((1, 3), seed=1).batch(5)).any()
-    row = 7
-    images = one.substitutes(5, row)
-    assert (PID[images] == PID[one.batch(5)[row]]).all()
-    joint = np.concatenate([persons(sampler(), step) for step in range(3)])
-    assert len({*joint.tolist()}) == 24  # of the pool of all
-
-
-@pytest.mark.parametrize(
-    ("shares", "batch_size", "message"),
-    [
-        ((1, 1), 2, r"needs at least 2 persons in a batch, one of each .* are 1;"),
-        ((1, 1), 24, r"dataset 1 of data\.name 6 persons .* only 5 to train on"),
-    ],
-)
-def test_impossible_shares_are_refused(shares, batch_size, message):
-    with pytest.raises(ValueError, match=message):
-        sampler(shares, batch_size=batch_size)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -214,6 +141,7 @@ def test_impossible_shares_are_refused(shares, batch_size, message):
         ({"name": ("a", "c")}, r"data\.parts\.b is unknown"),
         ({"parts": {"b": {"synthetic": {"seed": 0, "cameras": 2}}}}, "same images"),
         ({"parts": {"b": {"name": "mars"}}}, "'mars' is not a dataset here"),
+        ({"parts": {"b": {"name": "ltcc"}}}, r"data\.parts\.b\.synthetic is of gen"),
     ],
 )
 def test_parts_and_shares_that_do_not_fit_are_refused(changes, message):
@@ -258,3 +186,48 @@ def test_a_prepared_copy_is_found_by_the_name_of_an_image():
     config.data.parts.b.root = "other"
     found = {prepared_folder(config.data, f"{part}/x/1.jpg") for part in ("a", "b")}
     assert found == {Path("data/prepared/synthetic"), Path("other/prepared/synthetic")}
+
+
+def test_fields_of_a_dataset_are_given_on_the_command_line():
+    config = load_config(
+        "ltcc",
+        [
+            "data.name=ltcc,prcc",
+            "data.shares=1,3",
+            "data.parts.prcc.root=/data/prcc",
+            "data.parts.prcc.parsing_labels=lip",
+        ],
+    )
+    parts = parts_of(config.data)
+    assert [part.name for part in parts.values()] == ["ltcc", "prcc"]
+    assert [part.root for part in parts.values()] == ["data", "/data/prcc"]
+    assert [part.parsing_labels for part in parts.values()] == ["canonical", "lip"]
+    config = load_config("synthetic_two", ["data.parts.a.synthetic.seed=7"])
+    a, b = parts_of(config.data).values()
+    assert (a.synthetic.seed, a.synthetic.cameras) == (7, 4)
+    assert (b.synthetic.seed, b.synthetic.cameras) == (1, 5)
+    for wrong in ("data.parts.prcc.rot=x", "data.synthetic.seed=3"):
+        with pytest.raises(ValueError, match="is unknown; "):
+            load_config("prcc", [wrong])
+    with pytest.raises(
+        ValueError, match=r"data\.parts\.b\.synthetic\.seed='x' must be"
+    ):
+        load_config("synthetic_two", ["data.parts.b.synthetic.seed=x"])
+
+
+def test_two_worlds_share_no_camera_and_no_colour():
+    config = load_config("synthetic_two")
+    a, b = (
+        SyntheticOptions(**part.synthetic) for part in parts_of(config.data).values()
+    )
+    assert b == SyntheticOptions(**load_config("synthetic_b").data.synthetic)
+    for number in range(1, 5):
+        one, other = make_camera(a, number), make_camera(b, number)
+        assert one.height != other.height and (one.wall != other.wall).any()
+    one, other = make_wardrobe(a), make_wardrobe(b)
+    for kind in ("tops", "bottoms", "shoes"):
+        for x in getattr(one, kind):
+            gaps = [np.abs(x.colours - y.colours).max() for y in getattr(other, kind)]
+            assert min(gaps) > 0.02
+    # The cuts are those of every seed.
+    assert [top.kind for top in one.tops] == [top.kind for top in other.tops]

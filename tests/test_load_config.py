@@ -15,6 +15,7 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
 
 SHIPPED = [
+    "ccvid",
     "celeb_reid",
     "celeb_reid_light",
     "cuhk03",
@@ -24,6 +25,7 @@ SHIPPED = [
     "ltcc_eva02",
     "manifest",
     "market1501",
+    "mevid",
     "msmt17",
     "nkup",
     "prcc",
@@ -261,7 +263,7 @@ def test_a_field_of_another_config_is_refused():
 @pytest.mark.parametrize("name", [None, 3, b"synthetic", ["synthetic"]])
 def test_a_name_of_another_type_is_refused(name):
     with pytest.raises(
-        ValueError, match=r"^config=.* must be a file, or one of celeb_reid"
+        ValueError, match=r"^config=.* must be a file, or one of ccvid"
     ):
         load_config(name)
 

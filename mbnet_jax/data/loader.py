@@ -68,9 +68,8 @@ def load_example(split: Split, index: int, data: ConfigDict) -> dict:
       ValueError: the image cannot be read or decoded. The message names it.
     """
     size = (data.height, data.width)
-    example = _read(split, index, data)
-    label_set = example.get(LABEL_SET, data.parsing_labels)
-    image, parsing = decode(example, size, label_set)
+    read = _read(split, index, data)
+    image, parsing = decode(read, size, read.get(LABEL_SET, data.parsing_labels))
     return {
         "image": image,
         "parsing": parsing,

@@ -35,17 +35,8 @@ ARCHITECTURE = ("model", "views")
 DATA = ("seed", "data", "train.batch_size", "train.images_per_identity")
 # Fields among them that say where the data is and how it is read. Its labels are
 # compared instead.
-FREE = tuple(
-    f"data.{field}"
-    for field in (
-        "root",
-        "parsing_dir",
-        "threads",
-        "prefetch",
-        "cache_gb",
-        "max_bad_images",
-    )
-)
+_FREE = "root parsing_dir threads prefetch cache_gb max_bad_images"
+FREE = tuple(f"data.{field}" for field in _FREE.split())
 _FREE_PART = re.compile(r"data\.parts\.[^.]+\.(root|parsing_dir)")
 
 
