@@ -11,8 +11,7 @@ MBNet's paper has none.
 
 Clothes are not labelled, and images of the query's tracklet are left out of the
 gallery, not those of its camera: docs/datasets_clothes.md. Each validation, every
-eval.every_epochs epochs, embeds the images of the dataset's own validation queries and
-gallery, about 23,000.
+eval.every_epochs epochs, embeds the dataset's own validation queries and gallery.
 """
 
 from ml_collections import ConfigDict

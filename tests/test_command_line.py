@@ -67,9 +67,15 @@ def refusal(monkeypatch, *arguments, main=pytest.fail) -> str:
     [
         ([], "give a config: mbnet-train --config=synthetic"),
         (["--config"], "--config needs a value: --config=VALUE"),
-        (["--config="], "config file not found: ''; give a file, or one of ltcc,"),
+        (
+            ["--config="],
+            "config file not found: ''; give a file, or one of celeb_reid,",
+        ),
         (["--config.seed"], "--config.seed needs a value"),
-        (["--config=prc"], "config file not found: prc; give a file, or one of ltcc,"),
+        (
+            ["--config=prc"],
+            "config file not found: prc; give a file, or one of celeb_reid,",
+        ),
         (["--config=a", "--config", "b"], "--config is given twice, as 'a' and 'b'"),
         (["--config=prcc", "stray"], "unknown argument 'stray'; leave it out"),
         (

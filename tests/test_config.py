@@ -112,7 +112,7 @@ def test_a_config_is_loaded_by_name_or_file_with_overrides(tmp_path):
         (
             "sythetic",
             "seed=1",
-            "config file not found: sythetic; give a file, or one of ltcc,",
+            "config file not found: sythetic; give a file, or one of celeb_reid,",
         ),
         ("base", "seed=1", "config file not found: base"),
         ("synthetic", "train.epoch=1", "is unknown; write train.epochs=1$"),

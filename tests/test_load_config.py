@@ -15,14 +15,24 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
 
 SHIPPED = [
+    "celeb_reid",
+    "celeb_reid_light",
+    "cuhk03",
+    "deepchange",
+    "last",
     "ltcc",
     "ltcc_eva02",
     "manifest",
+    "market1501",
+    "msmt17",
+    "nkup",
     "prcc",
     "prcc_eva02",
     "synthetic",
+    "synthetic_b",
     "synthetic_eva02",
     "synthetic_large",
+    "synthetic_two",
     "vc_clothes",
     "vc_clothes_eva02",
 ]
@@ -250,7 +260,9 @@ def test_a_field_of_another_config_is_refused():
 
 @pytest.mark.parametrize("name", [None, 3, b"synthetic", ["synthetic"]])
 def test_a_name_of_another_type_is_refused(name):
-    with pytest.raises(ValueError, match=r"^config=.* must be a file, or one of ltcc"):
+    with pytest.raises(
+        ValueError, match=r"^config=.* must be a file, or one of celeb_reid"
+    ):
         load_config(name)
 
 

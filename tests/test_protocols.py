@@ -33,6 +33,14 @@ def test_protocols_have_known_rules_and_each_dataset_has_one_to_show():
         "ltcc": "clothes_changing",
         "prcc": "clothes_changing_multi_shot",
         "vc_clothes": "clothes_changing",
+        "last": "any",
+        "deepchange": "same_tracklet_out",
+        "celeb_reid": "any",
+        "celeb_reid_light": "any",
+        "nkup": "general",
+        "market1501": "general",
+        "msmt17": "general",
+        "cuhk03": "general",
     }
 
 

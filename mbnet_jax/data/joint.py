@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mbnet_jax.data.chained import Chained
 from mbnet_jax.data.records import UNKNOWN, Identifiers
 from mbnet_jax.data.splits import Split
 
@@ -16,7 +17,7 @@ LABEL_SET = "parsing_labels"  # of an example: the label set of its parsing map
 _LABELS = ("pid", "camera", "clothes", "tracklet")
 
 
-class JoinedSource(Sequence):
+class JoinedSource(Chained):
     """The undecoded examples of several splits, one after another.
 
     The name of an example is "DATASET/NAME", as in the joined split, and it has the
@@ -25,18 +26,13 @@ class JoinedSource(Sequence):
 
     def __init__(self, splits: Mapping[str, Split], label_sets: Sequence[str]):
         """Takes the splits by dataset, and the label set of each one's maps."""
-        self._parts = [*zip(splits.items(), label_sets, strict=True)]
-        self._ends = np.cumsum([len(split) for split in splits.values()])
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        return int(self._ends[-1])
+        super().__init__([*splits.values()])
+        self._parts = [*zip(splits, label_sets, strict=True)]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Reads an example. Errors are of any class if the file is damaged."""
-        part = int(np.searchsorted(self._ends, index, side="right"))
-        (name, split), label_set = self._parts[part]
-        example = split.example(index - int(self._ends[part]) + len(split))
+        part, example = self.find(index)
+        name, label_set = self._parts[part]
         named = f"{name}/".encode() + example["name"]
         return example | {"name": named, LABEL_SET: label_set}
 

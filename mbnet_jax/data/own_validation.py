@@ -1,34 +1,14 @@
 """Validation on the queries and the gallery that a dataset has for it."""
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from mbnet_jax.data.chained import Chained
 from mbnet_jax.data.splits import Split, Validation
 from mbnet_jax.retrieval.labels import get_rule, matches_and_junk
 
 QUERY, GALLERY = "val_query", "val_gallery"  # the splits, as readers name them
-
-
-class Chained(Sequence):
-    """The undecoded examples of several splits, one split after another."""
-
-    def __init__(self, splits: Sequence[Split]):
-        """Takes the splits, none of which is empty."""
-        self._splits = splits
-        self._ends = np.cumsum([len(split) for split in splits])
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        return int(self._ends[-1])
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Reads an example. Errors are of any class if the file is damaged."""
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        split = self._splits[number]
-        return split.example(index - int(self._ends[number]) + len(split))
 
 
 def own_validation(query: Split, gallery: Split, rule: str) -> Validation:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import layouts
+import layouts_clothes
 import tiny
 
 from mbnet_jax.data import read_records
@@ -22,12 +23,16 @@ MAKERS = {
     "ltcc": (layouts.write_ltcc, "LTCC_ReID"),
     "prcc": (layouts.write_prcc, "prcc/rgb"),
     "vc_clothes": (layouts.write_vc_clothes, "VC-Clothes"),
+    "last": (layouts_clothes.write_last, "last"),
+    "nkup": (layouts_clothes.write_nkup, ""),
     "synthetic": (tiny.write_folder, ""),
 }
 STEMS = {
     "ltcc": "{}_{}_c{}_015801.png",
     "prcc": "{}/A_cropped_rgb{}{}.jpg",
     "vc_clothes": "{}-{}-{}-01.jpg",
+    "last": "{}_{}_00009_0134_01_{}.jpg",
+    "nkup": "{}_D0912_C{}S{}_00151.jpg",
     "synthetic": "{}_{}_c{}_1.jpg",
 }
 NUMBERS = ("0", "1", "0002", "2147483648", "9" * 30, "9" * 5000, "١٢", "-1", "²", "")
