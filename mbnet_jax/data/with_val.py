@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mbnet_jax.data.own_validation import Chained
+from mbnet_jax.data.chained import Chained
 from mbnet_jax.data.records import UNKNOWN
 from mbnet_jax.data.splits import Split
 
