@@ -39,10 +39,11 @@ def override(
         # `backbones["global"]` is how Python has to write it.
         path = re.sub(r"""\[(["'])(\w*)\1\]""", r".\2", name)
         *sections, key = path.split(".")
-        field, section = base.FIELDS, config
+        field, section, open_to_names = base.FIELDS, config, False
         for part in sections:
             field = _inside(field, part)
-            section = section.get(part) if isinstance(section, ConfigDict) else None
+            open_to_names |= isinstance(field, ConfigDict) and schema.ANY in field
+            section = _entered(section, part, open_to_names and _is_optional(field))
         field = _inside(field, key)
         optional = isinstance(field, Field) and field.optional
         held = isinstance(section, ConfigDict) and (key in section or optional)
@@ -161,6 +162,23 @@ def _inside(fields: Any, name: str) -> Any:
     if not isinstance(fields, ConfigDict):
         return None
     return fields.get(name, fields.get(schema.ANY))
+
+
+def _entered(section: Any, name: str, optional: bool) -> Any:
+    """The section `name` of a section, made if it may be missing; None if it cannot."""
+    if not isinstance(section, ConfigDict):
+        return None
+    if name not in section and optional:
+        with section.unlocked():
+            section[name] = ConfigDict(type_safe=False)
+    return section.get(name)
+
+
+def _is_optional(fields: Any) -> bool:
+    """Whether every field of a section may be missing."""
+    if isinstance(fields, Field):
+        return fields.optional
+    return isinstance(fields, ConfigDict) and all(map(_is_optional, fields.values()))
 
 
 def _names(config: ConfigDict, prefix: str = "") -> list[str]:

@@ -173,7 +173,10 @@ def test_what_a_list_cannot_be_is_refused(arguments, message):
     assert str(error.value).startswith(message) and len(str(error.value)) < 600
 
 
-COMMANDS = ("train", "eval", "preview", "parse", "search", "export", "init")
+COMMANDS = (
+    *("train", "eval", "across", "compare", "preview", "parse"),
+    *("search", "export", "init"),
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

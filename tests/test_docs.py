@@ -92,6 +92,8 @@ def check_call(argv: list[str]) -> None:
                 config = "manifest" if Path(value).stem in WRITTEN else value
             else:
                 overrides.append(f"{name.removeprefix('config.')}={value}")
+        elif word == "--configs" and name in known:
+            config = next(words)  # the first of several
         elif word.startswith("--"):
             near = difflib.get_close_matches(name, known)
             positive = name.removeprefix("no").removeprefix("-")
@@ -218,6 +220,7 @@ def test_a_failing_block_is_reported_with_page_and_line(tmp_path):
         ("mbnet-eval --config prcc --chekpoint=6", "no --chekpoint"),
         (".venv/bin/mbnet-search --galery photos", "no --galery"),
         ("mbnet-search --config prcc", "no --config"),
+        ("mbnet-across --configs prc", "config file not found: prc;"),
         (
             "python train.py --config configs/prc.py --config.seed=1",
             "config file not found: configs/prc.py",

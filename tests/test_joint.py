@@ -10,17 +10,21 @@ import tiny
 from joint_config import joint_config
 from ml_collections import ConfigDict
 
+from mbnet_jax.config import load_config
 from mbnet_jax.data import DATASETS, DatasetSpec, Identifiers, Record, load_dataset
 from mbnet_jax.data.datasets.synthetic import read_synthetic
 from mbnet_jax.data.joint import join
 from mbnet_jax.data.loader import load_example
-from mbnet_jax.data.parts import check_parts, prepared_folder
+from mbnet_jax.data.parts import check_parts, parts_of, prepared_folder
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.shares import persons_of_shares
 from mbnet_jax.data.splits import make_split
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.parsing import labels
 from mbnet_jax.runs.run_folder import digest_labels
+from mbnet_jax.synthetic import SyntheticOptions
+from mbnet_jax.synthetic.camera import make_camera
+from mbnet_jax.synthetic.wardrobe import make_wardrobe
 from mbnet_jax.training.check import check_run
 
 
@@ -214,6 +218,7 @@ def test_impossible_shares_are_refused(shares, batch_size, message):
         ({"name": ("a", "c")}, r"data\.parts\.b is unknown"),
         ({"parts": {"b": {"synthetic": {"seed": 0, "cameras": 2}}}}, "same images"),
         ({"parts": {"b": {"name": "mars"}}}, "'mars' is not a dataset here"),
+        ({"parts": {"b": {"name": "ltcc"}}}, r"data\.parts\.b\.synthetic is of gen"),
     ],
 )
 def test_parts_and_shares_that_do_not_fit_are_refused(changes, message):
@@ -258,3 +263,48 @@ def test_a_prepared_copy_is_found_by_the_name_of_an_image():
     config.data.parts.b.root = "other"
     found = {prepared_folder(config.data, f"{part}/x/1.jpg") for part in ("a", "b")}
     assert found == {Path("data/prepared/synthetic"), Path("other/prepared/synthetic")}
+
+
+def test_fields_of_a_dataset_are_given_on_the_command_line():
+    config = load_config(
+        "ltcc",
+        [
+            "data.name=ltcc,prcc",
+            "data.shares=1,3",
+            "data.parts.prcc.root=/data/prcc",
+            "data.parts.prcc.parsing_labels=lip",
+        ],
+    )
+    parts = parts_of(config.data)
+    assert [part.name for part in parts.values()] == ["ltcc", "prcc"]
+    assert [part.root for part in parts.values()] == ["data", "/data/prcc"]
+    assert [part.parsing_labels for part in parts.values()] == ["canonical", "lip"]
+    config = load_config("synthetic_two", ["data.parts.a.synthetic.seed=7"])
+    a, b = parts_of(config.data).values()
+    assert (a.synthetic.seed, a.synthetic.cameras) == (7, 4)
+    assert (b.synthetic.seed, b.synthetic.cameras) == (1, 5)
+    for wrong in ("data.parts.prcc.rot=x", "data.synthetic.seed=3"):
+        with pytest.raises(ValueError, match="is unknown; "):
+            load_config("prcc", [wrong])
+    with pytest.raises(
+        ValueError, match=r"data\.parts\.b\.synthetic\.seed='x' must be"
+    ):
+        load_config("synthetic_two", ["data.parts.b.synthetic.seed=x"])
+
+
+def test_two_worlds_share_no_camera_and_no_colour():
+    config = load_config("synthetic_two")
+    a, b = (
+        SyntheticOptions(**part.synthetic) for part in parts_of(config.data).values()
+    )
+    assert b == SyntheticOptions(**load_config("synthetic_b").data.synthetic)
+    for number in range(1, 5):
+        one, other = make_camera(a, number), make_camera(b, number)
+        assert one.height != other.height and (one.wall != other.wall).any()
+    one, other = make_wardrobe(a), make_wardrobe(b)
+    for kind in ("tops", "bottoms", "shoes"):
+        for x in getattr(one, kind):
+            gaps = [np.abs(x.colours - y.colours).max() for y in getattr(other, kind)]
+            assert min(gaps) > 0.02
+    # The cuts are those of every seed.
+    assert [top.kind for top in one.tops] == [top.kind for top in other.tops]

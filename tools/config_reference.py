@@ -73,12 +73,17 @@ NOTES = {
 The backbone of each branch. On the command line the branch named `global` is written
 like the others: `--config.model.backbones.global.name=resnet18`. In a config file,
 where it is a keyword of Python, write
-`c.model.backbones["global"].name = "resnet18"`."""
+`c.model.backbones["global"].name = "resnet18"`.""",
+    "data": """\
+Of several datasets, `data.parts.<name>` has the fields of one that differ: `name`,
+`root`, `parsing_dir`, `parsing_labels`, `variant`, `synthetic` ([Training on several
+datasets](several.md)).""",
 }
 CHANGES = """\
 ## What each config changes
 
-An empty cell is the default. The fields of `data.synthetic` are left out.
+An empty cell is the default. The fields of `data.synthetic` and `data.parts` are
+left out.
 """
 
 

@@ -103,6 +103,14 @@ def check_parts(data: ConfigDict) -> None:
     parts, same = parts_of(data), {}
     for name, part in parts.items():
         check_variant(dataset_spec(part.name), part.get("variant", ""))
+        if part.name != "synthetic" and "synthetic" in data.get("parts", {}).get(
+            name, {}
+        ):
+            raise ValueError(
+                f"data.parts.{name}.synthetic is of generated people, and {name} has "
+                f"name={part.name!r}; leave it out, or set data.parts.{name}.name="
+                "synthetic"
+            )
         if len(parts) > 1 and not _PART.fullmatch(name):
             raise ValueError(
                 f"data.name has {name!r}; of several datasets, each needs a name of "

@@ -31,6 +31,11 @@ CHANCE = "chance"
 RERANKED = "_reranked"  # suffix of an embedding's name, if its ranking is re-ranked
 STD = "_std"  # suffix of a measure's name, for its standard deviation over draws
 
+# The columns of `queries.csv`.
+QUERIES_HEAD = (
+    *("protocol", "draw", "file", "person"),
+    *("first_match_rank", "average_precision"),
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell starts one
 
 # embedding -> measure ("rank1", "mAP", ...) -> value in 0..1.
@@ -246,9 +251,7 @@ def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["protocol", "draw", "file", "person", "first_match_rank", "average_precision"]
-    )
+    writer.writerow(QUERIES_HEAD)
     for name, result in results.items():
         for draw, metrics in enumerate(result.per_draw):
             for index, (first, precision) in enumerate(

@@ -139,6 +139,10 @@ class Checkpoints:
         """Step of the newest checkpoint, damaged or not; None if there is none."""
         return max((entry.step for entry in self._entries()), default=None)
 
+    def best_step(self) -> int | None:
+        """Step of the best checkpoint, damaged or not; None if there is none."""
+        return max((e.step for e in self._entries() if e.folder == BEST), default=None)
+
     def resume(self, abstract: Parts, mesh: Mesh, *, split: bool = False) -> Restored:
         """Reads the newest readable checkpoint, as `CheckpointFolder.read`.
 
@@ -174,7 +178,7 @@ class Checkpoints:
         """
         check_which(which)
         entries = self._entries()
-        best = max((e.step for e in entries if e.folder == BEST), default=None)
+        best = self.best_step()
         step = best if which == BEST else which
         wanted = [e for e in entries if e.step == step]
         if not wanted:

@@ -29,6 +29,7 @@ _PROTOCOL = {
     "cameras": schema.several(None, schema.whole(None)),
     "draws": schema.whole(None, high=10_000),
     "paper": schema.optional(schema.mapping()),
+    "ranked": schema.optional(_NAME),  # "images" or "tracklets"
     "queries": schema.whole(None),
     "queries_with_a_match": schema.optional(schema.whole(None)),
 }

@@ -101,16 +101,9 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
         return [Tested(config, trained_on, titles)]
-    fields = (config if own else saved).copy_and_resolve_references().to_dict()
-    given_fields = config.copy_and_resolve_references().to_dict()
-    fields["name"] = config.name
+    used = config if own else with_network_of(saved, config)
     tests = []
-    for key, one in zip(names_of(config.data), given, strict=True):
-        data = one.part.to_dict()
-        tested = given_fields["eval"] | {"report_queries": queries_of(config, key)}
-        if not own:  # no checkpoint is selected, so nothing is held out
-            data |= {side: saved.data[side] for side in ("height", "width")}
-            data |= {"validation": "none"}
+    for (key, part), one in zip(parts_of(used.data).items(), given, strict=True):
         known = next((each for each in trained if _same(each, one)), None)
         title = known.title if known else one.title
         if not known and title in {titles, *(each.title for each in trained)}:
@@ -118,9 +111,11 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
         name = title if known else config.name if len(given) == 1 else key
         if not name or (not known and name in {saved.name, *names_of(saved.data)}):
             name = title
+        alone = used.to_dict() | {"name": config.name, "data": part.to_dict()}
+        alone["eval"]["report_queries"] = queries_of(config, key)
         tests.append(
             Tested(
-                ConfigDict(fields | {"data": data, "eval": tested}),
+                ConfigDict(alone),
                 trained_on,
                 title,
                 name.replace(" ", "-"),
@@ -130,6 +125,21 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
             )
         )
     return tests
+
+
+def with_network_of(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
+    """A run's config, with `data` and `eval` of another one.
+
+    The image size stays the run's, and so does what selects its checkpoints, or nobody
+    is held out if the dataset is another one.
+    """
+    fields = config.copy_and_resolve_references().to_dict()
+    kept = ("height", "width", "validation", "validation_fraction")
+    data = fields["data"] | {field: saved.data[field] for field in kept}
+    if not has_own_datasets(saved, config):
+        data["validation"] = "none"
+    own = saved.copy_and_resolve_references().to_dict()
+    return ConfigDict(own | {"data": data, "eval": fields["eval"]})
 
 
 def folder_name(name: str) -> str:

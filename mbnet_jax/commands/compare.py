@@ -1,0 +1,125 @@
+"""Compares two tested runs on the same queries, with intervals of the difference.
+
+    mbnet-compare runs/a runs/b [--on NAME]
+
+docs/across.md says what the intervals mean.
+"""
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mbnet_jax.commands import flags
+
+_EXAMPLES = (
+    "runs/ltcc runs/ltcc_eva02",
+    "runs/ltcc runs/ltcc_eva02 --on prcc",
+    "runs/seed0 runs/seed1 --resamples 100000 --seed 1",
+)
+_MOST = 1_000_000  # resamples
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags, and prints the table."""
+    parser = flags.Parser(
+        "compare",
+        "Compares two tested runs on the same queries: the difference of mAP and "
+        "Rank-1, second minus first, with 95 % intervals over queries and persons.",
+        "RUN RUN [--on NAME] [--resamples N] [--seed N]",
+        _EXAMPLES,
+    )
+    parser.flags.add_argument(
+        "runs", metavar="RUN", nargs=2, type=flags.path, help="folders of the two runs"
+    )
+    parser.add(
+        "--on",
+        default="",
+        metavar="NAME",
+        help="compares their tests on the dataset of this name, in eval/NAME; unless "
+        "given, those on their own dataset",
+    )
+    parser.add(
+        "--resamples",
+        type=flags.whole,
+        default=10_000,
+        metavar="N",
+        help="of the bootstrap; 10000 unless given",
+    )
+    parser.add(
+        "--seed", type=flags.whole, default=0, metavar="N", help="of the resamples"
+    )
+    with flags.ending_in_one_line("give fewer --resamples"):
+        arguments = parser.arguments(argv)
+        if not 1 <= arguments.resamples <= _MOST or arguments.seed < 0:
+            raise ValueError(
+                f"--resamples={arguments.resamples} must be from 1 to {_MOST:,}, and "
+                f"--seed={arguments.seed} at least 0"
+            )
+        flags.prepare()
+        for line in _lines(arguments):
+            print(line)
+
+
+def _lines(arguments: argparse.Namespace) -> Iterator[str]:
+    from mbnet_jax.evaluation.paired import compare, paired_scores
+
+    first, second = (_queries(folder, arguments.on) for folder in arguments.runs)
+    yield f"first:  {first}\nsecond: {second}"
+    yield "per cent; second minus first, 95 % intervals\n"
+    rows = [
+        (
+            *("protocol", "queries", "persons", "measure", "first", "second"),
+            *("difference", "over persons", "over queries"),
+        )
+    ]
+    for protocol, pair in paired_scores(first, second).items():
+        found = compare(*pair, arguments.resamples, arguments.seed)
+        persons = pair[0].person
+        about = (protocol.replace("_", "-"), len(persons), len({*persons}))
+        for measure, of in found.items():
+            rows.append(
+                (
+                    *map(str, about),
+                    measure.replace("rank", "R"),
+                    _per_cent(of.first),
+                    _per_cent(of.second),
+                    _per_cent(of.value, "+"),
+                    *(
+                        " to ".join(_per_cent(bound, "+") for bound in interval)
+                        for interval in (of.persons, of.queries)
+                    ),
+                )
+            )
+            about = ("", "", "")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [f"{row[0]:<{widths[0]}}"]
+        cells += [f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)]
+        yield "  ".join(cells)
+    yield (
+        "\nQueries of one person are alike: judge by the interval over persons, which "
+        f"resamples persons.\n{arguments.resamples:,} resamples, seed {arguments.seed}"
+    )
+
+
+def _queries(folder: Path, on: str) -> Path:
+    """The `queries.csv` of a run's test."""
+    from mbnet_jax.runs.run_folder import RunFolder
+
+    path = RunFolder(folder).eval_of(on) / "queries.csv"
+    if not path.exists():
+        how = f"--config {on or '...'}"
+        raise FileNotFoundError(
+            f"{path} is missing; test the run first: mbnet-eval {how} --workdir "
+            f"{folder}"
+        )
+    return path
+
+
+def _per_cent(value: float, sign: str = "") -> str:
+    return "-" if math.isnan(value) else f"{100 * value:{sign}.1f}"
+
+
+if __name__ == "__main__":
+    main()
