@@ -203,3 +203,18 @@ def test_listed_images_that_are_missing_are_named_with_list_and_line(tmp_path):
     (folder / "list_query.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"list_query\.txt must be text in UTF-8"):
         read_records("msmt17", tmp_path)
+
+
+def test_listed_links_count_and_folders_do_not(tmp_path):
+    layouts_standard.write_msmt17(tmp_path)
+    image = tmp_path / "MSMT17_V1/train/0000/0000_002_01_0303morning_0008_2.jpg"
+    elsewhere = image.rename(tmp_path / "elsewhere.jpg")
+    image.symlink_to(elsewhere)
+    assert read_records("msmt17", tmp_path)["train"][0].path == image
+    elsewhere.unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 28 .*_2\.jpg \(.*line 1\)"):
+        read_records("msmt17", tmp_path)
+    image.unlink()
+    image.mkdir()
+    with pytest.raises(ValueError, match=r"no regular files: .*_2\.jpg \(a folder\)"):
+        read_records("msmt17", tmp_path)

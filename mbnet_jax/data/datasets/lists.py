@@ -1,5 +1,7 @@
 """Datasets that come with lists: lines of text, and the images that they name."""
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,9 +43,10 @@ def read_lines(file: Path, pattern: str, example: str) -> list[Line]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} must be text in UTF-8; restore it") from error
     lines = []
+    fullmatch = re.compile(pattern, re.ASCII).fullmatch
     for number, line in enumerate(text.split("\n"), 1):
         where = f"{file}, line {number}"
-        match = re.fullmatch(pattern, line.strip(), re.ASCII)
+        match = fullmatch(line.strip())
         if match:
             lines.append(Line(where, match))
         elif line.strip():
@@ -89,13 +92,24 @@ def check_listed(listed: Iterable[tuple[str, Path]]) -> None:
                 f"{where} lists {path} again, after {first[path]}; restore the lists"
             )
         first[path] = where
-    missing = [f"{path} ({where})" for path, where in first.items() if not _is(path)]
+    files = _files({os.path.dirname(path) for path in map(str, first)})
+    unsure = [path for path in first if str(path) not in files]
+    missing = [f"{path} ({first[path]})" for path in unsure if not _is(path)]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(first)} listed images are missing: "
             f"{some_of(missing)}. Unpack the dataset again"
         )
-    check_regular([*first], "listed images", "Unpack the dataset again")
+    check_regular(unsure, "listed links or others", "Unpack the dataset again")
+
+
+def _files(folders: Iterable[str]) -> set[str]:
+    """The regular files in folders, without a look at each; links are left out."""
+    found = set()
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            found |= {e.path for e in entries if e.is_file(follow_symlinks=False)}
+    return found
 
 
 def _is(path: Path) -> bool:
