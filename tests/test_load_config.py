@@ -15,6 +15,7 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.overrides import override
 
 SHIPPED = [
+    "ccvid",
     "celeb_reid",
     "celeb_reid_light",
     "cuhk03",
@@ -24,6 +25,7 @@ SHIPPED = [
     "ltcc_eva02",
     "manifest",
     "market1501",
+    "mevid",
     "msmt17",
     "nkup",
     "prcc",

@@ -29,6 +29,13 @@ def count_warnings(spec: DatasetSpec, records: Records, variant: str = "") -> li
                 f"{spec.name} {split}: {found[0]} images of {found[1]} persons here, "
                 f"{published} as published; figures will not compare"
             )
+    for split, tracklets in spec.tracklet_counts.items():
+        found = len({r.tracklet for r in records[split]})
+        if found != tracklets:
+            lines.append(
+                f"{spec.name} {split}: {found} tracklets here, {tracklets} as "
+                "published; figures will not compare"
+            )
     return lines
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mbnet_jax.data.datasets import (
+    ccvid,
     celeb_reid,
     cuhk03,
     deepchange,
@@ -10,6 +11,7 @@ from mbnet_jax.data.datasets import (
     ltcc,
     manifest,
     market1501,
+    mevid,
     msmt17,
     nkup,
     prcc,
@@ -40,6 +42,8 @@ register(nkup.SPEC)
 register(market1501.SPEC)
 register(msmt17.SPEC)
 register(cuhk03.SPEC)
+register(ccvid.SPEC)
+register(mevid.SPEC)
 register(manifest.SPEC)
 
 

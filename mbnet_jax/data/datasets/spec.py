@@ -26,6 +26,7 @@ class DatasetSpec:
       citation: title and paper, as in "LTCC (Qian et al., ACCV 2020)".
       source: address to get it from; "" if nobody publishes it.
       counts: split -> (images, persons), as published; None where that is not known.
+      tracklet_counts: split -> tracklets, as published.
       protocols: the columns of the results table. Ranked lists are drawn under the
         last one that ranks the whole gallery.
       variants: the values of `data.variant`; () if there is only one. "" asks for the
@@ -49,6 +50,7 @@ class DatasetSpec:
     citation: str = ""
     source: str = ""
     counts: Mapping[str, Counts] = field(default_factory=dict)
+    tracklet_counts: Mapping[str, int] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = three_rules()
     variants: tuple[str, ...] = ()
     find_variants: Callable[[Path], Sequence[str]] | None = None
