@@ -91,7 +91,7 @@ def test_the_table_has_runs_published_figures_and_errors():
     assert ["SapiensID [3]", "its own web data", "", "78.8 / -"] in rows
     text = "\n".join(lines)
     assert "runs/a|b on prcc failed: no such file" in text
-    assert "* the run was trained on this dataset." in text
+    assert "An asterisk: the run was trained on this dataset." in text
     assert "[1] published: SapiensID (CVPR 2025) (quoted);" in text
     assert "(read at the source, protocol not said);" in text
     assert len({len(line) for line in lines if line.startswith("|")}) == 1

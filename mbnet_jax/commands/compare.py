@@ -9,8 +9,12 @@ import argparse
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mbnet_jax.commands import flags
+
+if TYPE_CHECKING:
+    from mbnet_jax.evaluation.paired import Difference
 
 _EXAMPLES = (
     "runs/ltcc runs/ltcc_eva02",
@@ -18,6 +22,7 @@ _EXAMPLES = (
     "runs/seed0 runs/seed1 --resamples 100000 --seed 1",
 )
 _MOST = 1_000_000  # resamples
+_WIDTHS = (6, 6, 10, 16, 16)  # of the columns
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,40 +71,33 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
 
     first, second = (_queries(folder, arguments.on) for folder in arguments.runs)
     yield f"first:  {first}\nsecond: {second}"
-    yield "per cent; second minus first, 95 % intervals\n"
-    rows = [
-        (
-            *("protocol", "queries", "persons", "measure", "first", "second"),
-            *("difference", "over persons", "over queries"),
-        )
-    ]
+    yield "Per cent; the difference is second minus first, with 95 % intervals."
+    head = ("", "first", "second", "difference", "over persons", "over queries")
     for protocol, pair in paired_scores(first, second).items():
-        found = compare(*pair, arguments.resamples, arguments.seed)
         persons = pair[0].person
-        about = (protocol.replace("_", "-"), len(persons), len({*persons}))
-        for measure, of in found.items():
-            rows.append(
-                (
-                    *map(str, about),
-                    measure.replace("rank", "R"),
-                    _per_cent(of.first),
-                    _per_cent(of.second),
-                    _per_cent(of.value, "+"),
-                    *(
-                        " to ".join(_per_cent(bound, "+") for bound in interval)
-                        for interval in (of.persons, of.queries)
-                    ),
-                )
-            )
-            about = ("", "", "")
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{row[0]:<{widths[0]}}"]
-        cells += [f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)]
-        yield "  ".join(cells)
+        yield (
+            f"\n{protocol.replace('_', '-')}: {len(persons):,} queries of "
+            f"{len({*persons}):,} persons"
+        )
+        found = compare(*pair, arguments.resamples, arguments.seed)
+        for row in (head, *(_row(measure, of) for measure, of in found.items())):
+            cells = (f"{c:>{w}}" for c, w in zip(row[1:], _WIDTHS, strict=True))
+            yield f"  {row[0]:<4}{'  '.join(cells)}"
     yield (
-        "\nQueries of one person are alike: judge by the interval over persons, which "
-        f"resamples persons.\n{arguments.resamples:,} resamples, seed {arguments.seed}"
+        "\nQueries of one person are alike, so judge by the interval over persons."
+        f"\n{arguments.resamples:,} resamples, seed {arguments.seed}"
+    )
+
+
+def _row(measure: str, of: "Difference") -> tuple[str, ...]:
+    """The cells of a measure."""
+    return (
+        measure.replace("rank", "R"),
+        *(_per_cent(of.first), _per_cent(of.second), _per_cent(of.value, "+")),
+        *(
+            " to ".join(_per_cent(bound, "+") for bound in interval)
+            for interval in (of.persons, of.queries)
+        ),
     )
 
 

@@ -2,7 +2,8 @@
 
     mbnet-eval --config synthetic [--checkpoint STEP] [--workdir DIR]
 
-In a checkout also `python eval.py --config configs/synthetic.py`.
+In a checkout also `python eval.py --config configs/synthetic.py`. The config's dataset
+may be another one than the run's: docs/across.md.
 """
 
 import argparse
@@ -17,6 +18,7 @@ _EXAMPLES = (
     "--config synthetic",
     "--config synthetic --checkpoint 600",
     "--config prcc --config.data.root=/data --config.eval.rerank --workdir runs/prcc",
+    "--config prcc --config.data.root=/data --workdir runs/ltcc",
     "--config synthetic --config.eval.branches=global,mask --config.eval.ranks=1,20",
 )
 

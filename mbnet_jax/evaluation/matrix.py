@@ -121,7 +121,9 @@ def matrix_markdown(
     """The table, with a row for each run and published network, and its notes."""
     columns: dict[str, str] = {}
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    notes = ["* the run was trained on this dataset."] * any(c["own"] for c in cells)
+    notes = ["An asterisk: the run was trained on this dataset."] * any(
+        c["own"] for c in cells
+    )
     for cell in cells:
         config = cell["config"]
         columns.setdefault(config, config)

@@ -28,7 +28,7 @@ Interval = tuple[float, float]
 
 
 class Scores(NamedTuple):
-    """The queries of a protocol that have a true match, in the order of the file.
+    """The queries of a protocol that have a true match, sorted by file.
 
     Attributes:
       person: of each query, as the dataset names it.
@@ -127,17 +127,17 @@ def paired_scores(first: Path, second: Path) -> dict[str, tuple[Scores, Scores]]
 
 def _scores(table: Mapping[tuple, tuple[int, float]]) -> dict[str, Scores]:
     draws: dict[str, dict[tuple[str, str], list]] = {}
-    for (protocol, _, file, person), (rank, precision) in sorted(table.items()):
+    for (protocol, _, file, person), (rank, precision) in table.items():
         of_query = draws.setdefault(protocol, {}).setdefault((file, person), [])
         if rank:
             of_query.append((precision, float(rank == 1)))
-    return {
-        protocol: Scores(
-            tuple(person for (_, person), found in queries.items() if found),
-            np.array([np.mean(f, 0) for f in queries.values() if f]).reshape(-1, 2),
-        )
-        for protocol, queries in draws.items()
-    }
+    scores = {}
+    for protocol, queries in draws.items():
+        # The same order for both networks.
+        found = [(key[1], np.mean(q, 0)) for key, q in sorted(queries.items()) if q]
+        values = np.array([mean for _, mean in found]).reshape(-1, len(MEASURES))
+        scores[protocol] = Scores(tuple(person for person, _ in found), values)
+    return scores
 
 
 def compare(
