@@ -168,6 +168,23 @@ def test_deepchange_is_not_read_without_a_list_or_in_two_folders(tmp_path):
         read_records("deepchange", tmp_path)
 
 
+def test_listed_images_may_be_links_but_not_folders(tmp_path):
+    folder = layouts.write_deepchange(tmp_path) / "DeepChangeDataset"
+    records = read_records("deepchange", tmp_path)
+    image = records["query"][0].path
+    image.rename(tmp_path / "elsewhere.jpg")
+    image.symlink_to(tmp_path / "elsewhere.jpg")
+    assert read_records("deepchange", tmp_path) == records
+    image.unlink()
+    image.mkdir()
+    with pytest.raises(ValueError, match=r"1 of 24 listed .* \(a folder\)"):
+        read_records("deepchange", tmp_path)
+    file = folder / "test-set-query-bbox.txt"
+    file.write_text(2 * f"{file.read_text().splitlines()[0]}\n")
+    with pytest.raises(ValueError, match=r"line 2 lists .* again, after .*line 1"):
+        read_records("deepchange", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("celeb_reid", "Celeb-reID"), ("celeb_reid_light", "Celeb-reID-light")],

@@ -1,9 +1,8 @@
 """Datasets that come with lists: lines of text, and the images that they name."""
 
-import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +41,10 @@ def read_lines(file: Path, pattern: str, example: str) -> list[Line]:
         text = read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} must be text in UTF-8; restore it") from error
-    lines = []
-    fullmatch = re.compile(pattern, re.ASCII).fullmatch
+    lines, fits = [], re.compile(pattern, re.ASCII).fullmatch
     for number, line in enumerate(text.split("\n"), 1):
         where = f"{file}, line {number}"
-        match = fullmatch(line.strip())
+        match = fits(line.strip())
         if match:
             lines.append(Line(where, match))
         elif line.strip():
@@ -92,24 +90,33 @@ def check_listed(listed: Iterable[tuple[str, Path]]) -> None:
                 f"{where} lists {path} again, after {first[path]}; restore the lists"
             )
         first[path] = where
-    files = _files({os.path.dirname(path) for path in map(str, first)})
-    unsure = [path for path in first if str(path) not in files]
-    missing = [f"{path} ({first[path]})" for path in unsure if not _is(path)]
+    if not any(_unsure(first)):
+        return
+    missing = [f"{path} ({where})" for path, where in first.items() if not _is(path)]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(first)} listed images are missing: "
             f"{some_of(missing)}. Unpack the dataset again"
         )
-    check_regular(unsure, "listed links or others", "Unpack the dataset again")
+    check_regular([*first], "listed images", "Unpack the dataset again")
 
 
-def _files(folders: Iterable[str]) -> set[str]:
-    """The regular files in folders, without a look at each; links are left out."""
-    found = set()
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            found |= {e.path for e in entries if e.is_file(follow_symlinks=False)}
-    return found
+def _unsure(paths: Iterable[Path]) -> Iterator[Path]:
+    """Those that may be no regular files; a look at each file would take long."""
+    sure: dict[str, set[str]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in sure:
+            try:
+                with os.scandir(folder) as entries:
+                    files = {
+                        e.name for e in entries if e.is_file(follow_symlinks=False)
+                    }
+            except (OSError, ValueError):
+                files = set()
+            sure[folder] = files
+        if name not in sure[folder]:
+            yield path
 
 
 def _is(path: Path) -> bool:
