@@ -263,7 +263,7 @@ def test_a_field_of_another_config_is_refused():
 @pytest.mark.parametrize("name", [None, 3, b"synthetic", ["synthetic"]])
 def test_a_name_of_another_type_is_refused(name):
     with pytest.raises(
-        ValueError, match=r"^config=.* must be a file, or one of ccvid"
+        ValueError, match=r"^config=.* must be a file, or one of ccvid, "
     ):
         load_config(name)
 
