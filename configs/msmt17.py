@@ -10,8 +10,9 @@ gallery.
 
 It trains on list_train alone, 30,248 images, as torchreid does by default; list_val,
 2,373 other images of the same persons, selects the checkpoint. TransReID trains on
-both, 32,621 images. For that, and the last checkpoint, add
---config.data.train_with_val --config.data.validation=none. Papers seldom say which.
+both, 32,621 images, for which validation has to be another or none:
+--config.data.train_with_val=True --config.data.validation=none. Papers seldom say
+which.
 
 Best published Rank-1 / mAP that we found, without re-ranking: SOLIDER Swin-B (CVPR
 2023) 90.7 / 77.1, TransReID-SSL 89.6 / 75.0, LUPerson ResNet-101 86.3 / 68.4. No

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.config import check_config, run_folder
 from mbnet_jax.data import Dataset, load_dataset
 from mbnet_jax.data.parts import configs_of
+from mbnet_jax.data.variants import with_variants
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
@@ -88,6 +89,7 @@ class Run(RunFolder):
         """
         config = self.config if config is None else config
         check_config(config)
+        config = with_variants(config)
         if not isinstance(config, ConfigDict) or has_own_datasets(self.config, config):
             check_run(config, self._mesh, training=False)
             for line in self.differences(config):
@@ -179,6 +181,7 @@ def train(
     """
     mesh = make_mesh() if mesh is None else mesh
     check_run(config, mesh, training=True)
+    config = with_variants(config)
     workdir = run_folder(config, workdir)
     with held(workdir):
         dataset = first_process_first(lambda: load_dataset(config))

@@ -41,6 +41,8 @@ def test_protocols_have_known_rules_and_each_dataset_has_one_to_show():
         "market1501": "general",
         "msmt17": "general",
         "cuhk03": "general",
+        "ccvid": "clothes_changing",
+        "mevid": "clothes_changing",
     }
 
 

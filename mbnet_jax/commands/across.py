@@ -160,9 +160,12 @@ def _pairs(
 def _tested(pair: "Pair", config: ConfigDict, arguments: argparse.Namespace) -> "Pair":
     """The pair with its results: those that exist, or new ones."""
     from mbnet_jax.api import Run
+    from mbnet_jax.data.variants import with_variants
     from mbnet_jax.runs.checkpoints import BEST, Checkpoints, parse_checkpoint
     from mbnet_jax.runs.tested import has_own_datasets, tests_of, with_network_of
 
+    config = with_variants(config)
+    pair = pair._replace(variant=config.data.get("variant", ""))
     run, which = Run(pair.run), parse_checkpoint(arguments.checkpoint)
     if has_own_datasets(run.config, config):  # any config of the dataset will do
         config = with_network_of(run.config, config)

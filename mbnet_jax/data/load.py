@@ -9,12 +9,17 @@ from ml_collections import ConfigDict
 from mbnet_jax.config import check_config
 from mbnet_jax.data.builder import prepare
 from mbnet_jax.data.checks import count_warnings
-from mbnet_jax.data.datasets import dataset_spec, read_records
+from mbnet_jax.data.datasets import dataset_spec, find_variant, read_records
 from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.joint import join
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.data.own_validation import GALLERY, QUERY, own_validation
-from mbnet_jax.data.parts import check_parts, configs_of, prepared_folder
+from mbnet_jax.data.parts import (
+    check_parts,
+    configs_of,
+    prepared_folder,
+    trained_title,
+)
 from mbnet_jax.data.protocols import Protocol
 from mbnet_jax.data.splits import (
     Split,
@@ -24,6 +29,7 @@ from mbnet_jax.data.splits import (
     make_validation,
 )
 from mbnet_jax.data.tracklets import by_tracklet
+from mbnet_jax.data.with_val import with_val
 
 DEFAULT = "default"  # the value of `data.validation` that leaves it to the dataset
 
@@ -97,8 +103,15 @@ def _load_one(config: ConfigDict, training: bool) -> Dataset:
     data = config.data
     spec = dataset_spec(data.name)
     policy = validation_policy(data, spec)
+    joins_val = data.get("train_with_val", False)
+    if joins_val and policy == "own":
+        raise ValueError(
+            "data.train_with_val=True trains on the images of the split val, and "
+            f"data.validation={data.validation} would validate on them; set "
+            "data.validation to none or held_out"
+        )
     folder = images_folder(data)
-    variant = data.get("variant", "")
+    variant = find_variant(spec, folder, data.get("variant", ""))
     records = read_records(data.name, folder, data.parsing_dir, variant)
     for line in count_warnings(spec, records, variant):
         print(f"warning: {line}")
@@ -110,6 +123,15 @@ def _load_one(config: ConfigDict, training: bool) -> Dataset:
     }
     train, own = splits.pop("train"), splits.pop("val", None)
     own_query, own_gallery = (splits.pop(name, None) for name in (QUERY, GALLERY))
+    if joins_val and own is None:
+        raise ValueError(
+            f"data.train_with_val=True, but {data.name} has no split val; set it to "
+            "False"
+        )
+    if joins_val:
+        train = with_val(train, own)
+    if training and own is not None:
+        print(f"note: trained on {trained_title(data)}: {len(train):,} images")
     validation = None
     ranked = by_tracklet if spec.by_tracklet else lambda images: images
     if policy == "held_out":

@@ -52,7 +52,8 @@ def check_maps(
     Args:
       config: its branches, modules and losses decide which maps are needed.
       records: split -> its records.
-      training: whether the split "train" is trained on.
+      training: whether the split "train" is trained on, and with
+        `data.train_with_val` the split "val".
 
     Raises:
       MissingMapsError: maps are missing. The message names the split, what needs the
@@ -69,8 +70,10 @@ def check_maps(
         path = row.parsing_path
         check_map(path, config.data.parsing_labels, f"{row.path.name} ({path})")
     free = next(name for name, branch in BRANCHES.items() if not branch.needs_map)
+    joins_val = config.data.get("train_with_val", False)
     for split, rows in records.items():
-        if split == "train":
+        trained = split == "train" or (split == "val" and joins_val)
+        if trained:
             needs = _training_needs(config) if training else []
             without = f"--config.model.branches={free} --config.loss.ktm_area=0 trains"
         else:

@@ -19,10 +19,29 @@ def names_of(data: ConfigDict) -> tuple[str, ...]:
 
 def title_of(data: ConfigDict) -> str:
     """The datasets, for people to read: "msmt17 v2", "msmt17 v2 + ltcc"."""
+    return " + ".join(_title(key, part) for key, part in parts_of(data).items())
+
+
+def trained_title(data: ConfigDict) -> str:
+    """`title_of`, with the splits that are trained on: "msmt17 v2 (train alone)"."""
     return " + ".join(
-        f"{key} {part.get('variant', '')}".strip()
-        for key, part in parts_of(data).items()
+        _title(key, part) + trained_splits(part) for key, part in parts_of(data).items()
     )
+
+
+def _title(key: str, part: ConfigDict) -> str:
+    return f"{key} {part.get('variant', '')}".strip()
+
+
+def trained_splits(part: ConfigDict) -> str:
+    """Which splits of one dataset are trained on, where there is a choice.
+
+    It is " (train and val)", " (train alone)", or "" if the dataset has no other images
+    of its training persons.
+    """
+    if part.get("train_with_val", False):
+        return " (train and val)"
+    return " (train alone)" if "val" in dataset_spec(part.name).counts else ""
 
 
 def parts_of(data: ConfigDict) -> dict[str, ConfigDict]:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.data import DATASETS, Protocol
-from mbnet_jax.data.parts import names_of, parts_of, title_of
+from mbnet_jax.data.parts import names_of, parts_of, trained_title
 from mbnet_jax.evaluation.table import format_table
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
@@ -77,7 +77,7 @@ def model_card(
         config=config,
         network=network,
         generated=_is_generated(config),
-        trained_on=title_of(config.data),
+        trained_on=trained_title(config.data),
         backbones=[_backbone(config, branch) for branch in network.model.branches],
         programs=programs,
         without_maps=[

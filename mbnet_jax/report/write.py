@@ -11,6 +11,7 @@ import jax
 
 from mbnet_jax.config import flat
 from mbnet_jax.data import Split
+from mbnet_jax.data.parts import title_of as title_of_data
 from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol
 from mbnet_jax.evaluation.results import ProtocolResult
@@ -114,7 +115,7 @@ def _provenance(
     now = datetime.datetime.now().astimezone()
     return [
         ("Config", f"{config.name}, checkpoint of step {network.step}"),
-        *([] if test.own else [("Trained on", _trained_on(test, run))]),
+        *([("Trained on", _trained_on(test, run))] if _says_more(test) else []),
         ("Dataset", f"{_dataset(test)}: {_counted(embedded)}"),
         ("Image size", f"{config.data.height}x{config.data.width} pixels"),
         ("Command", _command(sys.argv)),
@@ -129,7 +130,12 @@ def _provenance(
 
 
 def _dataset(test: Tested) -> str:
-    return test.config.data.name if test.own else test.dataset
+    return title_of_data(test.config.data) if test.own else test.dataset
+
+
+def _says_more(test: Tested) -> bool:
+    """Whether it is not plain what the run was trained on."""
+    return not test.own or test.trained_on != test.dataset
 
 
 def _trained_on(test: Tested, run: RunFolder) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.data.parts import names_of, parts_of, queries_of
+from mbnet_jax.data.parts import names_of, parts_of, queries_of, trained_splits
 
 # Datasets whose images the config decides on: its name is theirs.
 _OWN_NAMES = ("manifest", "synthetic")
@@ -96,16 +96,17 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
       config: the one to test with.
     """
     trained, given = _datasets(saved), _datasets(config)
-    trained_on = " + ".join(one.title for one in trained)
+    titles = " + ".join(one.title for one in trained)
+    trained_on = " + ".join(one.title + trained_splits(one.part) for one in trained)
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
-        return [Tested(config, trained_on, trained_on)]
+        return [Tested(config, trained_on, titles)]
     used = config if own else with_network_of(saved, config)
     tests = []
     for (key, part), one in zip(parts_of(used.data).items(), given, strict=True):
         known = next((each for each in trained if _same(each, one)), None)
         title = known.title if known else one.title
-        if not known and title in {trained_on, *(each.title for each in trained)}:
+        if not known and title in {titles, *(each.title for each in trained)}:
             title = f"{title} {_digest(_identity(one.part))}"
         name = title if known else config.name if len(given) == 1 else key
         if not name or (not known and name in {saved.name, *names_of(saved.data)}):

@@ -83,7 +83,7 @@ SPEC = DatasetSpec(
     read=read_msmt17,
     counts={
         "train": (30_248, 1_041),
-        "val": (2_373, 1_041),
+        "val": (2_373, None),
         "query": (11_659, 3_060),
         "gallery": (82_161, 3_060),
     },
