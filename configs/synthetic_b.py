@@ -2,9 +2,8 @@
 
   python train.py --config configs/synthetic_b.py
 
-Like the config `synthetic`, but drawn from another seed, and with five cameras. Cuts of
-garments and the palette that colours are drawn from are those of every seed
-(docs/several.md).
+Like the config `synthetic`, but drawn from another seed. Cuts of garments and the
+palette that colours are drawn from are those of every seed (docs/several.md).
 """
 
 from ml_collections import ConfigDict
@@ -12,7 +11,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.configs import synthetic
 
 # Of the fields of the generator, those that differ from the config `synthetic`.
-PEOPLE = {"seed": 1, "cameras": 5}
+PEOPLE = {"seed": 1}
 
 
 def get_config() -> ConfigDict:

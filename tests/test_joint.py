@@ -205,7 +205,7 @@ def test_fields_of_a_dataset_are_given_on_the_command_line():
     config = load_config("synthetic_two", ["data.parts.a.synthetic.seed=7"])
     a, b = parts_of(config.data).values()
     assert (a.synthetic.seed, a.synthetic.cameras) == (7, 4)
-    assert (b.synthetic.seed, b.synthetic.cameras) == (1, 5)
+    assert (b.synthetic.seed, b.synthetic.cameras) == (1, 4)
     for wrong in ("data.parts.prcc.rot=x", "data.synthetic.seed=3"):
         with pytest.raises(ValueError, match="is unknown; "):
             load_config("prcc", [wrong])
