@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,9 @@ class Embedded:
     embeddings: Embeddings
 
     def subset(self, indices: np.ndarray) -> "Embedded":
-        """Returns the rows `indices`, in that order."""
+        """Returns the rows `indices`, in that order; all of them without a copy."""
+        if np.array_equal(indices, np.arange(len(self.split))):
+            return self
         return Embedded(
             self.split.subset(indices),
             {name: rows[indices] for name, rows in self.embeddings.items()},
@@ -175,14 +177,23 @@ def embed_split(
             len(split),
         )
     else:
-        found = _joined([part for _, part in parts])
+        found = _filled(parts, len(split))
     embeddings = {k: found[k] for k in (*BRANCHES, ALL) if k in found}  # jit sorts them
     check_embeddings(name, split, embeddings)
     return embeddings
 
 
-def _joined(parts: Sequence[Embeddings]) -> Embeddings:
-    return {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
+def _filled(
+    parts: Iterable[tuple[Sequence[int], Embeddings]], count: int
+) -> Embeddings:
+    """The rows of all batches, kind -> float32 [count, d], each in memory once."""
+    found: Embeddings = {}
+    for indices, part in parts:
+        for kind, rows in part.items():
+            if kind not in found:
+                found[kind] = np.empty((count, rows.shape[1]), rows.dtype)
+            found[kind][indices[0] : indices[-1] + 1] = rows
+    return found
 
 
 def check_embeddings(name: str, split: Split, embeddings: Embeddings) -> None:
