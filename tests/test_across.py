@@ -273,3 +273,10 @@ def test_another_manifest_of_the_same_name_replaces_no_results(tmp_path):
         check_images(folder, moved, changed)
     moved.seed = 9  # others are held out: nothing to compare
     check_images(folder, moved, changed)
+
+
+def test_the_network_that_a_run_started_from_is_said():
+    saved = load_config("prcc", ["model.initial=runs/msmt17"])
+    (test,) = datasets_of(saved, load_config("ltcc"))
+    assert test.trained_on == "prcc (train alone), started from runs/msmt17"
+    assert test.foreign and test.name == "ltcc"

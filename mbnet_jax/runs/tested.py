@@ -27,7 +27,8 @@ class Tested:
 
     Attributes:
       config: of the test; its `data` is of this dataset alone.
-      trained_on: the datasets that the run was trained on, for people to read.
+      trained_on: the datasets that the run was trained on, and the network that it
+        started from, for people to read.
       dataset: the tested one.
       name: of the folder in `eval/` that its results are in; "": `eval/` itself.
       part: its name in `data.name`, if that names several.
@@ -98,6 +99,8 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
     trained, given = _datasets(saved), _datasets(config)
     titles = " + ".join(one.title for one in trained)
     trained_on = " + ".join(one.title + trained_splits(one.part) for one in trained)
+    if initial := saved.model.get("initial", ""):
+        trained_on += f", started from {initial}"
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
         return [Tested(config, trained_on, titles)]
