@@ -276,7 +276,8 @@ def test_another_manifest_of_the_same_name_replaces_no_results(tmp_path):
 
 
 def test_the_network_that_a_run_started_from_is_said():
-    saved = load_config("prcc", ["model.initial=runs/msmt17"])
-    (test,) = datasets_of(saved, load_config("ltcc"))
+    saved = named("prcc", "prcc")
+    saved.model.initial = "runs/msmt17"
+    (test,) = datasets_of(saved, named("ltcc", "ltcc"))
     assert test.trained_on == "prcc (train alone), started from runs/msmt17"
     assert test.foreign and test.name == "ltcc"
