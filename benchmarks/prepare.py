@@ -3,7 +3,7 @@
 python -m benchmarks.prepare [--images 33698 126441 228156] [--folder FOLDER]
 
 Images are noise of 256x128 pixels, JPEG files of 7 KB, each a file of its own in PRCC's
-layout, with up to 10,000 persons. With `--folder`, the next run finds them there.
+layout, of up to 5,000 persons. With `--folder`, the next run finds them there.
 Each start is a process of its own, on files that the kernel may have in memory. *list*
 is `read_records`, *check and write* `prepare` on the first start; *second start* is
 `load_dataset` with the copy that is there. None includes imports, which *process* does.
@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks.devices import about_this_machine, run_alone
 
 SIZES = (33_698, 126_441, 228_156)  # of PRCC, MSMT17 and LaST
-PERSONS = 5_000  # to train on; as many to test
+PERSONS = 2_500  # to train on; as many to test: 11,700 folders, LaST has 10,900
 SPLITS = {"train": 0.31, "val": 0.09, "A": 0.3, "B": 0.15, "C": 0.15}
 DIFFERENT, SIZE, QUALITY = 300, (256, 128), 72  # images; pixels; of JPEG
 

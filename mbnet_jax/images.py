@@ -93,6 +93,23 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         return to_rgb(load_image(picture, what), what)
 
 
+def check_image(data: bytes, name: str) -> tuple[int, int]:
+    """Decodes the bytes of an image file, and returns its height and width alone.
+
+    Arguments and errors are those of `decode_image`, which takes a third longer: pixels
+    in RGB need not be copied to be sound.
+    """
+    what = f"the image of {printable(name)}"
+    picture = _opened(data, what)
+    large = picture.width * picture.height > _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        picture = load_image(picture, what)
+        if picture.mode != "RGB":  # its conversion may fail
+            return to_rgb(picture, what).shape[:2]
+        width, height = _upright(picture).size
+        return height, width
+
+
 def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
     """Opens the bytes of an image file, and decodes its first image.
 

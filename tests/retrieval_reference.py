@@ -20,7 +20,7 @@ def random_labels(rng, size, people=6):
         pid=rng.integers(-1, people, size),
         camera=rng.integers(0, 4, size),
         clothes=rng.integers(0, 3, size),
-        tracklet=rng.integers(0, 5, size),
+        tracklet=rng.integers(0, 2, size),
     )
 
 

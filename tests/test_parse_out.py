@@ -35,7 +35,7 @@ def lists(monkeypatch):
     """Sets the images, relative to the dataset's folder, that its reader lists."""
 
     def lists(*names: str) -> None:
-        def read(name, folder):
+        def read(name, folder, variant):
             return {"train": [Record(folder / n, 0, 0, 0, None) for n in names]}
 
         monkeypatch.setattr("mbnet_jax.data.make_maps.read_records", read)

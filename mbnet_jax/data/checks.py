@@ -10,7 +10,7 @@ from mbnet_jax.data.datasets.spec import DatasetSpec
 from mbnet_jax.data.file_states import listed
 from mbnet_jax.data.records import Record, Records
 from mbnet_jax.files import read_bytes
-from mbnet_jax.images import decode_image
+from mbnet_jax.images import check_image
 from mbnet_jax.parsing.maps import check_map_data
 from mbnet_jax.retrieval.labels import JUNK
 
@@ -138,7 +138,7 @@ def _content(record: Record, label_set: str | None, sound: bool) -> Content:
         with listed(path):
             image = read_bytes(path)
         if not sound:
-            size = decode_image(image, str(path)).shape[:2]
+            size = check_image(image, str(path))
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:  # both name the file

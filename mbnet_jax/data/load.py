@@ -21,6 +21,7 @@ from mbnet_jax.data.parts import (
     trained_title,
 )
 from mbnet_jax.data.protocols import Protocol
+from mbnet_jax.data.records import keeping_all
 from mbnet_jax.data.splits import (
     Split,
     Validation,
@@ -68,6 +69,7 @@ class Dataset:
         }
 
 
+@keeping_all()
 def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     """Loads the dataset that `config.data` describes.
 

@@ -23,7 +23,7 @@ def sound() -> dict:
 
     def labels(count: int) -> Labels:
         pid, camera = np.arange(count) % 2, np.arange(count) % 3
-        return Labels(pid, camera, pid * 2 + (camera > 0))
+        return Labels(pid, camera, pid * 2 + (camera > 0), np.arange(count) % 4)
 
     return {
         "query": rng.normal(size=(QUERIES, WIDTH)).astype(np.float32),

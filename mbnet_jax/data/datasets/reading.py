@@ -1,7 +1,7 @@
 """What the readers share: numbering labels, checking records, finding maps."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -112,22 +112,24 @@ def number(
 
     train_tracklets, other_tracklets = _tracklets(found["train"]), _tracklets(rest)
 
-    def record(f: Found, split: str) -> Record:
+    def records(split: str) -> Iterator[Record]:
         training = split == "train"
         outfits = train_outfits if training else other_outfits
         tracklets = train_tracklets if training else other_tracklets
-        pid = f.person + (len(pids) if split in apart and f.person != JUNK else 0)
-        return Record(
-            f.path,
-            pids[f.person] if training else pid,
-            f.camera,
-            outfits.get((f.person, f.outfit), UNKNOWN),
-            f.parsing_path,
-            f.shown,
-            tracklets.get(f.tracklet, UNKNOWN),
-        )
+        first = len(pids) if split in apart else 0
+        for f in found[split]:
+            path, person, camera, outfit, parsing_path, _, tracklet = f
+            clothes = outfits.get((person, outfit), UNKNOWN)
+            if training:
+                person = pids[person]
+            elif person != JUNK:
+                person += first
+            yield Record(
+                *(path, person, camera, clothes, parsing_path, f.shown),
+                tracklets.get(tracklet, UNKNOWN),
+            )
 
-    return {split: [record(f, split) for f in rows] for split, rows in found.items()}
+    return {split: [*records(split)] for split in found}
 
 
 def _outfits(rows: Iterable[Found]) -> dict:
