@@ -101,6 +101,8 @@ def test_another_world_is_tested_with_the_runs_network(run, other, capsys):
     out, mean = capsys.readouterr().out, f"{100 * value:.1f}"
     assert "general: 18 queries of 3 persons" in out
     assert ["mAP", mean, mean, "+0.0"] in [line.split()[:4] for line in out.split("\n")]
+    compare.main([str(workdir), str(workdir), "--on", saved.name, "--resamples", "10"])
+    assert f"first:  {workdir}/eval/queries.csv" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--on",
         default="",
         metavar="NAME",
-        help="compares their tests on the dataset of this name, in eval/NAME; unless "
-        "given, those on their own dataset",
+        help="compares their tests on the dataset of this name, in eval/NAME, or in "
+        "eval where it is a run's own; unless given, those on their own datasets",
     )
     parser.add(
         "--resamples",
@@ -105,7 +105,10 @@ def _queries(folder: Path, on: str) -> Path:
     """The `queries.csv` of a run's test."""
     from mbnet_jax.runs.run_folder import RunFolder
 
-    path = RunFolder(folder).eval_of(on) / "queries.csv"
+    run = RunFolder(folder)
+    path = run.eval_of(on) / "queries.csv"
+    if on and not path.exists() and run.metrics().get("dataset") == on:
+        path = run.eval / "queries.csv"  # the run's own dataset
     if not path.exists():
         how = f"--config {on or '...'}"
         raise FileNotFoundError(
