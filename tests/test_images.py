@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbnet_jax.images import MAX_PIXELS, decode_image
+from mbnet_jax.images import MAX_PIXELS, check_image, decode_image
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (48, 24, 3), dtype=np.uint8)
 RGB = Image.fromarray(PIXELS)
@@ -61,6 +61,7 @@ def test_the_orientation_turns_the_image(kind):
     plain = decode_image(saved(RGB, kind, **options), "x")
     turned = decode_image(saved(RGB, kind, exif=TURNED, **options), "x")
     np.testing.assert_array_equal(turned, np.rot90(plain, -1))
+    assert check_image(saved(RGB, kind, exif=TURNED), "x") == turned.shape[:2]
 
 
 def test_sixteen_bits_of_grey_keep_the_upper_eight():
@@ -106,8 +107,11 @@ REFUSED = {
 def test_what_is_refused_is_named(name, capfd):
     data, message = REFUSED[name]
     start = time.monotonic()
-    with pytest.raises(ValueError, match=rf"the image of a/b\.jpg .*{message}"):
+    with pytest.raises(ValueError, match=rf"the image of a/b\.jpg .*{message}") as one:
         decode_image(data, "a/b.jpg")
+    with pytest.raises(ValueError) as other:
+        check_image(data, "a/b.jpg")
+    assert str(other.value) == str(one.value)
     assert time.monotonic() - start < 5
     assert capfd.readouterr() == ("", "")
 
@@ -149,13 +153,19 @@ def test_damaged_files_end_in_one_error_or_in_pixels(capfd):
         else:
             data[draw.randrange(min(len(data), 400))] = draw.choice((0, 127, 128, 255))
         try:
+            shape = check_image(bytes(data), "a.jpg")
+        except ValueError:
+            shape = None
+        try:
             image = decode_image(bytes(data), "a.jpg")
             assert image.dtype == np.uint8 and image.ndim == 3
+            assert image.shape[:2] == shape
             ends["decoded"] += 1
         except ValueError as error:
             assert (
                 str(error).startswith("the image of a.jpg ") and len(str(error)) < 400
             )
+            assert shape is None
             ends["refused"] += 1
     assert min(ends.values()) > 300
     assert capfd.readouterr() == ("", "")

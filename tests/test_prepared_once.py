@@ -16,13 +16,13 @@ from mbnet_jax.data.records import names_in
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the images that are decoded."""
-    names, decode = [], checks.decode_image
+    names, decode = [], checks.check_image
 
     def counted(data, name):
         names.append(name)
         return decode(data, name)
 
-    monkeypatch.setattr(checks, "decode_image", counted)
+    monkeypatch.setattr(checks, "check_image", counted)
     return names
 
 
