@@ -113,7 +113,8 @@ def test_a_folder_is_asked_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("lists", "images"), [("", ""), ("annotation/mevid-v1-annotation-data", "bbox_{}")]
+    ("lists", "images"),
+    [("", ""), ("annotation/mevid-v1-annotation-data", "bbox_{}")],
 )
 def test_mevid_wherever_the_archives_put_it(tmp_path, lists, images):
     layouts_video.write_mevid(tmp_path, lists, images)
@@ -203,6 +204,15 @@ def test_rows_past_the_names_and_lines_of_four_numbers_are_named(tmp_path):
     info.write_text(text + "3 4 250 2\n")
     with pytest.raises(ValueError, match=r"track_train_info\.txt, line 9 is '3 4 250"):
         read_records("mevid", tmp_path)
+
+
+def test_mevid_is_found_under_its_names_and_without_a_folder(tmp_path):
+    folder = layouts_video.write_mevid(tmp_path) / "mevid"
+    known = tracklets(folder, read_records("mevid", tmp_path)["gallery"])
+    for name in ("MEVID", "other"):
+        folder = folder.rename(tmp_path / name)
+        root = tmp_path if name == "MEVID" else folder
+        assert tracklets(folder, read_records("mevid", root)["gallery"]) == known
 
 
 def test_what_mevid_lacks_or_has_twice_is_named(tmp_path):

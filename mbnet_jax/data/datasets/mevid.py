@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mbnet_jax.data.datasets.folders import existing
 from mbnet_jax.data.datasets.lists import read_lines
 from mbnet_jax.data.datasets.reading import Found, number
 from mbnet_jax.data.datasets.spec import DatasetSpec
@@ -21,16 +22,19 @@ SIDES = {
     "test": ("bbox_test", "test_name.txt", "track_test_info.txt"),
 }
 QUERIES = "query_IDX.txt"
+PLACES = ("mevid", "MEVID")  # or `data.root` itself: the archives name no folder
 DEEPEST = 4  # levels of folders in which these are looked for
 
 
-def read_mevid(folder: Path) -> Records:
-    """Reads the lists, and the images that they name, wherever they are in `folder`.
+def read_mevid(root: Path) -> Records:
+    """Reads the lists, and the images that they name, wherever they are in its folder.
 
     The rows of `query_IDX.txt` are the queries, all others of `track_test_info.txt` the
     gallery.
     """
-    at = _find(folder, {QUERIES}.union(*SIDES.values()))
+    at = _find(
+        next(iter(existing(root, PLACES)), root), {QUERIES}.union(*SIDES.values())
+    )
     tracks = {side: _tracks(at[rows]) for side, (_, _, rows) in SIDES.items()}
     queries = _query_rows(at[QUERIES], len(tracks["test"]))
     chosen = {
@@ -205,7 +209,6 @@ SPEC = DatasetSpec(
     name="mevid",
     citation="MEVID (Davila et al., WACV 2023)",
     source="https://github.com/Kitware/MEVID",
-    folder="mevid",
     read=read_mevid,
     by_tracklet=True,
     tracklet_counts={"train": 6_338, "query": 316, "gallery": 1_438},
