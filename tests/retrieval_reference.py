@@ -16,7 +16,7 @@ def angles(degrees):
 
 def random_labels(rng, size, people=6):
     return Labels(
-        # Person -1 is nobody to the rule "junk_out", and a person to the others.
+        # Only the rule "junk_out" treats person -1 as junk.
         pid=rng.integers(-1, people, size),
         camera=rng.integers(0, 4, size),
         clothes=rng.integers(0, 3, size),

@@ -123,7 +123,7 @@ def test_an_embedding_that_is_none_is_named_with_its_frame():
 
 
 def test_validation_ranks_tracklets():
-    # Person 0 in two outfits and cameras, two tracklets each, and person 1 likewise.
+    # Two persons, each in two outfits before two cameras: a tracklet for each of these.
     tracklet = np.arange(8).repeat(3)
     labels = {
         "pid": tracklet // 4,

@@ -150,7 +150,7 @@ def _pairs(
             pair = Pair(folder, name, data.name, data.get("variant", ""))
             try:
                 yield _tested(pair, config, arguments)
-            # Whatever it is: the other tests, of hours, go on.
+            # One failed test must not stop the others, which may take hours.
             except Exception as error:
                 print(f"error: {folder} on {name}: {printable(str(error))}")
                 reason = printable(str(error).partition("\n")[0])[:_LONGEST]

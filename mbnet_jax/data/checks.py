@@ -120,7 +120,7 @@ def checked_contents(
 
 
 def _ahead(pool: Executor, function: Callable, values: Any, most: int) -> Iterator:
-    """Like `pool.map`, but with at most `most` results that nobody took yet."""
+    """Like `pool.map`, but starts at most `most` calls ahead of the consumer."""
     waiting: deque = deque()
     for value in values:
         if len(waiting) == most:
