@@ -64,6 +64,42 @@ def people() -> ConfigDict:
     c.height = whole(128, low=64, high=2048)  # follows data.height
     c.width = whole(64, low=32, high=2048)  # follows data.width
     c.seed = whole(0)  # of people and pictures, not of training
+
+    # What follows is off in the config `synthetic`, and on in `synthetic_many`.
+    # Cameras of training persons, each of whom meets `cameras` of them; 0: all meet the
+    # same
+    c.camera_pool = schema.optional(whole(0, high=9999))
+    # The same of test persons, whose cameras are then others; 0: all meet the same
+    c.test_camera_pool = schema.optional(whole(0, high=9999))
+    # "varied": heights, lenses, exposure, white balance, sharpness, noise, compression
+    # and resolution of many kinds of cameras, by day and by night
+    c.camera_kinds = schema.optional(choice("plain", "varied"))
+    # Kinds of scenes behind the person, of synthetic.background.SCENES; each camera has
+    # one
+    c.backgrounds = schema.optional(several(("boxes",), text(None, 1), low=1))
+    # Kinds of things in front of the person, of synthetic.background.OCCLUDERS
+    c.occluders = schema.optional(
+        several(("box", "pole", "side", "rail"), text(None, 1), low=1)
+    )
+    # Share of the images with such a thing
+    c.occluded = schema.optional(real(0.15, high=1.0))
+    # Tops of the wardrobe, with as many bottoms and a quarter as many shoes; 0: the
+    # small wardrobe
+    c.garments = schema.optional(whole(0, high=10_000))
+    # Kinds of prints and textures in the large wardrobe, of synthetic.prints.PRINTS;
+    # (): all
+    c.prints = schema.optional(several((), text(None, 1)))
+    # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
+    c.accessories = schema.optional(real(0.0, high=1.0))
+    # "any": standing, waiting, using a phone, carrying, riding, sitting, running too
+    c.poses = schema.optional(choice("walking", "any"))
+    # How far boxes are off as a detector's are: too large, too small, off centre; 0:
+    # hardly, 1: as a poor detector's
+    c.box_errors = schema.optional(real(0.0, high=1.0))
+    # How far parsing maps are off as a parser's are: ragged, with parts missing or
+    # mixed up; the exact ones are then in `parsing_exact`. 0: not at all, 1: as a poor
+    # parser's
+    c.parser_errors = schema.optional(real(0.0, high=1.0))
     return c
 
 
@@ -142,6 +178,15 @@ def fields() -> ConfigDict:
     # Probability of random erasing (Zhong et al., AAAI 2020)
     c.augment.erase = real(0.5, high=1.0)
 
+    # Probabilities of other colours, of shades of grey, and of blur (as in SimCLR; Chen
+    # et al., ICML 2020)
+    c.augment.jitter = schema.optional(real(0.0, high=1.0))
+    c.augment.grey = schema.optional(real(0.0, high=1.0))
+    c.augment.blur = schema.optional(real(0.0, high=1.0))
+    # Probability of clothes of other colours, by the parsing map: ours, after semantic
+    # pixel sampling (Shu et al., IEEE SPL 2021)
+    c.augment.clothes = schema.optional(real(0.0, high=1.0))
+
     c.views = ConfigDict()  # sizes are height and width in pixels
     # Head over legs, of the clothing-unrelated branch; the height is even
     c.views.crops = schema.size(384, 192)
@@ -171,6 +216,19 @@ def fields() -> ConfigDict:
     # Channels of CFM's tokens, a multiple of its heads and of 4
     c.model.fusion_width = whole(512, low=4, high=4096)
     c.model.fusion_heads = whole(8, low=1, high=1024)  # attention heads of CFM
+    # Ours, of ResNets: the stage, 1 to 4, after which KTM's gate and FAM work; 0: on
+    # the final map
+    c.model.ktm_stage = schema.optional(whole(0, high=4))
+    c.model.fam_stage = schema.optional(whole(0, high=4))
+    # FAM's spatial attention: a convolution of 7x7 over two summaries, or, ours, one of
+    # 1x1 over the channels, which knows nothing of positions
+    c.model.fam_spatial = schema.optional(choice("conv7", "pointwise"))
+    # Ours, after Ortho-ReID (arXiv 2606.11661): directions in the global branch's
+    # features that clothes vary along, projected out of its embedding; needs clothes
+    # labels; 0: none
+    c.model.clothes_rank = schema.optional(whole(0, high=4096))
+    # Ours: a head on the global branch's maps that predicts the parsing map
+    c.model.parser = schema.optional(flag(False))
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
@@ -183,9 +241,17 @@ def fields() -> ConfigDict:
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
+    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015), and
+    # of distilling the similarities within the batch (Tung and Mori, ICCV 2019)
+    c.loss.ktm_features = schema.optional(real(0.0))
+    c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
     c.loss.background = real(0.1)
+    # Weight of the loss that finds the directions of clothes, `model.clothes_rank`
+    c.loss.clothes_subspace = schema.optional(real(1.0))
+    # Weight of the cross-entropy of the predicted parsing map, `model.parser`
+    c.loss.parser = schema.optional(real(1.0))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
 
@@ -254,6 +320,9 @@ def fields() -> ConfigDict:
     c.eval.batch_size = whole(64, low=1, high=65_536)  # over all devices
     # To evaluate; (): all. "global" needs no parsing maps
     c.eval.branches = several((), text(None, 1))
+    # "predicted": parsing maps are those that the network predicts (`model.parser`),
+    # and none are read
+    c.eval.maps = schema.optional(choice("given", "predicted"))
     c.eval.flip = flag(True)  # adds the mirrored image's embedding
     # Of the table's CMC columns
     c.eval.ranks = several((1, 5, 10), whole(None, 1, 1_000_000), low=1, high=100)

@@ -23,7 +23,7 @@ ALLOWED = {
     r"cross_fusion/\w+/attention/.*": "a softmax, over a small map",
     r"training/augment.py \w+": "interpolates pixels: exact at whole steps",
     r"views.py \w+": "interpolates pixels and labels: exact at whole steps",
-    r"losses.py \w+": "distances are differences of nearly equal numbers",
+    r"identity.py \w+": "distances are differences of nearly equal numbers",
 }
 
 
@@ -36,7 +36,7 @@ def float32_products(jaxpr: Any, outside: str = "") -> Iterator[str]:
 
     Yields:
       The module of the network, "global_head/classifier"; outside of it, file and
-      function, "losses.py triplet".
+      function, "identity.py triplet".
     """
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     for equation in inner.eqns:

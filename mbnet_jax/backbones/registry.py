@@ -18,10 +18,13 @@ class Features(NamedTuple):
 
     map: [B, h, w, d].
     token: [B, d], a class token; None where the network has none.
+    stages: the map after each stage, [B, h', w', d'], from fine to coarse; () where the
+      network has none.
     """
 
     map: jax.Array
     token: jax.Array | None = None
+    stages: tuple[jax.Array, ...] = ()
 
 
 Variables = Mapping[str, Any]
@@ -44,6 +47,8 @@ class Backbone:
         as published.
       likeness: (arrays of a weights file) -> how much their names and shapes are this
         network's, 0 to 1; for messages.
+      stages: how many it has. With `after`, a mapping from a stage's number (from 1) to
+        a function of its map, the function's result takes the map's place.
       multiple: the height and width of its views are multiples of this.
       depths: (the module's parameters) -> the number of layers above each of them, in
         the same structure, for layer-wise decay: numbers, or int arrays that broadcast
@@ -58,6 +63,7 @@ class Backbone:
     published: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     likeness: Callable[[Mapping[str, np.ndarray]], float] | None = None
+    stages: int = 0
     multiple: int = 1
     depths: Callable[[Variables], Variables] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN

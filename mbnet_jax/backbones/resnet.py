@@ -9,7 +9,7 @@ is usual in re-identification (Luo et al., "Bag of Tricks", CVPRW 2019).
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -123,8 +123,19 @@ class ResNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """Maps images [B, H, W, c] to a map [B, h, w, d] and no token.
+    def __call__(
+        self,
+        x: jax.Array,
+        *,
+        train: bool,
+        after: Mapping[int, Callable[[jax.Array], jax.Array]] | None = None,
+    ) -> Features:
+        """Maps images [B, H, W, c] to a map [B, h, w, d], and each stage's; no token.
+
+        Args:
+          x: the images.
+          train: whether batch norm uses the batch's statistics.
+          after: number of a stage, 1 to 4 -> what is applied to its map.
 
         Raises:
           ValueError: if the stem or the last stride is unknown.
@@ -151,7 +162,7 @@ class ResNet(nn.Module):
 
         if self.remat:
             run = nn.remat(run)
-        strides = (1, 2, 2, self.last_stride)
+        strides, after, stages = (1, 2, 2, self.last_stride), after or {}, []
         for stage, (count, stage_stride) in enumerate(
             zip(self.blocks, strides, strict=True)
         ):
@@ -165,7 +176,10 @@ class ResNet(nn.Module):
                     name=f"layer{stage + 1}_{i}",
                 )
                 x = run(block, x)
-        return Features(x)
+            if stage + 1 in after:
+                x = after[stage + 1](x)
+            stages.append(x)
+        return Features(x, stages=tuple(stages))
 
 
 def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
@@ -177,6 +191,7 @@ def backbone(blocks: tuple[int, ...], bottleneck: bool) -> Backbone:
         published={"width": 64, "stem": "imagenet"},
         defaults={"width": 64, "stem": "imagenet", "last_stride": 2},
         likeness=functools.partial(likeness, blocks, bottleneck),
+        stages=len(blocks),
         depths=layers_above,
     )
 

@@ -140,7 +140,8 @@ class MBNet(nn.Module):
             given = {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
-            x, token = backbones[module](view, train=train, **given)
+            found = backbones[module](view, train=train, **given)
+            x, token = found.map, found.token
             groups = config.get("norm_images", 0)
 
             if branch.module == "ktm" and self.ktm:

@@ -12,7 +12,7 @@ from mbnet_jax.configs import base
 VERSION = 1
 
 # First spawn key of each kind of random stream.
-WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY = range(6)
+WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY, MEETS = range(7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,24 @@ class SyntheticOptions:
       train_identities: number of people in `train/`.
       test_identities: number of other people, in `query/` and `gallery/`.
       outfits: outfits per person, at most 12, so that nobody repeats a garment.
-      cameras: number of cameras; each sees every person in every outfit.
+      cameras: number of cameras that see a person in every outfit.
       train_images: images per training person, outfit and camera.
       test_images: the same per test person; one is a query, the others are gallery.
       height: image height in pixels, at least 64.
       width: image width in pixels, at least 32.
       seed: determines everything random.
+      camera_pool, test_camera_pool: cameras that training and test persons meet some
+        of, `cameras` each; 0: all meet the same. With either, no test camera is a
+        training camera.
+      camera_kinds: "plain" or "varied" (see `camera`).
+      backgrounds: names in `background.SCENES`; each camera has one.
+      occluders: names in `background.OCCLUDERS`.
+      occluded: share of the images with one of them.
+      garments: tops of the large wardrobe (see `wardrobe`); 0: the small one.
+      prints: names in `prints.PRINTS`; (): all.
+      accessories: how often an outfit has each accessory.
+      poses: "walking" or "any" (see `pose`).
+      box_errors, parser_errors: 0 to 1, how far off boxes and maps are.
 
     Raises:
       ValueError: if a number is out of range.
@@ -43,10 +55,31 @@ class SyntheticOptions:
     height: int = 128
     width: int = 64
     seed: int = 0
+    camera_pool: int = 0
+    test_camera_pool: int = 0
+    camera_kinds: str = "plain"
+    backgrounds: tuple[str, ...] = ("boxes",)
+    occluders: tuple[str, ...] = ("box", "pole", "side", "rail")
+    occluded: float = 0.15
+    garments: int = 0
+    prints: tuple[str, ...] = ()
+    accessories: float = 0.0
+    poses: str = "walking"
+    box_errors: float = 0.0
+    parser_errors: float = 0.0
 
     def __post_init__(self):
-        """Checks every number."""
+        """Checks every field, and makes lists tuples."""
         schema.check(vars(self), base.people(), "synthetic options")
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+        for name in ("camera_pool", "test_camera_pool"):
+            if 0 < getattr(self, name) < self.cameras:
+                raise ValueError(
+                    f"synthetic options {name}={getattr(self, name)} must be 0, or at "
+                    f"least cameras, {self.cameras}, which each person meets"
+                )
         if not 1 <= self.train_identities + self.test_identities <= 9999:
             raise ValueError(
                 "synthetic options train_identities and test_identities must sum to "
@@ -59,6 +92,27 @@ class SyntheticOptions:
         sequence = np.random.SeedSequence(self.seed, spawn_key=key)
         return np.random.Generator(np.random.PCG64(sequence))
 
+    def cameras_of(self, pid: int) -> list[int]:
+        """The numbers, from 1, of the cameras that person `pid` meets."""
+        test = pid > self.train_identities
+        if not self.camera_pool and not self.test_camera_pool:
+            return [*range(1, self.cameras + 1)]
+        first = (self.camera_pool or self.cameras) if test else 0
+        count = (self.test_camera_pool if test else self.camera_pool) or self.cameras
+        chosen = self.rng(MEETS, pid).choice(count, self.cameras, replace=False)
+        return sorted((first + 1 + chosen).tolist())
+
     def record(self) -> dict[str, Any]:
-        """Returns the content of `dataset.json`."""
-        return {"version": VERSION, "options": dataclasses.asdict(self)}
+        """Returns the content of `dataset.json`.
+
+        Fields that later versions added are left out while they are off, so a dataset
+        of an earlier version stays the same one.
+        """
+        added = {n for n, field in base.people().items() if field.optional}
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        options = {
+            name: [*value] if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if name not in added or value != usual[name]
+        }
+        return {"version": VERSION, "options": options}

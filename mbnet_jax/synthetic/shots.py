@@ -31,9 +31,10 @@ def plan(options: SyntheticOptions) -> Iterator[list[Shot]]:
     for pid in range(1, people + 1):
         train = pid <= options.train_identities
         images = options.train_images if train else options.test_images
+        cameras = options.cameras_of(pid)
         for outfit in range(1, options.outfits + 1):
             shots = []
-            for camera in range(1, options.cameras + 1):
+            for camera in cameras:
                 for number in range(1, images + 1):
                     test = "query" if number == 1 else "gallery"
                     split = "train" if train else test

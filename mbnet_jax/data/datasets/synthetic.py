@@ -36,7 +36,7 @@ def generate_folder(data: ConfigDict) -> Path:
     holds a dataset of other options.
     """
     options = SyntheticOptions(**data.synthetic)
-    text = json.dumps(vars(options), sort_keys=True)
+    text = json.dumps(options.record()["options"], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return generate(Path(data.root) / "synthetic" / digest, options)
 

@@ -1,0 +1,29 @@
+"""The losses: plain functions of arrays, and `total`, their weighted sum.
+
+Each returns a float32 scalar, a mean over the whole (global) batch. Inputs of lower
+precision are converted to float32 first.
+"""
+
+from mbnet_jax.losses.arrays import pool_area
+from mbnet_jax.losses.attention import background_constraint
+from mbnet_jax.losses.clothes import (
+    Clothes,
+    clothes_adversarial,
+    clothes_classification,
+)
+from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.total import total
+from mbnet_jax.losses.transfer import distillation, gate_area
+
+__all__ = [
+    "Clothes",
+    "background_constraint",
+    "batch_hard_triplet",
+    "clothes_adversarial",
+    "clothes_classification",
+    "cross_entropy",
+    "distillation",
+    "gate_area",
+    "pool_area",
+    "total",
+]

@@ -1,0 +1,69 @@
+"""Cross-entropy and triplet loss, which every branch has."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mbnet_jax.losses.arrays import as_float32
+
+
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, smoothing: float = 0.0
+) -> jax.Array:
+    """Label-smoothed cross-entropy (Szegedy et al., CVPR 2016).
+
+    The target is (1 - smoothing) at the label plus smoothing / C everywhere.
+
+    Args:
+      logits: [B, C].
+      labels: integers [B], 0 to C - 1.
+      smoothing: 0 to 1.
+    """
+    logits = as_float32(logits)
+    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
+    targets = optax.smooth_labels(targets, smoothing)
+    return optax.softmax_cross_entropy(logits, targets).mean()
+
+
+def batch_hard_triplet(
+    features: jax.Array, pid: jax.Array, margin: float | None = None
+) -> jax.Array:
+    """Batch-hard triplet loss (Hermans et al., "In Defense of the Triplet Loss").
+
+    For every anchor, d+ is the Euclidean distance to the farthest image of the same
+    person and d- to the nearest of another one; the loss is the mean of
+    max(d+ - d- + margin, 0), or of log(1 + exp(d+ - d-)) without a margin (soft
+    margin), over the anchors that have both. Without any, it is 0.
+
+    The choice is made on distances from inner products; the chosen distances are
+    then computed from differences, which is exact for near images and has a zero
+    gradient at distance zero.
+
+    Args:
+      features: [B, D].
+      pid: integers [B], the persons.
+      margin: in the units of the distance, or None.
+    """
+    features = as_float32(features)
+    same = pid[:, None] == pid[None, :]
+    positive = same & ~jnp.eye(len(pid), dtype=bool)
+    chosen_from = jax.lax.stop_gradient(features)
+    norms = (chosen_from**2).sum(-1)
+    inner = jnp.matmul(chosen_from, chosen_from.T, precision="highest")
+    squared = norms[:, None] + norms[None, :] - 2 * inner
+    farthest = jnp.where(positive, squared, -jnp.inf).argmax(-1)
+    nearest = jnp.where(same, jnp.inf, squared).argmin(-1)
+
+    gap = _distance(features, features[farthest]) - _distance(
+        features, features[nearest]
+    )
+    loss = jax.nn.softplus(gap) if margin is None else jnp.maximum(gap + margin, 0)
+    counted = positive.any(-1) & (~same).any(-1)
+    return jnp.where(counted, loss, 0).sum() / jnp.maximum(counted.sum(), 1)
+
+
+def _distance(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Euclidean distance over the last axis, with gradient 0 where it is 0."""
+    squared = ((x - y) ** 2).sum(-1)
+    apart = squared > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)

@@ -1,0 +1,84 @@
+"""The training loss: the weighted sum of all terms."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from mbnet_jax.losses.attention import background_constraint
+from mbnet_jax.losses.clothes import (
+    Clothes,
+    clothes_adversarial,
+    clothes_classification,
+)
+from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.transfer import distillation, gate_area
+from mbnet_jax.models import BRANCHES, Outputs
+from mbnet_jax.views import Targets
+
+
+def total(
+    outputs: Outputs,
+    targets: Targets,
+    pid: jax.Array,
+    config: ConfigDict,
+    clothes: Clothes | None = None,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The training loss: every term whose branch and module are on, times its weight.
+
+    Args:
+      outputs: the network's, of a batch of B.
+      targets: the batch's, from its parsing maps.
+      pid: int32 [B], the class of each person.
+      config: `config.loss`; a weight of 0 leaves its term out.
+      clothes: the batch's, for CAL's terms; None leaves them out.
+
+    Returns:
+      The loss, and scalars to log: "loss", each term without its weight, and each
+      branch's accuracy.
+    """
+    margin, combined = config.margin or None, outputs.combined
+    terms = []  # (name, weight, loss, its arguments)
+    for branch, logits in outputs.logits.items():
+        smoothed = (logits, pid, config.label_smoothing)
+        hard = (outputs.features[branch], pid, margin)
+        terms += [
+            (f"identity/{branch}", config.identity, cross_entropy, smoothed),
+            (f"triplet/{branch}", config.triplet, batch_hard_triplet, hard),
+        ]
+    if outputs.gate_logits is not None:
+        gated = (outputs.gate_logits, targets.area)
+        terms.append(("ktm_area", config.ktm_area, gate_area, gated))
+        for student, logits in outputs.logits.items():
+            teacher = BRANCHES[student].partner
+            if BRANCHES[student].module == "ktm" and teacher in outputs.logits:
+                taught = (logits, outputs.logits[teacher], config.ktm_temperature)
+                terms.append(("ktm_distill", config.ktm_distill, distillation, taught))
+    if outputs.attention is not None:
+        seen = (outputs.attention, targets.foreground)
+        terms.append(("background", config.background, background_constraint, seen))
+    if outputs.balance is not None:
+        terms.append(
+            ("balance", config.balance, batch_hard_triplet, (combined, pid, None))
+        )
+    if clothes is not None:
+        temperature = config.cal_temperature
+        # No field for the weight of "clothes": it alone trains the clothes classifier,
+        # and Adam is invariant to the scale of a gradient.
+        worn = (outputs.clothes, clothes.label, temperature)
+        confused = (outputs.adversarial, *clothes[:2], temperature, config.cal_epsilon)
+        terms += [
+            ("clothes", 1.0, clothes_classification, worn),
+            ("cal", config.cal, clothes_adversarial, confused),
+        ]
+
+    terms = [term for term in terms if term[1]]
+    values = {name: loss(*arguments) for name, _, loss, arguments in terms}
+    weights = {name: weight for name, weight, *_ in terms}
+    if "cal" in weights:
+        weights["cal"] *= clothes.started
+    loss = sum(weights[name] * value for name, value in values.items())
+    accuracy = {
+        f"accuracy/{branch}": jnp.mean(logits.argmax(-1) == pid)
+        for branch, logits in outputs.logits.items()
+    }
+    return loss, {"loss": loss, **values, **accuracy}

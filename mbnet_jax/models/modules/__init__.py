@@ -1,0 +1,26 @@
+"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
+
+docs/method.md separates what the paper states from our reading, docs/evidence.md what
+each module is for from what it was seen to do.
+"""
+
+from mbnet_jax.models.modules.balance import Balance, combine
+from mbnet_jax.models.modules.cfm import (
+    DIRECTIONS,
+    CrossAttention,
+    CrossFusion,
+    position_codes,
+)
+from mbnet_jax.models.modules.fam import FeatureAttention
+from mbnet_jax.models.modules.ktm import KnowledgeTransfer
+
+__all__ = [
+    "DIRECTIONS",
+    "Balance",
+    "CrossAttention",
+    "CrossFusion",
+    "FeatureAttention",
+    "KnowledgeTransfer",
+    "combine",
+    "position_codes",
+]
