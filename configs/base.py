@@ -178,10 +178,11 @@ def fields() -> ConfigDict:
     # Probability of random erasing (Zhong et al., AAAI 2020)
     c.augment.erase = real(0.5, high=1.0)
 
-    # Probabilities of other colours, of shades of grey, and of blur (as in SimCLR; Chen
+    # Probability of other brightness, contrast, saturation and hue (as in SimCLR; Chen
     # et al., ICML 2020)
     c.augment.jitter = schema.optional(real(0.0, high=1.0))
-    c.augment.grey = schema.optional(real(0.0, high=1.0))
+    c.augment.grey = schema.optional(real(0.0, high=1.0))  # of shades of grey
+    # Of a blurred image
     c.augment.blur = schema.optional(real(0.0, high=1.0))
     # Probability of clothes of other colours, by the parsing map: ours, after semantic
     # pixel sampling (Shu et al., IEEE SPL 2021)
@@ -216,9 +217,10 @@ def fields() -> ConfigDict:
     # Channels of CFM's tokens, a multiple of its heads and of 4
     c.model.fusion_width = whole(512, low=4, high=4096)
     c.model.fusion_heads = whole(8, low=1, high=1024)  # attention heads of CFM
-    # Ours, of ResNets: the stage, 1 to 4, after which KTM's gate and FAM work; 0: on
-    # the final map
+    # Ours, of ResNets: the stage, 1 to 4, after which KTM's gate works; 0: on the final
+    # map
     c.model.ktm_stage = schema.optional(whole(0, high=4))
+    # Ours: the same of FAM
     c.model.fam_stage = schema.optional(whole(0, high=4))
     # FAM's spatial attention: a convolution of 7x7 over two summaries, or, ours, one of
     # 1x1 over the channels, which knows nothing of positions
@@ -241,9 +243,10 @@ def fields() -> ConfigDict:
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
-    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015), and
-    # of distilling the similarities within the batch (Tung and Mori, ICCV 2019)
+    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015)
     c.loss.ktm_features = schema.optional(real(0.0))
+    # Ours: weight of distilling the similarities within the batch (Tung and Mori, ICCV
+    # 2019)
     c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
