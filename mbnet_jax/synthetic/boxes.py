@@ -28,9 +28,7 @@ def misplaced(
     side, other = rng.integers(4), rng.uniform(-1, 1)
     if far and how == "large":
         moved += 0.5 * size * rng.uniform(0.3, 1, 4)
-    if (
-        far and how == "cut"
-    ):  # Feet behind something, the head missed, the image's edge.
+    if far and how == "cut":  # Feet are hidden, the head is missed.
         moved[side] -= (0.5, 0.45, 0.5, 0.75)[side] * size
     if far and how == "shifted":
         shift = 0.5 * size * np.array([np.sign(other), other])

@@ -42,8 +42,8 @@ LIGHTS = {
     "lamp": (0.10, (0.35, 0.7), (0.3, 0.5), (0.8, 1.2), (1, 1), (0.35, 0.9), 2.2, 0.8),
     "infrared": (0.07, (0.6, 1.1), (0.2, 0.4), (0.7, 1.1), (1, 1.3), (0, 0), 1.8, 0.04),
 }
-# name -> share, rows of a person, lowest JPEG quality, noise for values in 0..1, blur in
-# its pixels, sharpening, share of interlaced ones.
+# name -> share, rows of a person, lowest JPEG quality, noise for values in 0..1, blur
+# in its pixels, sharpening, share of interlaced ones.
 SENSORS = {
     "analogue": (0.18, (44, 110), (25, 60), (0.008, 0.018), (0.5, 0.9), (0, 1), 0.5),
     "web": (0.22, (50, 140), (30, 70), (0.006, 0.016), (0.3, 0.8), (0, 0.8), 0),

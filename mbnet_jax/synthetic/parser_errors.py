@@ -127,7 +127,7 @@ def _spurious(label: np.ndarray, rng: np.random.Generator, amount: float) -> np.
             [BACKGROUND, HEAD, UPPER_CLOTHES, LOWER_CLOTHES, SHOES], np.uint8
         )
         column = parts[np.digitize(rows, (0, 0.15, 0.5, 0.93))]
-        reach = max(round(width * 0.25 * share), 1)
+        reach = max(round(width * (0.05 + 0.25 * share)), 1)
         strip = label[:, :reach] if side < 0.5 else label[:, -reach:]
         other = np.broadcast_to(column[:, None], strip.shape)
         free = strip == BACKGROUND
@@ -177,8 +177,14 @@ def _coarse(label: np.ndarray, rng: np.random.Generator, amount: float) -> np.nd
     rows = min(round(_ROWS / max(amount, 0.5)), height)
     size = (max(round(width * rows / height), 8), rows)
     share = (label[..., None] == np.arange(NUM_LABELS, dtype=np.uint8)).view(np.uint8)
-    share = cv2.resize(share * 255, size, interpolation=cv2.INTER_AREA)
-    share = share.astype(np.float32) / 255
+    # OpenCV shrinks by area four channels at a time.
+    share = np.concatenate(
+        [
+            cv2.resize(half, size, interpolation=cv2.INTER_AREA)
+            for half in np.split(share.astype(np.float32), NUM_LABELS // 4, axis=2)
+        ],
+        axis=2,
+    )
     share = cv2.GaussianBlur(share, (0, 0), 0.35 + 0.4 * min(amount, 1))
     doubt = cv2.resize(doubt, size, interpolation=cv2.INTER_CUBIC)
     # Parts that are nowhere in the map are seldom seen by mistake.

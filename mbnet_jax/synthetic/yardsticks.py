@@ -24,12 +24,12 @@ from mbnet_jax.synthetic.generate import (
     Shot,
     generate,
     image_path,
-    parsing_path,
     plan,
     read_options,
 )
 from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.options import SyntheticOptions
+from mbnet_jax.synthetic.shots import map_paths
 
 _RULES = ("general", "same_clothes", "clothes_changing")
 _BINS = (6, 12, 12)  # of CIE L, a and b
@@ -106,7 +106,8 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
             [
                 clothes_histogram(
                     cv2.imread(str(image_path(root, shot))),
-                    np.array(Image.open(parsing_path(root, shot))),
+                    # The exact map, where there is one.
+                    np.array(Image.open(map_paths(root, shot, options)[-1])),
                 )
                 for shot in shots
             ]
