@@ -38,7 +38,7 @@ LIGHTS = {
         1,
         0.9,
     ),
-    "dim": (0.08, (0.35, 0.6), (0.6, 0.9), (0.2, 0.6), (1, 1), (-0.1, 0.4), 2, 0.8),
+    "dim": (0.08, (0.3, 0.55), (0.6, 0.9), (0.2, 0.6), (1, 1), (-0.1, 0.4), 2, 0.8),
     "lamp": (0.10, (0.35, 0.7), (0.3, 0.5), (0.8, 1.2), (1, 1), (0.35, 0.9), 2.2, 0.8),
     "infrared": (0.07, (0.6, 1.1), (0.2, 0.4), (0.7, 1.1), (1, 1.3), (0, 0), 1.8, 0.04),
 }
@@ -110,14 +110,6 @@ class Kind:
     jpeg: int
     smooth: bool
 
-    @property
-    def difficulty(self) -> float:
-        """How hard its images are for a parser, from 0 to 1."""
-        coarse = np.clip((140 - self.rows) / 100, 0, 1)
-        noisy = np.clip(self.noise / 0.04, 0, 1)
-        dark = self.lighting in ("dim", "lamp", "infrared", "behind")
-        return float(0.45 * coarse + 0.25 * noisy + 0.3 * dark)
-
 
 def make_kind(options: SyntheticOptions, number: int) -> Kind:
     """Returns the kind of camera `number` (from 1) of a dataset of varied cameras."""
@@ -134,6 +126,7 @@ def make_kind(options: SyntheticOptions, number: int) -> Kind:
     warm = rng.uniform(*warm) / 2
     tint = rng.normal(0, 0.05) if saturation > 0.1 else 0
     noise = rng.uniform(*noise) * grain
+    exposure = rng.uniform(*exposure)
     return Kind(
         place=place,
         lighting=lighting,
@@ -148,9 +141,10 @@ def make_kind(options: SyntheticOptions, number: int) -> Kind:
         ambient=rng.uniform(*ambient),
         key=rng.uniform(*key),
         on_person=rng.uniform(*on_person),
-        gain=rng.uniform(*exposure) * np.exp([warm, tint, -warm]),
+        gain=exposure * np.exp([warm, tint, -warm]),
         saturation=saturation * rng.uniform(0.6, 1.15),
-        contrast=rng.uniform(0.75, 1.45),
+        # A camera brightens the shadows of what is dark.
+        contrast=rng.uniform(0.75, 1.45 if exposure > 0.75 else 1.0),
         haze=max(rng.uniform(-0.12, 0.14), 0),
         uneven=rng.uniform(0, 0.3),
         rows=np.exp(rng.uniform(*np.log(rows))),

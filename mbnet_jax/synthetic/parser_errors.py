@@ -32,6 +32,10 @@ _TAKEN = (
     (LOWER_CLOTHES, UPPER_CLOTHES, 0.06),
     (UPPER_CLOTHES, LOWER_CLOTHES, 0.03),
 )
+# Another person, from above: parts, where they end, and how wide they are.
+_DOWNWARDS = np.array([BACKGROUND, HEAD, UPPER_CLOTHES, LOWER_CLOTHES, SHOES], np.uint8)
+_BORDERS = (0, 0.15, 0.5, 0.94)
+_WIDTHS = np.array([0, 0.5, 1, 0.75, 0.65])
 
 
 def parser_errors(
@@ -75,12 +79,12 @@ def _mixed_up(label: np.ndarray, rng: np.random.Generator, amount: float) -> np.
     """Takes whole parts, or pieces of them, for others."""
     label = label.copy()
     for part, other, share in _TAKEN:
-        # One side or all of the part, the left one or the right one.
-        happens, all_of_it, left = rng.random(3)
+        happens, all_of_it = rng.random(2)
+        piece = rng.standard_normal((4, 3), np.float32)
         if happens < share * amount:
             place = label == part
             if all_of_it < 0.5:
-                place &= _side(place, left < 0.5)
+                place &= cv2.resize(piece, place.shape[::-1]) > 0
             label[place] = other
     happens, far, lift = rng.random(3)
     person = label != BACKGROUND
@@ -121,17 +125,14 @@ def _spurious(label: np.ndarray, rng: np.random.Generator, amount: float) -> np.
     beside, filled, side, share, top, island = rng.random(6)
     kind = rng.integers(1, NUM_LABELS)
     x, y, wide, tall = rng.uniform(0, 1, 4)
-    if beside < 0.18 * amount:  # Part of another person, at the edge.
+    if beside < 0.18 * amount:  # Half of another person, at the edge.
         rows = (np.arange(height) / height - 0.3 * top) / (1 - 0.3 * top)
-        parts = np.array(
-            [BACKGROUND, HEAD, UPPER_CLOTHES, LOWER_CLOTHES, SHOES], np.uint8
-        )
-        column = parts[np.digitize(rows, (0, 0.15, 0.5, 0.93))]
-        reach = max(round(width * (0.05 + 0.25 * share)), 1)
-        strip = label[:, :reach] if side < 0.5 else label[:, -reach:]
-        other = np.broadcast_to(column[:, None], strip.shape)
-        free = strip == BACKGROUND
-        strip[free] = other[free]
+        part = np.digitize(rows, _BORDERS)
+        reach = width * (0.06 + 0.25 * share) * _WIDTHS[part]
+        column = np.arange(width)
+        column = column if side < 0.5 else column[::-1]
+        place = (column < reach[:, None]) & (label == BACKGROUND)
+        label = np.where(place, _DOWNWARDS[part][:, None], label)
     if island < 0.25 * amount:
         blob = np.zeros_like(label)
         centre = (int(x * width), int(y * height))
