@@ -14,7 +14,7 @@ from mbnet_jax.synthetic.boxes import misplaced
 from mbnet_jax.synthetic.camera import View, look_at_person, make_camera
 from mbnet_jax.synthetic.camera_kinds import LIGHTS, PLACES, SENSORS, make_kind
 from mbnet_jax.synthetic.generate import plan
-from mbnet_jax.synthetic.parser_errors import difficulty, parser_errors
+from mbnet_jax.synthetic.parser_errors import difficulty_of, parser_errors
 from mbnet_jax.synthetic.render import render
 from mbnet_jax.synthetic.sensor import capture
 from mbnet_jax.synthetic.sheet import camera_sheet, contact_sheet, main
@@ -237,10 +237,10 @@ def test_maps_of_one_part_have_errors_too(part):
 
 def test_dark_flat_and_coarse_images_are_hard():
     image = np.random.default_rng(0).integers(0, 255, (64, 32, 3)).astype(np.uint8)
-    assert difficulty(image, 400) == 0
-    assert difficulty(image // 8, 400) > 0.3
-    assert difficulty(image // 8 + 110, 400) > 0.1
-    assert 0.3 < difficulty(image, 40) < difficulty(image // 8, 40) <= 1
+    assert difficulty_of(image, 400) == 0
+    assert difficulty_of(image // 8, 400) > 0.3
+    assert difficulty_of(image // 8 + 110, 400) > 0.1
+    assert 0.3 < difficulty_of(image, 40) < difficulty_of(image // 8, 40) <= 1
 
 
 def test_a_parsers_maps_are_beside_the_exact_ones(dataset, tmp_path):

@@ -23,9 +23,9 @@ from mbnet_jax.progress import progress as progress_bar
 from mbnet_jax.synthetic.camera_kinds import make_kind
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
 from mbnet_jax.synthetic.options import PARSER, SyntheticOptions
-from mbnet_jax.synthetic.parser_errors import difficulty, parser_errors
+from mbnet_jax.synthetic.parser_errors import difficulty_of, parser_errors
 from mbnet_jax.synthetic.render import render
-from mbnet_jax.synthetic.shots import Shot, image_path, map_paths, parsing_path, plan
+from mbnet_jax.synthetic.shots import Shot, image_path, map_paths, plan
 from mbnet_jax.synthetic.workers import run, sigterm_exits
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "Shot",
     "generate",
     "image_path",
-    "parsing_path",
+    "map_paths",
     "plan",
     "read_options",
 ]
@@ -173,7 +173,7 @@ def _parsed(
     if options.camera_kinds == "varied":
         rows = make_kind(options, shot.camera).rows
     rng = options.rng(PARSER, shot.pid, shot.outfit, shot.camera, shot.number)
-    hard = difficulty(image, rows)
+    hard = difficulty_of(image, rows)
     return parser_errors(label, rng, options.parser_errors, hard)
 
 

@@ -47,7 +47,7 @@ def parser_errors(
       label: uint8 [h, w], canonical labels.
       rng: random stream of this map.
       amount: 0 (none) to 1 (a poor parser).
-      difficulty: of the image, 0 to 1; see `difficulty`.
+      difficulty: of the image, 0 to 1; see `difficulty_of`.
 
     Returns:
       uint8 [h, w], canonical labels.
@@ -61,7 +61,7 @@ def parser_errors(
     return _coarse(mixed, rng, amount)
 
 
-def difficulty(image: np.ndarray, rows: float) -> float:
+def difficulty_of(image: np.ndarray, rows: float) -> float:
     """How hard an image is for a parser, from 0 to 1: dark, flat, of few pixels.
 
     Args:

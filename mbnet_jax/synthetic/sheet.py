@@ -22,11 +22,11 @@ from mbnet_jax.synthetic.generate import (
     Shot,
     generate,
     image_path,
+    map_paths,
     plan,
     read_options,
 )
 from mbnet_jax.synthetic.options import SyntheticOptions
-from mbnet_jax.synthetic.shots import map_paths
 
 SPLITS = ("all", "train", "test")
 _ACROSS = 12  # cameras in a row of `camera_sheet`

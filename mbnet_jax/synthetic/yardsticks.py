@@ -24,12 +24,12 @@ from mbnet_jax.synthetic.generate import (
     Shot,
     generate,
     image_path,
+    map_paths,
     plan,
     read_options,
 )
 from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.options import SyntheticOptions
-from mbnet_jax.synthetic.shots import map_paths
 
 _RULES = ("general", "same_clothes", "clothes_changing")
 _BINS = (6, 12, 12)  # of CIE L, a and b
