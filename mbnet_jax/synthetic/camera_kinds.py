@@ -1,55 +1,94 @@
 """Kinds of cameras: where they hang, what lights their scene, how good they are.
 
 A varied camera is one place, one light and one sensor of the tables below, with values
-drawn once from their ranges. `camera` places it, `sensor` makes its images.
+drawn once from their ranges: places, lights and sensors combine freely. `camera`
+places it, `sensor` makes its images.
 """
 
 import dataclasses
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from mbnet_jax.synthetic.options import KIND, SyntheticOptions
 
-# name -> share, height and distance in metres, horizontal field of view in degrees.
+_Range = tuple[float, float]
+_Row = TypeVar("_Row", "Place", "Light", "Sensor")
+
+
+class Place(NamedTuple):
+    """Where a camera hangs: its share of the cameras, and ranges of its values."""
+
+    share: float
+    height: _Range  # metres
+    distance: _Range  # metres
+    view: _Range  # horizontal field of view, degrees
+
+
+class Light(NamedTuple):
+    """What lights a scene: its share of the cameras, and ranges of its values."""
+
+    share: float
+    exposure: _Range  # 1 is right
+    ambient: _Range
+    key: _Range
+    on_person: _Range  # share of both that falls on the person
+    warmth: _Range  # logarithm of the gain of red over that of blue
+    grain: float  # gain of the noise
+    saturation: float
+
+
+class Sensor(NamedTuple):
+    """What makes the image: its share of the cameras, and ranges of its values."""
+
+    share: float
+    rows: _Range  # that a person has
+    jpeg: _Range  # lowest quality
+    noise: _Range  # standard deviation, for values in 0..1
+    blur: _Range  # standard deviation in pixels of the sensor
+    sharpening: _Range
+    interlaced: float  # share
+
+
 PLACES = {
-    "doorway": (0.10, (0.8, 1.9), (1.8, 5.0), (60, 95)),
-    "ceiling": (0.20, (2.4, 3.4), (2.5, 7.0), (60, 95)),
-    "corridor": (0.18, (2.1, 3.0), (4.0, 14.0), (40, 75)),
-    "hall": (0.14, (3.5, 6.0), (7.0, 20.0), (35, 65)),
-    "street": (0.22, (3.0, 6.0), (6.0, 25.0), (35, 80)),
-    "hand": (0.08, (1.3, 1.8), (2.5, 10.0), (45, 70)),
-    "far": (0.08, (2.5, 6.0), (20.0, 45.0), (10, 25)),
+    "doorway": Place(0.10, (0.8, 1.9), (1.8, 5), (60, 95)),
+    "ceiling": Place(0.20, (2.4, 3.4), (2.5, 7), (60, 95)),
+    "corridor": Place(0.18, (2.1, 3.0), (4, 14), (40, 75)),
+    "hall": Place(0.14, (3.5, 6.0), (7, 20), (35, 65)),
+    "street": Place(0.22, (3.0, 6.0), (6, 25), (35, 80)),
+    "hand": Place(0.08, (1.3, 1.8), (2.5, 10), (45, 70)),
+    "far": Place(0.08, (2.5, 6.0), (20, 45), (10, 25)),
 }
-# name -> share, exposure (1 is right), ambient and key light on the scene, the share of
-# it that falls on the person, white balance (log of red over blue), gain of the noise,
-# saturation.
 LIGHTS = {
-    "sun": (0.20, (0.85, 1.25), (0.4, 0.7), (0.6, 0.95), (1, 1), (-0.1, 0.2), 1, 1.1),
-    "overcast": (0.16, (0.75, 1.1), (0.95, 1.2), (0.1, 0.3), (1, 1), (-0.2, 0), 1, 0.9),
-    "indoor": (0.24, (0.75, 1.1), (0.6, 0.9), (0.3, 0.6), (1, 1), (-0.2, 0.4), 1.3, 1),
-    "shop": (0.06, (1.15, 1.6), (0.9, 1.1), (0.3, 0.5), (1, 1), (-0.1, 0.1), 1, 1),
-    "behind": (
-        0.09,
-        (0.9, 1.4),
-        (0.8, 1.1),
-        (0.4, 0.7),
-        (0.3, 0.55),
-        (-0.2, 0.1),
-        1,
-        0.9,
+    "sun": Light(0.24, (0.9, 1.3), (0.4, 0.7), (0.6, 1), (1, 1), (-0.1, 0.2), 1, 1.1),
+    "overcast": Light(0.18, (0.75, 1.1), (1, 1.2), (0.1, 0.3), (1, 1), (-0.2, 0), 1, 1),
+    "indoor": Light(
+        0.28, (0.75, 1.1), (0.6, 0.9), (0.3, 0.6), (1, 1), (-0.2, 0.4), 1.3, 1
     ),
-    "dim": (0.08, (0.3, 0.55), (0.6, 0.9), (0.2, 0.6), (1, 1), (-0.1, 0.4), 2, 0.8),
-    "lamp": (0.10, (0.35, 0.7), (0.3, 0.5), (0.8, 1.2), (1, 1), (0.35, 0.9), 2.2, 0.8),
-    "infrared": (0.07, (0.6, 1.1), (0.2, 0.4), (0.7, 1.1), (1, 1.3), (0, 0), 1.8, 0.04),
+    "shop": Light(0.07, (1.15, 1.6), (0.9, 1.1), (0.3, 0.5), (1, 1), (-0.1, 0.1), 1, 1),
+    "behind": Light(
+        0.07, (0.9, 1.4), (0.8, 1.1), (0.4, 0.7), (0.3, 0.6), (-0.2, 0.1), 1, 0.9
+    ),
+    "dim": Light(
+        0.06, (0.3, 0.55), (0.6, 0.9), (0.2, 0.6), (1, 1), (-0.1, 0.4), 2, 0.8
+    ),
+    "lamp": Light(
+        0.06, (0.35, 0.7), (0.3, 0.5), (0.8, 1.2), (1, 1), (0.35, 0.9), 2.2, 0.8
+    ),
+    "infrared": Light(
+        0.04, (0.6, 1.1), (0.2, 0.4), (0.7, 1.1), (1, 1.3), (0, 0), 1.8, 0.04
+    ),
 }
-# name -> share, rows of a person, lowest JPEG quality, noise for values in 0..1, blur
-# in its pixels, sharpening, share of interlaced ones.
 SENSORS = {
-    "analogue": (0.18, (44, 110), (25, 60), (0.008, 0.018), (0.5, 0.9), (0, 1), 0.5),
-    "web": (0.22, (50, 140), (30, 70), (0.006, 0.016), (0.3, 0.8), (0, 0.8), 0),
-    "hd": (0.34, (90, 240), (50, 85), (0.004, 0.014), (0.3, 0.7), (0.1, 1.2), 0),
-    "4k": (0.16, (160, 400), (65, 92), (0.004, 0.012), (0.4, 0.9), (0, 0.8), 0),
-    "phone": (0.08, (220, 400), (75, 93), (0.004, 0.01), (0.3, 0.6), (0.6, 1.6), 0),
+    "analogue": Sensor(
+        0.14, (44, 110), (25, 60), (0.008, 0.018), (0.5, 0.9), (0, 1), 0.5
+    ),
+    "web": Sensor(0.20, (50, 140), (30, 70), (0.006, 0.016), (0.3, 0.8), (0, 0.8), 0),
+    "hd": Sensor(0.40, (90, 240), (50, 85), (0.004, 0.014), (0.3, 0.7), (0.1, 1.2), 0),
+    "4k": Sensor(0.18, (160, 400), (65, 92), (0.004, 0.012), (0.4, 0.9), (0, 0.8), 0),
+    "phone": Sensor(
+        0.08, (220, 400), (75, 93), (0.004, 0.01), (0.3, 0.6), (0.6, 1.6), 0
+    ),
 }
 
 
@@ -114,19 +153,22 @@ class Kind:
 def make_kind(options: SyntheticOptions, number: int) -> Kind:
     """Returns the kind of camera `number` (from 1) of a dataset of varied cameras."""
     rng = options.rng(KIND, number)
-    place, (height, distance, view) = _draw(PLACES, rng)
+    place, where = _draw(PLACES, rng)
     lighting, light = _draw(LIGHTS, rng)
-    exposure, ambient, key, on_person, warm, grain, saturation = light
-    sensor, (rows, jpeg, noise, blur, sharpening, interlaced) = _draw(SENSORS, rng)
-    height = rng.uniform(*height)
-    nearest = max(rng.uniform(distance[0], np.mean(distance)), 0.8 * height)
+    sensor, made = _draw(SENSORS, rng)
+    height = rng.uniform(*where.height)
+    low, high = where.distance
+    nearest = max(rng.uniform(low, (low + high) / 2), 0.8 * height)
     distance = nearest, nearest * rng.uniform(1.2, 1.8)
-    half = np.radians(rng.uniform(*view)) / 2
+    half = np.radians(rng.uniform(*where.view)) / 2
     down = np.arctan2(height - 0.9, np.mean(distance))
-    warm = rng.uniform(*warm) / 2
-    tint = rng.normal(0, 0.05) if saturation > 0.1 else 0
-    noise = rng.uniform(*noise) * grain
-    exposure = rng.uniform(*exposure)
+    exposure, warmth = rng.uniform(*light.exposure), rng.uniform(*light.warmth) / 2
+    coloured = light.saturation > 0.1
+    tint = rng.normal(0, 0.05) if coloured else 0
+    rows = np.exp(rng.uniform(*np.log(made.rows)))
+    # Encoders remove noise from pictures of few pixels.
+    noise = rng.uniform(*made.noise) * light.grain * min(rows / 90, 1.0)
+    shaken = 0.5 if light.grain > 1.5 or place == "hand" else 0.25
     return Kind(
         place=place,
         lighting=lighting,
@@ -138,31 +180,31 @@ def make_kind(options: SyntheticOptions, number: int) -> Kind:
         pan=0.7 * half,
         bend=rng.uniform(-0.08, 0.02) if half > np.radians(30) else 0.0,
         light=_direction(lighting, rng),
-        ambient=rng.uniform(*ambient),
-        key=rng.uniform(*key),
-        on_person=rng.uniform(*on_person),
-        gain=exposure * np.exp([warm, tint, -warm]),
-        saturation=saturation * rng.uniform(0.6, 1.15),
+        ambient=rng.uniform(*light.ambient),
+        key=rng.uniform(*light.key),
+        on_person=rng.uniform(*light.on_person),
+        gain=exposure * np.exp([warmth, tint, -warmth]),
+        saturation=light.saturation * rng.uniform(0.6, 1.15),
         # A camera brightens the shadows of what is dark.
         contrast=rng.uniform(0.75, 1.45 if exposure > 0.75 else 1.0),
         haze=max(rng.uniform(-0.12, 0.14), 0),
         uneven=rng.uniform(0, 0.3),
-        rows=np.exp(rng.uniform(*np.log(rows))),
-        blur=rng.uniform(*blur),
+        rows=rows,
+        blur=rng.uniform(*made.blur),
         noise=noise,
-        chroma=noise * rng.uniform(0.2, 0.9) * (saturation > 0.1),
-        sharpening=rng.uniform(*sharpening),
-        interlaced=rng.random() < interlaced,
-        motion=rng.uniform(0.05, 0.5 if grain > 1.5 or place == "hand" else 0.25),
-        jpeg=int(rng.uniform(*jpeg)),
+        chroma=noise * rng.uniform(0.2, 0.9) * coloured,
+        sharpening=rng.uniform(*made.sharpening),
+        interlaced=rng.random() < made.interlaced and rows > 60,
+        motion=rng.uniform(0.05, shaken),
+        jpeg=int(rng.uniform(*made.jpeg)),
         smooth=rng.random() < 0.5,
     )
 
 
-def _draw(table: dict[str, tuple], rng: np.random.Generator) -> tuple[str, tuple]:
-    share = np.array([row[0] for row in table.values()])
+def _draw(table: dict[str, _Row], rng: np.random.Generator) -> tuple[str, _Row]:
+    share = np.array([row.share for row in table.values()])
     name = str(rng.choice([*table], p=share / share.sum()))
-    return name, table[name][1:]
+    return name, table[name]
 
 
 def _direction(lighting: str, rng: np.random.Generator) -> np.ndarray:
