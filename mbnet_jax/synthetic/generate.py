@@ -1,5 +1,8 @@
 """Writes a synthetic dataset: images, parsing maps and the options they came from.
 
+With `parser_errors`, the maps in `parsing` are a parser's, and the exact ones are in
+`parsing_exact`. The images are the same without.
+
 Every file depends on the options alone: the number of workers, their order and
 restarts do not change a byte. Other versions of NumPy or OpenCV may round differently.
 """
