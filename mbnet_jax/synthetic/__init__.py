@@ -12,11 +12,14 @@ wardrobe    the garments, and the outfits that each person draws from them
 body        the parametric body: shape from a phenotype, skeleton, skinning
 dressing    the body's mesh with garments, hair and bags
 pose        rotations of the bones of a walking or standing person
-camera      position, light and image quality; its floor and wall are in textures
+camera      position, light and image quality; its floor and wall are in textures. Of
+            varied cameras these are in camera_kinds, and their images in sensor;
+            boxes are those of a detector that is sometimes wrong
 figure      poses and draws a dressed person; raster is the z-buffer, paint gives each
             visible point its colour and label
 background  draws floor, wall and shadow behind the person, and occluders in front
 render      one image with its parsing map, from all of the above
+parser_errors  parsing maps as a parser makes them, which are not exact
 shots       which images a dataset has, and their paths
 folder      what is in a dataset's folder, and what is missing
 workers     processes that render, and end with the one that started them

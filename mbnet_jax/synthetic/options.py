@@ -13,6 +13,7 @@ VERSION = 1
 
 # First spawn key of each kind of random stream.
 WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY, MEETS = range(7)
+KIND, PARSER = 20, 21  # those between are free
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,7 +98,7 @@ def render(
     posed = pose_figure(dressed, identity, yaw, rng)
 
     size = (options.height, options.width)
-    view = look_at_person(viewer, posed, size, rng)
+    view = look_at_person(viewer, posed, size, rng, options.box_errors)
     image = draw_background(viewer, view, *size, rng)
     colour, share = draw_figure(
         dressed,
@@ -106,8 +106,8 @@ def render(
         worn,
         posed,
         view.project(posed),
-        view.axes[2],
-        (viewer.light, viewer.ambient, viewer.key),
+        view.towards,
+        viewer.on_person,
         size,
     )
     image = image * share[..., :1] + colour
