@@ -37,9 +37,10 @@ class Canvas:
         distance: tuple[float, float],
         rng: np.random.Generator,
     ):
+        """Makes a black picture, from `Camera.height` and `Camera.distance`."""
         near, far = distance
         self.height, self.far = height, far
-        self.free = far + rng.uniform(1.0, 3.5)
+        self.free = far + rng.uniform(0.6, 3.0)
         self.top = max((2.5 - height) / near, (2.5 - height) / far)
         low = -(height + 0.3) / near
         self.density = min(_SHARPNESS * far / PERSON, 640 / (self.top - low))
@@ -76,12 +77,12 @@ class Canvas:
           inside: from x [n, columns] and z [n, 1] of points of the floor, the metres
             from the part's edge, positive inside.
         """
-        u, z = self._ground_points()
+        u, z = self.ground_points()
         share = np.clip(inside(u * z, z) / (2 * z / self.density) + 0.5, 0, 1)
         share = np.broadcast_to(share, (len(z), len(u))).astype(np.float32)[..., None]
         self.image[-len(z) :] += share * (other[-len(z) :] - self.image[-len(z) :])
 
-    def _ground_points(self) -> tuple[np.ndarray, np.ndarray]:
+    def ground_points(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns u [columns], and z [n, 1] of the n rows below the horizon."""
         rows, columns = self.image.shape[:2]
         v = self.top - (np.arange(rows) + 0.5) / self.density
@@ -96,7 +97,7 @@ class Canvas:
 
     def floor(self, ground: np.ndarray, shift: Sequence[float] = (0, 0)) -> None:
         """Lays a periodic ground float32 [n, n, 3] below the horizon."""
-        u, depths = self._ground_points()
+        u, depths = self.ground_points()
         z, first = depths[:, 0], len(self.image) - len(depths)
         # Pixels cover more of the ground farther away.
         pixel = TEXELS * z * np.sqrt(z / self.height) / self.density
@@ -181,6 +182,14 @@ class Canvas:
             below = [(a, -b, c) for a, b, c in corners]
             self.quad(texture, below, opacity=mirrored)
         self.quad(texture, corners, opacity=opacity)
+
+    def side(
+        self, texture: np.ndarray, x: float, depths: tuple[float, float], high: float
+    ) -> None:
+        """Paints a wall along the viewing direction, from depths[0] to depths[1]."""
+        near, deep = depths
+        corners = [(x, high, near), (x, high, deep), (x, 0, deep), (x, 0, near)]
+        self.quad(texture, corners)
 
     def wall(self, texture: np.ndarray, z: float, high: float, **how: float) -> None:
         """Paints a texture across the whole picture at depth z, from the floor."""

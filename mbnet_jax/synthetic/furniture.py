@@ -205,3 +205,12 @@ def bicycle(rng: np.random.Generator) -> np.ndarray:
     box(image, 0.45, 0.18, 0.28, 0.06, (0.08, 0.08, 0.08))
     box(image, 1.08, 0.12, 0.22, 0.05, (0.1, 0.1, 0.1))
     return image
+
+
+def column(rng: np.random.Generator, colour: np.ndarray, half: float) -> np.ndarray:
+    """Draws a round column, 4 metres high."""
+    image = blank(2 * half, 4.0)
+    box(image, 0, 0, 2 * half, 4.0, colour)
+    turn = np.linspace(-1.3, 1.3, image.shape[1]) + rng.uniform(-0.4, 0.4)
+    image[..., :3] *= np.float32(0.35 + 0.7 * np.cos(turn))[:, None]
+    return weather(image, rng, 0.03)

@@ -21,6 +21,9 @@ _LOOSE = {
 }
 
 
+TILED = ("slabs", "tiles", "cobbles", "planks")
+
+
 def loose(rng: np.random.Generator, kind: str) -> np.ndarray:
     """Draws a ground without joints, one of the names above; float32 [512, 512, 3]."""
     colours, grain = _LOOSE[kind]
@@ -53,7 +56,7 @@ def _crack(image: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def tiles(rng: np.random.Generator, kind: str) -> np.ndarray:
-    """Draws a ground of "slabs", "tiles", "cobbles" or "planks", each of one colour.
+    """Draws a ground of TILED, each piece of one colour.
 
     Returns float32 [512, 512, 3].
     """

@@ -16,6 +16,8 @@ SCENES = (
     "car_park",
     "glass",
     "beach",
+    "yard",
+    "office",
 )
 OCCLUDERS = (
     "box",

@@ -55,7 +55,9 @@ def mixed(
     rng: np.random.Generator, colours: Sequence[Sequence[float]], noise: np.ndarray
 ) -> np.ndarray:
     """Blends between colours by noise [h, w]; float32 [h, w, 3]."""
-    table = np.float32(colours) * np.exp(rng.normal(0, 0.06, (len(colours), 3)))
-    place = np.clip(noise * 0.25 + 0.5, 0, 1) * (len(colours) - 1)
-    channels = [np.interp(place, np.arange(len(colours)), c) for c in table.T]
-    return np.stack(channels, axis=-1).astype(np.float32)
+    hue = np.exp(rng.normal(0, 0.035, 3) + rng.normal(0, 0.02, (len(colours), 3)))
+    table = np.array(colours) * hue
+    places = np.linspace(0, len(colours) - 1, 256)
+    fine = [np.interp(places, np.arange(len(colours)), c) for c in table.T]
+    fine = np.stack(fine, axis=-1).astype(np.float32)
+    return fine[np.clip(noise * 64 + 127.5, 0, 255).astype(np.uint8)]

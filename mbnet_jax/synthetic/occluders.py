@@ -88,7 +88,7 @@ _THINGS: dict[str, _Thing] = {
     "plant": (_plant, (1.0, 1.5), (0.98, 1.25)),
     "car": (props.car, (1.0, 1.3), (1.02, 1.3)),
     "trolley": (_trolley, (1.0, 1.3), (0.98, 1.15)),
-    "umbrella": (_umbrella, (1.0, 1.5), (0.45, 0.95)),
+    "umbrella": (_umbrella, (1.0, 1.5), (0.45, 0.8)),
     "bicycle": (furniture.bicycle, (1.0, 1.4), (0.98, 1.2)),
     "bench": (furniture.bench, (1.0, 1.4), (0.98, 1.15)),
     "bag": (_bag, (1.0, 1.3), (0.97, 1.1)),
@@ -142,5 +142,5 @@ def draw_thing(
     part = cv2.warpAffine(np.ascontiguousarray(thing), matrix, (width, height))
     part = np.clip(cv2.GaussianBlur(part, (0, 0), 0.4 * height / 128), 0, 1)
     image *= 1 - part[..., 3:]
-    image += part[..., :3] * np.float32(light)
+    image += part[..., :3] * np.float32(0.9 * light)
     label[part[..., 3] > 0.5] = 0

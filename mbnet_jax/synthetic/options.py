@@ -14,7 +14,7 @@ VERSION = 1
 
 # First spawn key of each kind of random stream.
 WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY, MEETS = range(7)
-SCENE = 20
+SCENE = 30
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,33 +1,25 @@
-"""Scenes under a roof. Each function paints one on a `Canvas`."""
+"""Scenes inside buildings: a hall, a corridor, stairs, an office."""
 
 import numpy as np
 
-from mbnet_jax.synthetic import furniture, grounds, noise, props
+from mbnet_jax.synthetic import furniture, noise, props
 from mbnet_jax.synthetic.canvas import Canvas
-from mbnet_jax.synthetic.scene_outdoor import Strangers, along, people, stand
+from mbnet_jax.synthetic.staging import (
+    Strangers,
+    along,
+    decals,
+    lamps,
+    people,
+    room,
+    row,
+    stand,
+)
 from mbnet_jax.synthetic.textures import bright_colour, dull_colour
-
-
-def _room(c: Canvas, rng: np.random.Generator, *kinds: str) -> None:
-    grey = rng.uniform(0.3, 0.8)
-    c.fill((grey,) * 3, (grey * 0.9,) * 3)
-    kind = rng.choice(kinds)
-    paved = kind in ("slabs", "tiles", "cobbles", "planks")
-    make = grounds.tiles if paved else grounds.loose
-    c.floor(make(rng, kind), rng.uniform(0, 8, 2))
-
-
-def _lamps(c: Canvas, rng: np.random.Generator, strength: float) -> None:
-    """Paints the reflections of lamps in a smooth floor."""
-    step, long = rng.uniform(1.8, 4), rng.uniform(0.3, 1.2)
-    for z in np.arange(0.5 * c.far, 2.2 * c.far, rng.uniform(2, 4)):
-        for x in along(c, rng, z, step):
-            c.shade(x, z, (0.25, long), -strength)
 
 
 def hall(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     """Paints a hall: a smooth floor with reflections, columns, signs and doors."""
-    _room(c, rng, "tiles", "slabs", "lino")
+    room(c, rng, "tiles", "slabs", "lino")
     shine = rng.uniform(0.05, 0.3)
     back = c.free + rng.uniform(0.5, 8)
     wide = 2.02 * c.edge * back
@@ -52,118 +44,21 @@ def hall(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         z = c.free + rng.uniform(0, 0.8) * (back - c.free)
         half = rng.uniform(0.2, 0.5)
         for x in along(c, rng, z, rng.uniform(3, 6)):
-            stand(c, _column(rng, columns, half), x, z, mirrored=shine)
-    for x in along(c, rng, c.free, rng.uniform(2.5, 6)):
-        pick = rng.random()
-        if pick < 0.25:
-            stand(c, furniture.bench(rng), x, c.free, mirrored=shine)
-        elif pick < 0.4:
-            stand(c, furniture.bin_(rng), x, c.free, mirrored=shine)
-        elif pick < 0.5:
-            stand(c, props.sign(rng, 0.7, 1.6), x, c.free, mirrored=shine)
-        elif pick < 0.6:
-            stand(c, props.bush(rng, 0.8, 1.5), x, c.free, mirrored=shine)
-    _lamps(c, rng, 2 * shine)
-
-
-def _column(rng: np.random.Generator, colour: np.ndarray, half: float) -> np.ndarray:
-    image = props.blank(2 * half, 4.0)
-    props.box(image, 0, 0, 2 * half, 4.0, colour)
-    turn = np.linspace(-1.3, 1.3, image.shape[1]) + rng.uniform(-0.4, 0.4)
-    image[..., :3] *= np.float32(0.35 + 0.7 * np.cos(turn))[:, None]
-    return props.weather(image, rng, 0.03)
-
-
-def shop(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
-    """Paints the shelves of a shop, facing the camera or forming an aisle."""
-    _room(c, rng, "lino", "tiles", "tiles", "planks")
-    shine, back = rng.uniform(0.05, 0.25), c.free + rng.uniform(0.3, 7)
-    wide = 2.02 * c.edge * back
-    c.wall(props.shelf(rng, wide, 2.2), back, 2.2, mirrored=shine)
-    wall = furniture.plaster(rng, wide, 1.5)
-    for x in np.arange(0.3, wide, rng.uniform(1.5, 3)):
-        furniture.paste(wall, props.sign(rng, 1.3, 0.6), x, 0.6)
-    c.upright(wall, 0, back, (wide, 1.5), y=2.2)
-    aisle = rng.random() < 0.6
-    if aisle:
-        half = rng.uniform(1.2, 3.0)
-        for side in (-1, 1):
-            goods = props.shelf(rng, back - c.free + 4, 1.8)
-            x, first = side * half, max(c.free - 4, 0.5 * c.far)
-            if c.edge * back > half:
-                ends = (first, back) if side > 0 else (back, first)
-                _side(c, goods, x, ends, 1.8)
-    else:
-        for x in along(c, rng, c.free, rng.uniform(2.2, 4)):
-            pick = rng.random()
-            if pick < 0.4:
-                stand(c, props.shelf(rng, 1.4, 1.3), x, c.free + 0.2, mirrored=shine)
-            elif pick < 0.7:
-                stand(c, _rack(rng), x, c.free + 0.2, mirrored=shine)
-    people(c, rng, strangers, int(rng.integers(0, 4)), back - c.free)
-    _lamps(c, rng, shine)
-
-
-def _side(
-    c: Canvas, texture: np.ndarray, x: float, ends: tuple[float, float], high: float
-) -> None:
-    """Paints a wall along the viewing direction, from depth ends[0] to ends[1]."""
-    a, b = ends
-    c.quad(texture, [(x, high, a), (x, high, b), (x, 0, b), (x, 0, a)])
-
-
-def _rack(rng: np.random.Generator) -> np.ndarray:
-    """Draws clothes on a rail."""
-    image = props.blank(1.6, 1.5)
-    props.box(image, 0, 0, 1.6, 0.04, (0.6, 0.6, 0.62))
-    for x in (0.02, 1.54):
-        props.box(image, x, 0, 0.04, 1.5, (0.55, 0.55, 0.57))
-    x = 0.1
-    while x < 1.45:
-        w, h = rng.uniform(0.05, 0.15), rng.uniform(0.6, 1.1)
-        props.box(image, x, 0.06, w, h, bright_colour(rng))
-        x += w + 0.01
-    return props.weather(image, rng, 0.1)
-
-
-def platform(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
-    """Paints a platform: a yellow line, and a train or the other side's wall."""
-    _room(c, rng, "slabs", "concrete", "tiles", "asphalt")
-    edge = c.free + rng.uniform(0.5, 2.5)
-    half = c.edge * edge + 2
-    line = np.array([0.85, 0.68, 0.12]) * rng.uniform(0.8, 1.1)
-    for x in np.arange(-half, half, 0.32):  # studs
-        c.stripe(((x, edge - 0.9), (x + 0.26, edge - 0.9)), 0.34, line, 0.9)
-    c.stripe(((-half, edge - 0.1), (half, edge - 0.1)), 0.2, (0.8, 0.8, 0.77), 1.0)
-    there = rng.random() < 0.65
-    back = edge + (0.15 if there else rng.uniform(3, 6))
-    wide = 2.02 * c.edge * back
-    if there:
-        c.upright(furniture.train(rng, wide), 0, back, (wide, 3.0), y=-0.1)
-        c.stripe(((-half, edge + 0.05), (half, edge + 0.05)), 0.1, (0.04,) * 3, 1.0)
-    else:
-        wall = furniture.plaster(rng, wide, 5.0)
-        for x in np.arange(rng.uniform(0, 2), wide, rng.uniform(2.5, 5)):
-            furniture.paste(wall, props.sign(rng, 2.0, 1.3), x, rng.uniform(1.5, 2.5))
-        pit = c.blank()
-        pit.floor(grounds.loose(rng, "gravel") * 0.5)
-        c.where_floor(pit.image, lambda x, z: z - edge)
-        for z in (edge + 1.0, edge + 2.4):
-            c.stripe(((-2 * half, z), (2 * half, z)), 0.09, (0.5, 0.47, 0.45), 1.0)
-        c.upright(wall, 0, back, (wide, 5.0), y=-1.1)
-    people(c, rng, strangers, int(rng.integers(0, 7)), edge - c.free - 0.5)
-    for x in along(c, rng, c.free, rng.uniform(3, 7)):
-        pick = rng.random()
-        if pick < 0.3:
-            column = _column(rng, dull_colour(rng, 0.4, 0.8), 0.2)
-            stand(c, column, x, c.free)
-        elif pick < 0.5:
-            stand(c, furniture.bench(rng), x, c.free)
+            stand(c, furniture.column(rng, columns, half), x, z, mirrored=shine)
+    things = (
+        (0.25, furniture.bench),
+        (0.15, furniture.bin_),
+        (0.1, lambda r: props.sign(r, 0.7, 1.6)),
+        (0.1, lambda r: props.bush(r, 0.8, 1.5)),
+    )
+    row(c, rng, c.free, rng.uniform(2.5, 6), things)
+    decals(c, rng, 3)
+    lamps(c, rng, 2 * shine)
 
 
 def corridor(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     """Paints a corridor in perspective, with doors on both sides."""
-    _room(c, rng, "lino", "carpet", "tiles", "planks")
+    room(c, rng, "lino", "carpet", "tiles", "planks")
     shine, back = rng.uniform(0.0, 0.25), c.far * rng.uniform(1.5, 3.0)
     # Wide enough for the walkers; the picture shows it from its middle to its walls.
     half = rng.uniform(0.55, 0.95) * c.edge * c.free
@@ -184,30 +79,19 @@ def corridor(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
             if rng.random() < 0.5:
                 furniture.paste(wall, props.sign(rng, 0.6, 0.8), at + 1.5, 1.2)
         props.box(wall, 0, 2.88, back - first, 0.12, colour * 0.5)
-        ends = (first, back) if side > 0 else (back, first)
-        if side < 0:
-            wall = wall[:, ::-1]
-        a, b = ends
-        c.quad(
-            np.ascontiguousarray(wall) * np.float32([0.85, 0.85, 0.85, 1]),
-            [
-                (side * half, 3, min(a, b)),
-                (side * half, 3, max(a, b)),
-                (side * half, 0, max(a, b)),
-                (side * half, 0, min(a, b)),
-            ],
-        )
+        shaded = wall * np.float32([0.85, 0.85, 0.85, 1])
+        c.side(shaded, side * half, (first, back), 3.0)
     people(c, rng, strangers, int(rng.integers(0, 3)), back - c.free)
-    for z in np.arange(0.6 * c.far, back, rng.uniform(2, 3)):
+    for z in np.arange(0.6 * c.far, back, rng.uniform(0.2, 0.4) * c.far):
         c.shade(0, z, (0.5, 0.5), -rng.uniform(0.1, 0.4))
 
 
 def stairs(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     """Paints a flight of steps behind the person, with handrails."""
-    _room(c, rng, "concrete", "slabs", "tiles", "asphalt")
+    room(c, rng, "concrete", "slabs", "tiles", "asphalt")
     rise, tread = rng.uniform(0.14, 0.18), rng.uniform(0.28, 0.4)
     colour = dull_colour(rng, 0.4, 0.7)
-    count = int(rng.integers(8, 20))
+    count, nosing = int(rng.integers(8, 20)), rng.choice((0.7, 1.0, 1.25))
     high, back = count * rise, c.free + count * tread
     c.upright(
         furniture.facade(rng, 2.02 * c.edge * back, 4.0),
@@ -222,8 +106,7 @@ def stairs(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         half = 1.01 * c.edge * (z + tread)
         top = noise.tinted(rng, colour * rng.uniform(1.05, 1.2), surface, 0.05)
         front = noise.tinted(rng, colour * 0.68, surface[::-1], 0.06)
-        if rng.random() < 0.9:
-            top[-4:] *= rng.choice((0.7, 1.25)) if k % 1 == 0 else 1
+        top[-4:] *= nosing
         c.quad(
             top,
             [
@@ -251,32 +134,59 @@ def stairs(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         )
 
 
-def glass(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
-    """Paints a glass front: a room and people behind it, reflections on it."""
-    _room(c, rng, "slabs", "tiles", "concrete")
-    back = c.free + rng.uniform(0.2, 3)
+def office(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
+    """Paints desks with screens, partitions and cupboards."""
+    room(c, rng, "carpet", "lino", "planks", "carpet")
+    back = c.free + rng.uniform(2, 7)
     wide = 2.02 * c.edge * back
-    inside = back + rng.uniform(2, 5)
-    room = c.blank()
-    room.floor(grounds.tiles(rng, "tiles") * 0.6)
-    furnished = furniture.plaster(rng, 2.02 * c.edge * inside, 3.2)
-    for x in np.arange(0, 2 * c.edge * inside, 2):
-        thing = (
-            props.shelf(rng, 1.5, 2.0) if rng.random() < 0.5 else props.sign(rng, 1, 1)
-        )
-        furniture.paste(furnished, thing, x, 1.2)
-    room.wall(furnished * np.float32([0.7, 0.7, 0.7, 1]), inside, 3.2)
-    people(room, rng, strangers, int(rng.integers(0, 6)), inside - c.free)
-    c.where_floor(room.image, lambda x, z: z - back)
-    above = len(c.image) - len(c._ground_points()[1])
-    c.image[:above] = room.image[:above]
-    c.wall(np.full((8, 8, 4), 0.12, np.float32) * rng.uniform(0.5, 1.5), back, 3.2)
-    ghost = furniture.facade(rng, wide, 5.0)  # what is behind the camera
-    c.wall(np.clip(ghost, 0, 1), back, 3.2, opacity=rng.uniform(0.15, 0.4))
-    frame = props.blank(wide, 3.2)
-    colour, step = dull_colour(rng, 0.1, 0.7), rng.uniform(0.9, 2.4)
-    for x in np.arange(rng.uniform(0, step), wide, step):
-        props.box(frame, x, 0, 0.07, 3.2, colour)
-    for y in (0, rng.uniform(0.8, 2.2), 3.05):
-        props.box(frame, 0, y, wide, 0.1, colour)
-    c.wall(frame, back, 3.2, mirrored=0.2)
+    wall = furniture.plaster(rng, wide, 3.5)
+    x = rng.uniform(0, 1)
+    while x < wide:
+        pick = rng.random()
+        if pick < 0.5:
+            furniture.paste(wall, furniture.window(rng, 1.6, 1.7), x, 0.9)
+        elif pick < 0.7:
+            furniture.paste(wall, furniture.door(rng), x, 1.3)
+        elif pick < 0.85:
+            furniture.paste(wall, props.shelf(rng, 1.2, 2.0), x, 1.5)
+        else:
+            furniture.paste(wall, props.sign(rng, 1.2, 0.8), x, 1.2)
+        x += rng.uniform(1.3, 2.5)
+    c.wall(wall, back, 3.5)
+    people(c, rng, strangers, int(rng.integers(0, 4)), back - c.free)
+    cloth = np.array(bright_colour(rng)) * 0.8
+    cupboards = (
+        0.12,
+        lambda r: furniture.plaster(r, 0.9, 1.6, dull_colour(r, 0.4, 0.9)),
+    )
+    desks = (0.65, lambda r: _desk(r, cloth))
+    for z in np.linspace(back - 0.6, c.free, int(rng.integers(2, 4))):
+        row(c, rng, z, rng.uniform(1.9, 2.6), (desks, cupboards))
+    decals(c, rng, 2)
+
+
+def _desk(rng: np.random.Generator, cloth: np.ndarray) -> np.ndarray:
+    """Draws a desk in front of a partition, 1.7 by 1.4 metres."""
+    image = props.blank(1.7, 1.4)
+    if rng.random() < 0.6:
+        props.box(image, 0, 0, 1.7, 1.3, cloth * rng.uniform(0.9, 1.1))
+        props.box(image, 0, 0, 1.7, 0.04, (0.6, 0.6, 0.6))
+    wood = np.array([0.62, 0.5, 0.38]) * rng.uniform(0.7, 1.4)
+    for x in (0.1, 0.8):
+        if rng.random() < 0.7:
+            props.box(image, x + 0.05, 0.27, 0.55, 0.35, (0.06, 0.06, 0.07))
+            props.box(image, x + 0.08, 0.3, 0.49, 0.28, bright_colour(rng))
+    for _ in range(int(rng.integers(2, 7))):
+        tall = rng.uniform(0.05, 0.25)
+        x = rng.uniform(0, 1.5)
+        props.box(image, x, 0.68 - tall, 0.15, tall, bright_colour(rng))
+    props.box(image, 0, 0.67, 1.7, 0.05, wood)
+    for x in (0.03, 1.6):
+        props.box(image, x, 0.7, 0.06, 0.7, wood * 0.6)
+    props.box(image, 1.1, 0.72, 0.45, 0.65, dull_colour(rng, 0.3, 0.8))
+    if rng.random() < 0.7:  # a chair
+        seat = np.array(bright_colour(rng)) * 0.6
+        props.box(image, 0.35, 0.5, 0.5, 0.5, seat)
+        props.box(image, 0.58, 1.0, 0.05, 0.35, (0.1, 0.1, 0.1))
+        props.box(image, 0.38, 1.33, 0.45, 0.05, (0.1, 0.1, 0.1))
+    return props.weather(image, rng, 0.06)

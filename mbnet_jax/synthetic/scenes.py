@@ -11,23 +11,26 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic import scene_indoor, scene_outdoor
+from mbnet_jax.synthetic import scene_indoor, scene_nature, scene_public, scene_town
 from mbnet_jax.synthetic.camera import Camera, View
 from mbnet_jax.synthetic.canvas import Canvas
 
+# All of `kinds.SCENES` but "boxes".
 PAINTERS = {
-    "street": scene_outdoor.street,
-    "vegetation": scene_outdoor.vegetation,
-    "crowd": scene_outdoor.crowd,
-    "car_park": scene_outdoor.car_park,
-    "snow": scene_outdoor.snow,
-    "beach": scene_outdoor.beach,
+    "street": scene_town.street,
+    "vegetation": scene_nature.vegetation,
     "hall": scene_indoor.hall,
-    "shop": scene_indoor.shop,
+    "crowd": scene_town.crowd,
+    "shop": scene_public.shop,
     "corridor": scene_indoor.corridor,
-    "platform": scene_indoor.platform,
+    "snow": scene_nature.snow,
     "stairs": scene_indoor.stairs,
-    "glass": scene_indoor.glass,
+    "platform": scene_public.platform,
+    "car_park": scene_town.car_park,
+    "glass": scene_public.glass,
+    "beach": scene_nature.beach,
+    "yard": scene_town.yard,
+    "office": scene_indoor.office,
 }
 
 
