@@ -72,23 +72,17 @@ def _draw_wall(
     on_wall = hit[..., 1] > 0
 
     offset = rng.uniform(0, WALL_METRES)
-    wall = cv2.remap(
+    wall = _sample(
         camera.wall,
-        np.float32((hit @ along + offset) % WALL_METRES * TEXELS),
-        np.float32(np.clip(hit[..., 1], 0, WALL_HEIGHT - 0.1) * TEXELS),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
+        (hit @ along + offset) % WALL_METRES,
+        np.clip(hit[..., 1], 0, WALL_HEIGHT - 0.1),
     )
     near = -eye[1] / np.minimum(ray[..., 1], -1e-3)
     ground = eye + ray * near[..., None]
     x, z = ground[..., 0], ground[..., 2]
     shift = rng.uniform(0, FLOOR_METRES, 2)
-    floor = cv2.remap(
-        camera.floor,
-        np.float32((x + shift[0]) % FLOOR_METRES * TEXELS),
-        np.float32((z + shift[1]) % FLOOR_METRES * TEXELS),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
+    floor = _sample(
+        camera.floor, (x + shift[0]) % FLOOR_METRES, (z + shift[1]) % FLOOR_METRES
     )
     reach = camera.light[[0, 2]] * 0.25 * camera.key
     shadow = np.exp(-(((x + reach[0]) / 0.32) ** 2) - ((z + reach[1]) / 0.3) ** 2)
@@ -96,6 +90,13 @@ def _draw_wall(
     return np.where(on_wall[..., None], wall, floor) * np.float32(
         camera.ambient + 0.6 * camera.key
     )
+
+
+def _sample(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Reads a texture, float32 or (255 is 1) uint8, at metres [h, w]; float32."""
+    maps = np.float32(x * TEXELS), np.float32(y * TEXELS)
+    read = cv2.remap(texture, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return read if texture.dtype == np.float32 else read / np.float32(255)
 
 
 def draw_occluder(

@@ -16,7 +16,7 @@ from mbnet_jax.synthetic import noise
 PERSON = 1.9  # metres: a person and the margin of the box
 TEXELS = 64  # per metre of a ground
 _SHARPNESS = 200  # rows of the picture per person at the farthest distance
-_PIXELS = 440_000  # at most; with three bytes each
+_PIXELS = 400_000  # at most; with three bytes each
 
 
 class Canvas:
@@ -27,6 +27,7 @@ class Canvas:
       height: metres of the camera above the floor.
       far: metres, the farthest that the person stands from the camera.
       free: metres; nearer than this, there is nothing but floor.
+      half: metres from the middle to either side, between which people walk.
       density: pixels per unit of the plane.
       left, top: the plane's coordinates of the picture's first corner.
     """
@@ -41,6 +42,7 @@ class Canvas:
         near, far = distance
         self.height, self.far = height, far
         self.free = far + rng.uniform(0.6, 3.0)
+        self.half = np.inf
         self.top = max((2.5 - height) / near, (2.5 - height) / far)
         low = -(height + 0.3) / near
         self.density = min(_SHARPNESS * far / PERSON, 640 / (self.top - low))

@@ -51,7 +51,10 @@ def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surrounding
     rng = options.rng(SCENE, number)
     kind = str(rng.choice(options.backgrounds))
     if kind == "boxes":
-        camera = dataclasses.replace(camera, wall=_populated(options, camera, number))
+        wall, floor = _populated(options, camera, number), camera.floor
+        if options.camera_pool or options.test_camera_pool:  # many: a quarter of memory
+            wall, floor = _bytes(wall), _bytes(floor)
+        camera = dataclasses.replace(camera, wall=wall, floor=floor)
         few = _STRANGERS if "person" in options.occluders else 0
         figures = _strangers(options, camera, few, rng)
         return camera, Surroundings(None, figures)
@@ -69,8 +72,12 @@ def _strangers(
     for _ in range(count):
         colour, share = _stranger(options, camera, rng)
         figure = np.dstack([colour, 1 - share[..., 0]])
-        figures.append((np.clip(figure, 0, 1) * 255 + 0.5).astype(np.uint8))
+        figures.append(_bytes(figure))
     return figures
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _populated(options: SyntheticOptions, camera: Camera, number: int) -> np.ndarray:

@@ -61,7 +61,7 @@ def corridor(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     room(c, rng, "lino", "carpet", "tiles", "planks")
     shine, back = rng.uniform(0.0, 0.25), c.far * rng.uniform(1.5, 3.0)
     # Wide enough for the walkers; the picture shows it from its middle to its walls.
-    half = rng.uniform(0.55, 0.95) * c.edge * c.free
+    half = c.half = max(1.2, rng.uniform(0.4, 0.9) * c.edge * c.free)
     colour = dull_colour(rng, 0.4, 0.85)
     end = furniture.plaster(rng, 2 * half + 0.2, 3.0, colour)
     furniture.paste(end, furniture.door(rng), rng.uniform(0, half), 0.8)

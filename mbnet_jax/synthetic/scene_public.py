@@ -27,7 +27,7 @@ def shop(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     c.upright(wall, 0, back, (wide, 1.5), y=2.2)
     aisle = rng.random() < 0.6
     if aisle:
-        half = rng.uniform(1.2, 3.0)
+        half = c.half = rng.uniform(1.2, 3.0)
         for side in (-1, 1):
             goods = props.shelf(rng, back - c.free + 4, 1.8)
             x, first = side * half, max(c.free - 4, 0.5 * c.far)

@@ -42,6 +42,7 @@ class Scene:
       picture: uint8 [rows, columns, 3], RGB; see `canvas`.
       height: metres of the camera above the floor.
       free: metres from the camera up to which there is nothing but floor.
+      half: metres from the middle to either side, between which people walk.
       density: pixels per unit of the plane at depth 1.
       left, top: the plane's coordinates of the picture's first corner.
       busy: strangers who pass behind a person, on average.
@@ -50,6 +51,7 @@ class Scene:
     picture: np.ndarray
     height: float
     free: float
+    half: float
     density: float
     left: float
     top: float
@@ -77,6 +79,7 @@ def make_scene(
         picture,
         canvas.height,
         canvas.free,
+        canvas.half,
         canvas.density,
         canvas.left,
         canvas.top,
@@ -110,14 +113,19 @@ def draw_scene(
     aside = np.array([-ahead[2], 0, ahead[0]])
     depth = np.maximum(ray @ ahead, 1e-3)
     u, v = ray @ aside / depth, ray[..., 1] / depth
-    reach = max(-scene.left - 0.7 / distance, 0)
-    place = rng.uniform(-reach, reach)
+    reach = max(min(-scene.left * distance - 0.7, scene.half - 0.5), 0)
+    place = rng.uniform(-reach, reach)  # metres right of the picture's middle
     # The floor stays level where this image is taken from another height.
     v = np.where(v < 0, v * (scene.height / eye[1]), v)
+    column = (u + place / distance - scene.left) * scene.density
+    row = (scene.top - v) * scene.density
+    picture, step = scene.picture, np.abs(np.diff(row[:, size[1] // 2])).mean()
+    if step > 1.4:  # pixels of the picture per pixel of the image
+        picture, column, row = cv2.pyrDown(picture), column / 2, row / 2
     image = cv2.remap(
-        scene.picture,
-        np.float32((u + place - scene.left) * scene.density - 0.5),
-        np.float32((scene.top - v) * scene.density - 0.5),
+        picture,
+        np.float32(column - 0.5),
+        np.float32(row - 0.5),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
     ).astype(np.float32)
@@ -129,8 +137,9 @@ def draw_scene(
     for _ in range(rng.poisson(scene.busy) if len(strangers) else 0):
         figure = strangers[rng.integers(len(strangers))]
         behind = rng.uniform(0.7, max(far, 1.0))
-        at = rng.normal(0, 0.8) * aside + behind * ahead
-        _put(image, view, figure, at, aside)
+        wide = max(scene.half - 0.4, 0.0)
+        where = np.clip(place + rng.normal(0, 0.8), -wide, wide) - place
+        _put(image, view, figure, where * aside + behind * ahead, aside)
     lean = rng.normal(0, 0.06, 2)
     light = 1 + lean[0] * np.linspace(-1, 1, size[1])
     light = light + lean[1] * np.linspace(-1, 1, size[0])[:, None]
