@@ -243,5 +243,5 @@ class Canvas:
         """Adds uneven light and a soft focus; uint8 [rows, columns, 3]."""
         light = noise.field(rng, self.image.shape[:2], (2, 5))
         self.image *= np.float32(1 + uneven * np.clip(light, -2, 2))[..., None]
-        soft = cv2.GaussianBlur(self.image, (0, 0), rng.uniform(0.6, 1.2))
-        return (np.clip(soft, 0, 1) * 255 + 0.5).astype(np.uint8)
+        whole = (np.clip(self.image, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return cv2.GaussianBlur(whole, (0, 0), rng.uniform(0.6, 1.2))

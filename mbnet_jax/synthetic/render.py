@@ -26,7 +26,8 @@ from mbnet_jax.synthetic.wardrobe import (
     sample_outfits,
 )
 
-_STRANGERS = 6  # at each camera
+_PASSERSBY = 6  # in front of the wall of each camera
+_STRANGERS = 4  # in each scene; in a crowd, twice as many
 
 
 @functools.lru_cache(maxsize=4)
@@ -60,7 +61,8 @@ def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surrounding
         return camera, Surroundings(None, figures)
     nothing = np.zeros((0, 0, 3), np.float32)
     camera = dataclasses.replace(camera, wall=nothing, floor=nothing)
-    figures = _strangers(options, camera, _STRANGERS, rng)
+    count = _STRANGERS * (2 if kind == "crowd" else 1)
+    figures = _strangers(options, camera, count, rng)
     return camera, Surroundings(make_scene(kind, camera, figures, rng), figures)
 
 
@@ -84,7 +86,7 @@ def _populated(options: SyntheticOptions, camera: Camera, number: int) -> np.nda
     """Draws strangers in front of a camera's wall; float32, as `Camera.wall`."""
     wall = camera.wall.copy()
     rng = options.rng(PASSERSBY, number)
-    for _ in range(_STRANGERS):
+    for _ in range(_PASSERSBY):
         colour, share = _stranger(options, camera, rng)
         height, width = colour.shape[:2]
         left = rng.integers(wall.shape[1] - width)
