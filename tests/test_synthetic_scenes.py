@@ -1,5 +1,7 @@
 """What is behind and in front of synthetic people."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -69,18 +71,33 @@ def test_a_larger_image_shows_the_same_background(name):
     assert np.abs(mirrored - small).mean() > 0.02
 
 
-def test_the_floor_follows_the_height_of_the_camera():
-    scene = scene_of("street", 1)
+@pytest.mark.parametrize("raised", [1.0, 1.05])
+def test_the_floor_is_where_its_depth_is_seen(raised):
+    """The floor is white from two metres behind the person, and black before that."""
     camera = make_camera(OPTIONS, 1)
     view = look_at_person(camera, PERSON, (128, 64), np.random.default_rng(0))
-    # A point of the floor lies below the scene's horizon by height over depth.
-    eye = view.position
-    column, row, _ = view.project(np.zeros((1, 3)))[0]
-    ray = view.rays(128, 64)[int(row), int(column)]
-    assert ray[1] / -ray[2] == pytest.approx(-eye[1] / eye[2], abs=0.01)
-    bottom = scene.top - len(scene.picture) / scene.density
-    assert bottom < -scene.height / camera.distance[0]
-    assert scene.free > camera.distance[1]
+    view.position[1] *= raised
+    scene = scene_of("street", 1)
+    rows = len(scene.picture)
+    edge = (scene.top + scene.height / (view.position[2] + 2)) * scene.density
+    white = 255 * (np.arange(rows) < edge)[:, None, None]
+    picture = np.broadcast_to(white, scene.picture.shape).astype(np.uint8)
+    scene = dataclasses.replace(scene, picture=picture, busy=0.0)
+    rng = np.random.default_rng(0)
+    image = draw_scene(scene, [], camera, view, (128, 64), rng)
+    seen = (image[..., 0] > 0.5).argmin(0)
+    expected = view.project(np.array([[0, 0, -2.0]]))[0, 1]
+    assert 5 < expected < 120
+    np.testing.assert_allclose(seen, expected, atol=1)
+
+
+def test_people_stand_on_the_free_floor_of_a_scene():
+    for name in ("street", "stairs", "corridor"):
+        scene, camera = scene_of(name, 1), make_camera(OPTIONS, 1)
+        assert scene.free > camera.distance[1]
+        assert scene.half > 0.5
+        bottom = scene.top - len(scene.picture) / scene.density
+        assert bottom < -scene.height / camera.distance[0]
 
 
 def test_the_shadow_is_at_the_feet():

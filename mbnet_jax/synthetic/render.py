@@ -27,7 +27,8 @@ from mbnet_jax.synthetic.wardrobe import (
 )
 
 _PASSERSBY = 6  # in front of the wall of each camera
-_STRANGERS = 4  # in each scene; in a crowd, twice as many
+_STRANGERS = 4  # in each scene
+_CROWD = 6
 
 
 @functools.lru_cache(maxsize=4)
@@ -61,7 +62,7 @@ def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surrounding
         return camera, Surroundings(None, figures)
     nothing = np.zeros((0, 0, 3), np.float32)
     camera = dataclasses.replace(camera, wall=nothing, floor=nothing)
-    count = _STRANGERS * (2 if kind == "crowd" else 1)
+    count = _CROWD if kind == "crowd" else _STRANGERS
     figures = _strangers(options, camera, count, rng)
     return camera, Surroundings(make_scene(kind, camera, figures, rng), figures)
 

@@ -94,6 +94,7 @@ def glass(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     wide = 2.02 * c.edge * back
     inside = back + rng.uniform(2, 5)
     within = c.blank()
+    within.image[:] = 0.7 * c.image  # the ceiling
     within.floor(grounds.tiles(rng, "tiles") * 0.6)
     furnished = furniture.plaster(rng, 2.02 * c.edge * inside, 3.2)
     for x in np.arange(0, 2 * c.edge * inside, 2):
