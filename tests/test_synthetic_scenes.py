@@ -100,10 +100,15 @@ def test_people_stand_on_the_free_floor_of_a_scene():
         assert bottom < -scene.height / camera.distance[0]
 
 
-def test_the_shadow_is_at_the_feet():
+def test_the_shadow_is_at_the_feet_and_away_from_the_sun():
     camera = make_camera(OPTIONS, 1)
-    near, far = (shadow(camera, np.array(x), np.array(0.0)) for x in (0.0, 2.0))
-    assert 0.3 < near < 1 and far < 0.01
+    away = -camera.light[[0, 2]] / np.hypot(*camera.light[[0, 2]])
+    x, z = np.array([0, *(0.8 * away[:1]), 2]), np.array([0, *(0.8 * away[1:]), 2])
+    dull, bright = (shadow(camera, x, z, sun=sun) for sun in (False, True))
+    assert 0.3 < dull[0] < 1 and dull[1] < 0.05 and dull[2] < 0.01
+    assert bright[1] > 0.15
+    behind = shadow(camera, -x, -z, sun=True)
+    assert behind[1] < 0.05
 
 
 @pytest.mark.parametrize("name", kinds.OCCLUDERS)

@@ -41,7 +41,7 @@ class Canvas:
         """Makes a black picture, from `Camera.height` and `Camera.distance`."""
         near, far = distance
         self.height, self.far = height, far
-        self.free = far + rng.uniform(0.6, 3.0)
+        self.free = far + rng.choice((0.7, rng.uniform(0.7, 3.0)))
         self.half = np.inf
         self.top = max((2.5 - height) / near, (2.5 - height) / far)
         low = -(height + 0.3) / near

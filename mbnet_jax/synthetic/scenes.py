@@ -34,6 +34,9 @@ PAINTERS = {
 }
 
 
+_OUTDOORS = ("street", "vegetation", "crowd", "snow", "car_park", "beach", "yard")
+
+
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """A camera's picture of its surroundings.
@@ -45,6 +48,7 @@ class Scene:
       half: metres from the middle to either side, between which people walk.
       density: pixels per unit of the plane at depth 1.
       left, top: the plane's coordinates of the picture's first corner.
+      sun: whether people cast long shadows.
       busy: strangers who pass behind a person, on average.
     """
 
@@ -55,6 +59,7 @@ class Scene:
     density: float
     left: float
     top: float
+    sun: bool
     busy: float
 
 
@@ -83,6 +88,7 @@ def make_scene(
         canvas.density,
         canvas.left,
         canvas.top,
+        sun=kind in _OUTDOORS and rng.random() < 0.6,
         busy=rng.choice((0.0, 0.3, 1.0)),
     )
 
@@ -132,14 +138,17 @@ def draw_scene(
     image /= 255
     along = eye[1] / np.maximum(-ray[..., 1], 1e-3)
     x, z = eye[0] + ray[..., 0] * along, eye[2] + ray[..., 2] * along
-    image *= 1 - shadow(camera, x, z)[..., None]
+    image *= 1 - shadow(camera, x, z, sun=scene.sun)[..., None]
     far = scene.free - distance - 0.2
     for _ in range(rng.poisson(scene.busy) if len(strangers) else 0):
         figure = strangers[rng.integers(len(strangers))]
         behind = rng.uniform(0.7, max(far, 1.0))
         wide = max(scene.half - 0.4, 0.0)
         where = np.clip(place + rng.normal(0, 0.8), -wide, wide) - place
-        _put(image, view, figure, where * aside + behind * ahead, aside)
+        at = where * aside + behind * ahead
+        dark = 0.5 * _blob(x - at[0], z - at[2], 0.3, 0.3)
+        image *= np.float32(1 - dark)[..., None]
+        _put(image, view, figure, at, aside)
     lean = rng.normal(0, 0.06, 2)
     light = 1 + lean[0] * np.linspace(-1, 1, size[1])
     light = light + lean[1] * np.linspace(-1, 1, size[0])[:, None]
@@ -147,12 +156,32 @@ def draw_scene(
     return image * np.float32(light)[..., None]
 
 
-def shadow(camera: Camera, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The share of light that a person at the origin takes from the floor; float32."""
-    reach = camera.light[[0, 2]] * 0.25 * camera.key
-    cast = np.exp(-(((x + reach[0]) / 0.32) ** 2) - ((z + reach[1]) / 0.3) ** 2)
-    contact = np.exp(-((x / 0.2) ** 2) - (z / 0.15) ** 2)
-    return np.float32(1 - (1 - 0.45 * cast) * (1 - 0.4 * contact))
+def shadow(camera: Camera, x: np.ndarray, z: np.ndarray, *, sun: bool) -> np.ndarray:
+    """The share of light that a person at the origin takes from points of the floor.
+
+    Args:
+      camera: the camera, for its light.
+      x, z: metres.
+      sun: whether the key light casts the shadow of the whole body.
+
+    Returns:
+      float32, as x, in 0..1.
+    """
+    share = 1 - (1 - 0.4 * _blob(x, z, 0.2, 0.15)) * (1 - 0.4 * _blob(x, z, 0.4, 0.35))
+    if sun:
+        slope = -camera.light[[0, 2]] / max(camera.light[1], 0.3)
+        steep = max(float(np.hypot(*slope)), 1e-3)
+        along = (x * slope[0] + z * slope[1]) / steep
+        across = np.abs(x * slope[1] - z * slope[0]) / steep
+        inside = np.clip((0.26 - across) / 0.12, 0, 1) * np.clip(along / 0.1 + 1, 0, 1)
+        inside *= np.clip((1.75 * steep - along) / 0.25, 0, 1)
+        strength = 0.75 * camera.key / (camera.key + camera.ambient)
+        share = 1 - (1 - share) * (1 - strength * inside)
+    return np.float32(share)
+
+
+def _blob(x: np.ndarray, z: np.ndarray, wide: float, deep: float) -> np.ndarray:
+    return np.exp(-((x / wide) ** 2) - (z / deep) ** 2)
 
 
 def _put(
