@@ -17,7 +17,12 @@ camera      position, light and image quality; its floor and wall are in texture
             boxes are those of a detector that is sometimes wrong
 figure      poses and draws a dressed person; raster is the z-buffer, paint gives each
             visible point its colour and label
-background  draws floor, wall and shadow behind the person, and occluders in front
+kinds       the names of scenes and occluders
+background  draws floor, wall and shadow, or a scene, behind the person, and occluders
+            of one colour in front; occluders has those with textures
+scenes      what one camera sees around people: painted by scene_town, scene_nature,
+            scene_indoor and scene_public on a canvas in perspective, with grounds,
+            props, furniture and (staging) rows of these; noise makes all of it uneven
 render      one image with its parsing map, from all of the above
 parser_errors  parsing maps as a parser makes them, which are not exact
 shots       which images a dataset has, and their paths
