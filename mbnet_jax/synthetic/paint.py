@@ -4,13 +4,17 @@ Both follow from a point's canonical coordinates (see `dressing`), so hems, hair
 and patterns are sharp, independent of the mesh's triangles.
 """
 
+import dataclasses
+
 import numpy as np
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT
 from mbnet_jax.synthetic.dressing import BAG, KNOT, WAIST, hairline
+from mbnet_jax.synthetic.garments import Bottom, Fabric, Outfit, Top
 from mbnet_jax.synthetic.identity import Identity
-from mbnet_jax.synthetic.wardrobe import Outfit
+from mbnet_jax.synthetic.prints import PRINTS, blend, lay_out
+from mbnet_jax.synthetic.worn import paint_on_body, paint_parts
 
 _EYES_Y, _EYES_X = 0.898, 0.031
 _CROTCH = 0.08
@@ -50,6 +54,36 @@ def second_colour(pattern: str, scale: float, p: _Points) -> np.ndarray:
     if pattern == "open":
         return (np.abs(p.x) < 0.04) & p.front & ~p.on_arm
     return np.zeros(len(up), bool)
+
+
+def _chosen(garment: Top | Bottom, p: _Points, where: np.ndarray) -> np.ndarray:
+    """Returns the colours [m, 3] of a garment at points; `where` selects m of n."""
+    fabric = garment.fabric
+    if fabric is None:
+        second = second_colour(garment.pattern, garment.scale, p)
+        return garment.colours[second[where].astype(np.int64)]
+    where = np.flatnonzero(where)
+    if not fabric.name:
+        return np.tile(fabric.colours[0], (len(where), 1))
+    coordinates = (values[where] for values in (p.x, p.y, p.z, p.arm, p.on_arm))
+    place = PRINTS[fabric.name](lay_out(*coordinates), fabric.scale, fabric.variation)
+    return blend(fabric.colours, place)
+
+
+def _folds(p: _Points, fabric: Fabric, quilt: float) -> np.ndarray:
+    """Returns the brightness of cloth of the large wardrobe, float [n]."""
+    y, s = p.y / fabric.fold_scale, fabric.variation * 6
+    folds = np.sin(31 * y + 23 * p.x + s[0]) * np.sin(27 * p.z - 19 * y + s[1])
+    folds = 0.7 * folds + 0.5 * np.sin(60 * p.x + 11 * y + s[2] + 2 * folds)
+    # Wrinkles at elbows and knees.
+    along = np.where(p.on_arm, 0.28 * (p.arm - 1), p.y + 0.28)
+    near = np.exp(-((along / 0.09) ** 2)) * (p.on_arm | (p.y < 0))
+    folds = folds + near * np.sin(90 * along + 25 * p.z + s[3])
+    bright = 1 + fabric.folds * folds
+    if quilt:
+        seam = np.abs(np.where(p.on_arm, 0.28 * p.arm, p.y) % quilt / quilt - 0.5)
+        bright *= 1.08 - 0.45 * np.clip(4 * seam - 1.2, 0, 1)
+    return bright
 
 
 def _face(rgb: np.ndarray, p: _Points, identity: Identity) -> None:
@@ -125,6 +159,9 @@ def paint(
     label[p.head] = parsing.HEAD
     label[p.on_arm] = parsing.ARMS
     label[p.trunk & (p.y < _CROTCH)] = parsing.LEGS
+    if outfit.has("glasses", "sunglasses"):
+        number = 3 if outfit.has("sunglasses") else 2
+        identity = dataclasses.replace(identity, glasses=number)
     _face(rgb, p, identity)
 
     hair = (kind == HAIR) | (kind == KNOT)
@@ -139,11 +176,12 @@ def paint(
     label[hair] = parsing.HEAD
 
     def wear(where, garment, as_label):
-        second = second_colour(garment.pattern, garment.scale, p)
-        chosen = garment.colours[second[where].astype(np.int64)]
-        rgb[where] = chosen
+        rgb[where] = _chosen(garment, p, where)
         label[where] = as_label
 
+    if bottom.hose is not None:
+        hose = p.trunk & (p.y < bottom.hose_end)
+        rgb[hose] = bottom.hose
     if top.kind != "dress":
         cut = WAIST - 0.15 if bottom.kind == "skirt" else bottom.end
         wear(p.trunk & (p.y < WAIST) & (p.y > cut), bottom, parsing.LOWER_CLOTHES)
@@ -151,6 +189,9 @@ def paint(
     bare = _neck_opening(p, outfit)
     worn = (p.trunk & (p.y > top.hem) & ~bare) | sleeves
     wear(worn, top, parsing.UPPER_CLOTHES)
+    if top.inner is not None:
+        below = p.trunk & worn & p.front & (np.abs(p.x) < top.opening)
+        rgb[(below | sleeves) if top.inner_sleeves else below] = top.inner
 
     skirt = kind == SKIRT
     own = bottom.kind == "skirt" and top.kind != "dress"
@@ -178,7 +219,16 @@ def paint(
         rgb[carried] = outfit.bag.colour
         label[carried] = parsing.CARRIED
 
-    folds = np.sin(31 * p.y + 23 * p.x) * np.sin(27 * p.z - 19 * p.y)
+    paint_on_body(p, outfit, rgb, label)
     cloth = (label == parsing.UPPER_CLOTHES) | (label == parsing.LOWER_CLOTHES)
-    rgb *= 1 + 0.08 * (folds * cloth)[:, None]
+    if top.fabric is None or bottom.fabric is None:
+        folds = np.sin(31 * p.y + 23 * p.x) * np.sin(27 * p.z - 19 * p.y)
+        rgb *= 1 + 0.08 * (folds * cloth)[:, None]
+    else:
+        upper = label == parsing.UPPER_CLOTHES
+        bright = np.where(
+            upper, _folds(p, top.fabric, top.quilt), _folds(p, bottom.fabric, 0.0)
+        )
+        rgb *= np.where(cloth, bright, 1.0)[:, None]
+    paint_parts(kind, canonical, outfit, rgb, label)
     return label, rgb

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from mbnet_jax.synthetic.accessories import accessorize
 from mbnet_jax.synthetic.background import (
     TEXELS,
     draw_background,
@@ -52,9 +53,12 @@ def _camera(options: SyntheticOptions, number: int) -> Camera:
     size = (int(2.1 * TEXELS), int(1.2 * TEXELS))
     for _ in range(_PASSERSBY):
         stranger = random_identity(rng)
-        outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)[0]
+        outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)
+        outfit = accessorize(rng, outfit, stranger.female, options)[0]
         dressed = dress(load_body(), stranger, outfit)
-        posed = pose_figure(dressed, stranger, rng.uniform(-np.pi, np.pi), rng)
+        posed = pose_figure(
+            dressed, stranger, rng.uniform(-np.pi, np.pi), rng, options.poses
+        )
         # Orthographic, from the front; the wall's rows grow upwards.
         points = posed * (TEXELS, -TEXELS, -1) + (size[1] / 2, size[0], 10)
         colour, share = draw_figure(
@@ -95,10 +99,10 @@ def render(
     # Most people pass a camera along one line, either way; some go anywhere.
     way = rng.choice((0.0, np.pi)) + rng.normal(0, 0.45)
     yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.3 else viewer.yaw + way
-    posed = pose_figure(dressed, identity, yaw, rng)
+    posed = pose_figure(dressed, identity, yaw, rng, options.poses)
 
     size = (options.height, options.width)
-    view = look_at_person(viewer, posed, size, rng)
+    view = look_at_person(viewer, posed[dressed.boxed], size, rng)
     image = draw_background(viewer, view, *size, rng)
     colour, share = draw_figure(
         dressed,
