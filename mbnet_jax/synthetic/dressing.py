@@ -103,7 +103,11 @@ def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
     trunk = ~on_arm & ~on_head & (y > top.hem) & (y < 0.72)
     sleeves = on_arm & (arm < top.sleeve)
     covered = trunk | sleeves
-    amount[covered] = np.maximum(amount[covered], top.looseness)
+    loose = np.full(len(y), top.looseness)
+    if top.fabric is not None:  # Cloth lies close on the shoulders.
+        closeness = np.where(on_arm, (0.5 - arm) / 0.4, (y - 0.5) / 0.15)
+        loose *= 1 - 0.6 * np.clip(closeness, 0, 1)
+    amount[covered] = np.maximum(amount[covered], loose[covered])
     feet = y < shoes.end
     amount[feet] = np.maximum(amount[feet], shoes.thickness)
 

@@ -13,19 +13,19 @@ _TOPS = {
     "tee": (0.25, (0.3, 1.2), (0.06, 0.2), (0.005, 0.028), None),
     "tank": (0.05, (-1.0, -0.9), (0.08, 0.2), (0.004, 0.015), None),
     "shirt": (0.14, (1.2, 1.98), (0.03, 0.18), (0.008, 0.025), None),
-    "jumper": (0.12, (1.7, 2.0), (0.08, 0.18), (0.014, 0.04), None),
-    "hoodie": (0.12, (1.85, 2.0), (0.07, 0.16), (0.018, 0.04), None),
-    "jacket": (0.1, (1.8, 2.0), (0.04, 0.18), (0.02, 0.04), None),
-    "puffer": (0.06, (1.9, 2.0), (0.02, 0.16), (0.04, 0.07), None),
-    "waistcoat": (0.04, (1.5, 2.0), (0.08, 0.17), (0.012, 0.04), None),
-    "coat": (0.07, (1.9, 2.0), (0.1, 0.14), (0.02, 0.045), (-0.55, 0.0)),
+    "jumper": (0.12, (1.7, 2.0), (0.08, 0.18), (0.012, 0.03), None),
+    "hoodie": (0.12, (1.85, 2.0), (0.07, 0.16), (0.015, 0.032), None),
+    "jacket": (0.1, (1.8, 2.0), (0.04, 0.18), (0.016, 0.034), None),
+    "puffer": (0.06, (1.9, 2.0), (0.02, 0.16), (0.03, 0.05), None),
+    "waistcoat": (0.04, (1.5, 2.0), (0.08, 0.17), (0.012, 0.034), None),
+    "coat": (0.07, (1.9, 2.0), (0.1, 0.14), (0.018, 0.038), (-0.55, 0.0)),
     "dress": (0.05, (-0.5, 2.0), (0.1, 0.15), (0.005, 0.02), (-0.7, -0.1)),
 }
 _OPEN = {"jacket": 0.6, "puffer": 0.35, "coat": 0.45, "hoodie": 0.2, "waistcoat": 0.7}
 # Bottoms: kind, odds, end, looseness, flare in metres.
 _BOTTOMS = {
     "trousers": (0.46, (-0.76, -0.66), (0.006, 0.03), (0.0, 0.012)),
-    "wide": (0.12, (-0.77, -0.6), (0.02, 0.04), (0.02, 0.055)),
+    "wide": (0.12, (-0.74, -0.6), (0.016, 0.03), (0.015, 0.04)),
     "cropped": (0.08, (-0.62, -0.42), (0.01, 0.04), (0.0, 0.03)),
     "leggings": (0.1, (-0.74, -0.5), (0.002, 0.005), (0.0, 0.0)),
     "shorts": (0.12, (-0.3, -0.0), (0.008, 0.04), (0.0, 0.01)),
@@ -33,12 +33,12 @@ _BOTTOMS = {
 }
 
 
-def _colour(rng: np.random.Generator) -> np.ndarray:
+def _colour(rng: np.random.Generator, bright_share: float = 0.2) -> np.ndarray:
     """Draws the colour of a dyed cloth, RGB [3]: mostly dull or dark, some bright."""
     hue = rng.random()
     turn = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
-    bright = rng.random() < 0.3
-    strength = rng.beta(4, 2) if bright else rng.beta(1.1, 4)
+    bright = rng.random() < bright_share
+    strength = rng.beta(4, 2.5) if bright else rng.beta(1.1, 4.5)
     value = rng.beta(2.5, 1.6) if bright else rng.beta(1.0, 1.5)
     if rng.random() < 0.12:  # white
         strength, value = rng.uniform(0, 0.06), rng.uniform(0.8, 0.95)
@@ -46,9 +46,9 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     return np.clip(rgb * (1, 0.96, 0.97), 0.015, 0.97)
 
 
-def _contrasting(rng: np.random.Generator) -> np.ndarray:
+def _contrasting(rng: np.random.Generator, bright_share: float) -> np.ndarray:
     """Draws three colours that can be told apart, [3, 3]."""
-    chosen = [_colour(rng)]
+    chosen = [_colour(rng, bright_share)]
     while len(chosen) < 3:
         colour = _colour(rng)
         # Sometimes two of the three are nearly alike.
@@ -58,9 +58,11 @@ def _contrasting(rng: np.random.Generator) -> np.ndarray:
     return np.array(chosen)
 
 
-def _fabric(rng: np.random.Generator, prints: list[str]) -> Fabric:
+def _fabric(
+    rng: np.random.Generator, prints: list[str], bright_share: float = 0.2
+) -> Fabric:
     name = "" if not prints or rng.random() < _PLAIN else str(rng.choice(prints))
-    colours = _contrasting(rng)
+    colours = _contrasting(rng, bright_share)
     if name == "denim":
         worn = rng.uniform(0.1, 0.75)
         colours[0] = np.array([0.25, 0.42, 0.75]) * worn * np.exp(rng.normal(0, 0.1, 3))
@@ -74,7 +76,7 @@ def _fabric(rng: np.random.Generator, prints: list[str]) -> Fabric:
         scale=float(np.exp(rng.uniform(np.log(0.05), np.log(0.2)))),
         variation=rng.random(4),
         colours=colours,
-        folds=rng.uniform(0.03, 0.16),
+        folds=rng.uniform(0.02, 0.12),
         fold_scale=rng.uniform(0.6, 1.6),
     )
 
@@ -116,8 +118,8 @@ def _top(rng: np.random.Generator, kind: str, prints: list[str]) -> Top:
 
 def _bottom(rng: np.random.Generator, kind: str, prints: list[str]) -> Bottom:
     _, end, looseness, flare = _BOTTOMS[kind]
-    # Most trousers have no print.
-    fabric = _fabric(rng, prints if rng.random() < 0.6 else [])
+    # Most trousers have no print, and are dull.
+    fabric = _fabric(rng, prints if rng.random() < 0.5 else [], 0.12)
     hose = None
     hose_end = -0.55
     if kind in ("skirt", "shorts", "cropped") and rng.random() < 0.5:
@@ -140,7 +142,8 @@ def _bottom(rng: np.random.Generator, kind: str, prints: list[str]) -> Bottom:
 
 def _shoes(rng: np.random.Generator) -> Shoes:
     boots = rng.random() < 0.3
-    colours = np.array([_colour(rng), _colour(rng)])
+    colours = np.array([_colour(rng, 0.1), _colour(rng, 0.1)])
+    colours[0] *= 1.0 if colours[0].min() > 0.75 else rng.uniform(0.3, 1)
     if rng.random() < 0.3:
         colours[1] = rng.uniform(0.75, 0.92)  # a white sole
     return Shoes(

@@ -279,7 +279,7 @@ def holds_of(f: Fitting, outfit: Outfit) -> Iterator[Hold]:
                 item.side, _umbrella_grip(f, item.side), out * 0.6 - vector(0, 1, 0)
             )
         if item.kind == "phone":
-            place = _ear(f, item.side) + vector(0.04 * item.side, -0.05, 0.03)
+            place = _ear(f, item.side) + vector(0.05 * item.side, -0.1, 0.02)
             yield Hold(item.side, place, out + vector(0, -1, 0.3))
         if item.kind == "box":
             centre, half = _box_place(f, item)

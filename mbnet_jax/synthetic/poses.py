@@ -79,7 +79,7 @@ def _arms(
         place = chest + vector(0.04 * side, 0.08 + 0.2 * gait.arm_out, 0.33)
         return Hold(side, place + loose, 0.4 * out + down)
     if what == "call" and first:
-        place = head + vector(0.11 * side, -0.01, 0.03)
+        place = head + vector(0.12 * side, -0.08, 0.03)
         return Hold(side, place + 0.5 * loose, out + down)
     if what == "wave" and first:
         return Hold(
