@@ -32,7 +32,9 @@ class Top:
 
     What the large wardrobe adds: `fabric` instead of pattern, scale and colours;
     `opening`, half the width of an open front in metres; `inner`, the colour of what
-    is worn below; `bare_sleeves`, whether the sleeves belong to that.
+    is worn below; `inner_sleeves`, whether the sleeves belong to that; `trim`, the
+    colour of hem, cuffs and collar; `quilt`, the height of a quilted jacket's
+    chambers in metres, 0 for none.
     """
 
     kind: str
@@ -48,7 +50,8 @@ class Top:
     opening: float = 0.0
     inner: np.ndarray | None = None
     inner_sleeves: bool = False
-    quilt: float = 0.0  # height of a quilted jacket's chambers, in metres
+    trim: np.ndarray | None = None
+    quilt: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

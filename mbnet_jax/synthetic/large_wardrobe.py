@@ -22,6 +22,7 @@ _TOPS = {
     "dress": (0.05, (-0.5, 2.0), (0.1, 0.15), (0.005, 0.02), (-0.7, -0.1)),
 }
 _OPEN = {"jacket": 0.6, "puffer": 0.35, "coat": 0.45, "hoodie": 0.2, "waistcoat": 0.7}
+_UNTRIMMED = ("tank", "coat", "dress", "waistcoat")
 # Bottoms: kind, odds, end, looseness, flare in metres.
 _BOTTOMS = {
     "trousers": (0.46, (-0.76, -0.66), (0.006, 0.03), (0.0, 0.012)),
@@ -112,6 +113,7 @@ def _top(rng: np.random.Generator, kind: str, prints: list[str]) -> Top:
         opening=opening,
         inner=_colour(rng) if opening or kind == "waistcoat" else None,
         inner_sleeves=kind == "waistcoat",
+        trim=_colour(rng) if kind not in _UNTRIMMED and rng.random() < 0.25 else None,
         quilt=rng.uniform(0.045, 0.1) if kind == "puffer" else 0.0,
     )
 

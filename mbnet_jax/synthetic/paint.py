@@ -4,8 +4,6 @@ Both follow from a point's canonical coordinates (see `dressing`), so hems, hair
 and patterns are sharp, independent of the mesh's triangles.
 """
 
-import dataclasses
-
 import numpy as np
 
 from mbnet_jax.parsing import labels as parsing
@@ -14,9 +12,9 @@ from mbnet_jax.synthetic.dressing import BAG, KNOT, WAIST, hairline
 from mbnet_jax.synthetic.garments import Bottom, Fabric, Outfit, Top
 from mbnet_jax.synthetic.identity import Identity
 from mbnet_jax.synthetic.prints import PRINTS, blend, lay_out
-from mbnet_jax.synthetic.worn import paint_on_body, paint_parts
+from mbnet_jax.synthetic.worn import EYES_Y, paint_on_body, paint_parts
 
-_EYES_Y, _EYES_X = 0.898, 0.031
+_EYES_X = 0.031
 _CROTCH = 0.08
 
 
@@ -109,12 +107,12 @@ def _face(rgb: np.ndarray, p: _Points, identity: Identity) -> None:
         ahead & (side > 0.012) & (side < 0.052) & (np.abs(p.y - 0.92) < identity.brows)
     )
     rgb[brows] += 0.8 * (0.7 * identity.hair_colour - rgb[brows])
-    u, v = (side - _EYES_X) / 0.015, (p.y - _EYES_Y) / 0.0065
+    u, v = (side - _EYES_X) / 0.015, (p.y - EYES_Y) / 0.0065
     eyes = ahead & (u * u + v * v < 1)
     rgb[eyes] = (0.8, 0.78, 0.76)
     rgb[eyes & (np.abs(side - _EYES_X) < 0.007)] = (0.06, 0.05, 0.05)
     if identity.glasses:
-        u, v = (side - 0.034) / 0.027, (p.y - _EYES_Y) / 0.021
+        u, v = (side - 0.034) / 0.027, (p.y - EYES_Y) / 0.021
         radius = u * u + v * v
         near = p.head & (p.z > 0.05)
         rim = 0.55 if identity.glasses == 1 else 0.3
@@ -159,9 +157,6 @@ def paint(
     label[p.head] = parsing.HEAD
     label[p.on_arm] = parsing.ARMS
     label[p.trunk & (p.y < _CROTCH)] = parsing.LEGS
-    if outfit.has("glasses", "sunglasses"):
-        number = 3 if outfit.has("sunglasses") else 2
-        identity = dataclasses.replace(identity, glasses=number)
     _face(rgb, p, identity)
 
     hair = (kind == HAIR) | (kind == KNOT)
@@ -189,6 +184,9 @@ def paint(
     bare = _neck_opening(p, outfit)
     worn = (p.trunk & (p.y > top.hem) & ~bare) | sleeves
     wear(worn, top, parsing.UPPER_CLOTHES)
+    if top.trim is not None:  # hem, cuffs and collar
+        cuff = np.where(p.on_arm, p.arm > top.sleeve - 0.16, p.y < top.hem + 0.035)
+        rgb[worn & (cuff | (p.trunk & (p.y > 0.705)))] = top.trim
     if top.inner is not None:
         below = p.trunk & worn & p.front & (np.abs(p.x) < top.opening)
         rgb[(below | sleeves) if top.inner_sleeves else below] = top.inner

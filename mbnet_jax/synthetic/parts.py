@@ -219,7 +219,8 @@ def _umbrella(f: Fitting, item: Accessory) -> Iterator[Part]:
     yield Part(lathe(top, rings), top, "spine_03", boxed=False)
     middle = np.array([grip[0], (grip[1] + top[1] + 0.1) / 2, grip[2]])
     stick = np.array([0.007, (top[1] + 0.22 - grip[1]) / 2, 0.007])
-    yield Part(box(middle, stick), top + vector(0, 5, 0), "spine_03", boxed=False)
+    # A box of the person spans the stick, so it shows a part of the canopy.
+    yield Part(box(middle, stick), top + vector(0, 5, 0), "spine_03")
 
 
 def _box_place(f: Fitting, item: Accessory) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import numpy as np
 from mbnet_jax.synthetic.accessories import KINDS
 from mbnet_jax.synthetic.garments import Accessory, Outfit
 
+EYES_Y = 0.898  # canonical height in metres
 WORN = 5  # kind of the faces of the outfit's first accessory; the others follow
 
 
@@ -63,6 +64,12 @@ def paint_on_body(p, outfit: Outfit, rgb: np.ndarray, label: np.ndarray) -> None
             where &= p.y > 0.785 + 0.5 * np.maximum(side - 0.03, 0)
             band = (np.abs(p.y - 0.868) < 0.003) | (np.abs(p.y - 0.838) < 0.003)
             where |= p.head & band & (side > 0.06) & (p.z > 0.045) & (p.z < 0.1)
+        if item.kind in ("glasses", "sunglasses"):
+            u, v = (side - 0.034) / 0.029, (p.y - EYES_Y) / 0.022
+            radius, near = u * u + v * v, p.head & (p.z > 0.05)
+            lens = near & (p.z > 0.08) & (radius < item.size)
+            temple = near & (side > 0.055) & (np.abs(p.y - 0.903) < 0.005)
+            where = (lens & ((radius > 0.45) | (item.kind == "sunglasses"))) | temple
         if item.kind == "gloves":
             where = p.on_arm & (p.arm > 1.9)
         torso = p.trunk & (p.y > 0.2)
