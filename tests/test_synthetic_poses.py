@@ -7,8 +7,8 @@ from mbnet_jax.synthetic import SyntheticOptions
 from mbnet_jax.synthetic.body import BODY, load_body, skin
 from mbnet_jax.synthetic.dressing import dress
 from mbnet_jax.synthetic.figure import pose_figure
+from mbnet_jax.synthetic.fitting import Hold
 from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.parts import Hold
 from mbnet_jax.synthetic.poses import POSES, any_pose, bend_arm, pose_of
 from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
 

@@ -11,31 +11,18 @@ import numpy as np
 
 from mbnet_jax.synthetic.accessories import HATS, WRAPS
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT, Body
+from mbnet_jax.synthetic.fitting import Fitting, Hold
 from mbnet_jax.synthetic.garments import Outfit
 from mbnet_jax.synthetic.identity import Identity
-from mbnet_jax.synthetic.parts import Fitting, Hold, holds_of, parts_of
+from mbnet_jax.synthetic.inflation import inflation
+from mbnet_jax.synthetic.parts import holds_of, parts_of
 from mbnet_jax.synthetic.raster import vertex_normals
 from mbnet_jax.synthetic.shapes import ellipsoid
-from mbnet_jax.synthetic.worn import WORN, inflate
+from mbnet_jax.synthetic.worn import WORN
 
 # Kinds of faces beyond those of the body's mesh.
 KNOT, BAG = 3, 4
-WAIST = 0.26  # canonical height in metres
 _HEAD_Z = 0.05
-# The hairline's canonical height as a function of z, from nape to forehead.
-_HAIRLINE_Z = (-0.05, 0.0, 0.035, 0.06, 0.085, 0.115, 0.15)
-_HAIRLINE_Y = (0.84, 0.845, 0.86, 0.88, 0.915, 0.958, 0.965)
-_HAIR_THICKNESS = {
-    "bald": (0.0, 0.0),
-    "buzz": (0.002, 0.003),
-    "short": (0.008, 0.014),
-    "receding": (0.006, 0.008),
-    "curly": (0.03, 0.035),
-    "bob": (0.016, 0.012),
-    "long": (0.012, 0.01),
-    "ponytail": (0.006, 0.006),
-    "bun": (0.006, 0.006),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,51 +61,6 @@ class Dressed:
     holds: tuple[Hold, ...]
     boxed: np.ndarray
     own: np.ndarray
-
-
-def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
-    """Returns the canonical height above which hair grows, given z; metres."""
-    line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
-    front = np.clip((z - 0.09) / 0.04, 0, 1)
-    if identity.hair == "receding":
-        return line + front * (0.03 + 0.03 * identity.hair_length)
-    return line - front * identity.fringe
-
-
-def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
-    """Returns each vertex's offset along its normal, float32 [V] in metres."""
-    _x, y, z = body.canonical.T
-    arm = body.arm_coordinate
-    on_arm, on_head = body.arm_weight > 0.5, body.head_weight > 0.5
-    amount = np.zeros(len(y), np.float32)
-
-    bottom, top, shoes = outfit.bottom, outfit.top, outfit.shoes
-    if top.kind != "dress":
-        legs = ~on_arm & (y < WAIST) & (y > bottom.end)
-        # Looser towards the hem than at the waist.
-        loose = bottom.looseness * np.clip((WAIST - y) / 0.3, 0.3, 1)
-        if bottom.flare:
-            loose = loose + bottom.flare * np.clip((0.05 - y) / 0.6, 0, 1)
-        amount[legs] = loose[legs]
-    trunk = ~on_arm & ~on_head & (y > top.hem) & (y < 0.72)
-    sleeves = on_arm & (arm < top.sleeve)
-    covered = trunk | sleeves
-    loose = np.full(len(y), top.looseness)
-    if top.fabric is not None:  # Cloth lies close on the shoulders.
-        closeness = np.where(on_arm, (0.5 - arm) / 0.4, (y - 0.5) / 0.15)
-        loose *= 1 - 0.6 * np.clip(closeness, 0, 1)
-    amount[covered] = np.maximum(amount[covered], loose[covered])
-    feet = y < shoes.end
-    amount[feet] = np.maximum(amount[feet], shoes.thickness)
-
-    thin, more = _HAIR_THICKNESS[identity.hair]
-    thickness = thin + more * identity.hair_length
-    inflate(body, outfit, amount)
-    if outfit.has(*HATS):  # Hats press the hair down.
-        line = 0.0 if outfit.has(*WRAPS) else 0.91
-        thickness = np.where(y > line, min(thickness, 0.004), thickness)
-    grown = np.clip((y - hairline(z, identity)) / 0.03, 0, 1) * on_head
-    return amount + (thickness * grown).astype(np.float32)
 
 
 def _accessories(

@@ -8,10 +8,12 @@ import numpy as np
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT
-from mbnet_jax.synthetic.dressing import BAG, KNOT, WAIST, hairline
+from mbnet_jax.synthetic.cloth import lay_out
+from mbnet_jax.synthetic.dressing import BAG, KNOT
 from mbnet_jax.synthetic.garments import Bottom, Fabric, Outfit, Top
 from mbnet_jax.synthetic.identity import Identity
-from mbnet_jax.synthetic.prints import PRINTS, blend, lay_out
+from mbnet_jax.synthetic.inflation import WAIST, hairline
+from mbnet_jax.synthetic.prints import PRINTS, blend
 from mbnet_jax.synthetic.worn import EYES_Y, paint_on_body, paint_parts
 
 _EYES_X = 0.031

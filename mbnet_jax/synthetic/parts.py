@@ -1,158 +1,14 @@
-"""Meshes of what a person wears on the head or carries, and where hands hold it."""
+"""Meshes of accessories, and where hands hold them."""
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mbnet_jax.synthetic.body import BODY, Body
+from mbnet_jax.synthetic import headwear
+from mbnet_jax.synthetic.fitting import Fitting, Hold, Part
 from mbnet_jax.synthetic.garments import Accessory, Outfit
 from mbnet_jax.synthetic.shapes import box, ellipsoid, lathe, vector
-
-Mesh = tuple[np.ndarray, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A rigid part of an accessory, at rest.
-
-    Attributes:
-      mesh: float32 [V, 3] vertices, int [F, 3] faces.
-      centre: float [3]; the part is painted in coordinates from here.
-      bone: name of the bone it belongs to; "hanging" and "rolling" follow the hand
-        without turning, the latter on the floor.
-      boxed: whether a detector's box of the person spans it.
-    """
-
-    mesh: Mesh
-    centre: np.ndarray
-    bone: str
-    boxed: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Hold:
-    """Where a hand is held: side (1 left, -1 right), and, in the rest pose's axes, the
-    place of the palm [3] and the direction [3] in which the elbow points."""
-
-    side: int
-    place: np.ndarray
-    elbow: np.ndarray
-
-
-class Fitting:
-    """The person's measures, to which accessories are fitted; metres."""
-
-    def __init__(self, body: Body, vertices: np.ndarray, joints: np.ndarray):
-        """Measures a person by the mesh at rest."""
-        self._body, self._vertices, self._joints = body, vertices, joints
-        self._own = np.unique(body.faces[body.face_mesh == BODY])
-        brow, nape = self.near(0, 0.93, 0.16), self.near(0, 0.93, -0.045)
-        self.wide = self.near(0.077, 0.93, 0.05)[0] + 0.006
-        self.deep = (brow[2] - nape[2]) / 2 + 0.006
-        self.head = np.array([0, brow[1], (brow[2] + nape[2]) / 2])
-        self.crown = self.near(0, 1.014, 0.05)[1] - brow[1]
-
-    def near(self, *point: float) -> np.ndarray:
-        """Returns the person's vertex [3] that is nearest to a canonical point."""
-        away = ((self._body.canonical[self._own] - point) ** 2).sum(1)
-        return self._vertices[self._own[np.argmin(away)]]
-
-    def joint(self, name: str) -> np.ndarray:
-        """Returns a rest joint [3]."""
-        return self._joints[self._body.bones.index(name)]
-
-    def palm(self, side: int) -> np.ndarray:
-        """Returns the middle of the palm at rest, [3]: a little beyond the wrist."""
-        s = "l" if side > 0 else "r"
-        elbow, wrist = self.joint(f"lowerarm_{s}"), self.joint(f"hand_{s}")
-        return wrist + 0.3 * (wrist - elbow)
-
-    def floor(self) -> float:
-        """Returns the height of the floor at rest."""
-        return float(self._vertices[self._own, 1].min())
-
-
-def _dome(f: Fitting, low: float, slack: float, flat: float) -> list:
-    """Rings of a hat from its top to `low` below the brow, `slack` metres loose."""
-    height = f.crown + slack - low
-    rings = []
-    for t in (0.02, 0.3, 0.55, 0.75, 0.9, 1.0):
-        out = np.sin(t * np.pi / 2) ** flat
-        y = low + height * np.cos(t * np.pi / 2) ** flat
-        rings.append((y, (f.wide + slack) * out, (f.deep + slack) * out, 0.0))
-    return rings
-
-
-def _cap(f: Fitting, item: Accessory) -> Iterator[Part]:
-    yield Part(lathe(f.head, _dome(f, -0.005, 0.012, 0.8)), f.head, "head")
-    points, faces = lathe(
-        f.head,
-        [(0.012, f.wide + 0.014, f.deep + 0.014, 0), (-0.002, f.wide, f.deep, 0)],
-    )
-    points = points.reshape(2, 16, 3)
-    ahead = np.clip(np.cos(np.linspace(0, 2 * np.pi, 16, endpoint=False)), 0, 1)
-    points[1, :, 2] += 0.085 * item.size * ahead**0.6
-    points[1, :, 1] -= 0.012 * ahead
-    yield Part((points.reshape(-1, 3), faces), f.head + vector(0, 5, 0), "head")
-
-
-def _beanie(f: Fitting, item: Accessory) -> Iterator[Part]:
-    rings = _dome(f, -0.03, 0.018 * item.size + 0.004, 0.75)
-    yield Part(lathe(f.head, rings), f.head, "head")
-    if item.size > 1.08:
-        top = f.head + vector(0, f.crown + 0.03, -0.01)
-        yield Part(
-            ellipsoid(top, np.full(3, 0.035), 1.0), top - vector(0, 5, 0), "head"
-        )
-
-
-def _brim(f: Fitting, item: Accessory) -> Iterator[Part]:
-    rings = _dome(f, 0.0, 0.02, 0.55)
-    wide = 0.06 * item.size
-    for out, y in ((0.5 * wide, -0.004), (wide, -0.014)):
-        rings.append((y, f.wide + 0.02 + out, f.deep + 0.02 + out, 0.0))
-    yield Part(lathe(f.head, rings), f.head, "head")
-
-
-def _wrap(f: Fitting, item: Accessory) -> Iterator[Part]:
-    """A headscarf or a hood: a shell that leaves the face open."""
-    loose = 0.008 if item.kind == "headscarf" else 0.028 * item.size
-    chin = f.near(0, 0.8, 0.155)[1] - f.head[1]
-    neck = f.near(0, 0.755, 0.07) - f.head
-    shoulder = 0.06 if item.kind == "headscarf" else 0.025
-    wide, deep = f.wide + loose, f.deep + loose
-    rings = _dome(f, 0.03, loose, 0.85)
-    rings[-1] = (0.025, wide, deep, 0)
-    rings += [
-        (0.5 * chin, wide + 0.008, deep, 0),
-        (chin + 0.015, wide - 0.008, 0.9 * deep, 0),
-        (neck[1] + 0.01, 0.07 + loose, 0.075 + loose, neck[2] * 0.6),
-        (neck[1] - 0.035, 0.1 + shoulder + loose, 0.085 + loose, neck[2] * 0.6 - 0.01),
-        (neck[1] - 0.06 - shoulder, 0.12 + 1.3 * shoulder, 0.11 + loose, -0.02),
-    ]
-    points, faces = lathe(f.head, rings)
-    corner = (points - f.head)[faces].mean(1)
-    turn = np.abs(np.arctan2(corner[:, 0], corner[:, 2]))
-    face = (corner[:, 1] < 0.025) & (corner[:, 1] > chin) & (turn < 0.95)
-    yield Part((points, faces[~face]), f.head, "head")
-
-
-def _scarf(f: Fitting, item: Accessory) -> Iterator[Part]:
-    base = f.joint("neck_01") + vector(0, -0.02, 0.005)
-    profile = (
-        (0.055, 0.066),
-        (0.045, 0.09),
-        (0.005, 0.108),
-        (-0.035, 0.1),
-        (-0.05, 0.07),
-    )
-    rings = [(y * item.size, r * 1.02, r, 0.0) for y, r in profile]
-    yield Part(lathe(base, rings), base, "neck_01")
-    end = f.near(0.05 * item.side, 0.56, 0.13) + vector(0, 0, 0.012)
-    half = np.array([0.04, 0.13 * item.size, 0.014])
-    yield Part(ellipsoid(end, half, 0.5), base, "spine_03")
 
 
 def _backpack(f: Fitting, item: Accessory) -> Iterator[Part]:
@@ -244,12 +100,12 @@ def _phone(f: Fitting, item: Accessory) -> Iterator[Part]:
 
 
 _MESHES: dict[str, Callable[[Fitting, Accessory], Iterator[Part]]] = {
-    "cap": _cap,
-    "beanie": _beanie,
-    "brim": _brim,
-    "headscarf": _wrap,
-    "hood": _wrap,
-    "scarf": _scarf,
+    "cap": headwear.cap,
+    "beanie": headwear.beanie,
+    "brim": headwear.brim,
+    "headscarf": headwear.wrap,
+    "hood": headwear.wrap,
+    "scarf": headwear.scarf,
     "backpack": _backpack,
     "child_bag": _backpack,
     "shoulder_bag": _shoulder_bag,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from mbnet_jax.synthetic.body import Body
-from mbnet_jax.synthetic.parts import Hold
+from mbnet_jax.synthetic.fitting import Hold
 from mbnet_jax.synthetic.pose import Gait, rotation, rotation_between, walking_pose
 from mbnet_jax.synthetic.shapes import vector
 
