@@ -58,18 +58,23 @@ def wrap(f: Fitting, item: Accessory) -> Iterator[Part]:
     """A headscarf or a hood: a shell that leaves the face open."""
     loose = 0.008 if item.kind == "headscarf" else 0.028 * item.size
     chin = f.near(0, 0.8, 0.155)[1] - f.head[1]
-    neck = f.near(0, 0.755, 0.07) - f.head
-    shoulder = 0.06 if item.kind == "headscarf" else 0.025
+    neck, behind = f.joint("neck_01")[1:] - f.head[1:]
     wide, deep = f.wide + loose, f.deep + loose
     rings = _dome(f, 0.03, loose, 0.85)
     rings[-1] = (0.025, wide, deep, 0)
     rings += [
         (0.5 * chin, wide + 0.008, deep, 0),
-        (chin + 0.015, wide - 0.008, 0.9 * deep, 0),
-        (neck[1] + 0.01, 0.07 + loose, 0.075 + loose, neck[2] * 0.6),
-        (neck[1] - 0.035, 0.1 + shoulder + loose, 0.085 + loose, neck[2] * 0.6 - 0.01),
-        (neck[1] - 0.06 - shoulder, 0.12 + 1.3 * shoulder, 0.11 + loose, -0.02),
+        (chin + 0.015, wide - 0.008, 0.9 * deep, 0.2 * behind),
+        (neck + 0.01, 0.085 + loose, 0.08 + loose, 0.6 * behind),
     ]
+    if item.kind == "hood":  # It goes on in the collar.
+        rings += [(neck - 0.035, 0.11, 0.1, behind), (neck - 0.08, 0.09, 0.07, behind)]
+    else:
+        rings += [
+            (neck - 0.045, 0.15, 0.115, 0.9 * behind),
+            (neck - 0.12, 0.19, 0.14, 0.8 * behind),
+            (neck - 0.13, 0.15, 0.08, 0.8 * behind),
+        ]
     points, faces = lathe(f.head, rings)
     corner = (points - f.head)[faces].mean(1)
     turn = np.abs(np.arctan2(corner[:, 0], corner[:, 2]))

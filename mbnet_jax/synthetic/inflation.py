@@ -36,7 +36,7 @@ def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
 
 def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
     """Returns each vertex's offset along its normal, float32 [V] in metres."""
-    _x, y, z = body.canonical.T
+    x, y, z = body.canonical.T
     arm = body.arm_coordinate
     on_arm, on_head = body.arm_weight > 0.5, body.head_weight > 0.5
     amount = np.zeros(len(y), np.float32)
@@ -56,6 +56,9 @@ def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
     if top.fabric is not None:  # Cloth lies close on the shoulders.
         closeness = np.where(on_arm, (0.5 - arm) / 0.4, (y - 0.5) / 0.15)
         loose *= 1 - 0.6 * np.clip(closeness, 0, 1)
+    if top.kind == "hoodie" and not outfit.has("hood"):  # It hangs on the back.
+        bump = 1 - (x / 0.13) ** 2 - ((y - 0.68) / 0.1) ** 2
+        loose = loose + 0.06 * np.clip(bump, 0, 1) * (z < 0.0)
     amount[covered] = np.maximum(amount[covered], loose[covered])
     feet = y < shoes.end
     amount[feet] = np.maximum(amount[feet], shoes.thickness)

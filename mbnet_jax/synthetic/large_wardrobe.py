@@ -36,15 +36,18 @@ _BOTTOMS = {
 
 def _colour(rng: np.random.Generator, bright_share: float = 0.2) -> np.ndarray:
     """Draws the colour of a dyed cloth, RGB [3]: mostly dull or dark, some bright."""
-    hue = rng.random()
-    turn = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
     bright = rng.random() < bright_share
+    # Dull cloth is often blue or brown.
+    hue = rng.random()
+    if not bright and rng.random() < 0.75:
+        hue = rng.normal(0.6, 0.05) if rng.random() < 0.6 else rng.normal(0.08, 0.03)
+    turn = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
     strength = rng.beta(4, 2.5) if bright else rng.beta(1.1, 4.5)
     value = rng.beta(2.5, 1.6) if bright else rng.beta(1.0, 1.5)
     if rng.random() < 0.12:  # white
         strength, value = rng.uniform(0, 0.06), rng.uniform(0.8, 0.95)
     rgb = (0.03 + 0.92 * value) * (1 - strength * (1 - turn))
-    return np.clip(rgb * (1, 0.96, 0.97), 0.015, 0.97)
+    return np.clip(rgb, 0.015, 0.97)
 
 
 def _contrasting(rng: np.random.Generator, bright_share: float) -> np.ndarray:

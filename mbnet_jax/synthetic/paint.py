@@ -18,6 +18,7 @@ from mbnet_jax.synthetic.worn import EYES_Y, paint_on_body, paint_parts
 
 _EYES_X = 0.031
 _CROTCH = 0.08
+_FASTENED = ("shirt", "hoodie", "jacket", "puffer", "coat")
 
 
 class _Points:
@@ -189,6 +190,8 @@ def paint(
     if top.trim is not None:  # hem, cuffs and collar
         cuff = np.where(p.on_arm, p.arm > top.sleeve - 0.16, p.y < top.hem + 0.035)
         rgb[worn & (cuff | (p.trunk & (p.y > 0.705)))] = top.trim
+    if top.fabric and top.kind in _FASTENED:  # a zip or buttons
+        rgb[p.trunk & worn & p.front & (np.abs(p.x) < 0.006)] *= 0.5
     if top.inner is not None:
         below = p.trunk & worn & p.front & (np.abs(p.x) < top.opening)
         rgb[(below | sleeves) if top.inner_sleeves else below] = top.inner
