@@ -182,3 +182,24 @@ def test_images_with_everything_on_are_determined_by_the_options():
         np.testing.assert_array_equal(one, two)
     assert (first[0] != other[0]).any()
     assert set(np.unique(first[1])) <= set(range(parsing.NUM_LABELS))
+
+
+def test_the_default_world_stays_as_it_is():
+    """Counts of labels, mean colour and JPEG quality of three images.
+
+    Not their bytes, which other versions of NumPy and OpenCV may round differently.
+    """
+    made = {
+        (1, 1, 1, 1): ([5684, 147, 1284, 842, 74, 66, 95, 0], (95.6, 122.03, 139.92)),
+        (40, 2, 3, 1): ([5724, 80, 1276, 644, 96, 0, 372, 0], (145.3, 121.97, 122.11)),
+        (96, 3, 4, 2): (
+            [5773, 264, 532, 924, 146, 37, 121, 395],
+            (100.04, 105.33, 108.52),
+        ),
+    }
+    for shot, (counts, colour) in made.items():
+        image, label, quality = render(SyntheticOptions(), *shot)
+        found = np.bincount(label.ravel(), minlength=parsing.NUM_LABELS)
+        np.testing.assert_allclose(found, counts, atol=3)
+        np.testing.assert_allclose(image.mean((0, 1)), colour, atol=0.1)
+        assert quality == (89 if shot[0] == 96 else 83)

@@ -65,7 +65,7 @@ def _arms(
     loose = rng.normal(0, 0.015, 3)
     first = side == 1  # chosen at random by the caller, who swaps the sides
     if what == "pockets":
-        place = hip + vector(side * (0.85 * wide + 0.02), -0.04, 0.09)
+        place = hip + vector(side * (0.85 * wide + 0.01), -0.05, 0.07)
         return Hold(side, place + loose, out + back)
     if what == "akimbo":
         place = hip + vector(side * (0.9 * wide + 0.02), 0.09, 0.06)
