@@ -91,7 +91,7 @@ def people() -> ConfigDict:
     c.prints = schema.optional(several((), text(None, 1)))
     # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
     c.accessories = schema.optional(real(0.0, high=1.0))
-    # "any": standing, waiting, using a phone, carrying, riding, sitting, running too
+    # "any": standing, waiting, using a phone, running, bending, sitting, waving too
     c.poses = schema.optional(choice("walking", "any"))
     # How far boxes are off as a detector's are: too large, too small, off centre; 0:
     # hardly, 1: as a poor detector's

@@ -8,6 +8,7 @@ import numpy as np
 from mbnet_jax import schema
 from mbnet_jax.configs import base
 from mbnet_jax.synthetic import kinds
+from mbnet_jax.synthetic.prints import PRINTS
 
 # Incremented whenever the same options would give different images.
 VERSION = 1
@@ -84,6 +85,17 @@ class SyntheticOptions:
                     f"synthetic options {name}={getattr(self, name)} must be 0, or at "
                     f"least cameras, {self.cameras}, which each person meets"
                 )
+        for name in self.prints:
+            if name not in PRINTS:
+                raise ValueError(
+                    f"synthetic options prints={name!r} is no print; prints are "
+                    f"{', '.join(PRINTS)}"
+                )
+        if 0 < self.garments < self.outfits:
+            raise ValueError(
+                f"synthetic options garments={self.garments} must be 0, or at least "
+                f"outfits, {self.outfits}, as nobody repeats a garment"
+            )
         if not 1 <= self.train_identities + self.test_identities <= 9999:
             raise ValueError(
                 "synthetic options train_identities and test_identities must sum to "

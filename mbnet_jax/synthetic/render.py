@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from mbnet_jax.synthetic.accessories import accessorize
 from mbnet_jax.synthetic.background import (
     TEXELS,
     Surroundings,
@@ -104,9 +105,11 @@ def _stranger(
     """Draws a random person from the front, orthographically (see `draw_figure`)."""
     size = (int(2.1 * TEXELS), int(1.2 * TEXELS))
     stranger = random_identity(rng)
-    outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)[0]
+    outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)
+    outfit = accessorize(rng, outfit, stranger.female, options)[0]
     dressed = dress(load_body(), stranger, outfit)
-    posed = pose_figure(dressed, stranger, rng.uniform(-np.pi, np.pi), rng)
+    yaw = rng.uniform(-np.pi, np.pi)
+    posed = pose_figure(dressed, stranger, yaw, rng, options.poses)
     points = posed * (TEXELS, -TEXELS, -1) + (size[1] / 2, size[0], 10)
     return draw_figure(
         dressed,
@@ -141,10 +144,11 @@ def render(
     # Most people pass a camera along one line, either way; some go anywhere.
     way = rng.choice((0.0, np.pi)) + rng.normal(0, 0.45)
     yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.3 else viewer.yaw + way
-    posed = pose_figure(dressed, identity, yaw, rng)
+    posed = pose_figure(dressed, identity, yaw, rng, options.poses)
 
     size = (options.height, options.width)
-    view = look_at_person(viewer, posed, size, rng, options.box_errors)
+    boxed = posed[dressed.boxed]
+    view = look_at_person(viewer, boxed, size, rng, options.box_errors)
     image = draw_background(viewer, surroundings, view, size, rng)
     colour, share = draw_figure(
         dressed,
