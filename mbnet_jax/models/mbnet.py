@@ -12,6 +12,7 @@ from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalise
 from mbnet_jax.models.branches import (
     BRANCHES,
     backbone_module,
+    branch_keys,
     ordered,
     owned_backbones,
     owner,
@@ -242,13 +243,3 @@ class MBNet(nn.Module):
                         f"config.model.backbones.{branch}"
                     )
         return branches
-
-
-def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
-    """Keys [B] for a branch's backbone, from those of the images, if there are any.
-
-    A branch has the same ones whichever others are on.
-    """
-    if keys is None:
-        return None
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))
