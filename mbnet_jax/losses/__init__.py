@@ -12,7 +12,11 @@ from mbnet_jax.losses.clothes import (
     clothes_classification,
     clothes_subspace,
 )
-from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.identity import (
+    batch_hard_triplet,
+    cross_entropy,
+    supervised_contrastive,
+)
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import (
     distillation,
@@ -34,5 +38,6 @@ __all__ = [
     "gate_area",
     "pool_area",
     "similarity_distillation",
+    "supervised_contrastive",
     "total",
 ]

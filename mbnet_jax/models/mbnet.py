@@ -6,7 +6,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalised
 from mbnet_jax.models.branches import (
@@ -24,48 +23,10 @@ from mbnet_jax.models.modules import (
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
+    Projection,
     combine,
 )
-
-
-@struct.dataclass
-class Outputs:
-    """What MBNet returns, float32. Dictionaries have one entry for each branch on.
-
-    jit sorts the keys of dictionaries: take the order of branches from `BRANCHES`.
-
-    Attributes:
-      features: branch -> [B, d], before the BNNeck (for the triplet loss).
-      embeddings: branch -> [B, d], after it, of length 1 (for retrieval).
-      logits: branch -> [B, num_classes].
-      combined: [B, sum of d], of length 1: the embeddings, each times its balance
-        weight. Gradients pass to the balance alone.
-      balance: [B, branches], in the order of `BRANCHES`, with mean 1;
-        None without balance or with a single branch.
-      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
-        without KTM.
-      gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
-      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
-      clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
-        classes of clothes. Gradients pass to the classifier alone; None without it.
-      adversarial: the same values, whose gradients pass to the embedding alone.
-      unprojected: [B, d], the neck of the branch from whose embedding the directions
-        of clothes are projected out, before that; None without them.
-      clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
-    """
-
-    features: dict[str, jax.Array]
-    embeddings: dict[str, jax.Array]
-    logits: dict[str, jax.Array]
-    combined: jax.Array
-    balance: jax.Array | None = None
-    gate: jax.Array | None = None
-    gate_logits: jax.Array | None = None
-    attention: jax.Array | None = None
-    clothes: jax.Array | None = None
-    adversarial: jax.Array | None = None
-    unprojected: jax.Array | None = None
-    clothes_directions: jax.Array | None = None
+from mbnet_jax.models.outputs import Outputs
 
 
 class MBNet(nn.Module):
@@ -91,6 +52,8 @@ class MBNet(nn.Module):
       pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
       balance_floor: the least weight of a branch (see `Balance`).
+      projection: dimensions of the projection that takes the balance's place where
+        there are several branches (see `Projection`); 0: none.
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
@@ -110,6 +73,7 @@ class MBNet(nn.Module):
     cfm: bool = True
     balance: bool = True
     balance_floor: float = 0.5
+    projection: int = 0
     fusion_width: int = 512
     fusion_heads: int = 8
     ktm_stage: int = 0
@@ -120,6 +84,10 @@ class MBNet(nn.Module):
         """Whether training needs `keys`: a backbone that is on drops paths."""
         owned = owned_backbones(self.branches, self.backbones)
         return any(drops_path(self.backbones[name]) for name in owned)
+
+    def projects(self) -> bool:
+        """Whether the combined embedding is a projection."""
+        return self.projection > 0 and len(self.branches) > 1
 
     @nn.compact
     def __call__(
@@ -183,11 +151,11 @@ class MBNet(nn.Module):
             maps[name] = x
             pooling = self.backbones[name].get("pooling") or self.pooling
             head = IdentityHead(self.num_classes, pooling, name=f"{name}_head")
-            projection = None
+            refine = None
             if branch.adversarial and self.clothes_rank:
-                projection = self._projection(extra)
+                refine = self._without_clothes(extra)
             features[name], embeddings[name], logits[name] = head(
-                Features(x, token), train=train, refine=projection
+                Features(x, token), train=train, refine=refine
             )
             if branch.adversarial and self.num_clothes:
                 classifier = ClothesClassifier(
@@ -196,11 +164,15 @@ class MBNet(nn.Module):
                 extra["clothes"], extra["adversarial"] = classifier(embeddings[name])
 
         in_order = list(embeddings.values())
-        if self.balance and len(branches) > 1:
-            extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
-                in_order
-            )
-        combined = combine(in_order, extra.get("balance"))
+        if self.projects():
+            combined = Projection(self.projection, name="linear_projection")(in_order)
+            extra["projection"] = combined
+        else:
+            if self.balance and len(branches) > 1:
+                extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
+                    in_order
+                )
+            combined = combine(in_order, extra.get("balance"))
         return Outputs(features, embeddings, logits, combined, **extra)
 
     def _gate(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
@@ -215,7 +187,7 @@ class MBNet(nn.Module):
 
         return gate
 
-    def _projection(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+    def _without_clothes(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
         """`ClothesSubspace` as a function of a neck; it leaves its outputs too."""
         module = ClothesSubspace(self.clothes_rank, name="clothes_subspace")
 

@@ -14,6 +14,7 @@ from mbnet_jax.models.modules.cfm import (
 from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
+from mbnet_jax.models.modules.projection import Projection
 
 __all__ = [
     "DIRECTIONS",
@@ -23,6 +24,7 @@ __all__ = [
     "CrossFusion",
     "FeatureAttention",
     "KnowledgeTransfer",
+    "Projection",
     "combine",
     "position_codes",
 ]
