@@ -246,10 +246,11 @@ def fields() -> ConfigDict:
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
-    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015)
+    # Ours: weight of distilling the embedding, of equal size in both branches (after
+    # FitNets; Romero et al., ICLR 2015)
     c.loss.ktm_features = schema.optional(real(0.0))
-    # Ours: weight of distilling the similarities within the batch (Tung and Mori, ICCV
-    # 2019)
+    # Ours: weight of distilling the cosines of all pairs of a batch (after Tung and
+    # Mori, ICCV 2019)
     c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention

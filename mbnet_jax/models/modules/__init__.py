@@ -11,6 +11,7 @@ from mbnet_jax.models.modules.cfm import (
     CrossFusion,
     position_codes,
 )
+from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.projection import Projection
@@ -18,6 +19,7 @@ from mbnet_jax.models.modules.projection import Projection
 __all__ = [
     "DIRECTIONS",
     "Balance",
+    "ClothesSubspace",
     "CrossAttention",
     "CrossFusion",
     "FeatureAttention",
