@@ -21,6 +21,8 @@ ALLOWED = {
     r"knowledge_transfer/gate": "a gate is a sigmoid of one channel",
     r"balance_weights/\w+": "weights of a few branches are a softmax",
     r"cross_fusion/\w+/attention/.*": "a softmax, over a small map",
+    r"training/augment_colour.py blur": "small, and pixels keep their precision",
+    r"training/augment_clothes.py _pattern": "six products a pixel",
     r"training/augment.py \w+": "interpolates pixels: exact at whole steps",
     r"views.py \w+": "interpolates pixels and labels: exact at whole steps",
     r"identity.py \w+": "distances are differences of nearly equal numbers",
