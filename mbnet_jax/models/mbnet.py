@@ -1,6 +1,6 @@
 """The multi-feature balanced network (MBNet): three branches and their balance."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -19,6 +19,7 @@ from mbnet_jax.models.branches import (
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.modules import (
     Balance,
+    ClothesSubspace,
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
@@ -40,12 +41,16 @@ class Outputs:
         weight. Gradients pass to the balance alone.
       balance: [B, branches], in the order of `BRANCHES`, with mean 1;
         None without balance or with a single branch.
-      gate: [B, h, w, 1] in [0, 1], KTM's gate; None without KTM.
+      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
+        without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
       clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
         classes of clothes. Gradients pass to the classifier alone; None without it.
       adversarial: the same values, whose gradients pass to the embedding alone.
+      unprojected: [B, d], the neck of the branch from whose embedding the directions
+        of clothes are projected out, before that; None without them.
+      clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
     """
 
     features: dict[str, jax.Array]
@@ -58,6 +63,8 @@ class Outputs:
     attention: jax.Array | None = None
     clothes: jax.Array | None = None
     adversarial: jax.Array | None = None
+    unprojected: jax.Array | None = None
+    clothes_directions: jax.Array | None = None
 
 
 class MBNet(nn.Module):
@@ -84,6 +91,10 @@ class MBNet(nn.Module):
       ktm, fam, cfm, balance: switch the modules on.
       balance_floor: the least weight of a branch (see `Balance`).
       fusion_width, fusion_heads: channels and attention heads of CFM.
+      ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
+        final map.
+      clothes_rank: directions of clothes that are projected out of the embedding that
+        is to hide clothes, the global branch's (see `ClothesSubspace`); 0: none.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
         gates, attentions and everything in `Outputs` are float32 in any case.
     """
@@ -100,6 +111,8 @@ class MBNet(nn.Module):
     balance_floor: float = 0.5
     fusion_width: int = 512
     fusion_heads: int = 8
+    ktm_stage: int = 0
+    clothes_rank: int = 0
     dtype: Any = jnp.float32
 
     def needs_keys(self) -> bool:
@@ -140,14 +153,17 @@ class MBNet(nn.Module):
             given = {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
+            gate = None
+            if branch.module == "ktm" and self.ktm:
+                gate = self._gate(extra)
+                if self.ktm_stage:
+                    given["after"] = {self.ktm_stage: gate}
             found = backbones[module](view, train=train, **given)
             x, token = found.map, found.token
             groups = config.get("norm_images", 0)
 
-            if branch.module == "ktm" and self.ktm:
-                ktm = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
-                x, extra["gate_logits"] = ktm(x)
-                extra["gate"] = nn.sigmoid(extra["gate_logits"])
+            if gate and not self.ktm_stage:
+                x = gate(x)
             if branch.module == "fam" and self.fam:
                 fam = FeatureAttention(
                     norm_images=groups, dtype=self.dtype, name="feature_attention"
@@ -166,8 +182,11 @@ class MBNet(nn.Module):
             maps[name] = x
             pooling = self.backbones[name].get("pooling") or self.pooling
             head = IdentityHead(self.num_classes, pooling, name=f"{name}_head")
+            projection = None
+            if branch.adversarial and self.clothes_rank:
+                projection = self._projection(extra)
             features[name], embeddings[name], logits[name] = head(
-                Features(x, token), train=train
+                Features(x, token), train=train, refine=projection
             )
             if branch.adversarial and self.num_clothes:
                 classifier = ClothesClassifier(
@@ -182,6 +201,29 @@ class MBNet(nn.Module):
             )
         combined = combine(in_order, extra.get("balance"))
         return Outputs(features, embeddings, logits, combined, **extra)
+
+    def _gate(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+        """KTM as a function of a map, which leaves its outputs in `extra`."""
+        # Made here: within a backbone, it would be a part of that.
+        module = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
+
+        def gate(x: jax.Array) -> jax.Array:
+            x, extra["gate_logits"] = module(x)
+            extra["gate"] = nn.sigmoid(extra["gate_logits"])
+            return x
+
+        return gate
+
+    def _projection(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+        """`ClothesSubspace` as a function of a neck; it leaves its outputs too."""
+        module = ClothesSubspace(self.clothes_rank, name="clothes_subspace")
+
+        def project(neck: jax.Array) -> jax.Array:
+            extra["unprojected"] = neck
+            neck, extra["clothes_directions"] = module(neck)
+            return neck
+
+        return project
 
     def _checked_branches(self, views: Mapping[str, jax.Array]) -> tuple[str, ...]:
         """The branches that are on, in the order of `BRANCHES`."""

@@ -1,4 +1,4 @@
-"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
+"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading; and ours.
 
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
@@ -11,12 +11,14 @@ from mbnet_jax.models.modules.cfm import (
     CrossFusion,
     position_codes,
 )
+from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 
 __all__ = [
     "DIRECTIONS",
     "Balance",
+    "ClothesSubspace",
     "CrossAttention",
     "CrossFusion",
     "FeatureAttention",
