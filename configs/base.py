@@ -225,6 +225,8 @@ def fields() -> ConfigDict:
     # FAM's spatial attention: a convolution of 7x7 over two summaries, or, ours, one of
     # 1x1 over the channels, which knows nothing of positions
     c.model.fam_spatial = schema.optional(choice("conv7", "pointwise"))
+    # Whether FAM adds its attended map to the map; False, ours: replaces it
+    c.model.fam_residual = schema.optional(flag(True))
     # Ours, after Ortho-ReID (arXiv 2606.11661): directions in the global branch's
     # features that clothes vary along, projected out of its embedding; needs clothes
     # labels; 0: none
@@ -255,6 +257,9 @@ def fields() -> ConfigDict:
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
     c.loss.background = real(0.1)
+    # The background constraint is the share of the attention that lies on the
+    # background, or, ours, its binary cross-entropy against the person's area
+    c.loss.background_form = schema.optional(choice("share", "foreground"))
     # Weight of the loss that finds the directions of clothes, `model.clothes_rank`
     c.loss.clothes_subspace = schema.optional(real(1.0))
     # Weight of the cross-entropy of the predicted parsing map, `model.parser`

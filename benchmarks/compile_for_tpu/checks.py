@@ -22,6 +22,8 @@ ALLOWED = {
     r"\w+_head/clothes_subspace": "a projection onto a few directions",
     r"balance_weights/\w+": "weights of a few branches are a softmax",
     r"cross_fusion/\w+/attention/.*": "a softmax, over a small map",
+    r"training/augment_colour.py blur": "small, and pixels keep their precision",
+    r"training/augment_clothes.py _pattern": "six products a pixel",
     r"training/augment.py \w+": "interpolates pixels: exact at whole steps",
     r"views.py \w+": "interpolates pixels and labels: exact at whole steps",
     r"losses/identity.py \w+": "distances are differences of nearly equal numbers",

@@ -74,7 +74,8 @@ def total(
                     ("ktm_similarity", similar, similarity_distillation, pair),
                 ]
     if outputs.attention is not None:
-        seen = (outputs.attention, targets.foreground)
+        form = config.get("background_form", "share")
+        seen = (outputs.attention, targets.foreground, form)
         terms.append(("background", config.background, background_constraint, seen))
     if outputs.balance is not None:
         terms.append(

@@ -57,6 +57,8 @@ class MBNet(nn.Module):
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
+      fam_stage: the same of FAM.
+      fam_spatial, fam_residual: as of `FeatureAttention`.
       clothes_rank: directions of clothes that are projected out of the embedding that
         is to hide clothes, the global branch's (see `ClothesSubspace`); 0: none.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
@@ -77,6 +79,9 @@ class MBNet(nn.Module):
     fusion_width: int = 512
     fusion_heads: int = 8
     ktm_stage: int = 0
+    fam_stage: int = 0
+    fam_spatial: str = "conv7"
+    fam_residual: bool = True
     clothes_rank: int = 0
     dtype: Any = jnp.float32
 
@@ -127,17 +132,17 @@ class MBNet(nn.Module):
                 gate = self._gate(extra)
                 if self.ktm_stage:
                     given["after"] = {self.ktm_stage: gate}
+            attend, groups = None, config.get("norm_images", 0)
+            if branch.module == "fam" and self.fam:
+                attend = self._attention(extra, groups, train=train)
+                if self.fam_stage:
+                    given["after"] = {self.fam_stage: attend}
             found = backbones[module](view, train=train, **given)
             x, token = found.map, found.token
-            groups = config.get("norm_images", 0)
-
             if gate and not self.ktm_stage:
                 x = gate(x)
-            if branch.module == "fam" and self.fam:
-                fam = FeatureAttention(
-                    norm_images=groups, dtype=self.dtype, name="feature_attention"
-                )
-                x, extra["attention"] = fam(x, train=train)
+            if attend and not self.fam_stage:
+                x = attend(x)
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,
@@ -186,6 +191,24 @@ class MBNet(nn.Module):
             return x
 
         return gate
+
+    def _attention(
+        self, extra: dict, groups: int, *, train: bool
+    ) -> Callable[[jax.Array], jax.Array]:
+        """FAM as a function of a map, which leaves its attention in `extra`."""
+        module = FeatureAttention(
+            spatial=self.fam_spatial,
+            residual=self.fam_residual,
+            norm_images=groups,
+            dtype=self.dtype,
+            name="feature_attention",
+        )
+
+        def attend(x: jax.Array) -> jax.Array:
+            x, extra["attention"] = module(x, train=train)
+            return x
+
+        return attend
 
     def _without_clothes(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
         """`ClothesSubspace` as a function of a neck; it leaves its outputs too."""

@@ -23,7 +23,8 @@ class Outputs:
       gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
         without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
-      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
+      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention, of the map that it
+        works on; None without FAM.
       clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
         classes of clothes. Gradients pass to the classifier alone; None without it.
       adversarial: the same values, whose gradients pass to the embedding alone.
