@@ -12,6 +12,7 @@ from mbnet_jax.losses.clothes import (
     clothes_classification,
 )
 from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import distillation, gate_area
 
@@ -24,6 +25,7 @@ __all__ = [
     "cross_entropy",
     "distillation",
     "gate_area",
+    "parsing_cross_entropy",
     "pool_area",
     "total",
 ]

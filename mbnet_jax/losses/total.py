@@ -11,6 +11,7 @@ from mbnet_jax.losses.clothes import (
     clothes_classification,
 )
 from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.transfer import distillation, gate_area
 from mbnet_jax.models import BRANCHES, Outputs
 from mbnet_jax.views import Targets
@@ -56,6 +57,10 @@ def total(
     if outputs.attention is not None:
         seen = (outputs.attention, targets.foreground)
         terms.append(("background", config.background, background_constraint, seen))
+    if outputs.parsing_logits is not None:
+        labelled = (outputs.parsing_logits, targets.parsing)
+        weight = config.get("parser", 1.0)
+        terms.append(("parser", weight, parsing_cross_entropy, labelled))
     if outputs.balance is not None:
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))

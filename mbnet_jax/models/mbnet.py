@@ -22,6 +22,7 @@ from mbnet_jax.models.modules import (
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
+    ParsingHead,
     combine,
 )
 
@@ -46,6 +47,8 @@ class Outputs:
       clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
         classes of clothes. Gradients pass to the classifier alone; None without it.
       adversarial: the same values, whose gradients pass to the embedding alone.
+      parsing_logits: [B, H, W, labels] of the predicted parsing map (see
+        `ParsingHead`); None without the head.
     """
 
     features: dict[str, jax.Array]
@@ -58,6 +61,7 @@ class Outputs:
     attention: jax.Array | None = None
     clothes: jax.Array | None = None
     adversarial: jax.Array | None = None
+    parsing_logits: jax.Array | None = None
 
 
 class MBNet(nn.Module):
@@ -82,6 +86,7 @@ class MBNet(nn.Module):
       branches: those that are on, of `BRANCHES`.
       pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
+      parser: switches the parsing head on, of the global branch.
       balance_floor: the least weight of a branch (see `Balance`).
       fusion_width, fusion_heads: channels and attention heads of CFM.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
@@ -97,6 +102,7 @@ class MBNet(nn.Module):
     fam: bool = True
     cfm: bool = True
     balance: bool = True
+    parser: bool = False
     balance_floor: float = 0.5
     fusion_width: int = 512
     fusion_heads: int = 8
@@ -144,6 +150,11 @@ class MBNet(nn.Module):
             x, token = found.map, found.token
             groups = config.get("norm_images", 0)
 
+            if branch.parses and self.parser:
+                parser = ParsingHead(
+                    norm_images=groups, dtype=self.dtype, name="parsing_head"
+                )
+                extra["parsing_logits"] = parser(found, train=train)
             if branch.module == "ktm" and self.ktm:
                 ktm = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
                 x, extra["gate_logits"] = ktm(x)

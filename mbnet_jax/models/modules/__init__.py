@@ -1,5 +1,7 @@
 """The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
+The parsing head is ours.
+
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
 """
@@ -13,6 +15,7 @@ from mbnet_jax.models.modules.cfm import (
 )
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
+from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
 
 __all__ = [
     "DIRECTIONS",
@@ -21,6 +24,8 @@ __all__ = [
     "CrossFusion",
     "FeatureAttention",
     "KnowledgeTransfer",
+    "ParsingHead",
     "combine",
     "position_codes",
+    "predicted_parsing",
 ]
