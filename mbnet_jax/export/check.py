@@ -38,12 +38,25 @@ def references(
     The first program is the main one: its branches include those of the others.
     """
     mesh = jax.tree.leaves(network.variables)[0].sharding.mesh
-    embed = make_embed(network.config, network.model, mesh, programs[0].branches)
     inputs = examples(programs[0], count)
     if "parsing" not in inputs:
         inputs["parsing"] = np.zeros(inputs["image"].shape[:3], np.uint8)
-    rows = embed(network.variables, inputs["image"], inputs["parsing"])
-    return {program.name: np.asarray(rows[program.embedding]) for program in programs}
+    found = {}
+    for predicts in {program.predicts for program in programs}:
+        embed = make_embed(
+            network.config,
+            network.model,
+            mesh,
+            programs[0].branches,
+            predicted=predicts,
+        )
+        rows = embed(network.variables, inputs["image"], inputs["parsing"])
+        found |= {
+            program.name: np.asarray(rows[program.embedding])
+            for program in programs
+            if program.predicts == predicts
+        }
+    return found
 
 
 def largest_difference(
