@@ -1,5 +1,6 @@
 """A light head that predicts the parsing map from a backbone's maps; ours."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -19,10 +20,10 @@ class ParsingHead(nn.Module):
     """Sums a backbone's stages from coarse to fine, and labels each position.
 
     A feature pyramid (Lin et al., CVPR 2017) of one level: every stage has a 1x1
-    convolution to `width` channels, coarse ones are enlarged and added to the next
-    finer one, and a 3x3 convolution reads the sum. A last 1x1 convolution gives each
-    cell of the finest stage 2x2 cells of logits (sub-pixel convolution; Shi et al.,
-    CVPR 2016). A backbone without stages is read at its final map, each cell of which
+    convolution to `width` channels and a norm, coarse ones are enlarged and added to
+    the next finer one, and a 3x3 convolution reads the sum. A last 1x1 convolution
+    gives each cell of the finest stage 2x2 cells of logits (sub-pixel convolution; Shi
+    et al., CVPR 2016). A backbone without stages is read at its final map, each cell of which
     has 4x4 cells of logits.
 
     Attributes:
@@ -44,15 +45,18 @@ class ParsingHead(nn.Module):
         """
         stages = features.stages or (features.map,)
         finer = _FINER_THAN_STAGES if features.stages else _FINER_THAN_PATCHES
+        norm = functools.partial(
+            batch_norm, train, dtype=self.dtype, images=self.norm_images
+        )
         x = None
         for number, stage in reversed([*enumerate(stages, 1)]):
             y = conv(
                 self.width, 1, padding=0, dtype=self.dtype, name=f"lateral{number}"
             )(jnp.asarray(stage, self.dtype))
+            y = norm(name=f"lateral{number}_norm")(y)
             x = y if x is None else y + jax.image.resize(x, y.shape, "bilinear")
         x = conv(self.width, 3, padding=1, dtype=self.dtype, name="conv")(x)
-        norm = batch_norm(train, dtype=self.dtype, name="norm", images=self.norm_images)
-        x = nn.relu(norm(x))
+        x = nn.relu(norm(name="norm")(x))
         x = nn.Conv(
             finer * finer * NUM_LABELS, (1, 1), dtype=jnp.float32, name="labels"
         )(x)
