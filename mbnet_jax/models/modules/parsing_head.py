@@ -23,8 +23,8 @@ class ParsingHead(nn.Module):
     convolution to `width` channels and a norm, coarse ones are enlarged and added to
     the next finer one, and a 3x3 convolution reads the sum. A last 1x1 convolution
     gives each cell of the finest stage 2x2 cells of logits (sub-pixel convolution; Shi
-    et al., CVPR 2016). A backbone without stages is read at its final map, each cell of which
-    has 4x4 cells of logits.
+    et al., CVPR 2016). A backbone without stages is read at its final map, each cell
+    of which has 4x4 cells of logits.
 
     Attributes:
       width: channels of the sum.
