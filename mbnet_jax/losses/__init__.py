@@ -17,6 +17,7 @@ from mbnet_jax.losses.identity import (
     cross_entropy,
     supervised_contrastive,
 )
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import (
     distillation,
@@ -36,6 +37,7 @@ __all__ = [
     "distillation",
     "feature_distillation",
     "gate_area",
+    "parsing_cross_entropy",
     "pool_area",
     "similarity_distillation",
     "supervised_contrastive",

@@ -16,6 +16,7 @@ from mbnet_jax.losses.identity import (
     cross_entropy,
     supervised_contrastive,
 )
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.transfer import (
     distillation,
     feature_distillation,
@@ -77,6 +78,10 @@ def total(
         form = config.get("background_form", "share")
         seen = (outputs.attention, targets.foreground, form)
         terms.append(("background", config.background, background_constraint, seen))
+    if outputs.parsing_logits is not None:
+        labelled = (outputs.parsing_logits, targets.parsing)
+        weight = config.get("parser", 1.0)
+        terms.append(("parser", weight, parsing_cross_entropy, labelled))
     if outputs.balance is not None:
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))

@@ -38,6 +38,7 @@ class Branch(NamedTuple):
         is needed.
       attention: the module's map, as pictures show it.
       adversarial: whether CAL's loss (Gu et al., CVPR 2022) trains it.
+      parses: whether the parsing head reads its backbone. Its view needs no map.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Branch(NamedTuple):
     partner: str | None = None
     attention: AttentionMap | None = None
     adversarial: bool = False
+    parses: bool = False
 
 
 # In the order of tables, charts and balance weights.
@@ -59,6 +61,7 @@ BRANCHES: dict[str, Branch] = {
         partner="clothing_unrelated",
         attention=AttentionMap("KTM's gate", "0 to 1", "image"),
         adversarial=True,
+        parses=True,
     ),
     "clothing_unrelated": Branch(
         title="clothing-unrelated branch",

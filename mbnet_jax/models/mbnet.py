@@ -23,6 +23,7 @@ from mbnet_jax.models.modules import (
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
+    ParsingHead,
     Projection,
     combine,
 )
@@ -51,6 +52,7 @@ class MBNet(nn.Module):
       branches: those that are on, of `BRANCHES`.
       pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
+      parser: switches the parsing head on, of the global branch.
       balance_floor: the least weight of a branch (see `Balance`).
       projection: dimensions of the projection that takes the balance's place where
         there are several branches (see `Projection`); 0: none.
@@ -74,6 +76,7 @@ class MBNet(nn.Module):
     fam: bool = True
     cfm: bool = True
     balance: bool = True
+    parser: bool = False
     balance_floor: float = 0.5
     projection: int = 0
     fusion_width: int = 512
@@ -143,6 +146,11 @@ class MBNet(nn.Module):
                 x = gate(x)
             if attend and not self.fam_stage:
                 x = attend(x)
+            if branch.parses and self.parser:
+                parser = ParsingHead(
+                    norm_images=groups, dtype=self.dtype, name="parsing_head"
+                )
+                extra["parsing_logits"] = parser(found, train=train)
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,

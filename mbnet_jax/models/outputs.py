@@ -31,6 +31,8 @@ class Outputs:
       unprojected: [B, d], the neck of the branch from whose embedding the directions
         of clothes are projected out, before that; None without them.
       clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
+      parsing_logits: [B, H, W, labels] of the predicted parsing map (see
+        `ParsingHead`); None without the head.
     """
 
     features: dict[str, jax.Array]
@@ -46,3 +48,4 @@ class Outputs:
     adversarial: jax.Array | None = None
     unprojected: jax.Array | None = None
     clothes_directions: jax.Array | None = None
+    parsing_logits: jax.Array | None = None
