@@ -74,8 +74,9 @@ def run(ktm, bias=0.0):
 def test_the_gate_scales_the_map_of_its_stage():
     (plain, before), (out, after) = run(False), run(True)
     assert plain.gate is None and out.gate.shape == (2, 8, 4, 1)
-    gate = 1 / (1 + np.exp(-np.asarray(out.gate_logits)))
-    np.testing.assert_allclose(out.gate, gate, rtol=1e-5)
+    logits = np.asarray(out.gate_logits)
+    gate = (1 + np.tanh(logits / 2)) / 2
+    np.testing.assert_allclose(out.gate, gate, atol=1e-6)
     assert gate.std() > 1e-3
     np.testing.assert_allclose(after[0], before[0] * (1 + gate), rtol=1e-5)
     assert after[1].shape == (2, 4, 2, 8) and np.abs(after[1] - before[1]).max() > 0.1
