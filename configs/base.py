@@ -234,6 +234,9 @@ def fields() -> ConfigDict:
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
+    # Ours: dimensions of a projection of all branches' embeddings, in place of the
+    # balance; 0: none
+    c.model.projection = schema.optional(whole(0, high=65_536))
     c.model.dtype = choice("float32", "bfloat16")  # of the computation
 
     c.loss = ConfigDict()
@@ -257,6 +260,10 @@ def fields() -> ConfigDict:
     c.loss.parser = schema.optional(real(1.0))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
+    # Weight of the contrastive loss that trains the projection, `model.projection`
+    c.loss.projection = schema.optional(real(1.0))
+    # Divides its cosines
+    c.loss.projection_temperature = schema.optional(real(0.1, above=True))
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.

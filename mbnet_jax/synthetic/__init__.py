@@ -18,11 +18,19 @@ dressing    the body's mesh with garments and hair (by inflation) and bags; part
             and headwear are the meshes of accessories, of shapes, by fitting
 pose        rotations of the bones of a walking or standing person; poses: of one who
             does something else
-camera      position, light and image quality; its floor and wall are in textures
+camera      position, light and image quality; its floor and wall are in textures. Of
+            varied cameras these are in camera_kinds, and their images in sensor;
+            boxes are those of a detector that is sometimes wrong
 figure      poses and draws a dressed person; raster is the z-buffer, paint gives each
             visible point its colour and label, worn those of accessories
-background  draws floor, wall and shadow behind the person, and occluders in front
+kinds       the names of scenes and occluders
+background  draws floor, wall and shadow, or a scene, behind the person, and occluders
+            of one colour in front; occluders has those with textures
+scenes      what one camera sees around people: painted by scene_town, scene_nature,
+            scene_indoor and scene_public on a canvas in perspective, with grounds,
+            props, furniture and (staging) rows of these; noise makes all of it uneven
 render      one image with its parsing map, from all of the above
+parser_errors  parsing maps as a parser makes them, which are not exact
 shots       which images a dataset has, and their paths
 folder      what is in a dataset's folder, and what is missing
 workers     processes that render, and end with the one that started them

@@ -1,4 +1,4 @@
-"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
+"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading; and ours.
 
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
@@ -13,6 +13,7 @@ from mbnet_jax.models.modules.cfm import (
 )
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
+from mbnet_jax.models.modules.projection import Projection
 
 __all__ = [
     "DIRECTIONS",
@@ -21,6 +22,7 @@ __all__ = [
     "CrossFusion",
     "FeatureAttention",
     "KnowledgeTransfer",
+    "Projection",
     "combine",
     "position_codes",
 ]
