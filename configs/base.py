@@ -91,7 +91,7 @@ def people() -> ConfigDict:
     c.prints = schema.optional(several((), text(None, 1)))
     # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
     c.accessories = schema.optional(real(0.0, high=1.0))
-    # "any": standing, waiting, using a phone, carrying, riding, sitting, running too
+    # "any": standing, waiting, using a phone, running, bending, sitting, waving too
     c.poses = schema.optional(choice("walking", "any"))
     # How far boxes are off as a detector's are: too large, too small, off centre; 0:
     # hardly, 1: as a poor detector's
@@ -236,6 +236,9 @@ def fields() -> ConfigDict:
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
+    # Ours: dimensions of a projection of all branches' embeddings, in place of the
+    # balance; 0: none
+    c.model.projection = schema.optional(whole(0, high=65_536))
     c.model.dtype = choice("float32", "bfloat16")  # of the computation
 
     c.loss = ConfigDict()
@@ -245,10 +248,11 @@ def fields() -> ConfigDict:
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
-    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015)
+    # Ours: weight of distilling the embedding, of equal size in both branches (after
+    # FitNets; Romero et al., ICLR 2015)
     c.loss.ktm_features = schema.optional(real(0.0))
-    # Ours: weight of distilling the similarities within the batch (Tung and Mori, ICCV
-    # 2019)
+    # Ours: weight of distilling the cosines of all pairs of a batch (after Tung and
+    # Mori, ICCV 2019)
     c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
@@ -262,6 +266,10 @@ def fields() -> ConfigDict:
     c.loss.parser = schema.optional(real(1.0))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
+    # Weight of the contrastive loss that trains the projection, `model.projection`
+    c.loss.projection = schema.optional(real(1.0))
+    # Divides its cosines
+    c.loss.projection_temperature = schema.optional(real(0.1, above=True))
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.

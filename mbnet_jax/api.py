@@ -15,12 +15,14 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.config import check_config, run_folder
 from mbnet_jax.data import Dataset, load_dataset
+from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import configs_of
 from mbnet_jax.data.variants import with_variants
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
 from mbnet_jax.evaluation.foreign import check_images, load_foreign
+from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.evaluation.results import Results, evaluate_protocols
 from mbnet_jax.evaluation.table import format_table, paper_notes
@@ -72,7 +74,9 @@ class Run(RunFolder):
 
         A dataset that the run was not trained on is tested with the run's network,
         `views` and image size; the files are in `eval/<name>/` then, as they are of
-        each dataset if the run was trained on several.
+        each dataset if the run was trained on several. With `eval.maps=predicted` no
+        parsing map is read, and the files are in `eval/predicted-maps/`, or
+        `eval/<name>-predicted-maps/`.
 
         Args:
           config: in place of the run's, to evaluate differently, or on another
@@ -100,6 +104,8 @@ class Run(RunFolder):
                 f"note: the network, views and image size ({height}x{width}) are those "
                 f"of {self.path}; only data and eval are of the config {config.name}"
             )
+        if predicts_maps(config):
+            parsing_function(config, self.make_model())  # refuses one without the head
         results: Results = {}
         for test in tests_of(self.config, config):
             before = f"{test.part}/" if test.part else ""
@@ -144,6 +150,8 @@ class Run(RunFolder):
         with status("ranking the gallery"):
             outcomes = evaluate_protocols(config, embedded, protocols)
         results = {name: outcome.values for name, outcome in outcomes.items()}
+        if predicts_maps(config):
+            notes = [*notes, "parsing maps: predicted by the network, none were read"]
         notes = [*notes, *more, *paper_notes(protocols)]
         print(f"\n{test.headline(network.step)}, test split, per cent\n")
         look = {"width": width_of(sys.stdout), "bold": shows_bold(sys.stdout)}

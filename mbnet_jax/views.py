@@ -42,10 +42,12 @@ class Targets(NamedTuple):
 
     area: [B, H, W], 1 on clothing-unrelated parts of the view `image`.
     foreground: [B, Hc, Wc], 1 on the person in the view `crops`.
+    parsing: [B, H, W], the parsing map itself, uint8.
     """
 
     area: jax.Array
     foreground: jax.Array
+    parsing: jax.Array | None = None
 
 
 def normalise(image: jax.Array) -> jax.Array:
@@ -96,6 +98,7 @@ def make_targets(parsing: jax.Array, sizes: Mapping[str, Size]) -> Targets:
         return Targets(
             area=has_label(parsing, CLOTHING_UNRELATED).astype(jnp.float32),
             foreground=(jnp.concatenate(parts) != BACKGROUND).astype(jnp.float32),
+            parsing=parsing,
         )
 
     return jax.vmap(one)(parsing)

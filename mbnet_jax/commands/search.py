@@ -91,10 +91,12 @@ def search(arguments: argparse.Namespace) -> None:
     )
     _warn_of("photograph", gallery.failures)
     found = find_nearest(paths, rows, gallery, arguments.k)
+    predicted = embedder.predicts(branches, maps is not None)
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = printable(
         f"Network {network}, step {embedder.step}; branches: "
-        f"{' + '.join(name.replace('_', '-') for name in branches)}."
+        f"{' + '.join(name.replace('_', '-') for name in branches)}"
+        f"{', with parsing maps that the network predicts' * predicted}."
     )
     page = draw_page(found, gallery, failed, described, embedder.config.data.threads)
     write_whole(arguments.out, page)

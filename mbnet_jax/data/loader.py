@@ -61,14 +61,20 @@ def decode(
     return resized, decode_parsing(data, label_set, size, name, own_size)
 
 
-def load_example(split: Split, index: int, data: ConfigDict) -> dict:
+def load_example(
+    split: Split, index: int, data: ConfigDict, *, reads_maps: bool = True
+) -> dict:
     """Loads one row of a batch: image `index` of `split`, as `config.data` says.
+
+    Unless `reads_maps`, its parsing map is all background.
 
     Raises:
       ValueError: the image cannot be read or decoded. The message names it.
     """
     size = (data.height, data.width)
     read = _read(split, index, data)
+    if not reads_maps:
+        read = {**read, "parsing": b""}
     image, parsing = decode(read, size, read.get(LABEL_SET, data.parsing_labels))
     return {
         "image": image,
@@ -103,14 +109,18 @@ class Loader:
       bad_images: the unreadable images that `train` has replaced.
     """
 
-    def __init__(self, data: ConfigDict, mesh: Mesh):
-        """Takes `config.data`, and the mesh that batches are sharded over."""
+    def __init__(self, data: ConfigDict, mesh: Mesh, *, reads_maps: bool = True):
+        """Takes `config.data`, and the mesh that batches are sharded over.
+
+        Unless `reads_maps`, `evaluate` takes all parsing maps for background.
+        """
         check_label_set(data.parsing_labels)
         self.bad_images = BadImages(data.max_bad_images)
         self._data = data
         self._threads = data.threads
         self._prefetch = data.prefetch
         self._mesh = mesh
+        self._reads_maps = reads_maps
 
     def train(
         self,
@@ -185,7 +195,7 @@ class Loader:
 
         def example(step: int, row: int) -> dict:
             index = min(step * batch_size + row, len(split) - 1)
-            return load_example(split, index, self._data)
+            return load_example(split, index, self._data, reads_maps=self._reads_maps)
 
         return self._batches(example, range(-(-len(split) // batch_size)), batch_size)
 

@@ -37,10 +37,19 @@ def _training_needs(config: ConfigDict) -> list[str]:
     needs = _branches_in_need(branches)
     if gated and config.model.ktm and config.loss.ktm_area:
         needs.append("KTM's area term")
+    if config.model.get("parser", False) and config.loss.get("parser", 1.0):
+        needs.append("the parsing head's loss")
     return needs
 
 
+def predicts_maps(config: ConfigDict) -> bool:
+    """Whether the evaluation's parsing maps are those that the network predicts."""
+    return config.eval.get("maps", "given") == "predicted"
+
+
 def _evaluation_needs(config: ConfigDict) -> list[str]:
+    if predicts_maps(config):
+        return []
     return _branches_in_need(config.eval.branches or config.model.branches)
 
 
@@ -50,7 +59,8 @@ def check_maps(
     """Refuses records without the parsing maps that training or evaluation reads.
 
     Args:
-      config: its branches, modules and losses decide which maps are needed.
+      config: its branches, modules and losses decide which maps are needed. The
+        evaluation needs none that the network predicts.
       records: split -> its records.
       training: whether the split "train" is trained on, and with
         `data.train_with_val` the split "val".
@@ -61,6 +71,8 @@ def check_maps(
       ValueError: `mbnet-parse` made the maps in another label set than
         `data.parsing_labels`, or some do not fit that set.
     """
+    if predicts_maps(config) and not training:
+        return
     if config.data.parsing_dir:
         check_maker(Path(config.data.parsing_dir), config.data.parsing_labels)
     # All are read once, when the dataset is prepared. Some are at every start, since

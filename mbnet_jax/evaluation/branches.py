@@ -26,10 +26,14 @@ def chosen_branches(
 def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
     """Returns the part of the network that computes these branches' embeddings.
 
+    The parsing head is no part of it.
+
     A branch that CFM fuses with another one was trained on the fused map, so the other
-    branch is part of it too. Only the whole network has its balance, whose parameters
-    take the embeddings of all branches.
+    branch is part of it too. Only the whole network has its balance or projection,
+    whose parameters take the embeddings of all branches.
     """
+    if model.parser:
+        model = model.clone(parser=False)
     if len(branches) == len(model.branches):
         return model
     fused = [
@@ -38,4 +42,4 @@ def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
         if BRANCHES[name].module == "cfm" and model.cfm
     ]
     needed = {*branches, *fused} & {*model.branches}
-    return model.clone(branches=ordered(needed), balance=False)
+    return model.clone(branches=ordered(needed), balance=False, projection=0)

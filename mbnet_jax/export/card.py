@@ -66,7 +66,7 @@ def model_card(
 
     Args:
       network: the exported network.
-      programs: the main one, then those of single branches.
+      programs: the main one, then those that take no parsing maps.
       differences: file name -> its difference from the network, of the compared files.
       run: the run's folder; the table of its last evaluation is shown.
       branches, platforms, onnx, half, license_id: as of `export_network`.
@@ -83,6 +83,8 @@ def model_card(
         without_maps=[
             f"`{program.name}.*`"
             if written
+            else "those that the network predicts"
+            if program.predicts
             else f"the {BRANCHES[program.embedding].title}"
             for program in programs[1:]
         ],

@@ -11,6 +11,7 @@ from jax import export
 
 from mbnet_jax.evaluation.branches import chosen_branches, sub_network
 from mbnet_jax.evaluation.embed import ALL, embed_function
+from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.runs.network import Network, abstract_variables
 
@@ -29,6 +30,7 @@ class Program(NamedTuple):
         length 1. Includes normalising, views and mirrored images.
       inputs: "image" and, if a branch needs it, "parsing" -> the shape of one, uint8.
       width: of the embedding.
+      predicts: whether the network predicts the parsing maps that the branches take.
     """
 
     name: str
@@ -37,11 +39,17 @@ class Program(NamedTuple):
     embed: Callable[..., jax.Array]
     inputs: dict[str, tuple[int, ...]]
     width: int
+    predicts: bool = False
+
+    @property
+    def title(self) -> str:
+        """The embedding's name, which says if parsing maps are predicted."""
+        return self.embedding + " without maps" * self.predicts
 
     def described(self) -> dict:
         """Returns inputs and output for a JSON file."""
         return {
-            "embedding": self.embedding,
+            "embedding": self.title,
             "branches": list(self.branches),
             "inputs": {name: ["b", *shape] for name, shape in self.inputs.items()},
             "output": ["b", self.width],
@@ -57,7 +65,10 @@ class Program(NamedTuple):
 
 
 def make_programs(network: Network, branches: tuple[str, ...]) -> list[Program]:
-    """Returns the main program, then one for each branch that needs no parsing maps.
+    """Returns the main program, then those that take no parsing maps.
+
+    They are the main embedding with predicted maps, if the network can predict them,
+    and the embedding of each branch that needs none.
 
     Args:
       network: the network.
@@ -68,6 +79,8 @@ def make_programs(network: Network, branches: tuple[str, ...]) -> list[Program]:
     """
     chosen = chosen_branches(branches, network.model)
     programs = [_program("embed", chosen, network)]
+    if needing_maps(chosen) and can_predict(network.model):
+        programs.append(_program("embed_without_maps", chosen, network, predicts=True))
     if len(chosen) > 1:
         programs += [
             _program(f"embed_{branch}", (branch,), network)
@@ -97,12 +110,16 @@ def check_size(network: Network, branches: tuple[str, ...]) -> None:
         )
 
 
-def _program(name: str, branches: tuple[str, ...], network: Network) -> Program:
+def _program(
+    name: str, branches: tuple[str, ...], network: Network, predicts: bool = False
+) -> Program:
     data = network.config.data
-    function = embed_function(network.config, network.model, branches)
+    function = embed_function(
+        network.config, network.model, branches, predicted=predicts
+    )
     embedding = ALL if len(branches) > 1 else branches[0]
     inputs = {"image": (data.height, data.width, 3)}
-    if needing_maps(branches):
+    if needing_maps(branches) and not predicts:
         inputs["parsing"] = (data.height, data.width)
 
     def embed(image, parsing=None):
@@ -113,4 +130,4 @@ def _program(name: str, branches: tuple[str, ...], network: Network) -> Program:
 
     one = [jnp.zeros((1, *shape), jnp.uint8) for shape in inputs.values()]
     width = jax.eval_shape(embed, *one).shape[-1]
-    return Program(name, embedding, branches, embed, inputs, width)
+    return Program(name, embedding, branches, embed, inputs, width, predicts)

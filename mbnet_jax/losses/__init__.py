@@ -12,7 +12,12 @@ from mbnet_jax.losses.clothes import (
     clothes_classification,
     clothes_subspace,
 )
-from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.identity import (
+    batch_hard_triplet,
+    cross_entropy,
+    supervised_contrastive,
+)
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import (
     distillation,
@@ -32,7 +37,9 @@ __all__ = [
     "distillation",
     "feature_distillation",
     "gate_area",
+    "parsing_cross_entropy",
     "pool_area",
     "similarity_distillation",
+    "supervised_contrastive",
     "total",
 ]

@@ -11,7 +11,12 @@ from mbnet_jax.losses.clothes import (
     clothes_classification,
     clothes_subspace,
 )
-from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.identity import (
+    batch_hard_triplet,
+    cross_entropy,
+    supervised_contrastive,
+)
+from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.transfer import (
     distillation,
     feature_distillation,
@@ -73,10 +78,19 @@ def total(
         form = config.get("background_form", "share")
         seen = (outputs.attention, targets.foreground, form)
         terms.append(("background", config.background, background_constraint, seen))
+    if outputs.parsing_logits is not None:
+        labelled = (outputs.parsing_logits, targets.parsing)
+        weight = config.get("parser", 1.0)
+        terms.append(("parser", weight, parsing_cross_entropy, labelled))
     if outputs.balance is not None:
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))
         )
+    if outputs.projection is not None:
+        temperature = config.get("projection_temperature", 0.1)
+        pulled = (outputs.projection, pid, temperature)
+        weight = config.get("projection", 1.0)
+        terms.append(("projection", weight, supervised_contrastive, pulled))
     if clothes is not None and outputs.clothes_directions is not None:
         found = (outputs.unprojected, outputs.clothes_directions, pid, clothes.label)
         weight = config.get("clothes_subspace", 1.0)

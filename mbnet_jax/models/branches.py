@@ -7,6 +7,8 @@ The rest of the package loops over this table, so a further branch is one more e
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+
 
 class AttentionMap(NamedTuple):
     """A map that a branch's module computes, and how it is drawn.
@@ -36,6 +38,7 @@ class Branch(NamedTuple):
         is needed.
       attention: the module's map, as pictures show it.
       adversarial: whether CAL's loss (Gu et al., CVPR 2022) trains it.
+      parses: whether the parsing head reads its backbone. Its view needs no map.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Branch(NamedTuple):
     partner: str | None = None
     attention: AttentionMap | None = None
     adversarial: bool = False
+    parses: bool = False
 
 
 # In the order of tables, charts and balance weights.
@@ -57,6 +61,7 @@ BRANCHES: dict[str, Branch] = {
         partner="clothing_unrelated",
         attention=AttentionMap("KTM's gate", "0 to 1", "image"),
         adversarial=True,
+        parses=True,
     ),
     "clothing_unrelated": Branch(
         title="clothing-unrelated branch",
@@ -128,3 +133,13 @@ def owned_backbones(
         owner(branch, backbones): backbone_module(branch, backbones)
         for branch in branches
     }
+
+
+def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
+    """Keys [B] for a branch's backbone, from those of the images, if there are any.
+
+    A branch has the same ones whichever others are on.
+    """
+    if keys is None:
+        return None
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

@@ -57,6 +57,15 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             f"model.fusion_width={width} must be a multiple of 4, and of "
             f"model.fusion_heads={model.fusion_heads}"
         )
+    if model.get("parser", False) and not any(
+        name in BRANCHES and BRANCHES[name].parses for name in model.branches
+    ):
+        parsing = " or ".join(name for name, b in BRANCHES.items() if b.parses)
+        yield (
+            f"model.parser=True reads the backbone of the branch {parsing}, which is "
+            f"not in model.branches={(*model.branches,)}; add it, or set model.parser="
+            "False"
+        )
     if not named:
         yield from backbone_problems(config)
 

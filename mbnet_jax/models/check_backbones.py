@@ -156,10 +156,11 @@ def _stage(config: ConfigDict, name: str) -> Iterator[str]:
     if own not in model.backbones or not stage or not model[module]:
         return
     given, backbone = f"model.{module}_stage={stage}", model.backbones[own].name
-    if stage > BACKBONES[backbone].stages:
+    most = BACKBONES[backbone].stages
+    if stage > most:
         yield (
-            f"{given}: {backbone}, of the branch {name}, has "
-            f"{BACKBONES[backbone].stages or 'no'} stages; set model.{module}_stage=0"
+            f"{given} needs a backbone of so many stages, and {backbone}, of the "
+            f"branch {name}, has {most or 'none'}; set model.{module}_stage=0"
         )
     others = [
         other

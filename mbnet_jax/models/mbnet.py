@@ -6,12 +6,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalised
 from mbnet_jax.models.branches import (
     BRANCHES,
     backbone_module,
+    branch_keys,
     ordered,
     owned_backbones,
     owner,
@@ -23,49 +23,11 @@ from mbnet_jax.models.modules import (
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
+    ParsingHead,
+    Projection,
     combine,
 )
-
-
-@struct.dataclass
-class Outputs:
-    """What MBNet returns, float32. Dictionaries have one entry for each branch on.
-
-    jit sorts the keys of dictionaries: take the order of branches from `BRANCHES`.
-
-    Attributes:
-      features: branch -> [B, d], before the BNNeck (for the triplet loss).
-      embeddings: branch -> [B, d], after it, of length 1 (for retrieval).
-      logits: branch -> [B, num_classes].
-      combined: [B, sum of d], of length 1: the embeddings, each times its balance
-        weight. Gradients pass to the balance alone.
-      balance: [B, branches], in the order of `BRANCHES`, with mean 1;
-        None without balance or with a single branch.
-      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
-        without KTM.
-      gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
-      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention, of the map that
-        it works on; None without FAM.
-      clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
-        classes of clothes. Gradients pass to the classifier alone; None without it.
-      adversarial: the same values, whose gradients pass to the embedding alone.
-      unprojected: [B, d], the neck of the branch from whose embedding the directions
-        of clothes are projected out, before that; None without them.
-      clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
-    """
-
-    features: dict[str, jax.Array]
-    embeddings: dict[str, jax.Array]
-    logits: dict[str, jax.Array]
-    combined: jax.Array
-    balance: jax.Array | None = None
-    gate: jax.Array | None = None
-    gate_logits: jax.Array | None = None
-    attention: jax.Array | None = None
-    clothes: jax.Array | None = None
-    adversarial: jax.Array | None = None
-    unprojected: jax.Array | None = None
-    clothes_directions: jax.Array | None = None
+from mbnet_jax.models.outputs import Outputs
 
 
 class MBNet(nn.Module):
@@ -90,7 +52,10 @@ class MBNet(nn.Module):
       branches: those that are on, of `BRANCHES`.
       pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
+      parser: switches the parsing head on, of the global branch.
       balance_floor: the least weight of a branch (see `Balance`).
+      projection: dimensions of the projection that takes the balance's place where
+        there are several branches (see `Projection`); 0: none.
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
@@ -111,7 +76,9 @@ class MBNet(nn.Module):
     fam: bool = True
     cfm: bool = True
     balance: bool = True
+    parser: bool = False
     balance_floor: float = 0.5
+    projection: int = 0
     fusion_width: int = 512
     fusion_heads: int = 8
     ktm_stage: int = 0
@@ -125,6 +92,10 @@ class MBNet(nn.Module):
         """Whether training needs `keys`: a backbone that is on drops paths."""
         owned = owned_backbones(self.branches, self.backbones)
         return any(drops_path(self.backbones[name]) for name in owned)
+
+    def projects(self) -> bool:
+        """Whether the combined embedding is a projection."""
+        return self.projection > 0 and len(self.branches) > 1
 
     @nn.compact
     def __call__(
@@ -175,6 +146,11 @@ class MBNet(nn.Module):
                 x = gate(x)
             if attend and not self.fam_stage:
                 x = attend(x)
+            if branch.parses and self.parser:
+                parser = ParsingHead(
+                    norm_images=groups, dtype=self.dtype, name="parsing_head"
+                )
+                extra["parsing_logits"] = parser(found, train=train)
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,
@@ -188,11 +164,11 @@ class MBNet(nn.Module):
             maps[name] = x
             pooling = self.backbones[name].get("pooling") or self.pooling
             head = IdentityHead(self.num_classes, pooling, name=f"{name}_head")
-            projection = None
+            refine = None
             if branch.adversarial and self.clothes_rank:
-                projection = self._projection(extra)
+                refine = self._without_clothes(extra)
             features[name], embeddings[name], logits[name] = head(
-                Features(x, token), train=train, refine=projection
+                Features(x, token), train=train, refine=refine
             )
             if branch.adversarial and self.num_clothes:
                 classifier = ClothesClassifier(
@@ -201,11 +177,15 @@ class MBNet(nn.Module):
                 extra["clothes"], extra["adversarial"] = classifier(embeddings[name])
 
         in_order = list(embeddings.values())
-        if self.balance and len(branches) > 1:
-            extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
-                in_order
-            )
-        combined = combine(in_order, extra.get("balance"))
+        if self.projects():
+            combined = Projection(self.projection, name="linear_projection")(in_order)
+            extra["projection"] = combined
+        else:
+            if self.balance and len(branches) > 1:
+                extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
+                    in_order
+                )
+            combined = combine(in_order, extra.get("balance"))
         return Outputs(features, embeddings, logits, combined, **extra)
 
     def _gate(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
@@ -238,7 +218,7 @@ class MBNet(nn.Module):
 
         return attend
 
-    def _projection(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+    def _without_clothes(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
         """`ClothesSubspace` as a function of a neck; it leaves its outputs too."""
         module = ClothesSubspace(self.clothes_rank, name="clothes_subspace")
 
@@ -266,13 +246,3 @@ class MBNet(nn.Module):
                         f"config.model.backbones.{branch}"
                     )
         return branches
-
-
-def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
-    """Keys [B] for a branch's backbone, from those of the images, if there are any.
-
-    A branch has the same ones whichever others are on.
-    """
-    if keys is None:
-        return None
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.evaluation.branches import chosen_branches, sub_network
+from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import backbone_module, ordered, views_of_branches
 from mbnet_jax.models.heads import OF_TOKENS
@@ -54,7 +56,7 @@ def attention_maps(
     Args:
       network: its config names the branches and the batch size.
       image: uint8 [n, H, W, 3], RGB.
-      parsing: uint8 [n, H, W], canonical labels.
+      parsing: uint8 [n, H, W], canonical labels. Not read if `eval.maps` are predicted.
     """
     size = min(network.config.eval.batch_size, len(image), _MOST_IMAGES)
     run = attention_function(network.config, network.model)
@@ -73,11 +75,13 @@ def attention_function(
     """Compiles (variables, image [B, H, W, 3], parsing [B, H, W]) -> `AttentionMaps`.
 
     Raises:
-      ValueError: if `eval.branches` names a branch that the network does not have.
+      ValueError: if `eval.branches` names a branch that the network does not have, or
+        `eval.maps` are predicted and it has no head for that.
     """
     chosen = chosen_branches(config.eval.branches, model)
     part = sub_network(model, chosen)
     view_names = views_of_branches(part.branches)
+    predict = parsing_function(config, model) if predicts_maps(config) else None
     calls = calls_of(part)
     backbones = {module for module, _ in calls.values()}
     poolings = {
@@ -87,7 +91,10 @@ def attention_function(
 
     @jax.jit
     def run(variables, image, parsing):
-        views = make_views(normalise(image), parsing, config.views, view_names)
+        image = normalise(image)
+        if predict is not None:
+            parsing = predict(variables, image)
+        views = make_views(image, parsing, config.views, view_names)
         outputs, state = part.apply(
             variables,
             views,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import names_of, parts_of, queries_of, trained_splits
 
 # Datasets whose images the config decides on: its name is theirs.
@@ -18,6 +19,7 @@ _NO_VALUES = (
     *("every_epochs", "batch_size"),
     *("figure_queries", "report", "report_lists", "report_queries"),
 )
+_PREDICTED = "predicted-maps"
 _MOST = 100  # characters of a folder's name
 
 
@@ -31,6 +33,7 @@ class Tested:
         started from, for people to read.
       dataset: the tested one.
       name: of the folder in `eval/` that its results are in; "": `eval/` itself.
+        Results with predicted parsing maps are beside those with given ones.
       part: its name in `data.name`, if that names several.
       own: whether the run was trained on this dataset, and on no other.
       foreign: whether it was not trained on this dataset.
@@ -46,9 +49,9 @@ class Tested:
 
     def headline(self, step: int) -> str:
         """What the results of the checkpoint of `step` are titled."""
-        if self.own:
-            return f"{self.config.name}, step {step}"
-        return f"trained on {self.trained_on}, tested on {self.dataset}, step {step}"
+        title = f"trained on {self.trained_on}, tested on {self.dataset}"
+        title = f"{self.config.name if self.own else title}, step {step}"
+        return title + ", predicted parsing maps" * predicts_maps(self.config)
 
     @property
     def entries(self) -> dict[str, str]:
@@ -57,6 +60,7 @@ class Tested:
             "trained_on": self.trained_on,
             "dataset": self.dataset,
             "settings": settings(self.config),
+            **({"maps": "predicted"} if predicts_maps(self.config) else {}),
         }
 
 
@@ -103,7 +107,7 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
         trained_on += f", started from {initial}"
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
-        return [Tested(config, trained_on, titles)]
+        return [Tested(config, trained_on, titles, _folder("", config))]
     used = config if own else with_network_of(saved, config)
     tests = []
     for (key, part), one in zip(parts_of(used.data).items(), given, strict=True):
@@ -121,13 +125,18 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
                 ConfigDict(alone),
                 trained_on,
                 title,
-                name.replace(" ", "-"),
+                _folder(name.replace(" ", "-"), used),
                 key if len(given) > 1 else "",
                 own=False,
                 foreign=known is None,
             )
         )
     return tests
+
+
+def _folder(name: str, config: ConfigDict) -> str:
+    """The name, with an addition if the parsing maps are predicted."""
+    return "-".join([name] * bool(name) + [_PREDICTED] * predicts_maps(config))
 
 
 def with_network_of(saved: ConfigDict, config: ConfigDict) -> ConfigDict:

@@ -50,9 +50,17 @@ def explained() -> Iterator[None]:
         ) from error
 
 
-def model_folder(cache: Path, embedder: Embedder, branches: tuple[str, ...]) -> Path:
-    """Returns the folder of the rows that this network computes with these branches."""
-    folder = cache / f"{embedder.digest(branches)}-{VERSION}"
+def model_folder(
+    cache: Path, embedder: Embedder, branches: tuple[str, ...], with_maps: bool = True
+) -> Path:
+    """Returns the folder of the rows that this network computes with these branches.
+
+    Args:
+      cache: the folder of all rows.
+      embedder: the network.
+      branches, with_maps: as of `Embedder.digest`.
+    """
+    folder = cache / f"{embedder.digest(branches, with_maps)}-{VERSION}"
     content = {
         "name": embedder.config.name,
         "step": embedder.step,

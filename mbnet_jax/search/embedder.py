@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
 from mbnet_jax.evaluation.embed import ALL, embed_function, make_embed
+from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps, ordered
 from mbnet_jax.parsing.load import load_parser
 from mbnet_jax.parsing.segmenter import Parser
@@ -29,6 +30,10 @@ class Embedder:
 
     Embeddings of one person are similar. Compare them by the cosine, which for rows
     of length 1 is the dot product.
+
+    Branches that need parsing maps take those that are given, or else those of the
+    parser, or else those that the network itself predicts, if it was trained to
+    (`model.parser`).
     """
 
     def __init__(
@@ -82,7 +87,8 @@ class Embedder:
             None: the run's (`data.parsing_labels`).
           parser: makes the maps on the way, for branches that need them: a preset of
             `load_parser`, such as "segformer", which is downloaded once; or what
-            `load_parser` returned. None: `embed` is given maps, or does without.
+            `load_parser` returned. None: `embed` is given maps, or the network
+            predicts them, or `embed` does without.
 
         Raises:
           FileNotFoundError: if there is no such network.
@@ -128,10 +134,12 @@ class Embedder:
             sizes may be mixed. An empty list gives no rows.
           parsing: their parsing maps: paths, Pillow images or uint8 arrays [h, w],
             each of its image's size. Not read if no branch needs them. Not given if
-            the embedder has a parser.
+            the embedder has a parser. None: a network that can predict maps does so
+            where a branch needs them.
           branches: the branches to combine. None: those of the run's evaluation
-            (`eval.branches`); without `parsing` and parser, only those that need no
-            map, and a warning says once what is lost.
+            (`eval.branches`); if there are neither `parsing` nor a parser nor
+            predicted maps, only those that need no map, and a warning says once what
+            is lost.
           batch_size: images per batch, rounded up to a multiple of the devices. A
             shorter list makes a batch of the next power of two.
 
@@ -168,7 +176,7 @@ class Embedder:
 
         Raises:
           ValueError: if they are no list of branches that the network has, or one
-            needs parsing maps.
+            needs parsing maps and there are none.
         """
         checks.checked_flag("with_maps", with_maps)
         has = self._model.branches
@@ -177,7 +185,8 @@ class Embedder:
             requested = tuple(self.config.eval.branches) or has
         chosen = checks.checked_branches(requested, has)
         needing = needing_maps(chosen)
-        if with_maps or self.parser is not None or not needing:
+        has_maps = with_maps or self.parser is not None or can_predict(self._model)
+        if has_maps or not needing:
             return chosen
         others = [branch for branch in ordered(has) if branch not in needing_maps(has)]
         if branches is not None or not others:
@@ -192,21 +201,23 @@ class Embedder:
         branches = checks.checked_branches(branches, self._model.branches)
         shape = (1, self.config.data.height, self.config.data.width)
         embedded = jax.eval_shape(
-            embed_function(self.config, self._model, branches, self.flip),
+            embed_function(self.config, self._model, branches, self.flip, False),
             self._variables,
             jax.ShapeDtypeStruct((*shape, 3), np.uint8),
             jax.ShapeDtypeStruct(shape, np.uint8),
         )
         return _combined(embedded).shape[1]
 
-    def digest(self, branches: tuple[str, ...]) -> str:
+    def digest(self, branches: tuple[str, ...], with_maps: bool = True) -> str:
         """Returns 32 letters that identify how photographs are embedded.
 
-        They depend on the weights, network, branches, views, size and flip; and on
-        the parser, or the label set of parsing maps, if a branch needs them.
+        They depend on the weights, network, branches, views, size and flip; and if a
+        branch needs parsing maps on the parser, or the label set of maps, or that the
+        network predicts them.
 
         Args:
           branches: what `choose` returned.
+          with_maps: as of `choose`.
         """
         return settings_digest(
             self.config,
@@ -215,7 +226,18 @@ class Embedder:
             self.flip,
             self.parsing_labels,
             None if self.parser is None else self.parser.digest,
+            self.predicts(branches, with_maps),
         )
+
+    def predicts(self, branches: tuple[str, ...], with_maps: bool) -> bool:
+        """Whether the network predicts the parsing maps that these branches take.
+
+        Args:
+          branches: what `choose` returned.
+          with_maps: as of `choose`.
+        """
+        given = with_maps or self.parser is not None
+        return not given and bool(needing_maps(branches)) and can_predict(self._model)
 
     def stream(
         self,
@@ -246,7 +268,7 @@ class Embedder:
         data, devices = self.config.data, self._mesh.size
         size = min(batch_size, 1 << (len(images) - 1).bit_length())
         size = -(-size // devices) * devices
-        program = self._program(branches)
+        program = self._program(branches, self.predicts(branches, parsing is not None))
         shape = (size, data.height, data.width)
         if self.parser is not None and needing_maps(branches):
             batches = parsed_batches(
@@ -279,13 +301,14 @@ class Embedder:
         size = (self.config.data.height, self.config.data.width)
         return load_photograph(photograph, parsing_map, name, size, self.parsing_labels)
 
-    def _program(self, branches: tuple[str, ...]) -> Callable:
+    def _program(self, branches: tuple[str, ...], predicted: bool = False) -> Callable:
         """The compiled network of these branches, created once."""
-        if branches not in self._programs:
-            self._programs[branches] = make_embed(
-                self.config, self._model, self._mesh, branches, self.flip
+        key = (*branches, *["predicted maps"] * predicted)
+        if key not in self._programs:
+            self._programs[key] = make_embed(
+                self.config, self._model, self._mesh, branches, self.flip, predicted
             )
-        return self._programs[branches]
+        return self._programs[key]
 
     @functools.cached_property
     def _weights_digest(self) -> str:

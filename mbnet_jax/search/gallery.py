@@ -71,7 +71,7 @@ def open_gallery(
       branches: what `embedder.choose` returned.
       cache: a folder; see docs/use.md.
       parsing_dir: the parsing maps: mirrors `folder`, in PNG files. Not read if no
-        branch needs them.
+        branch needs them. None: there are none but those of the embedder.
       batch_size: photographs embedded at a time.
 
     Raises:
@@ -110,7 +110,7 @@ def open_gallery(
         else:
             keys = {name: images[name] + found.digest for name, found in maps.items()}
         rows = Rows(
-            model_folder(cache, embedder, branches),
+            model_folder(cache, embedder, branches, parsing_dir is not None),
             embedder.width(branches),
             _DIGEST_BYTES * (1 if parsing_dir is None else 2),
         )

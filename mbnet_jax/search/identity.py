@@ -35,6 +35,7 @@ def settings_digest(
     flip: bool,
     label_set: str,
     parser: str | None = None,
+    predicted: bool = False,
 ) -> str:
     """Returns 32 letters that identify how photographs are embedded.
 
@@ -45,6 +46,7 @@ def settings_digest(
       flip: whether the mirrored image's embedding is added.
       label_set: of parsing maps; it counts if a branch needs them.
       parser: the digest of what makes the maps on the way, in place of the label set.
+      predicted: whether the network predicts the maps, in place of both.
     """
     model = config.model.to_dict()
     for backbone in model["backbones"].values():
@@ -62,6 +64,8 @@ def settings_digest(
     }
     if parser is not None and needing_maps(branches):
         content |= {"labels": None, "parser": parser}
+    if predicted:
+        content |= {"labels": None, "predicted": True}
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.backbones.weights.pretrained import check_published
 from mbnet_jax.config import check_config
+from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.sampler import check_batch
 from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
@@ -125,6 +126,11 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             field = f"model.backbones.{branch}.weights={own.weights!r}: "
             for line in said(check_published, own, BACKBONES[own.name]):
                 yield field + line
+    if predicts_maps(config) and not config.model.get("parser", False):
+        yield (
+            "eval.maps='predicted' needs a network that predicts parsing maps; set "
+            "model.parser=True, or eval.maps='given'"
+        )
     yield from _cells(config)
 
 
