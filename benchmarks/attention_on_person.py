@@ -1,6 +1,6 @@
 """Measures where the attention of FAM and the gate of KTM lie.
 
-python -m benchmarks.attention_on_person RUN [RUN ...] [--images 512] [--data-root FOLDER]
+python -m benchmarks.attention_on_person RUN [RUN ...] [--images N] [--data-root FOLDER]
 
 RUN is the folder of a trained run. Its maps of test images are compared with what they
 are to lie on: FAM's attention with the person in the crops, KTM's gate with the
