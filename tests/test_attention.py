@@ -126,6 +126,21 @@ def test_the_maps_are_those_of_the_chosen_branches(model, chosen, views, maps):
         np.testing.assert_array_equal(found.views["silhouette"], expected)
 
 
+def test_maps_of_modules_within_a_backbone_are_finer():
+    config = tiny.tiny_config("data")
+    config.model.update(
+        fam_stage=1, fam_spatial="pointwise", branches=("clothing_unrelated",)
+    )
+    network = untrained.untrained(config, make_mesh(jax.devices()[:1]))
+    image = np.zeros((2, tiny.HEIGHT, tiny.WIDTH, 3), np.uint8)
+    found = attention_maps(network, image, np.stack([tiny.person()] * 2))
+    height, width = config.views.crops
+    own = found.maps["clothing_unrelated"]
+    assert own.shape == (2, height // 4, width // 4)
+    picture = heat.overlay(found.views["crops"][0], own[0], 0, 1, height=128)
+    assert len(picture) == 128
+
+
 @pytest.mark.usefixtures("one_block")
 def test_maps_do_not_depend_on_the_batch_size():
     network, image, parsing = network_and_images()

@@ -149,7 +149,7 @@ def test_without_its_residual_fam_shuts_out_what_it_does_not_attend_to():
 
 
 def test_an_unknown_spatial_attention_is_refused():
-    with pytest.raises(ValueError, match="unknown spatial attention 'conv'.*conv7"):
+    with pytest.raises(ValueError, match=r"unknown spatial attention 'conv'.*conv7"):
         FeatureAttention(spatial="conv").init(
             jax.random.key(0), normal(1, 2, 2, 8), train=False
         )

@@ -1,4 +1,4 @@
-"""The loss on FAM's attention."""
+"""The losses on FAM's attention."""
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,12 @@ def background_constraint(
 ) -> jax.Array:
     """The background constraint, the mean over the batch.
 
-    "share" is the share of an attention that lies on the background. A position counts by the share b of its pixels that are background: the sum of
-    b * attention over that of the attention; 0 where there is no attention. Unlike the
-    mean over the background, it cannot be lowered by attending to nothing at all. On
-    synthetic people the attention of a final map still lies on the background more
-    than on the person, and gains nothing on test people (docs/evidence.md).
+    "share" is the share of an attention that lies on the background. A position counts
+    by the share b of its pixels that are background: the sum of b * attention over that
+    of the attention; 0 where there is no attention. Unlike the mean over the
+    background, it cannot be lowered by attending to nothing at all. On synthetic people
+    the attention of a final map still lies on the background more than on the person,
+    and gains nothing on test people (docs/evidence.md).
 
     "foreground", ours, is the binary cross-entropy of the attention against 1 - b. It
     tells every position what to be, the person's too: least, yet above 0, where both
