@@ -91,7 +91,7 @@ def people() -> ConfigDict:
     c.prints = schema.optional(several((), text(None, 1)))
     # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
     c.accessories = schema.optional(real(0.0, high=1.0))
-    # "any": standing, waiting, using a phone, carrying, riding, sitting, running too
+    # "any": standing, waiting, using a phone, running, bending, sitting, waving too
     c.poses = schema.optional(choice("walking", "any"))
     # How far boxes are off as a detector's are: too large, too small, off centre; 0:
     # hardly, 1: as a poor detector's
@@ -234,6 +234,9 @@ def fields() -> ConfigDict:
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
+    # Ours: dimensions of a projection of all branches' embeddings, in place of the
+    # balance; 0: none
+    c.model.projection = schema.optional(whole(0, high=65_536))
     c.model.dtype = choice("float32", "bfloat16")  # of the computation
 
     c.loss = ConfigDict()
@@ -257,6 +260,10 @@ def fields() -> ConfigDict:
     c.loss.parser = schema.optional(real(1.0))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
+    # Weight of the contrastive loss that trains the projection, `model.projection`
+    c.loss.projection = schema.optional(real(1.0))
+    # Divides its cosines
+    c.loss.projection_temperature = schema.optional(real(0.1, above=True))
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.

@@ -9,8 +9,9 @@ import pytest
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.body import BODY, load_body, skin
-from mbnet_jax.synthetic.dressing import dress, inflation
+from mbnet_jax.synthetic.dressing import dress
 from mbnet_jax.synthetic.identity import sample_identity
+from mbnet_jax.synthetic.inflation import inflation
 from mbnet_jax.synthetic.pose import (
     rotation,
     rotation_between,

@@ -29,8 +29,8 @@ def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
     The parsing head is no part of it.
 
     A branch that CFM fuses with another one was trained on the fused map, so the other
-    branch is part of it too. Only the whole network has its balance, whose parameters
-    take the embeddings of all branches.
+    branch is part of it too. Only the whole network has its balance or projection,
+    whose parameters take the embeddings of all branches.
     """
     if model.parser:
         model = model.clone(parser=False)
@@ -42,4 +42,4 @@ def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
         if BRANCHES[name].module == "cfm" and model.cfm
     ]
     needed = {*branches, *fused} & {*model.branches}
-    return model.clone(branches=ordered(needed), balance=False)
+    return model.clone(branches=ordered(needed), balance=False, projection=0)

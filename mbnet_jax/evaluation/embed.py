@@ -28,7 +28,7 @@ from mbnet_jax.progress import announced
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import make_views, normalise
 
-ALL = "all"  # names the balanced combination of the branches
+ALL = "all"  # names the combination of the branches
 
 Embeddings = dict[str, np.ndarray]  # kind -> float32 [n, d]
 
@@ -96,8 +96,8 @@ def embed_function(
     own. The kinds are the branches and, if there are several, "all", their combination.
     Every embedding has length 1.
 
-    A balance is learned for all branches of a network together. "all" therefore gives
-    equal weights to a part of the branches.
+    A balance, or a projection, is learned for all branches of a network together.
+    "all" therefore gives equal weights to a part of the branches.
 
     Args:
       config: `views` and `eval` are read.
@@ -137,7 +137,10 @@ def embed_function(
         outputs = part.apply(variables, views, train=False)
         embeddings = {name: outputs.embeddings[name] for name in chosen}
         if len(chosen) > 1:
-            embeddings[ALL] = combine([*embeddings.values()], outputs.balance)
+            whole = len(chosen) == len(part.branches)
+            embeddings[ALL] = (
+                outputs.combined if whole else combine([*embeddings.values()], None)
+            )
         if flip:
             embeddings = {
                 name: rows.reshape(-1, 2, rows.shape[-1]).sum(1)

@@ -11,7 +11,11 @@ from mbnet_jax.losses.clothes import (
     clothes_adversarial,
     clothes_classification,
 )
-from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.identity import (
+    batch_hard_triplet,
+    cross_entropy,
+    supervised_contrastive,
+)
 from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import distillation, gate_area
@@ -27,5 +31,6 @@ __all__ = [
     "gate_area",
     "parsing_cross_entropy",
     "pool_area",
+    "supervised_contrastive",
     "total",
 ]

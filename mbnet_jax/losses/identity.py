@@ -67,3 +67,33 @@ def _distance(x: jax.Array, y: jax.Array) -> jax.Array:
     squared = ((x - y) ** 2).sum(-1)
     apart = squared > 0
     return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
+
+
+def supervised_contrastive(
+    embeddings: jax.Array, pid: jax.Array, temperature: float
+) -> jax.Array:
+    """Supervised contrastive loss (Khosla et al., NeurIPS 2020), of single positives.
+
+    For an anchor i and each other image p of its person, with cosines s,
+
+      -log(exp(s_ip / t) / (exp(s_ip / t) + sum over other persons n of exp(s_in / t)))
+
+    and the mean over its p, then over the anchors that have both. Other positives are
+    not in the denominator, so those that are easy do not push the hard ones away.
+    Without any anchor, it is 0.
+
+    Args:
+      embeddings: [B, D], each of length 1.
+      pid: integers [B], the persons.
+      temperature: t, above 0.
+    """
+    embeddings = as_float32(embeddings)
+    cosines = jnp.matmul(embeddings, embeddings.T, precision="highest") / temperature
+    same = pid[:, None] == pid[None, :]
+    positive = same & ~jnp.eye(len(pid), dtype=bool)
+    # Not -inf, of which the sum over nobody would have no gradient.
+    others = jax.nn.logsumexp(jnp.where(same, -1e9, cosines), axis=-1, keepdims=True)
+    loss = jnp.logaddexp(cosines, others) - cosines
+    each = jnp.where(positive, loss, 0).sum(-1) / jnp.maximum(positive.sum(-1), 1)
+    counted = positive.any(-1) & (~same).any(-1)
+    return jnp.where(counted, each, 0).sum() / jnp.maximum(counted.sum(), 1)

@@ -10,7 +10,11 @@ from mbnet_jax.losses.clothes import (
     clothes_adversarial,
     clothes_classification,
 )
-from mbnet_jax.losses.identity import batch_hard_triplet, cross_entropy
+from mbnet_jax.losses.identity import (
+    batch_hard_triplet,
+    cross_entropy,
+    supervised_contrastive,
+)
 from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.transfer import distillation, gate_area
 from mbnet_jax.models import BRANCHES, Outputs
@@ -65,6 +69,11 @@ def total(
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))
         )
+    if outputs.projection is not None:
+        temperature = config.get("projection_temperature", 0.1)
+        pulled = (outputs.projection, pid, temperature)
+        weight = config.get("projection", 1.0)
+        terms.append(("projection", weight, supervised_contrastive, pulled))
     if clothes is not None:
         temperature = config.cal_temperature
         # No field for the weight of "clothes": it alone trains the clothes classifier,

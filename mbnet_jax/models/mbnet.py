@@ -23,6 +23,7 @@ from mbnet_jax.models.modules import (
     FeatureAttention,
     KnowledgeTransfer,
     ParsingHead,
+    Projection,
     combine,
 )
 
@@ -37,10 +38,12 @@ class Outputs:
       features: branch -> [B, d], before the BNNeck (for the triplet loss).
       embeddings: branch -> [B, d], after it, of length 1 (for retrieval).
       logits: branch -> [B, num_classes].
-      combined: [B, sum of d], of length 1: the embeddings, each times its balance
-        weight. Gradients pass to the balance alone.
+      combined: [B, d'], of length 1: the embeddings side by side, each times its
+        balance weight; or their projection. Gradients pass to the balance or the
+        projection alone.
       balance: [B, branches], in the order of `BRANCHES`, with mean 1;
-        None without balance or with a single branch.
+        None without balance, with a projection, or with a single branch.
+      projection: `combined`, if it is a projection; else None.
       gate: [B, h, w, 1] in [0, 1], KTM's gate; None without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
@@ -56,6 +59,7 @@ class Outputs:
     logits: dict[str, jax.Array]
     combined: jax.Array
     balance: jax.Array | None = None
+    projection: jax.Array | None = None
     gate: jax.Array | None = None
     gate_logits: jax.Array | None = None
     attention: jax.Array | None = None
@@ -88,6 +92,8 @@ class MBNet(nn.Module):
       ktm, fam, cfm, balance: switch the modules on.
       parser: switches the parsing head on, of the global branch.
       balance_floor: the least weight of a branch (see `Balance`).
+      projection: dimensions of the projection that takes the balance's place where
+        there are several branches (see `Projection`); 0: none.
       fusion_width, fusion_heads: channels and attention heads of CFM.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
         gates, attentions and everything in `Outputs` are float32 in any case.
@@ -104,6 +110,7 @@ class MBNet(nn.Module):
     balance: bool = True
     parser: bool = False
     balance_floor: float = 0.5
+    projection: int = 0
     fusion_width: int = 512
     fusion_heads: int = 8
     dtype: Any = jnp.float32
@@ -112,6 +119,10 @@ class MBNet(nn.Module):
         """Whether training needs `keys`: a backbone that is on drops paths."""
         owned = owned_backbones(self.branches, self.backbones)
         return any(drops_path(self.backbones[name]) for name in owned)
+
+    def projects(self) -> bool:
+        """Whether the combined embedding is a projection."""
+        return self.projection > 0 and len(self.branches) > 1
 
     @nn.compact
     def __call__(
@@ -187,11 +198,15 @@ class MBNet(nn.Module):
                 extra["clothes"], extra["adversarial"] = classifier(embeddings[name])
 
         in_order = list(embeddings.values())
-        if self.balance and len(branches) > 1:
-            extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
-                in_order
-            )
-        combined = combine(in_order, extra.get("balance"))
+        if self.projects():
+            combined = Projection(self.projection, name="linear_projection")(in_order)
+            extra["projection"] = combined
+        else:
+            if self.balance and len(branches) > 1:
+                extra["balance"] = Balance(self.balance_floor, name="balance_weights")(
+                    in_order
+                )
+            combined = combine(in_order, extra.get("balance"))
         return Outputs(features, embeddings, logits, combined, **extra)
 
     def _checked_branches(self, views: Mapping[str, jax.Array]) -> tuple[str, ...]:

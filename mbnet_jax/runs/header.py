@@ -24,6 +24,7 @@ _MODULES = {
     "feature_attention": "FAM",
     "cross_fusion": "CFM",
     "balance_weights": "balance",
+    "linear_projection": "projection",
 }
 _SHOWN_SPLITS = 6
 _SHOWN_FIELDS = 8

@@ -8,15 +8,28 @@ The modules, in the order in which an image is made:
 
 options     size and seed of a dataset, and the random streams derived from the seed
 identity    a person: body shape, skin, hair, face, posture and gait
-wardrobe    the garments, and the outfits that each person draws from them
+garments    what a garment, an accessory and an outfit are
+wardrobe    the garments, and the outfits that each person draws from them;
+            large_wardrobe makes them by the hundred, with the patterns of prints
+accessories what else belongs to an outfit: hats, masks, bags, an umbrella
 body        the parametric body: shape from a phenotype, skeleton, skinning
-dressing    the body's mesh with garments, hair and bags
-pose        rotations of the bones of a walking or standing person
-camera      position, light and image quality; its floor and wall are in textures
+dressing    the body's mesh with garments, hair and bags; parts are the meshes of
+            accessories, made of shapes
+pose        rotations of the bones of a walking or standing person; poses: of one who
+            does something else
+camera      position, light and image quality; its floor and wall are in textures. Of
+            varied cameras these are in camera_kinds, and their images in sensor;
+            boxes are those of a detector that is sometimes wrong
 figure      poses and draws a dressed person; raster is the z-buffer, paint gives each
-            visible point its colour and label
-background  draws floor, wall and shadow behind the person, and occluders in front
+            visible point its colour and label, worn those of accessories
+kinds       the names of scenes and occluders
+background  draws floor, wall and shadow, or a scene, behind the person, and occluders
+            of one colour in front; occluders has those with textures
+scenes      what one camera sees around people: painted by scene_town, scene_nature,
+            scene_indoor and scene_public on a canvas in perspective, with grounds,
+            props, furniture and (staging) rows of these; noise makes all of it uneven
 render      one image with its parsing map, from all of the above
+parser_errors  parsing maps as a parser makes them, which are not exact
 shots       which images a dataset has, and their paths
 folder      what is in a dataset's folder, and what is missing
 workers     processes that render, and end with the one that started them

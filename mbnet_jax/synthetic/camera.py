@@ -5,8 +5,13 @@ import dataclasses
 import cv2
 import numpy as np
 
+from mbnet_jax.synthetic.boxes import misplaced
+from mbnet_jax.synthetic.camera_kinds import Kind, make_kind
 from mbnet_jax.synthetic.options import CAMERA, SyntheticOptions
+from mbnet_jax.synthetic.sensor import capture
 from mbnet_jax.synthetic.textures import make_floor, make_wall
+
+_MIDDLE = np.array([0.0, 0.9, 0.0])  # of a person, metres
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Camera:
       jpeg: lowest JPEG quality.
       wall_distance, wall_angle: metres behind the person; radians.
       floor, wall: float32 textures in 0..1 RGB, 64 texels per metre.
+      kind: of a varied camera; it replaces cast, contrast, blur, noise, resolution and
+        jpeg.
     """
 
     height: float
@@ -45,6 +52,13 @@ class Camera:
     wall_angle: float
     floor: np.ndarray
     wall: np.ndarray
+    kind: Kind | None = None
+
+    @property
+    def on_person(self) -> tuple[np.ndarray, float, float]:
+        """Direction of the key light, and both lights' strengths, for the person."""
+        share = self.kind.on_person if self.kind else 1.0
+        return self.light, self.ambient * share, self.key * share
 
 
 def make_camera(options: SyntheticOptions, number: int) -> Camera:
@@ -54,7 +68,7 @@ def make_camera(options: SyntheticOptions, number: int) -> Camera:
     nearest = rng.uniform(4.0, 8.0)
     ambient = rng.uniform(0.65, 0.9)
     warmth = rng.normal(0, 0.06)
-    return Camera(
+    camera = Camera(
         height=rng.uniform(1.8, 3.8),
         distance=(nearest, nearest * 1.5),
         yaw=rng.uniform(-np.pi, np.pi),
@@ -72,6 +86,12 @@ def make_camera(options: SyntheticOptions, number: int) -> Camera:
         floor=make_floor(rng),
         wall=make_wall(rng),
     )
+    if options.camera_kinds == "plain":
+        return camera
+    kind = make_kind(options, number)
+    same = ("height", "distance", "light", "ambient", "key")
+    changes = {name: getattr(kind, name) for name in same}
+    return dataclasses.replace(camera, kind=kind, **changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,30 +101,51 @@ class View:
     Attributes:
       position: float64 [3] of the camera.
       axes: float64 [3, 3]; the rows are right, up, forward.
-      corner, scale: float64 [2]; pixel = ((x / z, -y / z) - corner) * scale.
+      corner, scale: float64 [2]; pixel = (bent((x / z, -y / z)) - corner) * scale.
+      bend: radial distortion k, bent(p) = p (1 + k |p|^2).
     """
 
     position: np.ndarray
     axes: np.ndarray
     corner: np.ndarray
     scale: np.ndarray
+    bend: float = 0.0
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Projects points [n, 3] to column, row and depth in metres, [n, 3]."""
         x, y, depth = ((points - self.position) @ self.axes.T).T
         plane = np.stack([x / depth, -y / depth], axis=1)
+        if self.bend:
+            plane *= 1 + self.bend * (plane**2).sum(1, keepdims=True)
         return np.column_stack([(plane - self.corner) * self.scale, depth])
 
     def rays(self, height: int, width: int) -> np.ndarray:
         """Returns the directions [height, width, 3] through the pixels' centres."""
         u = (np.arange(width) + 0.5) / self.scale[0] + self.corner[0]
         v = (np.arange(height) + 0.5) / self.scale[1] + self.corner[1]
+        u, v = u[None, :, None], v[:, None, None]
+        if self.bend:
+            bent = u**2 + v**2
+            straight = bent
+            for _ in range(4):  # of the fixed point
+                straight = np.minimum(bent / (1 + self.bend * straight) ** 2, 4)
+            share = 1 / (1 + self.bend * straight)
+            u, v = u * share, v * share
         right, up, forward = self.axes
-        return u[None, :, None] * right - v[:, None, None] * up + forward
+        return u * right - v * up + forward
+
+    @property
+    def towards(self) -> np.ndarray:
+        """The unit vector from the camera to the middle of the person, float64 [3]."""
+        return _unit(_MIDDLE - self.position)
 
 
 def look_at_person(
-    camera: Camera, points: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    camera: Camera,
+    points: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    box_errors: float = 0.0,
 ) -> View:
     """Positions the camera, and crops the person like a detector's jittered box.
 
@@ -113,22 +154,45 @@ def look_at_person(
       points: float [V, 3], vertices of the person, who stands at the origin.
       size: height and width of the crop in pixels.
       rng: the image's random stream.
+      box_errors: how far off boxes are, 0 to 1.
     """
     distance = rng.uniform(*camera.distance)
     position = np.array([0.0, camera.height, distance])
-    forward = np.array([0.0, 0.9, 0.0]) - position
-    forward /= np.linalg.norm(forward)
-    right = np.array([1.0, 0.0, 0.0])
-    axes = np.stack([right, np.cross(right, forward), forward])
-    plain = View(position, axes, np.zeros(2), np.ones(2))
+    axes, bend = _axes(camera, position, rng)
+    plain = View(position, axes, np.zeros(2), np.ones(2), bend)
     plane = plain.project(points)[:, :2]
     low, high = plane.min(0), plane.max(0)
     tall = (high[1] - low[1]) * rng.uniform(1.02, 1.18)
     wide = max(tall * 0.5 * rng.uniform(0.92, 1.08), (high[0] - low[0]) * 1.02)
     extent = np.array([wide, tall])
     centre = (low + high) / 2 + extent * rng.normal(0, 0.025, 2)
+    if box_errors:
+        centre, extent = misplaced(centre, extent, box_errors, rng.spawn(1)[0])
     scale = np.array([size[1], size[0]]) / extent
-    return View(position, axes, centre - extent / 2, scale)
+    return View(position, axes, centre - extent / 2, scale, bend)
+
+
+def _axes(
+    camera: Camera, position: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Returns right, up and forward, float64 [3, 3], and the radial distortion."""
+    if camera.kind is None:  # The person is in the middle of the whole image.
+        forward = _unit(_MIDDLE - position)
+        right = np.array([1.0, 0.0, 0.0])
+        return np.stack([right, np.cross(right, forward), forward]), 0.0
+    pitch, roll = camera.kind.pitch, camera.kind.roll
+    pan = camera.kind.pan * rng.uniform(-1, 1)
+    right = np.array([np.cos(pan), 0.0, np.sin(pan)])
+    ahead = np.array([np.sin(pan), 0.0, -np.cos(pan)])
+    forward = np.cos(pitch) * ahead - np.array([0.0, np.sin(pitch), 0.0])
+    up = np.cross(right, forward)
+    level = np.stack([right, up])
+    turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+    return np.concatenate([turn @ level, forward[None]]), camera.kind.bend
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
 
 
 def expose(
@@ -144,6 +208,8 @@ def expose(
     Returns:
       uint8 [h, w, 3] RGB, and the JPEG quality to store it with.
     """
+    if camera.kind is not None:
+        return capture(image, camera.kind, rng)
     height, width = image.shape[:2]
     gain = camera.cast * np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.015, 3))
     image = np.clip(image * gain, 0, 1.2) ** camera.contrast

@@ -9,29 +9,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mbnet_jax.synthetic.accessories import HATS, WRAPS
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT, Body
+from mbnet_jax.synthetic.fitting import Fitting, Hold
+from mbnet_jax.synthetic.garments import Outfit
 from mbnet_jax.synthetic.identity import Identity
+from mbnet_jax.synthetic.inflation import inflation
+from mbnet_jax.synthetic.parts import holds_of, parts_of
 from mbnet_jax.synthetic.raster import vertex_normals
-from mbnet_jax.synthetic.wardrobe import Bag, Outfit
+from mbnet_jax.synthetic.shapes import ellipsoid
+from mbnet_jax.synthetic.worn import WORN
 
 # Kinds of faces beyond those of the body's mesh.
 KNOT, BAG = 3, 4
-WAIST = 0.26  # canonical height in metres
 _HEAD_Z = 0.05
-# The hairline's canonical height as a function of z, from nape to forehead.
-_HAIRLINE_Z = (-0.05, 0.0, 0.035, 0.06, 0.085, 0.115, 0.15)
-_HAIRLINE_Y = (0.84, 0.845, 0.86, 0.88, 0.915, 0.958, 0.965)
-_HAIR_THICKNESS = {
-    "bald": (0.0, 0.0),
-    "buzz": (0.002, 0.003),
-    "short": (0.008, 0.014),
-    "receding": (0.006, 0.008),
-    "curly": (0.03, 0.035),
-    "bob": (0.016, 0.012),
-    "long": (0.012, 0.01),
-    "ponytail": (0.006, 0.006),
-    "bun": (0.006, 0.006),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +33,19 @@ class Dressed:
       vertices: float32 [V, 3], metres.
       joints: float32 [J, 3].
       faces: int64 [F, 3].
-      face_kind: int64 [F]: BODY, SKIRT, HAIR, KNOT (of hair) or BAG.
+      face_kind: int64 [F]: BODY, SKIRT, HAIR, KNOT (of hair), BAG, or WORN and the
+        accessory's index.
       canonical: float32 [V, 6]: x, y, z on the canonical adult, position along the
         arm, weights of arm and head; for an accessory x, y, z from its centre, zeros.
       bone_index, bone_weight: int64, float32 [V, 4]; a bag held in the hand belongs
-        to an extra bone after the last, which does not rotate.
+        to an extra bone after the last, which does not rotate, and a trolley to a
+        second one, which stays on the floor.
       stride: the share of a full stride that the outfit allows, 0..1.
       grip: float64 [3], the point at rest where that bag is held.
       grip_bone: index of the bone of the hand that holds it.
+      holds: where hands are held.
+      boxed: bool [V], what a detector's box of the person spans.
+      own: bool [V], the body, and nothing carried.
     """
 
     vertices: np.ndarray
@@ -62,64 +58,9 @@ class Dressed:
     stride: float
     grip: np.ndarray
     grip_bone: int
-
-
-def hairline(z: np.ndarray, identity: Identity) -> np.ndarray:
-    """Returns the canonical height above which hair grows, given z; metres."""
-    line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
-    front = np.clip((z - 0.09) / 0.04, 0, 1)
-    if identity.hair == "receding":
-        return line + front * (0.03 + 0.03 * identity.hair_length)
-    return line - front * identity.fringe
-
-
-def ellipsoid(
-    centre: np.ndarray, radii: np.ndarray, power: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns vertices and faces between an ellipsoid (power 1) and a box (near 0)."""
-    rings, spokes = 7, 10
-    polar = np.linspace(0, np.pi, rings)[:, None]
-    around = np.linspace(0, 2 * np.pi, spokes, endpoint=False)[None]
-    unit = np.stack(
-        [
-            np.sin(polar) * np.sin(around),
-            np.cos(polar) * np.ones_like(around),
-            np.sin(polar) * np.cos(around),
-        ],
-        axis=-1,
-    )
-    shape = np.sign(unit) * np.abs(unit) ** power
-    i, j = np.divmod(np.arange((rings - 1) * spokes), spokes)
-    a, b = i * spokes + j, i * spokes + (j + 1) % spokes
-    c, d = a + spokes, b + spokes
-    faces = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
-    return (centre + shape * radii).reshape(-1, 3).astype(np.float32), faces
-
-
-def inflation(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
-    """Returns each vertex's offset along its normal, float32 [V] in metres."""
-    _x, y, z = body.canonical.T
-    arm = body.arm_coordinate
-    on_arm, on_head = body.arm_weight > 0.5, body.head_weight > 0.5
-    amount = np.zeros(len(y), np.float32)
-
-    bottom, top, shoes = outfit.bottom, outfit.top, outfit.shoes
-    if top.kind != "dress":
-        legs = ~on_arm & (y < WAIST) & (y > bottom.end)
-        # Looser towards the hem than at the waist.
-        loose = bottom.looseness * np.clip((WAIST - y) / 0.3, 0.3, 1)
-        amount[legs] = loose[legs]
-    trunk = ~on_arm & ~on_head & (y > top.hem) & (y < 0.72)
-    sleeves = on_arm & (arm < top.sleeve)
-    covered = trunk | sleeves
-    amount[covered] = np.maximum(amount[covered], top.looseness)
-    feet = y < shoes.end
-    amount[feet] = np.maximum(amount[feet], shoes.thickness)
-
-    thin, more = _HAIR_THICKNESS[identity.hair]
-    thickness = thin + more * identity.hair_length
-    grown = np.clip((y - hairline(z, identity)) / 0.03, 0, 1) * on_head
-    return amount + (thickness * grown).astype(np.float32)
+    holds: tuple[Hold, ...]
+    boxed: np.ndarray
+    own: np.ndarray
 
 
 def _accessories(
@@ -127,7 +68,7 @@ def _accessories(
     vertices: np.ndarray,
     joints: np.ndarray,
     identity: Identity,
-    bag: Bag | None,
+    outfit: Outfit,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, float, int]]:
     """Yields (kind, centre, radii, power, bone) of hair knots and bags."""
     own = np.unique(body.faces[body.face_mesh == BODY])
@@ -137,13 +78,14 @@ def _accessories(
         away = ((body.canonical[own] - point) ** 2).sum(1)
         return vertices[own[np.argmin(away)]]
 
-    bones = body.bones.index
+    bones, bag = body.bones.index, outfit.bag
     length = identity.hair_length
-    if identity.hair == "bun":
+    wrapped = outfit.has(*WRAPS)
+    if identity.hair == "bun" and not wrapped:
         size = 0.035 + 0.02 * length
         centre = near((0, 0.96, -0.045)) - (0, 0, 0.02)
         yield KNOT, centre, np.full(3, size), 1.0, bones("head")
-    if identity.hair == "ponytail":
+    if identity.hair == "ponytail" and not wrapped:
         drop = 0.09 + 0.1 * length
         centre = near((0, 0.94, -0.045)) - (0, drop - 0.03, 0.025)
         yield KNOT, centre, np.array([0.035, drop, 0.03]), 0.8, bones("head")
@@ -154,17 +96,35 @@ def _accessories(
         centre = near((0.2 * bag.side, 0.14, 0)) - (-0.05 * bag.side, 0, 0)
         yield BAG, centre, np.array([0.045, 0.11, 0.15]), 0.4, bones("pelvis")
     if bag and bag.kind == "hand":
-        centre = _grip(body, joints, bag) - (0, 0.22, 0)
+        centre = _grip(body, joints, bag.side) - (0, 0.22, 0)
         yield BAG, centre, np.array([0.05, 0.14, 0.17]), 0.45, len(body.bones)
 
 
-def _grip(body: Body, joints: np.ndarray, bag: Bag) -> np.ndarray:
+def _grip(body: Body, joints: np.ndarray, side: int) -> np.ndarray:
     """Returns the middle of the palm at rest, [3]: a little beyond the wrist."""
-    side = "l" if bag.side > 0 else "r"
     elbow, wrist = (
-        joints[body.bones.index(f"{bone}_{side}")] for bone in ("lowerarm", "hand")
+        joints[body.bones.index(f"{bone}_{'l' if side > 0 else 'r'}")]
+        for bone in ("lowerarm", "hand")
     )
     return wrist + 0.3 * (wrist - elbow)
+
+
+def _holding(outfit: Outfit) -> int:
+    """Returns the side of the hand that a bag or trolley hangs from; 0: neither."""
+    if outfit.bag and outfit.bag.kind == "hand":
+        return outfit.bag.side
+    for item in outfit.accessories:
+        if item.kind in ("handbag", "trolley"):
+            return item.side
+    return 0
+
+
+def _bone(body: Body, name: str) -> int:
+    """Returns the index of a bone, also of the two that follow the hand."""
+    extra = {"hanging": 0, "rolling": 1}
+    if name in extra:
+        return len(body.bones) + extra[name]
+    return body.bones.index(name)
 
 
 def _skirt_ends(outfit: Outfit) -> list[float]:
@@ -205,12 +165,15 @@ def _drawn(body: Body, identity: Identity, outfit: Outfit) -> np.ndarray:
         if outfit.top.skirt_end is None:  # The top's hem hangs over the skirt.
             skirt &= upper < outfit.top.hem + 0.015
         drawn |= skirt
-    if identity.hair in ("bob", "long"):
+    if identity.hair in ("bob", "long") and not outfit.has(*WRAPS):
         x, y, z = corners.mean(1).T
         length = identity.hair_length
         end = 0.79 - 0.05 * length if identity.hair == "bob" else 0.7 - 0.25 * length
         in_face = (z > 0.07) & (np.abs(x) < 0.065)
-        drawn |= (body.face_mesh == HAIR) & (y > end) & ~in_face
+        locks = (body.face_mesh == HAIR) & (y > end) & ~in_face
+        if outfit.has(*HATS):
+            locks &= y < 0.915
+        drawn |= locks
     return drawn
 
 
@@ -229,7 +192,7 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
     canonical = [np.concatenate([body.canonical, along], axis=1)]
     index, weight = [body.bone_index], [body.bone_weight]
     for kind, centre, radii, power, bone in _accessories(
-        body, vertices, joints, identity, outfit.bag
+        body, vertices, joints, identity, outfit
     ):
         surface, triangles = ellipsoid(centre, radii, power)
         faces.append(triangles + sum(map(len, points)))
@@ -239,9 +202,24 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
         index.append(np.full((len(surface), 4), bone))
         weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(surface), 1)))
 
+    holds = ()
+    boxed = [np.ones(sum(map(len, points)), bool)]
+    if outfit.accessories:
+        fitting = Fitting(body, vertices, joints)
+        holds = tuple(holds_of(fitting, outfit))
+        for number, part in parts_of(fitting, outfit):
+            surface, triangles = part.mesh
+            faces.append(triangles + sum(map(len, points)))
+            points.append(surface)
+            kinds.append(np.full(len(triangles), WORN + number))
+            canonical.append(np.pad(surface - part.centre, ((0, 0), (0, 3))))
+            bone = _bone(body, part.bone)
+            index.append(np.full((len(surface), 4), bone))
+            weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(surface), 1)))
+            boxed.append(np.full(len(surface), part.boxed))
+
     used, renumbered = np.unique(np.concatenate(faces), return_inverse=True)
-    bag = outfit.bag if outfit.bag and outfit.bag.kind == "hand" else None
-    side = "l" if bag and bag.side > 0 else "r"
+    side = _holding(outfit)
     return Dressed(
         vertices=np.concatenate(points)[used].astype(np.float32),
         joints=joints,
@@ -252,6 +230,9 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
         bone_weight=np.concatenate(weight)[used],
         # A skirt holds the knees together.
         stride=0.65 if _skirt_ends(outfit) else 1.0,
-        grip=_grip(body, joints, bag) if bag else np.zeros(3),
-        grip_bone=body.bones.index(f"hand_{side}"),
+        grip=_grip(body, joints, side) if side else np.zeros(3),
+        grip_bone=body.bones.index("hand_l" if side > 0 else "hand_r"),
+        holds=holds,
+        boxed=np.concatenate(boxed)[used],
+        own=used < len(vertices),
     )

@@ -5,49 +5,78 @@ import numpy as np
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import HAIR, SKIRT, load_body, skin
 from mbnet_jax.synthetic.dressing import Dressed
+from mbnet_jax.synthetic.garments import Outfit
 from mbnet_jax.synthetic.identity import Identity
 from mbnet_jax.synthetic.paint import paint
 from mbnet_jax.synthetic.pose import rotation, walking_pose
+from mbnet_jax.synthetic.poses import any_pose, bend_arm
 from mbnet_jax.synthetic.raster import rasterize, vertex_normals
-from mbnet_jax.synthetic.wardrobe import Outfit
+from mbnet_jax.synthetic.worn import WORN
 
 _SAMPLES = 2  # along each side of a pixel
 _STANDING = 0.15  # share of the images
 
 
 def pose_figure(
-    dressed: Dressed, identity: Identity, yaw: float, rng: np.random.Generator
+    dressed: Dressed,
+    identity: Identity,
+    yaw: float,
+    rng: np.random.Generator,
+    poses: str = "walking",
 ) -> np.ndarray:
-    """Poses the person at a random moment of their walk, on the floor at the origin.
+    """Poses the person at a random moment, on the floor at the origin.
 
     Args:
       dressed: the person in an outfit.
       identity: the person, for the gait.
       yaw: walking direction, radians; 0 is towards +z.
-      rng: draws phase, pace and the rotation of the head.
+      rng: draws the pose.
+      poses: "walking", or "any" of `poses.POSES`.
 
     Returns:
       float32 [V, 3] vertices in metres.
     """
     body = load_body()
-    pace = 0.08 if rng.random() < _STANDING else rng.uniform(0.7, 1.0)
-    rotations = walking_pose(
-        body,
-        dressed.joints,
-        identity.gait,
-        phase=rng.uniform(0, 2 * np.pi),
-        pace=pace * dressed.stride,
-        look=rng.normal(0, 0.3),
-    )
+    if poses == "any":
+        rotations = any_pose(body, dressed.joints, identity.gait, dressed.stride, rng)
+    else:
+        pace = 0.08 if rng.random() < _STANDING else rng.uniform(0.7, 1.0)
+        rotations = walking_pose(
+            body,
+            dressed.joints,
+            identity.gait,
+            phase=rng.uniform(0, 2 * np.pi),
+            pace=pace * dressed.stride,
+            look=rng.normal(0, 0.3),
+        )
+    posed = place_figure(dressed, rotations)
+    posed = posed @ rotation(1, yaw).T.astype(np.float32)
+    low, high = posed[dressed.boxed].min(0), posed[dressed.boxed].max(0)
+    floor = posed[dressed.own, 1].min() if poses == "any" else low[1]
+    return posed - np.float32([(low[0] + high[0]) / 2, floor, (low[2] + high[2]) / 2])
+
+
+def place_figure(dressed: Dressed, rotations: np.ndarray) -> np.ndarray:
+    """Poses the person by the rotations of the bones, float32 [V, 3].
+
+    Hands that hold something are bent to it; `rotations` are changed in place.
+    """
+    body = load_body()
+    for hold in dressed.holds:
+        bend_arm(body, dressed.joints, rotations, hold)
     transforms = body.transforms(dressed.joints, rotations)
     hand = transforms[dressed.grip_bone]
     hanging = np.eye(3, 4, dtype=np.float32)[None]
     hanging[0, :, 3] = hand[:, :3] @ dressed.grip + hand[:, 3] - dressed.grip
-    transforms = np.concatenate([transforms, hanging])
+    rolling = hanging.copy()
+    rolling[0, 1, 3] = 0
+    transforms = np.concatenate([transforms, hanging, rolling])
     posed = skin(dressed.vertices, transforms, dressed.bone_index, dressed.bone_weight)
-    posed = posed @ rotation(1, yaw).T.astype(np.float32)
-    low, high = posed.min(0), posed.max(0)
-    return posed - np.float32([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
+    on_floor = (dressed.bone_index[:, 0] == len(transforms) - 1) & ~dressed.own
+    if on_floor.any():
+        floor = posed[dressed.own, 1].min() - dressed.vertices[dressed.own, 1].min()
+        posed[on_floor, 1] += floor
+    return posed
 
 
 def draw_figure(
@@ -80,6 +109,7 @@ def draw_figure(
     height, width = size
     scaled = points * (_SAMPLES, _SAMPLES, 1)
     two_sided = (dressed.face_kind == SKIRT) | (dressed.face_kind == HAIR)
+    two_sided |= dressed.face_kind >= WORN
     seen = rasterize(
         scaled, dressed.faces, _SAMPLES * width, _SAMPLES * height, two_sided
     )

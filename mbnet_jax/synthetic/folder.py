@@ -17,7 +17,14 @@ from mbnet_jax.images import IMAGE_ENDINGS
 from mbnet_jax.json_files import read_json, write_json
 from mbnet_jax.locks import LOCK
 from mbnet_jax.synthetic.options import VERSION, SyntheticOptions
-from mbnet_jax.synthetic.shots import SPLITS, Shot, image_path, parsing_path, plan
+from mbnet_jax.synthetic.shots import (
+    SPLITS,
+    Shot,
+    image_path,
+    map_folders,
+    map_paths,
+    plan,
+)
 
 DONE = "dataset.json"
 UNFINISHED = "dataset.partial.json"
@@ -45,7 +52,7 @@ def read_options(root: Path) -> SyntheticOptions:
 
 
 def missing(root: Path, options: SyntheticOptions) -> list[list[Shot]] | None:
-    """The shots without image or parsing map, by person and outfit; writes nothing.
+    """The shots without image or a parsing map, by person and outfit; writes nothing.
 
     Returns None if the dataset is complete.
 
@@ -65,7 +72,7 @@ def missing(root: Path, options: SyntheticOptions) -> list[list[Shot]] | None:
                 "give an empty or a new folder"
             )
     _check_same(root, _options(root, name), options)
-    found = {folder: _whole_files(root / folder) for folder in _folders()}
+    found = {folder: _whole_files(root / folder) for folder in _folders(options)}
     _check_surplus(root, found, options)
     rest = []
     for shots in plan(options):
@@ -73,7 +80,10 @@ def missing(root: Path, options: SyntheticOptions) -> list[list[Shot]] | None:
             shot
             for shot in shots
             if f"{shot.stem}.jpg" not in found[shot.split]
-            or f"{shot.stem}.png" not in found[f"parsing/{shot.split}"]
+            or any(
+                f"{shot.stem}.png" not in found[f"{maps}/{shot.split}"]
+                for maps in map_folders(options)
+            )
         ]
         if lacking:
             rest.append(lacking)
@@ -87,13 +97,13 @@ def begin(root: Path, options: SyntheticOptions) -> None:
     """
     if not (root / DONE).exists() and not (root / UNFINISHED).exists():
         write_json(root / UNFINISHED, options.record())
-    for folder in ("", *_folders()):
+    for folder in ("", *_folders(options)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     ours = {DONE, UNFINISHED}
     for shot in (shot for shots in plan(options) for shot in shots):
-        for path in (image_path(root, shot), parsing_path(root, shot)):
+        for path in (image_path(root, shot), *map_paths(root, shot, options)):
             ours.add(path.relative_to(root).as_posix())
-    for folder in ("", *_folders()):
+    for folder in ("", *_folders(options)):
         for path in (root / folder).glob(f"*{PART}"):
             part = _PART.fullmatch(path.relative_to(root).as_posix())
             if part and part[1] in ours:
@@ -106,10 +116,11 @@ def finish(root: Path) -> None:
         os.replace(root / UNFINISHED, root / DONE)
 
 
-def _folders() -> Iterator[str]:
+def _folders(options: SyntheticOptions) -> Iterator[str]:
     for split in SPLITS:
         yield split
-        yield f"parsing/{split}"
+        for maps in map_folders(options):
+            yield f"{maps}/{split}"
 
 
 def _options(root: Path, name: str) -> SyntheticOptions | None:

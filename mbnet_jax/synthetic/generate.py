@@ -1,5 +1,8 @@
 """Writes a synthetic dataset: images, parsing maps and the options they came from.
 
+With `parser_errors`, the maps in `parsing` are a parser's, and the exact ones are in
+`parsing_exact`. The images are the same without.
+
 Every file depends on the options alone: the number of workers, their order and
 restarts do not change a byte. Other versions of NumPy or OpenCV may round differently.
 """
@@ -20,10 +23,12 @@ from mbnet_jax.files import write_whole
 from mbnet_jax.locks import locked
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.progress import progress as progress_bar
+from mbnet_jax.synthetic.camera_kinds import make_kind
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
-from mbnet_jax.synthetic.options import SyntheticOptions
+from mbnet_jax.synthetic.options import PARSER, SyntheticOptions
+from mbnet_jax.synthetic.parser_errors import difficulty_of, parser_errors
 from mbnet_jax.synthetic.render import render
-from mbnet_jax.synthetic.shots import Shot, image_path, parsing_path, plan
+from mbnet_jax.synthetic.shots import Shot, image_path, map_paths, plan
 from mbnet_jax.synthetic.workers import run, sigterm_exits
 
 __all__ = [
@@ -31,7 +36,7 @@ __all__ = [
     "Shot",
     "generate",
     "image_path",
-    "parsing_path",
+    "map_paths",
     "plan",
     "read_options",
 ]
@@ -154,9 +159,25 @@ def _make_shots(root: Path, options: SyntheticOptions, shots: list[Shot]) -> int
         )
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
         _, data = cv2.imencode(".jpg", image[..., ::-1], flags)
-        _write(parsing_path(root, shot), _encode_parsing(label))
+        maps = [label]
+        if options.parser_errors:
+            maps = [_parsed(options, shot, image, label), label]
+        for path, content in zip(map_paths(root, shot, options), maps, strict=True):
+            _write(path, _encode_parsing(content))
         _write(image_path(root, shot), data.tobytes())
     return len(shots)
+
+
+def _parsed(
+    options: SyntheticOptions, shot: Shot, image: np.ndarray, label: np.ndarray
+) -> np.ndarray:
+    """The map that a parser would make of a shot, uint8 [h, w]."""
+    rows = options.height
+    if options.camera_kinds == "varied":
+        rows = make_kind(options, shot.camera).rows
+    rng = options.rng(PARSER, shot.pid, shot.outfit, shot.camera, shot.number)
+    hard = difficulty_of(image, rows)
+    return parser_errors(label, rng, options.parser_errors, hard)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -7,12 +7,15 @@ import numpy as np
 
 from mbnet_jax import schema
 from mbnet_jax.configs import base
+from mbnet_jax.synthetic import kinds
+from mbnet_jax.synthetic.prints import PRINTS
 
 # Incremented whenever the same options would give different images.
 VERSION = 1
 
 # First spawn key of each kind of random stream.
 WARDROBE, IDENTITY, OUTFITS, CAMERA, IMAGE, PASSERSBY, MEETS = range(7)
+KIND, PARSER, SCENE = 20, 21, 30  # those between are free
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class SyntheticOptions:
       box_errors, parser_errors: 0 to 1, how far off boxes and maps are.
 
     Raises:
-      ValueError: if a number is out of range.
+      ValueError: if a number is out of range, or a name unknown.
     """
 
     train_identities: int = 64
@@ -74,12 +77,25 @@ class SyntheticOptions:
         for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+        kinds.check("backgrounds", self.backgrounds, kinds.SCENES)
+        kinds.check("occluders", self.occluders, kinds.OCCLUDERS)
         for name in ("camera_pool", "test_camera_pool"):
             if 0 < getattr(self, name) < self.cameras:
                 raise ValueError(
                     f"synthetic options {name}={getattr(self, name)} must be 0, or at "
                     f"least cameras, {self.cameras}, which each person meets"
                 )
+        for name in self.prints:
+            if name not in PRINTS:
+                raise ValueError(
+                    f"synthetic options prints={name!r} is no print; prints are "
+                    f"{', '.join(PRINTS)}"
+                )
+        if 0 < self.garments < self.outfits:
+            raise ValueError(
+                f"synthetic options garments={self.garments} must be 0, or at least "
+                f"outfits, {self.outfits}, as nobody repeats a garment"
+            )
         if not 1 <= self.train_identities + self.test_identities <= 9999:
             raise ValueError(
                 "synthetic options train_identities and test_identities must sum to "

@@ -8,12 +8,17 @@ import numpy as np
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.body import BODY, HAIR, SKIRT
-from mbnet_jax.synthetic.dressing import BAG, KNOT, WAIST, hairline
+from mbnet_jax.synthetic.cloth import lay_out
+from mbnet_jax.synthetic.dressing import BAG, KNOT
+from mbnet_jax.synthetic.garments import Bottom, Fabric, Outfit, Top
 from mbnet_jax.synthetic.identity import Identity
-from mbnet_jax.synthetic.wardrobe import Outfit
+from mbnet_jax.synthetic.inflation import WAIST, hairline
+from mbnet_jax.synthetic.prints import PRINTS, blend
+from mbnet_jax.synthetic.worn import EYES_Y, paint_on_body, paint_parts
 
-_EYES_Y, _EYES_X = 0.898, 0.031
+_EYES_X = 0.031
 _CROTCH = 0.08
+_FASTENED = ("shirt", "hoodie", "jacket", "puffer", "coat")
 
 
 class _Points:
@@ -52,6 +57,36 @@ def second_colour(pattern: str, scale: float, p: _Points) -> np.ndarray:
     return np.zeros(len(up), bool)
 
 
+def _chosen(garment: Top | Bottom, p: _Points, where: np.ndarray) -> np.ndarray:
+    """Returns the colours [m, 3] of a garment at points; `where` selects m of n."""
+    fabric = garment.fabric
+    if fabric is None:
+        second = second_colour(garment.pattern, garment.scale, p)
+        return garment.colours[second[where].astype(np.int64)]
+    where = np.flatnonzero(where)
+    if not fabric.name:
+        return np.tile(fabric.colours[0], (len(where), 1))
+    coordinates = (values[where] for values in (p.x, p.y, p.z, p.arm, p.on_arm))
+    place = PRINTS[fabric.name](lay_out(*coordinates), fabric.scale, fabric.variation)
+    return blend(fabric.colours, place)
+
+
+def _folds(p: _Points, fabric: Fabric, quilt: float) -> np.ndarray:
+    """Returns the brightness of cloth of the large wardrobe, float [n]."""
+    y, s = p.y / fabric.fold_scale, fabric.variation * 6
+    folds = np.sin(31 * y + 23 * p.x + s[0]) * np.sin(27 * p.z - 19 * y + s[1])
+    folds = 0.7 * folds + 0.5 * np.sin(60 * p.x + 11 * y + s[2] + 2 * folds)
+    # Wrinkles at elbows and knees.
+    along = np.where(p.on_arm, 0.28 * (p.arm - 1), p.y + 0.28)
+    near = np.exp(-((along / 0.09) ** 2)) * (p.on_arm | (p.y < 0))
+    folds = folds + near * np.sin(90 * along + 25 * p.z + s[3])
+    bright = 1 + fabric.folds * folds
+    if quilt:
+        seam = np.abs(np.where(p.on_arm, 0.28 * p.arm, p.y) % quilt / quilt - 0.5)
+        bright *= 1.08 - 0.45 * np.clip(4 * seam - 1.2, 0, 1)
+    return bright
+
+
 def _face(rgb: np.ndarray, p: _Points, identity: Identity) -> None:
     """Draws eyes, brows, lips, beard and glasses on the head, in place."""
     ahead = p.head & (p.z > 0.09)
@@ -75,12 +110,12 @@ def _face(rgb: np.ndarray, p: _Points, identity: Identity) -> None:
         ahead & (side > 0.012) & (side < 0.052) & (np.abs(p.y - 0.92) < identity.brows)
     )
     rgb[brows] += 0.8 * (0.7 * identity.hair_colour - rgb[brows])
-    u, v = (side - _EYES_X) / 0.015, (p.y - _EYES_Y) / 0.0065
+    u, v = (side - _EYES_X) / 0.015, (p.y - EYES_Y) / 0.0065
     eyes = ahead & (u * u + v * v < 1)
     rgb[eyes] = (0.8, 0.78, 0.76)
     rgb[eyes & (np.abs(side - _EYES_X) < 0.007)] = (0.06, 0.05, 0.05)
     if identity.glasses:
-        u, v = (side - 0.034) / 0.027, (p.y - _EYES_Y) / 0.021
+        u, v = (side - 0.034) / 0.027, (p.y - EYES_Y) / 0.021
         radius = u * u + v * v
         near = p.head & (p.z > 0.05)
         rim = 0.55 if identity.glasses == 1 else 0.3
@@ -139,11 +174,12 @@ def paint(
     label[hair] = parsing.HEAD
 
     def wear(where, garment, as_label):
-        second = second_colour(garment.pattern, garment.scale, p)
-        chosen = garment.colours[second[where].astype(np.int64)]
-        rgb[where] = chosen
+        rgb[where] = _chosen(garment, p, where)
         label[where] = as_label
 
+    if bottom.hose is not None:
+        hose = p.trunk & (p.y < bottom.hose_end)
+        rgb[hose] = bottom.hose
     if top.kind != "dress":
         cut = WAIST - 0.15 if bottom.kind == "skirt" else bottom.end
         wear(p.trunk & (p.y < WAIST) & (p.y > cut), bottom, parsing.LOWER_CLOTHES)
@@ -151,6 +187,14 @@ def paint(
     bare = _neck_opening(p, outfit)
     worn = (p.trunk & (p.y > top.hem) & ~bare) | sleeves
     wear(worn, top, parsing.UPPER_CLOTHES)
+    if top.trim is not None:  # hem, cuffs and collar
+        cuff = np.where(p.on_arm, p.arm > top.sleeve - 0.16, p.y < top.hem + 0.035)
+        rgb[worn & (cuff | (p.trunk & (p.y > 0.705)))] = top.trim
+    if top.fabric and top.kind in _FASTENED:  # a zip or buttons
+        rgb[p.trunk & worn & p.front & (np.abs(p.x) < 0.006)] *= 0.5
+    if top.inner is not None:
+        below = p.trunk & worn & p.front & (np.abs(p.x) < top.opening)
+        rgb[(below | sleeves) if top.inner_sleeves else below] = top.inner
 
     skirt = kind == SKIRT
     own = bottom.kind == "skirt" and top.kind != "dress"
@@ -178,7 +222,16 @@ def paint(
         rgb[carried] = outfit.bag.colour
         label[carried] = parsing.CARRIED
 
-    folds = np.sin(31 * p.y + 23 * p.x) * np.sin(27 * p.z - 19 * p.y)
+    paint_on_body(p, outfit, rgb, label)
     cloth = (label == parsing.UPPER_CLOTHES) | (label == parsing.LOWER_CLOTHES)
-    rgb *= 1 + 0.08 * (folds * cloth)[:, None]
+    if top.fabric is None or bottom.fabric is None:
+        folds = np.sin(31 * p.y + 23 * p.x) * np.sin(27 * p.z - 19 * p.y)
+        rgb *= 1 + 0.08 * (folds * cloth)[:, None]
+    else:
+        upper = label == parsing.UPPER_CLOTHES
+        bright = np.where(
+            upper, _folds(p, top.fabric, top.quilt), _folds(p, bottom.fabric, 0.0)
+        )
+        rgb *= np.where(cloth, bright, 1.0)[:, None]
+    paint_parts(kind, canonical, outfit, rgb, label)
     return label, rgb

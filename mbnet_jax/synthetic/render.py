@@ -5,8 +5,10 @@ import functools
 
 import numpy as np
 
+from mbnet_jax.synthetic.accessories import accessorize
 from mbnet_jax.synthetic.background import (
     TEXELS,
+    Surroundings,
     draw_background,
     draw_occluder,
 )
@@ -15,7 +17,8 @@ from mbnet_jax.synthetic.camera import Camera, expose, look_at_person, make_came
 from mbnet_jax.synthetic.dressing import Dressed, dress
 from mbnet_jax.synthetic.figure import draw_figure, pose_figure
 from mbnet_jax.synthetic.identity import Identity, random_identity, sample_identity
-from mbnet_jax.synthetic.options import IMAGE, PASSERSBY, SyntheticOptions
+from mbnet_jax.synthetic.options import IMAGE, PASSERSBY, SCENE, SyntheticOptions
+from mbnet_jax.synthetic.scenes import make_scene
 from mbnet_jax.synthetic.wardrobe import (
     Outfit,
     Wardrobe,
@@ -24,8 +27,9 @@ from mbnet_jax.synthetic.wardrobe import (
     sample_outfits,
 )
 
-_OCCLUDED = 0.15  # share of the images
 _PASSERSBY = 6  # in front of the wall of each camera
+_STRANGERS = 4  # in each scene
+_CROWD = 6
 
 
 @functools.lru_cache(maxsize=4)
@@ -43,35 +47,80 @@ def _dressed(
     return identity, worn, dress(load_body(), identity, worn)
 
 
-@functools.lru_cache(maxsize=64)
-def _camera(options: SyntheticOptions, number: int) -> Camera:
-    """Returns a camera, with strangers drawn in front of its wall."""
+@functools.lru_cache(maxsize=192)
+def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surroundings]:
+    """Returns a camera and its surroundings, with strangers in them."""
     camera = make_camera(options, number)
+    rng = options.rng(SCENE, number)
+    kind = str(rng.choice(options.backgrounds))
+    if kind == "boxes":
+        wall, floor = _populated(options, camera, number), camera.floor
+        if options.camera_pool or options.test_camera_pool:  # many: a quarter of memory
+            wall, floor = _bytes(wall), _bytes(floor)
+        camera = dataclasses.replace(camera, wall=wall, floor=floor)
+        few = _STRANGERS if "person" in options.occluders else 0
+        figures = _strangers(options, camera, few, rng)
+        return camera, Surroundings(None, figures)
+    nothing = np.zeros((0, 0, 3), np.float32)
+    camera = dataclasses.replace(camera, wall=nothing, floor=nothing)
+    count = _CROWD if kind == "crowd" else _STRANGERS
+    figures = _strangers(options, camera, count, rng)
+    return camera, Surroundings(make_scene(kind, camera, figures, rng), figures)
+
+
+def _strangers(
+    options: SyntheticOptions, camera: Camera, count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Draws figures as `scenes.draw_scene` describes them."""
+    figures = []
+    for _ in range(count):
+        colour, share = _stranger(options, camera, rng)
+        figure = np.dstack([colour, 1 - share[..., 0]])
+        figures.append(_bytes(figure))
+    return figures
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _populated(options: SyntheticOptions, camera: Camera, number: int) -> np.ndarray:
+    """Draws strangers in front of a camera's wall; float32, as `Camera.wall`."""
     wall = camera.wall.copy()
     rng = options.rng(PASSERSBY, number)
-    size = (int(2.1 * TEXELS), int(1.2 * TEXELS))
     for _ in range(_PASSERSBY):
-        stranger = random_identity(rng)
-        outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)[0]
-        dressed = dress(load_body(), stranger, outfit)
-        posed = pose_figure(dressed, stranger, rng.uniform(-np.pi, np.pi), rng)
-        # Orthographic, from the front; the wall's rows grow upwards.
-        points = posed * (TEXELS, -TEXELS, -1) + (size[1] / 2, size[0], 10)
-        colour, share = draw_figure(
-            dressed,
-            stranger,
-            outfit,
-            posed,
-            points,
-            np.array([0.0, 0.0, -1.0]),
-            (camera.light, 0.6, 0.5),
-            size,
-        )
-        left = rng.integers(wall.shape[1] - size[1])
-        region = wall[: size[0], left : left + size[1]]
+        colour, share = _stranger(options, camera, rng)
+        height, width = colour.shape[:2]
+        left = rng.integers(wall.shape[1] - width)
+        # The wall's rows grow upwards.
+        region = wall[:height, left : left + width]
         region *= share[::-1, :, :1]
         region += colour[::-1]
-    return dataclasses.replace(camera, wall=wall)
+    return wall
+
+
+def _stranger(
+    options: SyntheticOptions, camera: Camera, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a random person from the front, orthographically (see `draw_figure`)."""
+    size = (int(2.1 * TEXELS), int(1.2 * TEXELS))
+    stranger = random_identity(rng)
+    outfit = random_outfits(rng, _wardrobe(options), stranger.female, 1)
+    outfit = accessorize(rng, outfit, stranger.female, options)[0]
+    dressed = dress(load_body(), stranger, outfit)
+    yaw = rng.uniform(-np.pi, np.pi)
+    posed = pose_figure(dressed, stranger, yaw, rng, options.poses)
+    points = posed * (TEXELS, -TEXELS, -1) + (size[1] / 2, size[0], 10)
+    return draw_figure(
+        dressed,
+        stranger,
+        outfit,
+        posed,
+        points,
+        np.array([0.0, 0.0, -1.0]),
+        (camera.light, 0.6, 0.5),
+        size,
+    )
 
 
 def render(
@@ -90,31 +139,33 @@ def render(
       uint8 [h, w, 3] RGB, uint8 [h, w] canonical labels, and the JPEG quality.
     """
     rng = options.rng(IMAGE, pid, outfit, camera, number)
-    viewer = _camera(options, camera)
+    viewer, surroundings = _camera(options, camera)
     identity, worn, dressed = _dressed(options, pid, outfit)
     # Most people pass a camera along one line, either way; some go anywhere.
     way = rng.choice((0.0, np.pi)) + rng.normal(0, 0.45)
     yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.3 else viewer.yaw + way
-    posed = pose_figure(dressed, identity, yaw, rng)
+    posed = pose_figure(dressed, identity, yaw, rng, options.poses)
 
     size = (options.height, options.width)
-    view = look_at_person(viewer, posed, size, rng)
-    image = draw_background(viewer, view, *size, rng)
+    boxed = posed[dressed.boxed]
+    view = look_at_person(viewer, boxed, size, rng, options.box_errors)
+    image = draw_background(viewer, surroundings, view, size, rng)
     colour, share = draw_figure(
         dressed,
         identity,
         worn,
         posed,
         view.project(posed),
-        view.axes[2],
-        (viewer.light, viewer.ambient, viewer.key),
+        view.towards,
+        viewer.on_person,
         size,
     )
     image = image * share[..., :1] + colour
     # The label that covers most of the pixel; on a tie, a part wins over background.
     share[..., 0] -= 1e-3
     label = share.argmax(-1).astype(np.uint8)
-    if rng.random() < _OCCLUDED:
-        draw_occluder(image, label, rng)
+    if rng.random() < options.occluded:
+        light = viewer.ambient + 0.6 * viewer.key
+        draw_occluder(image, label, options.occluders, surroundings, light, rng)
     image, quality = expose(image, viewer, rng)
     return image, label, quality

@@ -2,8 +2,10 @@
 
     python -m mbnet_jax.synthetic.sheet --root DIR --out sheet.jpg
 
-Each row shows one person in every outfit at every camera; below it are the parsing
-maps. If DIR holds no dataset, the default one is generated first.
+Each row shows one person in every outfit at every camera that they meet; below it are
+the parsing maps, and below those the exact ones if the maps are a parser's. With
+`--cameras N` it shows N cameras instead, and of each one image. If DIR holds no
+dataset, the default one is generated first.
 """
 
 import argparse
@@ -17,37 +19,95 @@ from PIL import Image
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic.generate import (
     DONE,
+    Shot,
     generate,
     image_path,
-    parsing_path,
+    map_paths,
     plan,
     read_options,
 )
 from mbnet_jax.synthetic.options import SyntheticOptions
 
+SPLITS = ("all", "train", "test")
+_ACROSS = 12  # cameras in a row of `camera_sheet`
 
-def contact_sheet(root: Path, people: int) -> np.ndarray:
+
+def contact_sheet(root: Path, people: int, split: str = "all") -> np.ndarray:
     """Draws `people` people, evenly spaced among those of the dataset in `root`.
 
-    Returns uint8 [people * 2 * H, outfits * cameras * W, 3]: the first image of each
-    person, outfit and camera, and its parsing map in `parsing.PALETTE`.
+    Where people meet different cameras, each is shown at their own.
+
+    Args:
+      root: a complete synthetic dataset.
+      people: how many, at most.
+      split: "train" or "test" people, or "all".
+
+    Returns:
+      uint8 [people * k * H, outfits * cameras * W, 3]: the first image of each person,
+      outfit and camera, and its parsing map in `parsing.PALETTE`; k is 2, or 3 if the
+      dataset has exact maps too, which are then below.
 
     Raises:
-      FileNotFoundError, ValueError: see `read_options`.
+      FileNotFoundError, ValueError: see `read_options`; ValueError also if the split
+        has no people.
     """
     options = read_options(root)
-    of_person: dict[int, list] = {}
+    of_person: dict[int, list[Shot]] = {}
     for shots in plan(options):
-        firsts = [shot for shot in shots if shot.number == 1]
-        of_person.setdefault(shots[0].pid, []).extend(firsts)
-    pids = np.linspace(1, len(of_person), min(people, len(of_person))).round()
+        if split in ("all", _split_of(shots[0])):
+            firsts = [shot for shot in shots if shot.number == 1]
+            of_person.setdefault(shots[0].pid, []).extend(firsts)
+    if not of_person:
+        raise ValueError(f"{root} has no {split} identities; choose another split")
+    pids = _spaced([*of_person], people)
+    return np.vstack([_rows(root, options, of_person[pid]) for pid in pids])
+
+
+def camera_sheet(root: Path, cameras: int, split: str = "all") -> np.ndarray:
+    """Draws one image of each of `cameras` cameras, twelve side by side.
+
+    Args, returned rows and errors are as of `contact_sheet`. Cameras are evenly spaced
+    among those that a person of the split meets; each shows another person, if there
+    are enough.
+    """
+    options = read_options(root)
+    of_camera: dict[int, list[Shot]] = {}
+    for shots in plan(options):
+        for shot in shots:
+            if split in ("all", _split_of(shot)):
+                of_camera.setdefault(shot.camera, []).append(shot)
+    if not of_camera:
+        raise ValueError(f"{root} has no {split} identities; choose another split")
+    chosen = [
+        of_camera[camera][(37 * place) % len(of_camera[camera])]
+        for place, camera in enumerate(_spaced(sorted(of_camera), cameras))
+    ]
+    across = min(_ACROSS, len(chosen))
+    rows = [
+        _rows(root, options, chosen[i : i + across])
+        for i in range(0, len(chosen), across)
+    ]
+    missing = rows[0].shape[1] - rows[-1].shape[1]
+    rows[-1] = np.pad(rows[-1], ((0, 0), (0, missing), (0, 0)))
+    return np.vstack(rows)
+
+
+def _split_of(shot: Shot) -> str:
+    return "train" if shot.split == "train" else "test"
+
+
+def _spaced(values: list[int], count: int) -> list[int]:
+    """Chooses `count` values, evenly spaced; all if there are fewer."""
+    places = np.linspace(0, len(values) - 1, min(count, len(values))).round()
+    return [values[place] for place in places.astype(int)]
+
+
+def _rows(root: Path, options: SyntheticOptions, shots: Sequence[Shot]) -> np.ndarray:
+    """Draws shots side by side, with their maps below them."""
     palette = np.array(parsing.PALETTE, np.uint8)
-    rows = []
-    for pid in pids.astype(int):
-        shots = of_person[pid]
-        images = [np.asarray(Image.open(image_path(root, shot))) for shot in shots]
-        labels = [np.asarray(Image.open(parsing_path(root, shot))) for shot in shots]
-        rows += [np.hstack(images), palette[np.hstack(labels)]]
+    rows = [np.hstack([np.asarray(Image.open(image_path(root, s))) for s in shots])]
+    for paths in zip(*(map_paths(root, s, options) for s in shots), strict=True):
+        rows.append(palette[np.hstack([np.asarray(Image.open(p)) for p in paths])])
     return np.vstack(rows)
 
 
@@ -57,12 +117,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the dataset")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--split", choices=SPLITS, default="all", help="whom to show")
+    parser.add_argument(
+        "--cameras", type=int, help="show so many cameras instead, one image of each"
+    )
     args = parser.parse_args(arguments)
     try:
         if not (args.root / DONE).exists():
             generate(args.root, SyntheticOptions())
-        sheet = contact_sheet(args.root, args.people)
-        Image.fromarray(sheet).save(args.out, quality=90)
+        draw, count = contact_sheet, args.people
+        if args.cameras is not None:
+            draw, count = camera_sheet, args.cameras
+        if count < 1:
+            raise ValueError(f"--people and --cameras must be at least 1, got {count}")
+        Image.fromarray(draw(args.root, count, args.split)).save(args.out, quality=90)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

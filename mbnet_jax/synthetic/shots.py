@@ -7,6 +7,8 @@ from pathlib import Path
 from mbnet_jax.synthetic.options import SyntheticOptions
 
 SPLITS = ("train", "query", "gallery")
+PARSING = "parsing"  # folder of the maps that are read
+EXACT = "parsing_exact"  # folder of the exact maps, if those are a parser's
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -49,4 +51,18 @@ def image_path(root: Path, shot: Shot) -> Path:
 
 def parsing_path(root: Path, shot: Shot) -> Path:
     """Returns the path of a shot's parsing map."""
-    return root / "parsing" / shot.split / f"{shot.stem}.png"
+    return _map_path(root, PARSING, shot)
+
+
+def map_folders(options: SyntheticOptions) -> tuple[str, ...]:
+    """The folders of a dataset's parsing maps; each has a folder for each split."""
+    return (PARSING, EXACT) if options.parser_errors else (PARSING,)
+
+
+def map_paths(root: Path, shot: Shot, options: SyntheticOptions) -> list[Path]:
+    """Returns the paths of a shot's maps, in the order of `map_folders`."""
+    return [_map_path(root, folder, shot) for folder in map_folders(options)]
+
+
+def _map_path(root: Path, folder: str, shot: Shot) -> Path:
+    return root / folder / shot.split / f"{shot.stem}.png"

@@ -1,12 +1,15 @@
 """The garments, which all people share, and the outfits drawn from them."""
 
-import dataclasses
-
 import numpy as np
 
+from mbnet_jax.synthetic.accessories import accessorize
+from mbnet_jax.synthetic.garments import Bag, Bottom, Outfit, Shoes, Top, Wardrobe
+from mbnet_jax.synthetic.large_wardrobe import make_large_wardrobe
 from mbnet_jax.synthetic.options import OUTFITS, WARDROBE, SyntheticOptions
 
 PATTERNS = ("plain", "hoops", "stripes", "check", "yoke", "print", "dots", "open")
+
+_IN_UNIFORM = 0.2  # share of the people of a wardrobe with uniforms
 
 # Colours of clothes, RGB in 0..1: mostly dull, some bright.
 _COLOURS = np.array(
@@ -63,74 +66,13 @@ _SHOES = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Top:
-    """A garment for the trunk; lengths as in the table of tops."""
-
-    kind: str
-    sleeve: float
-    hem: float
-    looseness: float
-    skirt_end: float | None
-    neckline: float  # depth below the neck's base, in metres
-    pattern: str
-    scale: float  # period of the pattern, in metres
-    colours: np.ndarray  # float64 [2, 3]
-
-
-@dataclasses.dataclass(frozen=True)
-class Bottom:
-    """A garment for the legs; lengths as in the table of bottoms."""
-
-    kind: str
-    end: float
-    looseness: float
-    pattern: str
-    scale: float
-    colours: np.ndarray  # float64 [2, 3]
-
-
-@dataclasses.dataclass(frozen=True)
-class Shoes:
-    """A pair of shoes."""
-
-    end: float
-    thickness: float
-    colours: np.ndarray  # float64 [2, 3]: upper, sole
-
-
-@dataclasses.dataclass(frozen=True)
-class Bag:
-    """A bag of kind "backpack", "shoulder" or "hand"; its colour is RGB in 0..1."""
-
-    kind: str
-    side: int  # 1 left, -1 right
-    colour: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Outfit:
-    """What a person wears; the indices are those of the wardrobe."""
-
-    top_index: int
-    bottom_index: int
-    top: Top
-    bottom: Bottom
-    shoes: Shoes
-    bag: Bag | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Wardrobe:
-    """All the garments of a dataset."""
-
-    tops: tuple[Top, ...]
-    bottoms: tuple[Bottom, ...]
-    shoes: tuple[Shoes, ...]
-
-
 def make_wardrobe(options: SyntheticOptions) -> Wardrobe:
-    """Returns the wardrobe of a dataset: fixed cuts, random colours and patterns."""
+    """Returns the wardrobe of a dataset.
+
+    The small one has fixed cuts, and random colours and patterns.
+    """
+    if options.garments:
+        return make_large_wardrobe(options)
     rng = options.rng(WARDROBE)
 
     def colours(dull: bool) -> np.ndarray:
@@ -177,7 +119,18 @@ def sample_outfits(
 ) -> list[Outfit]:
     """Returns the outfits of the person with number `pid` of a dataset."""
     rng = options.rng(OUTFITS, pid)
-    return random_outfits(rng, wardrobe, female, options.outfits)
+    outfits = random_outfits(rng, wardrobe, female, options.outfits)
+    # A stream of their own, so that clothes do not depend on accessories.
+    return accessorize(options.rng(OUTFITS, pid, 1), outfits, female, options)
+
+
+def _put_on(uniform: tuple[int, int], tops: np.ndarray, bottoms: np.ndarray) -> None:
+    """Makes one outfit that uniform, in place; no garment occurs twice."""
+    top, bottom = uniform
+    k = int(np.argmax(tops == top))  # 0 if it is not among them
+    same = bottoms == bottom
+    bottoms[same] = bottoms[k]
+    tops[k], bottoms[k] = top, bottom
 
 
 def random_outfits(
@@ -191,8 +144,17 @@ def random_outfits(
     bottoms = [
         k for k, item in enumerate(wardrobe.bottoms) if female or item.kind != "skirt"
     ]
-    tops = rng.choice(tops, count, replace=False)
-    bottoms = rng.choice(bottoms, count, replace=False)
+    odds = [None, None]
+    if wardrobe.odds:
+        odds = [
+            p[k] / p[k].sum()
+            for p, k in zip(wardrobe.odds, (tops, bottoms), strict=True)
+        ]
+    tops = rng.choice(tops, count, replace=False, p=odds[0])
+    bottoms = rng.choice(bottoms, count, replace=False, p=odds[1])
+    if wardrobe.uniforms and rng.random() < _IN_UNIFORM:
+        uniform = wardrobe.uniforms[rng.integers(len(wardrobe.uniforms))]
+        _put_on(uniform, tops, bottoms)
     usual = rng.integers(len(wardrobe.shoes))
     outfits = []
     for top, bottom in zip(tops, bottoms, strict=True):

@@ -24,7 +24,7 @@ from mbnet_jax.synthetic.generate import (
     Shot,
     generate,
     image_path,
-    parsing_path,
+    map_paths,
     plan,
     read_options,
 )
@@ -106,7 +106,8 @@ def yardsticks(root: Path) -> dict[str, dict[str, tuple[float, float]]]:
             [
                 clothes_histogram(
                     cv2.imread(str(image_path(root, shot))),
-                    np.array(Image.open(parsing_path(root, shot))),
+                    # The exact map, where there is one.
+                    np.array(Image.open(map_paths(root, shot, options)[-1])),
                 )
                 for shot in shots
             ]

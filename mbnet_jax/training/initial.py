@@ -18,7 +18,8 @@ from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.load import load
 
 _HEAD, _CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"
-_BACKBONE, _BALANCE = "_backbone", "balance_weights"  # the latter is of all branches
+_BACKBONE = "_backbone"
+_OF_ALL = ("balance_weights", "linear_projection")  # modules of all branches together
 _SHOWN = 6  # parameters in a message
 # Fields of a backbone that change no parameter.
 _FREE = ("weights", "last_stride", "norm_images", "drop_path", "remat", "remat_keeps")
@@ -55,7 +56,7 @@ def load_initial(
     saved = network.config
     given, wanted = flatten_dict(network.variables), flatten_dict(variables)
     more = {*config.model.branches} != {*saved.model.branches}
-    wrong, kept = _compared(given, wanted, anew=(_BALANCE,) if more else ())
+    wrong, kept = _compared(given, wanted, anew=_OF_ALL if more else ())
     if wrong:
         raise ValueError(
             f"{field} is another network than this run's (its shapes -> this run's):"

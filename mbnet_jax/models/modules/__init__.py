@@ -1,4 +1,4 @@
-"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
+"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading; and ours.
 
 The parsing head is ours.
 
@@ -16,6 +16,7 @@ from mbnet_jax.models.modules.cfm import (
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
+from mbnet_jax.models.modules.projection import Projection
 
 __all__ = [
     "DIRECTIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "FeatureAttention",
     "KnowledgeTransfer",
     "ParsingHead",
+    "Projection",
     "combine",
     "position_codes",
     "predicted_parsing",
