@@ -225,6 +225,8 @@ def fields() -> ConfigDict:
     # FAM's spatial attention: a convolution of 7x7 over two summaries, or, ours, one of
     # 1x1 over the channels, which knows nothing of positions
     c.model.fam_spatial = schema.optional(choice("conv7", "pointwise"))
+    # Whether FAM adds its attended map to the map; False, ours: replaces it
+    c.model.fam_residual = schema.optional(flag(True))
     # Ours, after Ortho-ReID (arXiv 2606.11661): directions in the global branch's
     # features that clothes vary along, projected out of its embedding; needs clothes
     # labels; 0: none
@@ -246,14 +248,18 @@ def fields() -> ConfigDict:
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
-    # Ours: weight of distilling the embedding (FitNets; Romero et al., ICLR 2015)
+    # Ours: weight of distilling the embedding, of equal size in both branches (after
+    # FitNets; Romero et al., ICLR 2015)
     c.loss.ktm_features = schema.optional(real(0.0))
-    # Ours: weight of distilling the similarities within the batch (Tung and Mori, ICCV
-    # 2019)
+    # Ours: weight of distilling the cosines of all pairs of a batch (after Tung and
+    # Mori, ICCV 2019)
     c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
     # Weight of the background constraint on FAM's attention
     c.loss.background = real(0.1)
+    # The background constraint is the share of the attention that lies on the
+    # background, or, ours, its binary cross-entropy against the person's area
+    c.loss.background_form = schema.optional(choice("share", "foreground"))
     # Weight of the loss that finds the directions of clothes, `model.clothes_rank`
     c.loss.clothes_subspace = schema.optional(real(1.0))
     # Weight of the cross-entropy of the predicted parsing map, `model.parser`

@@ -2,7 +2,7 @@
 
   python train.py --config configs/synthetic_many.py
 
-1,200 people to train on and 150 to test on, who meet 4 of 120 cameras and 4 of 16
+2,000 people to train on and 150 to test on, who meet 4 of 160 cameras and 4 of 16
 others; hundreds of garments, scenes, poses, things carried and worn, boxes and parsing
 maps with errors (docs/synthetic.md). The network that comes with the package was
 trained by it.
@@ -14,10 +14,10 @@ from mbnet_jax.configs import synthetic
 
 # The fields of the generator, but for sizes.
 PEOPLE = {
-    "train_identities": 1200,
+    "train_identities": 2000,
     "test_identities": 150,
     "cameras": 4,
-    "camera_pool": 120,
+    "camera_pool": 160,
     "test_camera_pool": 16,
     "train_images": 1,
     "seed": 2,
@@ -46,5 +46,5 @@ def get_config() -> ConfigDict:
     c = synthetic.get_config()
     c.name = "synthetic_many"
     c.data.synthetic.update(PEOPLE)
-    c.data.validation_fraction = 0.08  # 96 of 1,200 identities
+    c.data.validation_fraction = 0.05  # 100 of 2,000 identities
     return c

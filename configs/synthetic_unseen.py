@@ -25,6 +25,7 @@ PEOPLE = {
     "prints": (
         *("tartan", "herringbone", "emblem", "photo"),
         *("bands", "leopard", "houndstooth", "argyle"),
+        *("patchwork", "splatter", "yoke"),
     ),
     "box_errors": 0.6,
     "parser_errors": 0.4,

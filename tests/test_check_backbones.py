@@ -10,6 +10,11 @@ pytestmark = pytest.mark.usefixtures("one_block")
 GLOBAL, UNRELATED, MASK = (
     f"model.backbones.{branch}" for branch in ("global", "clothing_unrelated", "mask")
 )
+ON_RESNETS = {
+    f"{GLOBAL}.name": "resnet10",
+    f"{UNRELATED}.name": "resnet10",
+    "model.pooling": "max_avg",
+}
 NO_MODULES = {"model.ktm": False, "model.fam": False, "model.cfm": False}
 
 
@@ -42,6 +47,9 @@ def config_with(changes):
             "views.crops": (32, 64),
         },
         {"data.height": 72, "views.crops": (80, 24)},
+        {"model.ktm": False, "model.ktm_stage": 2},
+        ON_RESNETS | {"model.ktm_stage": 4, "model.clothes_rank": 63},
+        ON_RESNETS | {"model.ktm_stage": 1, f"{MASK}.name": tiny.TWO_BLOCKS},
     ],
     ids=str,
 )
@@ -110,6 +118,18 @@ def test_what_goes_together_passes(changes):
             {"model.pooling": "gem"},
             "model.pooling='gem' takes a map without negative values, and that of two ",
         ),
+        (
+            {"model.ktm_stage": 1},
+            "model.ktm_stage=1 needs a backbone of so many stages, and two blocks, of ",
+        ),
+        (
+            ON_RESNETS | {f"{UNRELATED}.share": "global", "model.ktm_stage": 1},
+            "model.ktm_stage=1 changes the maps within the backbone of global alone, a",
+        ),
+        (
+            ON_RESNETS | {"model.clothes_rank": 64},
+            "model.clothes_rank=64 must be below the size of the embedding of the bran",
+        ),
     ],
 )
 def test_what_does_not_is_refused(changes, message):
@@ -123,6 +143,14 @@ def test_what_does_not_is_refused(changes, message):
         for line in lines
         if "model.backbones" in line
     )
+
+
+def test_the_map_of_the_gate_is_what_divides_the_image():
+    changes = ON_RESNETS | {"data.height": 72}  # maps of 18 rows, then 9 and 5
+    (line,) = uneven_cells(config_with(changes))
+    assert line.startswith("data.height, data.width=(72, 32) must be multiples of the")
+    assert "which is 5x2" in line
+    assert not [*uneven_cells(config_with(changes | {"model.ktm_stage": 1}))]
 
 
 def test_the_nearest_sizes_are_named():

@@ -14,7 +14,7 @@ from mbnet_jax.backbones import BACKBONES, Backbone
 from mbnet_jax.backbones.transformer import Kind, Transformer
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh
 from mbnet_jax.models import BRANCHES
-from mbnet_jax.models.mbnet import branch_keys
+from mbnet_jax.models.branches import branch_keys
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.accumulation import order_on_devices
 from mbnet_jax.training.augment import example_keys, path_keys

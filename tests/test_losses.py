@@ -176,6 +176,26 @@ def test_background_constraint_without_attention_or_background_is_zero():
         assert not gradient.any()  # and no nan
 
 
+def test_background_constraint_against_the_foreground_is_a_cross_entropy():
+    attention = np.array([[0.9, 0.7], [0.2, 0.4]], np.float32).reshape(1, 2, 2, 1)
+    foreground = np.zeros((1, 4, 4))
+    foreground[:, :2] = 1
+    foreground[:, 2, 2:] = 1  # half of the fourth position
+    logs = np.log([0.9, 0.7, 0.8, 0.4]).sum() + np.log(0.6 / 0.4) / 2
+    found = losses.background_constraint(attention, foreground, "foreground")
+    np.testing.assert_allclose(found, -logs / 4, rtol=1e-5)
+    # It is least at the share of the foreground.
+    least = losses.pool_area(foreground, (2, 2))
+    gradient = jax.grad(losses.background_constraint)(
+        jnp.clip(least, 0.01, 0.99), foreground, "foreground"
+    )
+    np.testing.assert_allclose(gradient[0, 1, 1], 0, atol=1e-6)
+    for edge in (0.0, 1.0):
+        saturated = jnp.full((1, 2, 2, 1), edge)
+        value = losses.background_constraint(saturated, foreground, "foreground")
+        assert np.isfinite(value) and value > 1
+
+
 def test_an_area_that_does_not_divide_is_rejected():
     with pytest.raises(ValueError, match=r"5x4 pixels .* map of 2x2"):
         losses.pool_area(jnp.zeros((1, 5, 4)), (2, 2))

@@ -89,6 +89,22 @@ def test_outputs():
         np.testing.assert_allclose(np.linalg.norm(vector, axis=1), 1, rtol=1e-5)
 
 
+def test_fam_on_an_earlier_map_changes_what_follows_it_alone():
+    plain, _ = forward()
+    out, stats = forward(fam_stage=2)
+    assert out.attention.shape == (6, 8, 8, 1)
+    for branch, same in (("global", True), ("clothing_unrelated", False)):
+        pair = (out.features[branch], plain.features[branch])
+        assert np.array_equal(*pair) == same
+    name = "clothing_unrelated_backbone"
+    _, before = forward(fam=False)
+    for layer, same in (("layer2_0", True), ("layer3_0", False)):
+        means = [s["batch_stats"][name][layer]["bn1"]["mean"] for s in (stats, before)]
+        assert np.array_equal(*means) == same
+    params = variable_shapes(fam_stage=2)["params"]
+    assert set(params) == set(variable_shapes()["params"])
+
+
 @pytest.mark.parametrize(
     ("off", "kept"),
     [

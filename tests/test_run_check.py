@@ -125,6 +125,18 @@ def test_the_configs_that_come_with_the_package_pass(name):
             "loss.cal=1.0 trains the branch global, which is not in model.branches=(",
         ),
         (
+            {"model.clothes_rank": 2, "loss.clothes_subspace": 0.0},
+            "model.clothes_rank=2 asks for directions of clothes, and loss.clothes_su",
+        ),
+        (
+            {"loss.ktm_features": 1.0, "model.backbones.global.width": 8},
+            "loss.ktm_features=1.0 compares the embeddings of global and clothing_unr",
+        ),
+        (
+            {"loss.ktm_features": 1.0, "model.backbones.global.pooling": "avg"},
+            "loss.ktm_features=1.0 compares the embeddings of global and clothing_unr",
+        ),
+        (
             {"model.backbones.global.weights": "timm/resnet18.tv_in1k"},
             "model.backbones.global.weights='timm/resnet18.tv_in1k': public weights",
         ),

@@ -18,12 +18,16 @@ _PRODUCTS = (lax.dot_general_p.name, lax.conv_general_dilated_p.name)
 ALLOWED = {
     r"\w+_head/classifier": "logits go into a softmax over all identities",
     r"feature_attention/.*": "an attention is a sigmoid of a few products",
-    r"knowledge_transfer/gate": "a gate is a sigmoid of one channel",
+    r"(\w+_backbone/)?knowledge_transfer/gate": "a gate is a sigmoid of one channel",
+    r"\w+_head/clothes_subspace": "a projection onto a few directions",
     r"balance_weights/\w+": "weights of a few branches are a softmax",
     r"cross_fusion/\w+/attention/.*": "a softmax, over a small map",
+    r"training/augment_colour.py blur": "small, and pixels keep their precision",
+    r"training/augment_clothes.py _pattern": "six products a pixel",
     r"training/augment.py \w+": "interpolates pixels: exact at whole steps",
     r"views.py \w+": "interpolates pixels and labels: exact at whole steps",
-    r"identity.py \w+": "distances are differences of nearly equal numbers",
+    r"losses/identity.py \w+": "distances are differences of nearly equal numbers",
+    r"losses/(clothes|transfer).py \w+": "the same of means, and of cosines",
 }
 
 
@@ -36,7 +40,7 @@ def float32_products(jaxpr: Any, outside: str = "") -> Iterator[str]:
 
     Yields:
       The module of the network, "global_head/classifier"; outside of it, file and
-      function, "identity.py triplet".
+      function, "losses/identity.py triplet".
     """
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     for equation in inner.eqns:

@@ -20,7 +20,8 @@ def flat(function: Callable, arguments: Sequence[jax.ShapeDtypeStruct]) -> Calla
     """Returns the same function of these arguments, as operations of `jax.lax` alone.
 
     Calls are inlined, loops over layers (`scan`) unrolled, `platform_dependent` is
-    replaced by its default, and barriers to the compiler are dropped.
+    replaced by its default, and barriers to the compiler are dropped. A QR
+    decomposition of weights, which ONNX does not have, is computed here.
     """
     traced = jax.make_jaxpr(function)(*arguments)
     return lambda *values: _evaluate(traced, values)[0]
@@ -55,6 +56,9 @@ def _evaluate(traced: ClosedJaxpr | Jaxpr, arguments: Sequence) -> list:
                 results = _unrolled(parameters, given)
             elif name == "reduce_window_max":
                 results = [_pooled_over_three_axes(operation, *given)]
+            elif name == "qr" and not isinstance(given[0], jax.core.Tracer):
+                with jax.ensure_compile_time_eval():
+                    results = operation.primitive.bind(*given, **parameters)
             else:
                 results = operation.primitive.bind(*given, **parameters)
                 if not operation.primitive.multiple_results:

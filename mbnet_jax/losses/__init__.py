@@ -10,6 +10,7 @@ from mbnet_jax.losses.clothes import (
     Clothes,
     clothes_adversarial,
     clothes_classification,
+    clothes_subspace,
 )
 from mbnet_jax.losses.identity import (
     batch_hard_triplet,
@@ -18,7 +19,12 @@ from mbnet_jax.losses.identity import (
 )
 from mbnet_jax.losses.parsing import parsing_cross_entropy
 from mbnet_jax.losses.total import total
-from mbnet_jax.losses.transfer import distillation, gate_area
+from mbnet_jax.losses.transfer import (
+    distillation,
+    feature_distillation,
+    gate_area,
+    similarity_distillation,
+)
 
 __all__ = [
     "Clothes",
@@ -26,11 +32,14 @@ __all__ = [
     "batch_hard_triplet",
     "clothes_adversarial",
     "clothes_classification",
+    "clothes_subspace",
     "cross_entropy",
     "distillation",
+    "feature_distillation",
     "gate_area",
     "parsing_cross_entropy",
     "pool_area",
+    "similarity_distillation",
     "supervised_contrastive",
     "total",
 ]

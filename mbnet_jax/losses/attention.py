@@ -3,28 +3,50 @@
 import jax
 import jax.numpy as jnp
 
+from mbnet_jax.backbones.layers import known
 from mbnet_jax.losses.arrays import as_float32, pool_area
 
 
-def background_constraint(attention: jax.Array, foreground: jax.Array) -> jax.Array:
-    """The share of an attention that lies on the background, the mean over the batch.
+def background_constraint(
+    attention: jax.Array, foreground: jax.Array, form: str = "share"
+) -> jax.Array:
+    """The background constraint, the mean over the batch.
 
-    A position counts by the share b of its pixels that are background: the sum of
+    "share" is the share of an attention that lies on the background. A position counts by the share b of its pixels that are background: the sum of
     b * attention over that of the attention; 0 where there is no attention. Unlike the
     mean over the background, it cannot be lowered by attending to nothing at all. On
-    synthetic people the attention still lies on the background more than on the
-    person, and the constraint gains nothing on test people (docs/evidence.md).
+    synthetic people the attention of a final map still lies on the background more
+    than on the person, and gains nothing on test people (docs/evidence.md).
+
+    "foreground", ours, is the binary cross-entropy of the attention against 1 - b. It
+    tells every position what to be, the person's too: least, yet above 0, where both
+    agree.
 
     Args:
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention.
       foreground: [B, H, W], 1 on the person and 0 elsewhere, with H and W
         multiples of h and w.
+      form: a name in `FORMS`.
 
     Raises:
-      ValueError: if they are not.
+      ValueError: if they are not, or the form is unknown.
     """
-    background = 1 - pool_area(foreground, attention.shape[1:3])
-    attention = as_float32(attention)
+    person = pool_area(foreground, attention.shape[1:3])
+    return known("form", form, FORMS)(as_float32(attention), person)
+
+
+def _share(attention: jax.Array, person: jax.Array) -> jax.Array:
     total = attention.sum((1, 2, 3))
-    outside = (attention * background).sum((1, 2, 3))
+    outside = (attention * (1 - person)).sum((1, 2, 3))
     return jnp.where(total > 0, outside / jnp.where(total > 0, total, 1), 0).mean()
+
+
+def _cross_entropy(attention: jax.Array, person: jax.Array) -> jax.Array:
+    inside = jnp.clip(attention, _LEAST, 1 - _LEAST)
+    return -(person * jnp.log(inside) + (1 - person) * jnp.log1p(-inside)).mean()
+
+
+_LEAST = 1e-6  # beyond it the cross-entropy has no gradient
+
+# `config.loss.background_form`
+FORMS = {"share": _share, "foreground": _cross_entropy}

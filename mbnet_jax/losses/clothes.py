@@ -1,4 +1,4 @@
-"""CAL's losses (Gu et al., CVPR 2022): clothes recognised, and hidden."""
+"""Clothes recognised and hidden (CAL; Gu et al., CVPR 2022), or projected out."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ from mbnet_jax.losses.arrays import as_float32
 
 
 class Clothes(NamedTuple):
-    """What CAL's losses need to know of a batch's clothes.
+    """What these losses need to know of a batch's clothes.
 
     label: int32 [B], the class of each image's outfit; below 0 where it is unknown:
-      such images are left out of both losses.
+      such images are left out of the losses.
     same_person: bool [B, num_clothes], whether a class belongs to the image's person.
     started: float32 scalar, 1 from the start epoch on, 0 before.
     """
@@ -77,3 +77,39 @@ def clothes_adversarial(
     worn = jax.nn.one_hot(clothes, logits.shape[-1], dtype=jnp.float32)
     target = (1 - epsilon) * worn + epsilon * shared
     return _mean_where(-(target * log_p).sum(-1), clothes >= 0)
+
+
+def clothes_subspace(
+    features: jax.Array, directions: jax.Array, pid: jax.Array, clothes: jax.Array
+) -> jax.Array:
+    """How much of what clothes change in the features the directions miss: 0 to 1.
+
+    From the mean of each of a person's outfits the mean of these means is subtracted.
+    The loss is the share of these differences' squared length, over all outfits of the
+    batch, that lies outside of the directions; it is least where they are the
+    differences' principal components. Of persons with one known outfit nothing
+    counts; without any other, the loss is 0. Gradients pass to the directions alone.
+
+    Args:
+      features: [B, d], before the projection.
+      directions: float32 [d, r], orthonormal columns.
+      pid: integers [B], the persons.
+      clothes: integers [B], each of one person; below 0 where they are unknown.
+    """
+    known = clothes >= 0
+    both = known[:, None] & known
+    same_outfit = both & (clothes[:, None] == clothes)
+    same_person = both & (pid[:, None] == pid)
+    # Of an image, so that each outfit weighs 1.
+    weight = known / jnp.maximum(same_outfit.sum(-1), 1)
+    outfits = (same_person * weight).sum(-1)  # of an image's person
+    counted = outfits > 1.5  # a sum of fractions, up to rounding
+    to_outfit = same_outfit * weight
+    to_person = same_person * weight / jnp.maximum(outfits, 1)[:, None]
+    features = jax.lax.stop_gradient(as_float32(features))
+    differences = jnp.matmul(to_outfit - to_person, features, precision="highest")
+    differences *= jnp.sqrt(weight * counted)[:, None]
+    inside = jnp.matmul(differences, directions, precision="highest")
+    total = (differences**2).sum()
+    share = (inside**2).sum() / jnp.where(total > 0, total, 1)
+    return jnp.where(total > 0, 1 - share, 0)

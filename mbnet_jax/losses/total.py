@@ -9,6 +9,7 @@ from mbnet_jax.losses.clothes import (
     Clothes,
     clothes_adversarial,
     clothes_classification,
+    clothes_subspace,
 )
 from mbnet_jax.losses.identity import (
     batch_hard_triplet,
@@ -16,7 +17,12 @@ from mbnet_jax.losses.identity import (
     supervised_contrastive,
 )
 from mbnet_jax.losses.parsing import parsing_cross_entropy
-from mbnet_jax.losses.transfer import distillation, gate_area
+from mbnet_jax.losses.transfer import (
+    distillation,
+    feature_distillation,
+    gate_area,
+    similarity_distillation,
+)
 from mbnet_jax.models import BRANCHES, Outputs
 from mbnet_jax.views import Targets
 
@@ -35,7 +41,8 @@ def total(
       targets: the batch's, from its parsing maps.
       pid: int32 [B], the class of each person.
       config: `config.loss`; a weight of 0 leaves its term out.
-      clothes: the batch's, for CAL's terms; None leaves them out.
+      clothes: the batch's, for CAL's terms and the directions of clothes; None leaves
+        them out.
 
     Returns:
       The loss, and scalars to log: "loss", each term without its weight, and each
@@ -57,9 +64,19 @@ def total(
             teacher = BRANCHES[student].partner
             if BRANCHES[student].module == "ktm" and teacher in outputs.logits:
                 taught = (logits, outputs.logits[teacher], config.ktm_temperature)
-                terms.append(("ktm_distill", config.ktm_distill, distillation, taught))
+                pair = (outputs.embeddings[student], outputs.embeddings[teacher])
+                copied, similar = (
+                    config.get(f"ktm_{kind}", 0.0)
+                    for kind in ("features", "similarity")
+                )
+                terms += [
+                    ("ktm_distill", config.ktm_distill, distillation, taught),
+                    ("ktm_features", copied, feature_distillation, pair),
+                    ("ktm_similarity", similar, similarity_distillation, pair),
+                ]
     if outputs.attention is not None:
-        seen = (outputs.attention, targets.foreground)
+        form = config.get("background_form", "share")
+        seen = (outputs.attention, targets.foreground, form)
         terms.append(("background", config.background, background_constraint, seen))
     if outputs.parsing_logits is not None:
         labelled = (outputs.parsing_logits, targets.parsing)
@@ -74,7 +91,11 @@ def total(
         pulled = (outputs.projection, pid, temperature)
         weight = config.get("projection", 1.0)
         terms.append(("projection", weight, supervised_contrastive, pulled))
-    if clothes is not None:
+    if clothes is not None and outputs.clothes_directions is not None:
+        found = (outputs.unprojected, outputs.clothes_directions, pid, clothes.label)
+        weight = config.get("clothes_subspace", 1.0)
+        terms.append(("clothes_subspace", weight, clothes_subspace, found))
+    if clothes is not None and outputs.clothes is not None:
         temperature = config.cal_temperature
         # No field for the weight of "clothes": it alone trains the clothes classifier,
         # and Adam is invariant to the scale of a gradient.

@@ -28,6 +28,54 @@ def distillation(
     return temperature**2 * kl.mean()
 
 
+def feature_distillation(student: jax.Array, teacher: jax.Array) -> jax.Array:
+    """Distils the embedding: 1 - cosine, the mean over the batch; ours.
+
+    As FitNets distil a layer (Romero et al., ICLR 2015), without their regressor: both
+    embeddings have one size. For length 1 it is half of the squared distance. No
+    gradient passes to the teacher.
+
+    Args:
+      student: [B, d], of length 1, the global branch's.
+      teacher: [B, d], of length 1, the clothing-unrelated branch's.
+
+    Raises:
+      ValueError: if their sizes differ.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(
+            f"the student's embeddings have the shape {student.shape}, the teacher's "
+            f"{teacher.shape}; only equal ones can be compared"
+        )
+    teacher = jax.lax.stop_gradient(as_float32(teacher))
+    return 1 - (as_float32(student) * teacher).sum(-1).mean()
+
+
+def similarity_distillation(student: jax.Array, teacher: jax.Array) -> jax.Array:
+    """Distils who is similar to whom in the batch; ours.
+
+    The mean squared difference between both branches' cosines, over all pairs of two
+    images, after similarity-preserving distillation (Tung and Mori, ICCV 2019). Their
+    rows are scaled to length 1; the plain cosines here keep how similar two images are.
+    A softmax over a row would all but ignore everyone except the image's own person.
+    The embeddings may differ in size. No gradient passes to the teacher.
+
+    Args:
+      student: [B, d], of length 1, the global branch's; B is at least 2.
+      teacher: [B, d'], of length 1, the clothing-unrelated branch's.
+    """
+    teacher = jax.lax.stop_gradient(as_float32(teacher))
+    gap = _cosines(as_float32(student)) - _cosines(teacher)
+    images = len(gap)
+    pairs = jnp.where(jnp.eye(images, dtype=bool), 0, gap)
+    return (pairs**2).sum() / (images * (images - 1))
+
+
+def _cosines(x: jax.Array) -> jax.Array:
+    """The inner products of all rows [B, d] of length 1: [B, B]."""
+    return jnp.matmul(x, x.T, precision="highest")
+
+
 def gate_area(gate_logits: jax.Array, area: jax.Array) -> jax.Array:
     """KTM's second term: binary cross-entropy of the gate against an area.
 

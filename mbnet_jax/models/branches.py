@@ -7,6 +7,8 @@ The rest of the package loops over this table, so a further branch is one more e
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+
 
 class AttentionMap(NamedTuple):
     """A map that a branch's module computes, and how it is drawn.
@@ -131,3 +133,13 @@ def owned_backbones(
         owner(branch, backbones): backbone_module(branch, backbones)
         for branch in branches
     }
+
+
+def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
+    """Keys [B] for a branch's backbone, from those of the images, if there are any.
+
+    A branch has the same ones whichever others are on.
+    """
+    if keys is None:
+        return None
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

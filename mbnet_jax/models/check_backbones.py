@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES, Features, make_backbone
 from mbnet_jax.models.branches import BRANCHES, Branch, owner
-from mbnet_jax.models.heads import OF_TOKENS
+from mbnet_jax.models.heads import OF_TOKENS, pooled_size
 from mbnet_jax.views import VIEWS
 
 
@@ -24,7 +24,8 @@ def backbone_problems(config: ConfigDict) -> Iterator[str]:
         if name not in backbones or size_of_view(config, branch.view) is None:
             continue
         wrong = [*_sharing(config, name)] or [*_size(config, name)]
-        yield from wrong or _pooling(config, name)
+        wrong = wrong or [*_pooling(config, name), *_stage(config, name)]
+        yield from wrong or _rank(config, name)
 
 
 def size_of_view(config: ConfigDict, view: str) -> tuple[int, int] | None:
@@ -145,6 +146,62 @@ def _pooling(config: ConfigDict, name: str) -> Iterator[str]:
             f"{given} leaves out the map that model.{branch.module} refines in the "
             f"branch {name}; set {field}='token_avg', or model.{branch.module}=False"
         )
+
+
+def _stage(config: ConfigDict, name: str) -> Iterator[str]:
+    """Whether the branch's module can work after a stage of its backbone."""
+    model, module = config.model, BRANCHES[name].module
+    stage = model.get(f"{module}_stage", 0)
+    own = owner(name, model.backbones)
+    if own not in model.backbones or not stage or not model[module]:
+        return
+    given, backbone = f"model.{module}_stage={stage}", model.backbones[own].name
+    most = BACKBONES[backbone].stages
+    if stage > most:
+        yield (
+            f"{given} needs a backbone of so many stages, and {backbone}, of the "
+            f"branch {name}, has {most or 'none'}; set model.{module}_stage=0"
+        )
+    others = [
+        other
+        for other in model.branches
+        if other != name and owner(other, model.backbones) == own
+    ]
+    if others:
+        yield (
+            f"{given} changes the maps within the backbone of {name} alone, and "
+            f"{', '.join(others)} shares it: the running statistics of its batch norms "
+            f"would fit neither; set model.{module}_stage=0, or share to ''"
+        )
+
+
+def _rank(config: ConfigDict, name: str) -> Iterator[str]:
+    """Whether something of the embedding is left beside the directions of clothes."""
+    rank = config.model.get("clothes_rank", 0)
+    if not rank or not BRANCHES[name].adversarial:
+        return
+    size = embedding_size(config, name)
+    if rank >= size:
+        yield (
+            f"model.clothes_rank={rank} must be below the size of the embedding of "
+            f"the branch {name}, {size}"
+        )
+
+
+def embedding_size(config: ConfigDict, name: str) -> int:
+    """The size of a branch's embedding; computes nothing.
+
+    Args:
+      config: the whole config, whose backbones fit their branches.
+      name: of the branch.
+    """
+    model, branch = config.model, BRANCHES[name]
+    pooling = model.backbones[name].get("pooling", "") or model.pooling
+    if branch.module == "cfm" and model.cfm and branch.partner in model.branches:
+        return pooled_size(pooling, model.fusion_width)
+    backbone = model.backbones[owner(name, model.backbones)]
+    channels = features_of(config, backbone, branch).map.shape[-1]
+    return pooled_size(pooling, channels)
 
 
 def _is_refined(model: ConfigDict, branch: Branch) -> bool:

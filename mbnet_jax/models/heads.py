@@ -1,5 +1,7 @@
 """Heads: from a map and a token to a feature, an embedding and identity logits."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -68,6 +70,13 @@ POOLINGS = {
 }
 # Those that read a class token.
 OF_TOKENS = ("token", "token_avg")
+# Those that concatenate two summaries.
+_TWICE = ("max_avg", "token_avg")
+
+
+def pooled_size(pooling: str, channels: int) -> int:
+    """The size of what a pooling makes of a map of so many channels."""
+    return channels * (2 if pooling in _TWICE else 1)
 
 
 class ClothesClassifier(nn.Module):
@@ -110,7 +119,7 @@ class IdentityHead(nn.Module):
     """Pooling, BNNeck and classifier (Luo et al., "Bag of Tricks", CVPRW 2019).
 
       feature = pooling(map, token)
-      neck = batch norm(feature), without shift
+      neck = batch norm(feature), without shift, then `refine`
       embedding = neck / |neck|
       logits = neck W, without bias
 
@@ -127,7 +136,11 @@ class IdentityHead(nn.Module):
 
     @nn.compact
     def __call__(
-        self, features: Features, *, train: bool
+        self,
+        features: Features,
+        *,
+        train: bool,
+        refine: Callable[[jax.Array], jax.Array] | None = None,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Maps a map and a token to a feature, an embedding and logits.
 
@@ -136,6 +149,7 @@ class IdentityHead(nn.Module):
             [B, c], of any float dtype.
           train: whether the neck uses the batch's statistics (and updates the running
             ones, in the collection "batch_stats").
+          refine: what is applied to the neck, float32 [B, d]; None: nothing.
 
         Returns:
           feature [B, d], embedding [B, d] and logits [B, num_classes], float32; d is
@@ -147,6 +161,8 @@ class IdentityHead(nn.Module):
         feature = known("pooling", self.pooling, POOLINGS)(features)
         neck = batch_norm(train, dtype=jnp.float32, name="bnneck", use_bias=False)
         normalized = neck(feature)
+        if refine is not None:
+            normalized = refine(normalized)
         logits = nn.Dense(
             self.num_classes,
             use_bias=False,

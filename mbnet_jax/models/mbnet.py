@@ -1,17 +1,17 @@
 """The multi-feature balanced network (MBNet): three branches and their balance."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from mbnet_jax.backbones import Features, drops_path, make_backbone, renormalised
 from mbnet_jax.models.branches import (
     BRANCHES,
     backbone_module,
+    branch_keys,
     ordered,
     owned_backbones,
     owner,
@@ -19,6 +19,7 @@ from mbnet_jax.models.branches import (
 from mbnet_jax.models.heads import ClothesClassifier, IdentityHead
 from mbnet_jax.models.modules import (
     Balance,
+    ClothesSubspace,
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
@@ -26,46 +27,7 @@ from mbnet_jax.models.modules import (
     Projection,
     combine,
 )
-
-
-@struct.dataclass
-class Outputs:
-    """What MBNet returns, float32. Dictionaries have one entry for each branch on.
-
-    jit sorts the keys of dictionaries: take the order of branches from `BRANCHES`.
-
-    Attributes:
-      features: branch -> [B, d], before the BNNeck (for the triplet loss).
-      embeddings: branch -> [B, d], after it, of length 1 (for retrieval).
-      logits: branch -> [B, num_classes].
-      combined: [B, d'], of length 1: the embeddings side by side, each times its
-        balance weight; or their projection. Gradients pass to the balance or the
-        projection alone.
-      balance: [B, branches], in the order of `BRANCHES`, with mean 1;
-        None without balance, with a projection, or with a single branch.
-      projection: `combined`, if it is a projection; else None.
-      gate: [B, h, w, 1] in [0, 1], KTM's gate; None without KTM.
-      gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
-      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention; None without FAM.
-      clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
-        classes of clothes. Gradients pass to the classifier alone; None without it.
-      adversarial: the same values, whose gradients pass to the embedding alone.
-      parsing_logits: [B, H, W, labels] of the predicted parsing map (see
-        `ParsingHead`); None without the head.
-    """
-
-    features: dict[str, jax.Array]
-    embeddings: dict[str, jax.Array]
-    logits: dict[str, jax.Array]
-    combined: jax.Array
-    balance: jax.Array | None = None
-    projection: jax.Array | None = None
-    gate: jax.Array | None = None
-    gate_logits: jax.Array | None = None
-    attention: jax.Array | None = None
-    clothes: jax.Array | None = None
-    adversarial: jax.Array | None = None
-    parsing_logits: jax.Array | None = None
+from mbnet_jax.models.outputs import Outputs
 
 
 class MBNet(nn.Module):
@@ -95,6 +57,12 @@ class MBNet(nn.Module):
       projection: dimensions of the projection that takes the balance's place where
         there are several branches (see `Projection`); 0: none.
       fusion_width, fusion_heads: channels and attention heads of CFM.
+      ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
+        final map.
+      fam_stage: the same of FAM.
+      fam_spatial, fam_residual: as of `FeatureAttention`.
+      clothes_rank: directions of clothes that are projected out of the embedding that
+        is to hide clothes, the global branch's (see `ClothesSubspace`); 0: none.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
         gates, attentions and everything in `Outputs` are float32 in any case.
     """
@@ -113,6 +81,11 @@ class MBNet(nn.Module):
     projection: int = 0
     fusion_width: int = 512
     fusion_heads: int = 8
+    ktm_stage: int = 0
+    fam_stage: int = 0
+    fam_spatial: str = "conv7"
+    fam_residual: bool = True
+    clothes_rank: int = 0
     dtype: Any = jnp.float32
 
     def needs_keys(self) -> bool:
@@ -157,24 +130,27 @@ class MBNet(nn.Module):
             given = {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
+            gate = None
+            if branch.module == "ktm" and self.ktm:
+                gate = self._gate(extra)
+                if self.ktm_stage:
+                    given["after"] = {self.ktm_stage: gate}
+            attend, groups = None, config.get("norm_images", 0)
+            if branch.module == "fam" and self.fam:
+                attend = self._attention(extra, groups, train=train)
+                if self.fam_stage:
+                    given["after"] = {self.fam_stage: attend}
             found = backbones[module](view, train=train, **given)
             x, token = found.map, found.token
-            groups = config.get("norm_images", 0)
-
+            if gate and not self.ktm_stage:
+                x = gate(x)
+            if attend and not self.fam_stage:
+                x = attend(x)
             if branch.parses and self.parser:
                 parser = ParsingHead(
                     norm_images=groups, dtype=self.dtype, name="parsing_head"
                 )
                 extra["parsing_logits"] = parser(found, train=train)
-            if branch.module == "ktm" and self.ktm:
-                ktm = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
-                x, extra["gate_logits"] = ktm(x)
-                extra["gate"] = nn.sigmoid(extra["gate_logits"])
-            if branch.module == "fam" and self.fam:
-                fam = FeatureAttention(
-                    norm_images=groups, dtype=self.dtype, name="feature_attention"
-                )
-                x, extra["attention"] = fam(x, train=train)
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,
@@ -188,8 +164,11 @@ class MBNet(nn.Module):
             maps[name] = x
             pooling = self.backbones[name].get("pooling") or self.pooling
             head = IdentityHead(self.num_classes, pooling, name=f"{name}_head")
+            refine = None
+            if branch.adversarial and self.clothes_rank:
+                refine = self._without_clothes(extra)
             features[name], embeddings[name], logits[name] = head(
-                Features(x, token), train=train
+                Features(x, token), train=train, refine=refine
             )
             if branch.adversarial and self.num_clothes:
                 classifier = ClothesClassifier(
@@ -209,6 +188,47 @@ class MBNet(nn.Module):
             combined = combine(in_order, extra.get("balance"))
         return Outputs(features, embeddings, logits, combined, **extra)
 
+    def _gate(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+        """KTM as a function of a map, which leaves its outputs in `extra`."""
+        # Made here: within a backbone, it would be a part of that.
+        module = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
+
+        def gate(x: jax.Array) -> jax.Array:
+            x, extra["gate_logits"] = module(x)
+            extra["gate"] = nn.sigmoid(extra["gate_logits"])
+            return x
+
+        return gate
+
+    def _attention(
+        self, extra: dict, groups: int, *, train: bool
+    ) -> Callable[[jax.Array], jax.Array]:
+        """FAM as a function of a map, which leaves its attention in `extra`."""
+        module = FeatureAttention(
+            spatial=self.fam_spatial,
+            residual=self.fam_residual,
+            norm_images=groups,
+            dtype=self.dtype,
+            name="feature_attention",
+        )
+
+        def attend(x: jax.Array) -> jax.Array:
+            x, extra["attention"] = module(x, train=train)
+            return x
+
+        return attend
+
+    def _without_clothes(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
+        """`ClothesSubspace` as a function of a neck; it leaves its outputs too."""
+        module = ClothesSubspace(self.clothes_rank, name="clothes_subspace")
+
+        def project(neck: jax.Array) -> jax.Array:
+            extra["unprojected"] = neck
+            neck, extra["clothes_directions"] = module(neck)
+            return neck
+
+        return project
+
     def _checked_branches(self, views: Mapping[str, jax.Array]) -> tuple[str, ...]:
         """The branches that are on, in the order of `BRANCHES`."""
         branches = ordered(self.branches)
@@ -226,13 +246,3 @@ class MBNet(nn.Module):
                         f"config.model.backbones.{branch}"
                     )
         return branches
-
-
-def branch_keys(keys: jax.Array | None, branch: str) -> jax.Array | None:
-    """Keys [B] for a branch's backbone, from those of the images, if there are any.
-
-    A branch has the same ones whichever others are on.
-    """
-    if keys is None:
-        return None
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, [*BRANCHES].index(branch))

@@ -24,6 +24,7 @@ _MODULES = {
     "feature_attention": "FAM",
     "cross_fusion": "CFM",
     "balance_weights": "balance",
+    "clothes_subspace": "clothes projected out",
     "linear_projection": "projection",
 }
 _SHOWN_SPLITS = 6

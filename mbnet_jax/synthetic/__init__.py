@@ -11,10 +11,11 @@ identity    a person: body shape, skin, hair, face, posture and gait
 garments    what a garment, an accessory and an outfit are
 wardrobe    the garments, and the outfits that each person draws from them;
             large_wardrobe makes them by the hundred, with the patterns of prints
+            (repeats and motifs, on the coordinates of cloth)
 accessories what else belongs to an outfit: hats, masks, bags, an umbrella
 body        the parametric body: shape from a phenotype, skeleton, skinning
-dressing    the body's mesh with garments, hair and bags; parts are the meshes of
-            accessories, made of shapes
+dressing    the body's mesh with garments and hair (by inflation) and bags; parts
+            and headwear are the meshes of accessories, of shapes, by fitting
 pose        rotations of the bones of a walking or standing person; poses: of one who
             does something else
 camera      position, light and image quality; its floor and wall are in textures. Of

@@ -15,7 +15,8 @@ class Part:
 
     Attributes:
       mesh: float32 [V, 3] vertices, int [F, 3] faces.
-      centre: float [3]; the part is painted in coordinates from here.
+      centre: float [3]; the part is painted in coordinates from here, and where it is
+        metres below or above, in the second colour alone.
       bone: name of the bone it belongs to; "hanging" and "rolling" follow the hand
         without turning, the latter on the floor.
       boxed: whether a detector's box of the person spans it.

@@ -1,4 +1,4 @@
-"""Periodic grounds of 8 by 8 metres: asphalt, tiles, grass, ..."""
+"""Periodic grounds of 6 by 6 metres: asphalt, tiles, grass, ..."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,8 @@ import numpy as np
 from mbnet_jax.synthetic import noise
 from mbnet_jax.synthetic.canvas import TEXELS
 
-SIDE = 8 * TEXELS
+METRES = 6
+SIDE = METRES * TEXELS
 
 # Colours between which the ground varies, RGB; and how strong the fine grain is.
 _LOOSE = {
@@ -25,7 +26,7 @@ TILED = ("slabs", "tiles", "cobbles", "planks")
 
 
 def loose(rng: np.random.Generator, kind: str) -> np.ndarray:
-    """Draws a ground without joints, one of the names above; float32 [512, 512, 3]."""
+    """Draws a ground without joints, a key of _LOOSE; float32 [SIDE, SIDE, 3]."""
     colours, grain = _LOOSE[kind]
     patches = noise.field(rng, (SIDE, SIDE), (4, 9, 21, 53))
     image = noise.mixed(rng, np.array(colours) * rng.uniform(0.8, 1.15), patches)
@@ -58,16 +59,18 @@ def _crack(image: np.ndarray, rng: np.random.Generator) -> None:
 def tiles(rng: np.random.Generator, kind: str) -> np.ndarray:
     """Draws a ground of TILED, each piece of one colour.
 
-    Returns float32 [512, 512, 3].
+    Returns float32 [SIDE, SIDE, 3].
     """
     sizes = {
-        "slabs": ((4, 4), (8, 8), (8, 4), (16, 16)),
-        "tiles": ((8, 8), (16, 16), (12, 12), (16, 8)),
-        "cobbles": ((40, 64), (32, 64), (64, 64)),
-        "planks": ((4, 48), (2, 32)),
+        "slabs": ((4, 4), (6, 6), (8, 4), (12, 12)),
+        "tiles": ((6, 6), (12, 12), (10, 10), (12, 8), (20, 20)),
+        "cobbles": ((32, 48), (24, 48), (48, 48)),
+        "planks": ((3, 36), (2, 24)),
     }[kind]
     rows, columns = sizes[rng.integers(len(sizes))]
-    base = np.float32(rng.uniform(0.35, 0.75) * np.exp(rng.normal(0, 0.07, 3)))
+    warmth = rng.normal(0, 0.06)
+    hue = np.exp([warmth, rng.normal(0, 0.02), -warmth])
+    base = np.float32(rng.uniform(0.35, 0.75) * hue)
     if kind == "planks":
         base = np.float32(rng.uniform(0.5, 1.1) * np.array([0.55, 0.42, 0.3]))
     spread = {"slabs": 0.06, "tiles": 0.03, "cobbles": 0.13, "planks": 0.12}[kind]

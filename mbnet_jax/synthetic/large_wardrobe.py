@@ -6,7 +6,7 @@ from mbnet_jax.synthetic.garments import Bottom, Fabric, Shoes, Top, Wardrobe
 from mbnet_jax.synthetic.options import WARDROBE, SyntheticOptions
 from mbnet_jax.synthetic.prints import CHEST_ONLY, PRINTS
 
-_PLAIN = 0.45  # share of the garments without a print
+_PLAIN = 0.5  # share of the garments without a print
 # Tops: kind, odds, sleeve (lowest, highest; -1 none, 1 elbow, 2 wrist), hem, looseness
 # (metres), end of a skirt (canonical height). For dresses and coats, see below.
 _TOPS = {
@@ -34,7 +34,7 @@ _BOTTOMS = {
 }
 
 
-def _colour(rng: np.random.Generator, bright_share: float = 0.2) -> np.ndarray:
+def _colour(rng: np.random.Generator, bright_share: float = 0.16) -> np.ndarray:
     """Draws the colour of a dyed cloth, RGB [3]: mostly dull or dark, some bright."""
     bright = rng.random() < bright_share
     # Dull cloth is often blue or brown.
@@ -63,7 +63,7 @@ def _contrasting(rng: np.random.Generator, bright_share: float) -> np.ndarray:
 
 
 def _fabric(
-    rng: np.random.Generator, prints: list[str], bright_share: float = 0.2
+    rng: np.random.Generator, prints: list[str], bright_share: float = 0.16
 ) -> Fabric:
     name = "" if not prints or rng.random() < _PLAIN else str(rng.choice(prints))
     colours = _contrasting(rng, bright_share)
@@ -124,7 +124,7 @@ def _top(rng: np.random.Generator, kind: str, prints: list[str]) -> Top:
 def _bottom(rng: np.random.Generator, kind: str, prints: list[str]) -> Bottom:
     _, end, looseness, flare = _BOTTOMS[kind]
     # Most trousers have no print, and are dull.
-    fabric = _fabric(rng, prints if rng.random() < 0.5 else [], 0.12)
+    fabric = _fabric(rng, prints if rng.random() < 0.4 else [], 0.1)
     hose = None
     hose_end = -0.55
     if kind in ("skirt", "shorts", "cropped") and rng.random() < 0.5:

@@ -1,6 +1,7 @@
 """What people do besides walking: standing, waiting, phoning, running, sitting, ..."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -54,7 +55,11 @@ def bend_arm(body: Body, joints: np.ndarray, rotations: np.ndarray, hold: Hold) 
 
 
 def _arms(
-    what: str, joint: dict[str, np.ndarray], side: int, gait: Gait, rng
+    what: str,
+    joint: dict[str, np.ndarray],
+    side: int,
+    gait: Gait,
+    rng: np.random.Generator,
 ) -> Hold | None:
     """Returns where this pose holds a hand, if it does."""
     shoulder = joint["upperarm_l" if side > 0 else "upperarm_r"]
@@ -82,9 +87,8 @@ def _arms(
         place = head + vector(0.12 * side, -0.08, 0.03)
         return Hold(side, place + 0.5 * loose, out + down)
     if what == "wave" and first:
-        return Hold(
-            side, shoulder + vector(0.2 * side, 0.42, 0.12) + 2 * loose, out + down
-        )
+        place = shoulder + vector(0.2 * side, 0.42, 0.12) + 2 * loose
+        return Hold(side, place, out + down)
     if what == "arms_up":
         place = shoulder + vector(0.08 * side, 0.45, 0.05) + 3 * loose
         return Hold(side, place, out + 0.3 * down)
@@ -94,6 +98,45 @@ def _arms(
     if what == "sit":
         return Hold(side, hip + vector(0.12 * side, 0.02, 0.32) + loose, out + down)
     return None
+
+
+def _turns(
+    what: str, side: str, stride: float, rng: np.random.Generator
+) -> Iterator[tuple[str, int, float]]:
+    """Yields (bone, axis, angle) by which this pose turns trunk, head and legs."""
+    sign = 1 if side == "l" else -1
+    other = "r" if side == "l" else "l"
+    if what == "stand" and rng.random() < 0.6:  # on one leg
+        yield "pelvis", 2, 0.06 * sign
+        yield "spine_01", 2, -0.07 * sign
+        yield f"thigh_{side}", 0, -rng.uniform(0.05, 0.3)
+        yield f"calf_{side}", 0, rng.uniform(0.1, 0.35)
+    if what == "read_phone":
+        yield "neck_01", 0, 0.12
+        yield "head", 0, rng.uniform(0.15, 0.4)
+    if what == "step":
+        lift = rng.uniform(0.5, 1.0) * (0.5 + 0.5 * stride)
+        yield f"thigh_{side}", 0, -lift
+        yield f"calf_{side}", 0, 0.95 * lift
+        yield "spine_01", 0, 0.12
+    if what == "bend":
+        angle = rng.uniform(0.2, 0.55)
+        for bone in ("spine_01", "spine_02", "spine_03"):
+            yield bone, 0, angle / 2
+        yield "neck_01", 0, -0.3 * angle
+    if what == "lean":
+        angle = rng.uniform(0.06, 0.16)
+        yield "pelvis", 2, angle * sign
+        yield f"thigh_{other}", 0, -0.25
+        yield f"calf_{other}", 0, 0.3
+    if what == "sit":
+        low = rng.uniform(1.25, 1.5)
+        for leg in ("l", "r"):
+            yield f"thigh_{leg}", 0, -low
+            yield f"calf_{leg}", 0, low
+        yield "pelvis", 0, -0.08
+    if what == "push":
+        yield "spine_01", 0, 0.15
 
 
 def any_pose(
@@ -141,43 +184,10 @@ def pose_of(
     at = {name: k for k, name in enumerate(body.bones)}
     joint = {name: joints[k] for name, k in at.items()}
 
-    def turn(bone: str, axis: int, angle: float) -> None:
-        result[at[bone]] = result[at[bone]] @ rotation(axis, angle)
-
     side = "l" if rng.random() < 0.5 else "r"
     sign = 1 if side == "l" else -1
-    if what == "stand" and rng.random() < 0.6:  # on one leg
-        turn("pelvis", 2, 0.06 * sign)
-        turn("spine_01", 2, -0.07 * sign)
-        turn(f"thigh_{side}", 0, -rng.uniform(0.05, 0.3))
-        turn(f"calf_{side}", 0, rng.uniform(0.1, 0.35))
-    if what == "read_phone":
-        turn("neck_01", 0, 0.12)
-        turn("head", 0, rng.uniform(0.15, 0.4))
-    if what == "step":
-        lift = rng.uniform(0.5, 1.0) * (0.5 + 0.5 * stride)
-        turn(f"thigh_{side}", 0, -lift)
-        turn(f"calf_{side}", 0, 0.95 * lift)
-        turn("spine_01", 0, 0.12)
-    if what == "bend":
-        angle = rng.uniform(0.2, 0.55)
-        for bone in ("spine_01", "spine_02", "spine_03"):
-            turn(bone, 0, angle / 2)
-        turn("neck_01", 0, -0.3 * angle)
-    if what == "lean":
-        angle = rng.uniform(0.06, 0.16)
-        turn("pelvis", 2, angle * sign)
-        other = "r" if side == "l" else "l"
-        turn(f"thigh_{other}", 0, -0.25)
-        turn(f"calf_{other}", 0, 0.3)
-    if what == "sit":
-        low = rng.uniform(1.25, 1.5)
-        for leg in ("l", "r"):
-            turn(f"thigh_{leg}", 0, -low)
-            turn(f"calf_{leg}", 0, low)
-        turn("pelvis", 0, -0.08)
-    if what == "push":
-        turn("spine_01", 0, 0.15)
+    for bone, axis, angle in _turns(what, side, stride, rng):
+        result[at[bone]] = result[at[bone]] @ rotation(axis, angle)
     # The hand that acts is either; the places are made for the left one first.
     for hand in (1, -1):
         hold = _arms(what, joint, hand, gait, rng)

@@ -15,7 +15,7 @@ def lay(c: Canvas, rng: np.random.Generator, *kinds: str) -> None:
     """Lays the floor with one of several kinds of ground."""
     kind = str(rng.choice(kinds))
     make = grounds.tiles if kind in grounds.TILED else grounds.loose
-    c.floor(make(rng, kind), rng.uniform(0, 8, 2))
+    c.floor(make(rng, kind), rng.uniform(0, grounds.METRES, 2))
 
 
 def sky(c: Canvas, rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mbnet_jax.synthetic.accessories import KINDS
+from mbnet_jax.synthetic.body import Body
 from mbnet_jax.synthetic.garments import Accessory, Outfit
 
 EYES_Y = 0.898  # canonical height in metres
@@ -34,13 +35,18 @@ def _second(item: Accessory, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.
 
 
 def paint_parts(
-    kind: np.ndarray, canonical: np.ndarray, outfit: Outfit, rgb, label
+    kind: np.ndarray,
+    canonical: np.ndarray,
+    outfit: Outfit,
+    rgb: np.ndarray,
+    label: np.ndarray,
 ) -> None:
     """Paints the points of rigid accessories, in place (see `paint.paint`)."""
     for number, item in enumerate(outfit.accessories):
         where = np.flatnonzero(kind == WORN + number)
         if len(where):
             x, y, z = canonical[where, :3].T
+            # Parts in one colour have their centre far away (see `fitting.Part`).
             second = _second(item, x, y, z) | (np.abs(y) > 2)
             rgb[where] = item.colours[second.astype(np.int64)]
             label[where] = KINDS[item.kind]
@@ -85,7 +91,7 @@ def paint_on_body(p, outfit: Outfit, rgb: np.ndarray, label: np.ndarray) -> None
             label[where] = KINDS[item.kind]
 
 
-def inflate(body, outfit: Outfit, amount: np.ndarray) -> None:
+def inflate(body: Body, outfit: Outfit, amount: np.ndarray) -> None:
     """Adds the thickness of masks and gloves to the body's [V], in place; metres."""
     x, y, z = body.canonical.T
     if outfit.has("mask"):

@@ -1,6 +1,7 @@
-"""Random flip, crop and erasing of an image together with its parsing map.
+"""Random changes of an image together with its parsing map.
 
-All functions take one example and its own key, and run on the device.
+All functions take one example and its own key, and run on the device. Changes of colour
+are in `augment_colour` and `augment_clothes`.
 """
 
 import jax
@@ -8,13 +9,18 @@ import jax.numpy as jnp
 from jax import random
 
 from mbnet_jax import views
+from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing.labels import BACKGROUND
+from mbnet_jax.training import augment_colour
+from mbnet_jax.training.augment_clothes import recolour
 
 _ENLARGED = 9 / 8
 _ERASED_AREA = (0.02, 0.4)  # of the image
 _ERASED_ASPECT = (0.3, 1 / 0.3)  # height to width
 
-_PATHS = 0x0D1209  # apart from augmentation's own splits of an example's key
+# Apart from augmentation's own splits of an example's key
+_PATHS = 0x0D1209
+_COLOURS = 0xC0104
 
 Example = tuple[jax.Array, jax.Array]
 
@@ -38,8 +44,12 @@ def augment(
     flip: float,
     crop: float,
     erase: float,
+    jitter: float = 0.0,
+    grey: float = 0.0,
+    blur: float = 0.0,
+    clothes: float = 0.0,
 ) -> Example:
-    """Applies each change with its probability.
+    """Applies each change with its probability, `clothes` to each of the garments.
 
     `image` is float32 [H, W, 3], normalised so that 0 is the mean colour;
     `parsing` is uint8 [H, W]. Erased pixels become the mean colour, and background in
@@ -48,7 +58,28 @@ def augment(
     flip_key, crop_key, erase_key = random.split(key, 3)
     image, parsing = _flip(image, parsing, random.bernoulli(flip_key, flip))
     image, parsing = _crop(image, parsing, crop_key, crop)
+    chances = {"clothes": clothes, "jitter": jitter, "grey": grey, "blur": blur}
+    if any(chances.values()):
+        colour_key = random.fold_in(key, _COLOURS)
+        image = _change_colours(image, parsing, colour_key, **chances)
     return _erase(image, parsing, erase_key, erase)
+
+
+def _change_colours(image, parsing, key, *, clothes, jitter, grey, blur) -> jax.Array:
+    mean, std = jnp.array(IMAGENET_MEAN), jnp.array(IMAGENET_STD)
+    rgb = jnp.moveaxis(image * std + mean, -1, 0)
+    do_key, clothes_key, jitter_key, blur_key = random.split(key, 4)
+    do_jitter, do_grey, do_blur = random.uniform(do_key, (3,))
+    if clothes:
+        rgb = recolour(rgb, parsing, clothes_key, clothes)
+    if jitter:
+        new = augment_colour.jitter(rgb, jitter_key)
+        rgb = jnp.where(do_jitter < jitter, new, rgb)
+    if grey:
+        rgb = jnp.where(do_grey < grey, augment_colour.luma(rgb), rgb)
+    if blur:
+        rgb = jnp.where(do_blur < blur, augment_colour.blur(rgb, blur_key), rgb)
+    return (jnp.moveaxis(rgb, 0, -1) - mean) / std
 
 
 def _flip(image: jax.Array, parsing: jax.Array, do: jax.Array) -> Example:

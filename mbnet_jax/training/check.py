@@ -18,7 +18,11 @@ from mbnet_jax.devices.mesh import check_divisible
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.branches import owned_backbones, owner
 from mbnet_jax.models.check import network_problems
-from mbnet_jax.models.check_backbones import features_of, size_of_view
+from mbnet_jax.models.check_backbones import (
+    embedding_size,
+    features_of,
+    size_of_view,
+)
 from mbnet_jax.refusals import refuse
 from mbnet_jax.training.accumulation import check_micro_batches
 from mbnet_jax.training.check_data import check_people, data_problems, said
@@ -102,6 +106,14 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
             f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
         )
+    yield from _distilled(config)
+    rank = config.model.get("clothes_rank", 0)
+    if rank and not loss.get("clothes_subspace", 1.0):
+        yield (
+            f"model.clothes_rank={rank} asks for directions of clothes, and "
+            "loss.clothes_subspace=0 lets nothing find them; give it a weight, or set "
+            "model.clothes_rank=0"
+        )
     for branch in owners:
         own = backbones[branch]
         group, batch = own.get("norm_images", 0), train.batch_size // train.accumulate
@@ -120,6 +132,23 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             "model.parser=True, or eval.maps='given'"
         )
     yield from _cells(config)
+
+
+def _distilled(config: ConfigDict) -> Iterator[str]:
+    """Whether the embedding that KTM distils has the size of the one it learns."""
+    weight, model = config.loss.get("ktm_features", 0.0), config.model
+    for student in model.branches if weight and model.ktm else ():
+        teacher = BRANCHES[student].partner
+        if BRANCHES[student].module != "ktm" or teacher not in model.branches:
+            continue
+        sizes = [embedding_size(config, name) for name in (student, teacher)]
+        if sizes[0] != sizes[1]:
+            yield (
+                f"loss.ktm_features={weight} compares the embeddings of {student} and "
+                f"{teacher}, which have {sizes[0]} and {sizes[1]} numbers; give both "
+                "the same backbone and pooling, or set loss.ktm_features=0 "
+                "(loss.ktm_similarity takes any sizes)"
+            )
 
 
 def check_steps(epochs: int, steps_per_epoch: int) -> None:
@@ -162,7 +191,10 @@ def _cells(config: ConfigDict) -> Iterator[str]:
         if not on or not any(side % _STRIDE for side in size):
             continue
         backbone = model.backbones[owner(name, model.backbones)]
-        cells = features_of(config, backbone, branch).map.shape[1:3]
+        found = features_of(config, backbone, branch)
+        stage = model.get(f"{branch.module}_stage", 0)
+        x = found.stages[stage - 1] if stage else found.map
+        cells = x.shape[1:3]
         if any(side % cell for side, cell in zip(size, cells, strict=True)):
             yield (
                 f"{fields}={size} must be multiples of the map of the {branch.title}, "

@@ -1,6 +1,6 @@
-"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading; and ours.
+"""The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
-The parsing head is ours.
+The clothing subspace, the parsing head and the projection are ours.
 
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
@@ -13,6 +13,7 @@ from mbnet_jax.models.modules.cfm import (
     CrossFusion,
     position_codes,
 )
+from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
@@ -21,6 +22,7 @@ from mbnet_jax.models.modules.projection import Projection
 __all__ = [
     "DIRECTIONS",
     "Balance",
+    "ClothesSubspace",
     "CrossAttention",
     "CrossFusion",
     "FeatureAttention",

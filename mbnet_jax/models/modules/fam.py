@@ -6,7 +6,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.backbones.layers import batch_norm, max_over, max_over_positions
+from mbnet_jax.backbones.layers import (
+    batch_norm,
+    known,
+    max_over,
+    max_over_positions,
+)
 
 
 class FeatureAttention(nn.Module):
@@ -23,17 +28,28 @@ class FeatureAttention(nn.Module):
     norm, its authors' code has it. Without it the sums grow with the features, and s
     saturates near 0 in every image.
 
-    On synthetic people FAM gains nothing: s is higher on the background than on the
-    person, and highest along one edge. The 7x7 kernel is wider than the 8x4 map, so it
-    learns positions from the padding.
+    On synthetic people this gains nothing on the final map: s is higher on the
+    background than on the person, and highest along one edge. The 7x7 kernel is wider
+    than the 8x4 map, so it learns positions from the padding. Ours are an earlier map,
+    `fam_stage`, and two choices:
+
+      s = sigmoid(bn(conv1x1(relu(conv1x1(c * F)))))
+      F' = 4 s * (c * F), which shuts out what s is 0 on; 4, as c and s are about 0.5
+        before training
 
     Attributes:
-      reduction: the shared MLP's hidden width is channels / reduction, at least 8.
+      reduction: hidden channels, of the shared MLP and of the pointwise attention, are
+        channels / reduction, at least 8.
+      spatial: "conv7", or "pointwise" for the convolutions of 1x1, which know nothing
+        of positions.
+      residual: whether F is added.
       norm_images: as of `layers.batch_norm`'s `images`.
       dtype: of the computation on the map; both attentions are float32.
     """
 
     reduction: int = 16
+    spatial: str = "conv7"
+    residual: bool = True
     norm_images: int = 0
     dtype: Any = jnp.float32
 
@@ -54,18 +70,38 @@ class FeatureAttention(nn.Module):
         channel = nn.sigmoid(mlp(mean) + mlp(max_over_positions(x)))
         weighted = x * channel[:, None, None, :].astype(x.dtype)
 
-        mean = weighted.mean(-1, dtype=jnp.float32)
-        summary = jnp.stack([mean, max_over(weighted, axis=-1)], axis=-1)
-        logits = nn.Conv(
-            1,
-            (7, 7),
-            padding=((3, 3), (3, 3)),
-            use_bias=False,
-            dtype=jnp.float32,
-            name="spatial",
-        )(summary)
+        logits = known("spatial attention", self.spatial, _SPATIAL)(weighted, hidden)
         norm = batch_norm(
             train, dtype=jnp.float32, name="spatial_bn", images=self.norm_images
         )
         spatial = nn.sigmoid(norm(logits))
-        return x + spatial.astype(x.dtype) * weighted, spatial
+        if self.residual:
+            return x + spatial.astype(x.dtype) * weighted, spatial
+        return (4 * spatial).astype(x.dtype) * weighted, spatial
+
+
+def _conv7(x: jax.Array, hidden: int) -> jax.Array:
+    """Logits, float32 [B, h, w, 1], from the mean and the maximum over channels."""
+    del hidden
+    mean = x.mean(-1, dtype=jnp.float32)
+    summary = jnp.stack([mean, max_over(x, axis=-1)], axis=-1)
+    return nn.Conv(
+        1,
+        (7, 7),
+        padding=((3, 3), (3, 3)),
+        use_bias=False,
+        dtype=jnp.float32,
+        name="spatial",
+    )(summary)
+
+
+def _pointwise(x: jax.Array, hidden: int) -> jax.Array:
+    """The same from each position's channels alone."""
+    y = nn.Conv(hidden, (1, 1), dtype=x.dtype, name="spatial_reduce")(x)
+    # The batch norm that follows has a bias.
+    return nn.Conv(1, (1, 1), use_bias=False, dtype=jnp.float32, name="spatial")(
+        nn.relu(y)
+    )
+
+
+_SPATIAL = {"conv7": _conv7, "pointwise": _pointwise}

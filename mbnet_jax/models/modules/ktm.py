@@ -22,6 +22,10 @@ class KnowledgeTransfer(nn.Module):
     needs no parsing map. On synthetic people distillation helps the branch a little;
     the gate is nearly the same in every image, and its area loss gains nothing.
 
+    Ours: F may be the map of an earlier stage, whose cells are smaller
+    (`MBNet.ktm_stage`), and embeddings and similarities may be distilled as well
+    (`losses.feature_distillation`, `losses.similarity_distillation`).
+
     Attributes:
       reduction: the hidden convolution has channels / reduction, at least 8.
       dtype: of the computation on the map; the gate itself is float32.

@@ -1,0 +1,51 @@
+"""What MBNet returns."""
+
+import jax
+from flax import struct
+
+
+@struct.dataclass
+class Outputs:
+    """What MBNet returns, float32. Dictionaries have one entry for each branch on.
+
+    jit sorts the keys of dictionaries: take the order of branches from `BRANCHES`.
+
+    Attributes:
+      features: branch -> [B, d], before the BNNeck (for the triplet loss).
+      embeddings: branch -> [B, d], after it, of length 1 (for retrieval).
+      logits: branch -> [B, num_classes].
+      combined: [B, d'], of length 1: the embeddings side by side, each times its
+        balance weight; or their projection. Gradients pass to the balance or the
+        projection alone.
+      balance: [B, branches], in the order of `BRANCHES`, with mean 1;
+        None without balance, with a projection, or with a single branch.
+      projection: `combined`, if it is a projection; else None.
+      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
+        without KTM.
+      gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
+      attention: [B, h, w, 1] in [0, 1], FAM's spatial attention, of the map that it
+        works on; None without FAM.
+      clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
+        classes of clothes. Gradients pass to the classifier alone; None without it.
+      adversarial: the same values, whose gradients pass to the embedding alone.
+      unprojected: [B, d], the neck of the branch from whose embedding the directions
+        of clothes are projected out, before that; None without them.
+      clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
+      parsing_logits: [B, H, W, labels] of the predicted parsing map (see
+        `ParsingHead`); None without the head.
+    """
+
+    features: dict[str, jax.Array]
+    embeddings: dict[str, jax.Array]
+    logits: dict[str, jax.Array]
+    combined: jax.Array
+    balance: jax.Array | None = None
+    projection: jax.Array | None = None
+    gate: jax.Array | None = None
+    gate_logits: jax.Array | None = None
+    attention: jax.Array | None = None
+    clothes: jax.Array | None = None
+    adversarial: jax.Array | None = None
+    unprojected: jax.Array | None = None
+    clothes_directions: jax.Array | None = None
+    parsing_logits: jax.Array | None = None
