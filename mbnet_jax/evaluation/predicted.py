@@ -37,7 +37,7 @@ def parsing_function(
             "(eval.maps=given), or train one with model.parser=True"
         )
     branches = tuple(name for name in model.branches if BRANCHES[name].parses)
-    part = model.clone(branches=branches, balance=False)
+    part = model.clone(branches=branches, balance=False, projection=0)
     names = views_of_branches(branches)
 
     def predict(variables, image):

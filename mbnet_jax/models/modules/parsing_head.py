@@ -14,6 +14,9 @@ from mbnet_jax.parsing.labels import NUM_LABELS
 # Cells of the logits along each side of a cell of the finest map. Transformers have
 # one map, of patches of 14 or 16 pixels.
 _FINER_THAN_STAGES, _FINER_THAN_PATCHES = 2, 4
+# Of the logits: Adam's steps are of one size, and the few channels would need many of
+# them to be sure of a label.
+_SCALE = 8.0
 
 
 class ParsingHead(nn.Module):
@@ -58,9 +61,15 @@ class ParsingHead(nn.Module):
         x = conv(self.width, 3, padding=1, dtype=self.dtype, name="conv")(x)
         x = nn.relu(norm(name="norm")(x))
         x = nn.Conv(
-            finer * finer * NUM_LABELS, (1, 1), dtype=jnp.float32, name="labels"
+            finer * finer * NUM_LABELS,
+            (1, 1),
+            kernel_init=nn.initializers.variance_scaling(
+                _SCALE**-2, "fan_in", "truncated_normal"
+            ),
+            dtype=jnp.float32,
+            name="labels",
         )(x)
-        return depth_to_space(x, finer)
+        return _SCALE * depth_to_space(x, finer)
 
 
 def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
