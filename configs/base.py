@@ -244,6 +244,10 @@ def fields() -> ConfigDict:
     c.loss.identity = real(1.0)  # weight of the cross-entropy of each branch
     c.loss.triplet = real(1.0)  # weight of the batch-hard triplet loss of each branch
     c.loss.margin = real(0.3)  # of the triplet loss, Euclidean distance; 0: soft margin
+    # Ours: weight of the supervised contrastive loss of each branch's embedding
+    c.loss.contrastive = schema.optional(real(0.0))
+    # Divides the cosines of contrastive losses
+    c.loss.contrastive_temperature = schema.optional(real(0.1, above=True))
     c.loss.ktm_distill = real(1.0)  # weight of KTM's distillation
     c.loss.ktm_temperature = real(4.0, above=True)  # of KTM's distillation
     # Ours: weight of distilling the embedding, of equal size in both branches (after
@@ -266,8 +270,6 @@ def fields() -> ConfigDict:
     c.loss.balance = real(1.0)
     # Weight of the contrastive loss that trains the projection, `model.projection`
     c.loss.projection = schema.optional(real(1.0))
-    # Divides its cosines
-    c.loss.projection_temperature = schema.optional(real(0.1, above=True))
 
     # Weight of the clothes-based adversarial loss on the global branch (CAL, Gu et al.,
     # CVPR 2022), which needs clothes labels; 0: neither loss nor clothes classifier.
