@@ -76,10 +76,9 @@ def people() -> ConfigDict:
     # "varied": heights, lenses, exposure, white balance, sharpness, noise, compression
     # and resolution of many kinds of cameras, by day and by night
     c.camera_kinds = schema.optional(choice("plain", "varied"))
-    # Kinds of scenes behind the person, of synthetic.background.SCENES; each camera has
-    # one
+    # Scenes behind the person, of synthetic.scenes.kinds.SCENES; each camera has one
     c.backgrounds = schema.optional(several(("boxes",), text(None, 1), low=1))
-    # Kinds of things in front of the person, of synthetic.background.OCCLUDERS
+    # Things in front of the person, of synthetic.scenes.kinds.OCCLUDERS
     c.occluders = schema.optional(
         several(("box", "pole", "side", "rail"), text(None, 1), low=1)
     )
@@ -88,8 +87,7 @@ def people() -> ConfigDict:
     # Tops of the wardrobe, with as many bottoms and a quarter as many shoes; 0: the
     # small wardrobe
     c.garments = schema.optional(whole(0, high=10_000))
-    # Kinds of prints and textures in the large wardrobe, of synthetic.prints.PRINTS;
-    # (): all
+    # Prints in the large wardrobe, of synthetic.clothes.prints.PRINTS; (): all
     c.prints = schema.optional(several((), text(None, 1)))
     # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
     c.accessories = schema.optional(real(0.0, high=1.0))

@@ -27,17 +27,17 @@ PEOPLE = {
         *("shop", "corridor", "snow", "stairs", "platform"),
     ),
     "occluders": ("box", "pole", "side", "rail", "person", "plant", "car", "trolley"),
-    "occluded": 0.2,
+    "occluded": 0.15,
     "garments": 400,
     "prints": (
         *("weave", "denim", "heather", "camouflage", "floral", "polka", "zigzag"),
         *("tie_dye", "letters", "gradient", "blocks", "side_stripes", "raglan"),
         *("gingham", "hoops", "pinstripes", "marble"),
     ),
-    "accessories": 0.5,
+    "accessories": 0.3,
     "poses": "any",
-    "box_errors": 0.5,
-    "parser_errors": 0.5,
+    "box_errors": 0.3,
+    "parser_errors": 0.3,
 }
 
 
