@@ -47,11 +47,17 @@ class Tested:
     own: bool = True
     foreign: bool = False
 
+    @property
+    def title(self) -> str:
+        """Of what the results are: the config, or on what it was trained and tested."""
+        if self.own:
+            return self.config.name
+        return f"trained on {self.trained_on}, tested on {self.dataset}"
+
     def headline(self, step: int) -> str:
         """What the results of the checkpoint of `step` are titled."""
-        title = f"trained on {self.trained_on}, tested on {self.dataset}"
-        title = f"{self.config.name if self.own else title}, step {step}"
-        return title + ", predicted parsing maps" * predicts_maps(self.config)
+        predicted = ", predicted parsing maps" * predicts_maps(self.config)
+        return f"{self.title}, step {step}{predicted}"
 
     @property
     def entries(self) -> dict[str, str]:
