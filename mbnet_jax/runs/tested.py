@@ -107,10 +107,7 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
       config: the one to test with.
     """
     trained, given = _datasets(saved), _datasets(config)
-    titles = " + ".join(one.title for one in trained)
-    trained_on = " + ".join(one.title + trained_splits(one.part) for one in trained)
-    if initial := saved.model.get("initial", ""):
-        trained_on += f", started from {initial}"
+    titles, trained_on = " + ".join(trained_titles(saved)), trained_title(saved)
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
         return [Tested(config, trained_on, titles, _folder("", config))]
@@ -138,6 +135,18 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
             )
         )
     return tests
+
+
+def trained_titles(saved: ConfigDict) -> tuple[str, ...]:
+    """The datasets that a run was trained on, as results on them name them."""
+    return tuple(one.title for one in _datasets(saved))
+
+
+def trained_title(saved: ConfigDict) -> str:
+    """What a run was trained on, and the network that it started from, in words."""
+    title = " + ".join(one.title + trained_splits(one.part) for one in _datasets(saved))
+    initial = saved.model.get("initial", "")
+    return title + (f", started from {initial}" if initial else "")
 
 
 def _folder(name: str, config: ConfigDict) -> str:
