@@ -21,8 +21,8 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.parsing import labels
 from mbnet_jax.runs.run_folder import digest_labels
 from mbnet_jax.synthetic import SyntheticOptions
-from mbnet_jax.synthetic.camera import make_camera
-from mbnet_jax.synthetic.wardrobe import make_wardrobe
+from mbnet_jax.synthetic.cameras.camera import make_camera
+from mbnet_jax.synthetic.clothes.wardrobe import make_wardrobe
 from mbnet_jax.training.check import check_run
 
 

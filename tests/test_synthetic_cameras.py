@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mbnet_jax.synthetic import SyntheticOptions
-from mbnet_jax.synthetic.boxes import misplaced
-from mbnet_jax.synthetic.camera import View, look_at_person, make_camera
-from mbnet_jax.synthetic.camera_kinds import LIGHTS, PLACES, SENSORS, make_kind
+from mbnet_jax.synthetic.cameras.boxes import misplaced
+from mbnet_jax.synthetic.cameras.camera import View, look_at_person, make_camera
+from mbnet_jax.synthetic.cameras.kinds import LIGHTS, PLACES, SENSORS, make_kind
+from mbnet_jax.synthetic.cameras.sensor import capture
 from mbnet_jax.synthetic.generate import plan
-from mbnet_jax.synthetic.sensor import capture
 
 OPTIONS = SyntheticOptions(
     cameras=2, camera_pool=5, test_camera_pool=4, camera_kinds="varied", seed=3

@@ -8,17 +8,17 @@ import pytest
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions
-from mbnet_jax.synthetic.accessories import KINDS
-from mbnet_jax.synthetic.body import load_body
-from mbnet_jax.synthetic.cloth import lay_out
-from mbnet_jax.synthetic.dressing import dress
-from mbnet_jax.synthetic.figure import draw_figure, place_figure
-from mbnet_jax.synthetic.garments import Accessory
-from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.pose import rotation, walking_pose
-from mbnet_jax.synthetic.prints import CHEST_ONLY, PRINTS, blend
+from mbnet_jax.synthetic.clothes.accessories import KINDS
+from mbnet_jax.synthetic.clothes.cloth import lay_out
+from mbnet_jax.synthetic.clothes.garments import Accessory
+from mbnet_jax.synthetic.clothes.prints import CHEST_ONLY, PRINTS, blend
+from mbnet_jax.synthetic.clothes.wardrobe import make_wardrobe, sample_outfits
+from mbnet_jax.synthetic.people.body import load_body
+from mbnet_jax.synthetic.people.dressing import dress
+from mbnet_jax.synthetic.people.figure import draw_figure, place_figure
+from mbnet_jax.synthetic.people.gait import rotation, walking_pose
+from mbnet_jax.synthetic.people.identity import sample_identity
 from mbnet_jax.synthetic.render import render
-from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
 
 OPTIONS = SyntheticOptions(garments=60, outfits=4)
 SIZE = (128, 64)

@@ -8,18 +8,18 @@ import pytest
 
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.synthetic import SyntheticOptions, generate
-from mbnet_jax.synthetic.body import BODY, load_body, skin
-from mbnet_jax.synthetic.dressing import dress
-from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.inflation import inflation
-from mbnet_jax.synthetic.pose import (
+from mbnet_jax.synthetic.clothes.wardrobe import make_wardrobe, sample_outfits
+from mbnet_jax.synthetic.people.body import BODY, load_body, skin
+from mbnet_jax.synthetic.people.dressing import dress
+from mbnet_jax.synthetic.people.gait import (
     rotation,
     rotation_between,
     sample_gait,
     walking_pose,
 )
-from mbnet_jax.synthetic.raster import rasterize, vertex_normals
-from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
+from mbnet_jax.synthetic.people.identity import sample_identity
+from mbnet_jax.synthetic.people.inflation import inflation
+from mbnet_jax.synthetic.people.raster import rasterize, vertex_normals
 from mbnet_jax.synthetic.yardsticks import clothes_histogram, yardsticks
 
 OPTIONS = SyntheticOptions()

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from mbnet_jax.synthetic import SyntheticOptions
-from mbnet_jax.synthetic.body import BODY, load_body, skin
-from mbnet_jax.synthetic.dressing import dress
-from mbnet_jax.synthetic.figure import pose_figure
-from mbnet_jax.synthetic.fitting import Hold
-from mbnet_jax.synthetic.identity import sample_identity
-from mbnet_jax.synthetic.poses import POSES, any_pose, bend_arm, pose_of
-from mbnet_jax.synthetic.wardrobe import make_wardrobe, sample_outfits
+from mbnet_jax.synthetic.clothes.wardrobe import make_wardrobe, sample_outfits
+from mbnet_jax.synthetic.people.body import BODY, load_body, skin
+from mbnet_jax.synthetic.people.dressing import dress
+from mbnet_jax.synthetic.people.figure import pose_figure
+from mbnet_jax.synthetic.people.fitting import Hold
+from mbnet_jax.synthetic.people.identity import sample_identity
+from mbnet_jax.synthetic.people.poses import POSES, any_pose, bend_arm, pose_of
 
 OPTIONS = SyntheticOptions(garments=40, accessories=1.0, poses="any")
 

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from mbnet_jax.synthetic import SyntheticOptions, kinds
-from mbnet_jax.synthetic.background import Surroundings, draw_occluder
-from mbnet_jax.synthetic.camera import look_at_person, make_camera
+from mbnet_jax.synthetic import SyntheticOptions
+from mbnet_jax.synthetic.cameras.camera import look_at_person, make_camera
 from mbnet_jax.synthetic.render import render
-from mbnet_jax.synthetic.scenes import PAINTERS, draw_scene, make_scene, shadow
+from mbnet_jax.synthetic.scenes import kinds
+from mbnet_jax.synthetic.scenes.background import Surroundings, draw_occluder
+from mbnet_jax.synthetic.scenes.scene import PAINTERS, draw_scene, make_scene, shadow
 
 OPTIONS = SyntheticOptions(cameras=2)
 # A person's extent, in metres.

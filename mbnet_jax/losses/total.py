@@ -49,6 +49,7 @@ def total(
       branch's accuracy.
     """
     margin, combined = config.margin or None, outputs.combined
+    contrast = config.get("contrastive_temperature", 0.1)
     terms = []  # (name, weight, loss, its arguments)
     for branch, logits in outputs.logits.items():
         smoothed = (logits, pid, config.label_smoothing)
@@ -56,6 +57,12 @@ def total(
         terms += [
             (f"identity/{branch}", config.identity, cross_entropy, smoothed),
             (f"triplet/{branch}", config.triplet, batch_hard_triplet, hard),
+            (
+                f"contrastive/{branch}",
+                config.get("contrastive", 0.0),
+                supervised_contrastive,
+                (outputs.embeddings[branch], pid, contrast),
+            ),
         ]
     if outputs.gate_logits is not None:
         gated = (outputs.gate_logits, targets.area)
@@ -87,8 +94,7 @@ def total(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))
         )
     if outputs.projection is not None:
-        temperature = config.get("projection_temperature", 0.1)
-        pulled = (outputs.projection, pid, temperature)
+        pulled = (outputs.projection, pid, contrast)
         weight = config.get("projection", 1.0)
         terms.append(("projection", weight, supervised_contrastive, pulled))
     if clothes is not None and outputs.clothes_directions is not None:

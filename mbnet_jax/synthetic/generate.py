@@ -23,7 +23,7 @@ from mbnet_jax.files import write_whole
 from mbnet_jax.locks import locked
 from mbnet_jax.parsing import labels as parsing
 from mbnet_jax.progress import progress as progress_bar
-from mbnet_jax.synthetic.camera_kinds import make_kind
+from mbnet_jax.synthetic.cameras.kinds import make_kind
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
 from mbnet_jax.synthetic.options import PARSER, SyntheticOptions
 from mbnet_jax.synthetic.parser_errors import difficulty_of, parser_errors

@@ -7,8 +7,8 @@ import numpy as np
 
 from mbnet_jax import schema
 from mbnet_jax.configs import base
-from mbnet_jax.synthetic import kinds
-from mbnet_jax.synthetic.prints import PRINTS
+from mbnet_jax.synthetic.clothes.prints import PRINTS
+from mbnet_jax.synthetic.scenes import kinds
 
 # Incremented whenever the same options would give different images.
 VERSION = 1
@@ -35,14 +35,14 @@ class SyntheticOptions:
       camera_pool, test_camera_pool: cameras that training and test persons meet some
         of, `cameras` each; 0: all meet the same. With either, no test camera is a
         training camera.
-      camera_kinds: "plain" or "varied" (see `camera`).
-      backgrounds: names in `background.SCENES`; each camera has one.
-      occluders: names in `background.OCCLUDERS`.
+      camera_kinds: "plain" or "varied" (see `cameras`).
+      backgrounds: names in `scenes.kinds.SCENES`; each camera has one.
+      occluders: names in `scenes.kinds.OCCLUDERS`.
       occluded: share of the images with one of them.
-      garments: tops of the large wardrobe (see `wardrobe`); 0: the small one.
-      prints: names in `prints.PRINTS`; (): all.
+      garments: tops of the large wardrobe (see `clothes`); 0: the small one.
+      prints: names in `clothes.prints.PRINTS`; (): all.
       accessories: how often an outfit has each accessory.
-      poses: "walking" or "any" (see `pose`).
+      poses: "walking" or "any" (see `people`).
       box_errors, parser_errors: 0 to 1, how far off boxes and maps are.
 
     Raises:

@@ -5,27 +5,36 @@ import functools
 
 import numpy as np
 
-from mbnet_jax.synthetic.accessories import accessorize
-from mbnet_jax.synthetic.background import (
-    TEXELS,
-    Surroundings,
-    draw_background,
-    draw_occluder,
+from mbnet_jax.synthetic.cameras.camera import (
+    Camera,
+    expose,
+    look_at_person,
+    make_camera,
 )
-from mbnet_jax.synthetic.body import load_body
-from mbnet_jax.synthetic.camera import Camera, expose, look_at_person, make_camera
-from mbnet_jax.synthetic.dressing import Dressed, dress
-from mbnet_jax.synthetic.figure import draw_figure, pose_figure
-from mbnet_jax.synthetic.identity import Identity, random_identity, sample_identity
-from mbnet_jax.synthetic.options import IMAGE, PASSERSBY, SCENE, SyntheticOptions
-from mbnet_jax.synthetic.scenes import make_scene
-from mbnet_jax.synthetic.wardrobe import (
+from mbnet_jax.synthetic.clothes.accessories import accessorize
+from mbnet_jax.synthetic.clothes.wardrobe import (
     Outfit,
     Wardrobe,
     make_wardrobe,
     random_outfits,
     sample_outfits,
 )
+from mbnet_jax.synthetic.options import IMAGE, PASSERSBY, SCENE, SyntheticOptions
+from mbnet_jax.synthetic.people.body import load_body
+from mbnet_jax.synthetic.people.dressing import Dressed, dress
+from mbnet_jax.synthetic.people.figure import draw_figure, pose_figure
+from mbnet_jax.synthetic.people.identity import (
+    Identity,
+    random_identity,
+    sample_identity,
+)
+from mbnet_jax.synthetic.scenes.background import (
+    TEXELS,
+    Surroundings,
+    draw_background,
+    draw_occluder,
+)
+from mbnet_jax.synthetic.scenes.scene import make_scene
 
 _PASSERSBY = 6  # in front of the wall of each camera
 _STRANGERS = 4  # in each scene
@@ -71,7 +80,7 @@ def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surrounding
 def _strangers(
     options: SyntheticOptions, camera: Camera, count: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Draws figures as `scenes.draw_scene` describes them."""
+    """Draws figures as `scene.draw_scene` describes them."""
     figures = []
     for _ in range(count):
         colour, share = _stranger(options, camera, rng)

@@ -28,8 +28,8 @@ from mbnet_jax.synthetic.generate import (
     plan,
     read_options,
 )
-from mbnet_jax.synthetic.identity import sample_identity
 from mbnet_jax.synthetic.options import SyntheticOptions
+from mbnet_jax.synthetic.people.identity import sample_identity
 
 _RULES = ("general", "same_clothes", "clothes_changing")
 _BINS = (6, 12, 12)  # of CIE L, a and b
