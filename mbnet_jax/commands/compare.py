@@ -35,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         _EXAMPLES,
     )
     parser.flags.add_argument(
-        "runs", metavar="RUN", nargs=2, type=flags.path, help="folders of the two runs"
+        "runs",
+        metavar="RUN",
+        nargs=2,
+        type=flags.path,
+        help="folders of the two runs, or of exports' results",
     )
     parser.add(
         "--on",
@@ -103,9 +107,12 @@ def _row(measure: str, of: "Difference") -> tuple[str, ...]:
 
 def _queries(folder: Path, on: str) -> Path:
     """The `queries.csv` of a run's test."""
-    from mbnet_jax.runs.run_folder import RunFolder
+    from mbnet_jax.runs.config_file import read_config_file
+    from mbnet_jax.runs.results_folder import ResultsFolder
 
-    run = RunFolder(folder)
+    run = ResultsFolder(folder)
+    if not run.eval.is_dir():
+        read_config_file(folder)  # refuses what is no run
     path = run.eval_of(on) / "queries.csv"
     if on and not path.exists() and run.metrics().get("dataset") == on:
         path = run.eval / "queries.csv"  # the run's own dataset

@@ -1,4 +1,4 @@
-"""An exported network on disk: its weights and config, written, read, downloaded."""
+"""An exported network on disk: its weights and config, written and read."""
 
 import hashlib
 import os
@@ -12,7 +12,6 @@ from flax import traverse_util
 from jax.sharding import Mesh
 
 from mbnet_jax import schema
-from mbnet_jax.backbones.weights.files import download
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.json_files import read_json, write_json
@@ -171,19 +170,16 @@ def _content(folder: Path) -> dict:
         return {}
 
 
-def download_export(hub_id: str) -> Path:
-    """Downloads an export from the Hugging Face hub; returns its folder in the cache.
+def read_exported(folder: Path) -> dict:
+    """The content of an export's `config.json`.
 
     Raises:
-      ValueError: if it cannot be downloaded, with what to do.
+      ValueError: if it is of another version of the format, or damaged.
     """
-    folder = download(hub_id, FILE, instead="folder").parent
-    if not is_exported(folder):
-        raise ValueError(
-            f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
-            f'has no "kind": "{KIND}"'
-        )
-    return download(hub_id, WEIGHTS, instead="folder").parent
+    content = _content(folder)
+    _check_version(folder, content.get("version"))
+    check_content(folder / FILE, _with_folders(content), _FIELDS, _REMEDY)
+    return content
 
 
 def load_exported(folder: Path, mesh: Mesh) -> Network:
@@ -194,10 +190,8 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
       ValueError: if it has another version of the format, or the weights do not fit
         the config.
     """
-    content = _content(folder)
-    _check_version(folder, content.get("version"))
+    content = read_exported(folder)
     file, path = folder / FILE, folder / WEIGHTS
-    check_content(file, _with_folders(content), _FIELDS, _REMEDY)
     config = config_of(content)
     model, abstract = described(
         file, config, content["num_classes"], content["num_clothes"]
