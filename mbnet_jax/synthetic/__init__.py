@@ -11,6 +11,7 @@ clothes/    garments, accessories, prints, and the wardrobes that people draw fr
 people/     bodies, gaits and poses; dressed, posed and drawn
 cameras/    where cameras hang, how they crop people, the quality of their images
 scenes/     what is behind people and in front of them
+noise       smooth random fields, which make surfaces uneven
 textures    plain walls, floors and colours, for cameras and scenes
 render      one image with its parsing map, from all of the above
 parser_errors  parsing maps as a parser makes them, which are not exact

@@ -1,6 +1,7 @@
 """The options of a synthetic dataset, and the random streams of its parts."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from mbnet_jax import schema
 from mbnet_jax.configs import base
 from mbnet_jax.synthetic.clothes.prints import PRINTS
-from mbnet_jax.synthetic.scenes import kinds
+from mbnet_jax.synthetic.scenes.kinds import OCCLUDERS, SCENES
 
 # Incremented whenever the same options would give different images.
 VERSION = 1
@@ -77,19 +78,14 @@ class SyntheticOptions:
         for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
-        kinds.check("backgrounds", self.backgrounds, kinds.SCENES)
-        kinds.check("occluders", self.occluders, kinds.OCCLUDERS)
+        _check_names("backgrounds", self.backgrounds, SCENES)
+        _check_names("occluders", self.occluders, OCCLUDERS)
+        _check_names("prints", self.prints, PRINTS)
         for name in ("camera_pool", "test_camera_pool"):
             if 0 < getattr(self, name) < self.cameras:
                 raise ValueError(
                     f"synthetic options {name}={getattr(self, name)} must be 0, or at "
                     f"least cameras, {self.cameras}, which each person meets"
-                )
-        for name in self.prints:
-            if name not in PRINTS:
-                raise ValueError(
-                    f"synthetic options prints={name!r} is no print; prints are "
-                    f"{', '.join(PRINTS)}"
                 )
         if 0 < self.garments < self.outfits:
             raise ValueError(
@@ -132,3 +128,13 @@ class SyntheticOptions:
             if name not in added or value != usual[name]
         }
         return {"version": VERSION, "options": options}
+
+
+def _check_names(field: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Raises ValueError if one of the names of an option is not known."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"synthetic options {field}: unknown {', '.join(map(repr, unknown))}; "
+            f"known are {', '.join(known)}"
+        )

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from mbnet_jax.synthetic.noise import octave
+
 TEXELS = 64  # per metre
 WALL_METRES, FLOOR_METRES, WALL_HEIGHT = 16, 4, 4
 
@@ -20,12 +22,8 @@ def bright_colour(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.ndarray:
-    """Draws smooth periodic noise of order 1, float32 [h, w, 1]."""
-    coarse = rng.standard_normal((cells, cells), np.float32)
-    coarse = np.pad(coarse, ((0, 1), (0, 1)), mode="wrap")
-    rows, columns = (side + side // cells for side in shape)
-    fine = cv2.resize(coarse, (columns, rows))
-    return fine[: shape[0], : shape[1], None]
+    """Draws the unevenness of a surface, of order 1, float32 [h, w, 1]."""
+    return octave(rng, shape, (cells, cells))[..., None]
 
 
 def make_floor(rng: np.random.Generator) -> np.ndarray:

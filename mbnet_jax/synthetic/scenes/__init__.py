@@ -7,5 +7,5 @@ scene       what one camera sees around people, painted by town, nature, indoor 
             public on a canvas in perspective
 staging     what these four share: floors, rows of things, strangers, shadows
 props, furniture  things that stand in scenes
-grounds     periodic textures of the floor; noise makes all of it uneven
+grounds     periodic textures of the floor
 """

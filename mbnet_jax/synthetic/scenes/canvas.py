@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import noise
+from mbnet_jax.synthetic import noise
+from mbnet_jax.synthetic.scenes.props import composite
 
 PERSON = 1.9  # metres: a person and the margin of the box
 TEXELS = 64  # per metre of a ground
@@ -152,9 +153,7 @@ class Canvas:
         matrix = cv2.getPerspectiveTransform(source, target - np.float32(low) - 0.5)
         size = tuple((high - low).tolist())
         part = cv2.warpPerspective(texture, matrix, size) * np.float32(opacity)
-        region = self.image[low[1] : high[1], low[0] : high[0]]
-        region *= 1 - part[..., 3:]
-        region += part[..., :3]
+        composite(self.image[low[1] : high[1], low[0] : high[0]], part)
 
     def upright(
         self,

@@ -5,11 +5,12 @@ import itertools
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import noise
+from mbnet_jax.synthetic import noise
 from mbnet_jax.synthetic.scenes.props import (
     PIXELS,
     blank,
     box,
+    paste,
     pixels,
     sign,
     solid,
@@ -113,20 +114,6 @@ def facade(rng: np.random.Generator, wide: float, tall: float) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
-def paste(image: np.ndarray, thing: np.ndarray, x: float, y: float) -> None:
-    """Puts a thing with alpha on an image, metres from the top left, in place."""
-    column, row = pixels(x, y)
-    rows, columns = image.shape[:2]
-    top, left = max(row, 0), max(column, 0)
-    low, right = min(row + thing.shape[0], rows), min(column + thing.shape[1], columns)
-    if low <= top or right <= left:
-        return
-    part = thing[top - row : low - row, left - column : right - column]
-    region = image[top:low, left:right]
-    region *= 1 - part[..., 3:]
-    region += part[..., : image.shape[2]]
-
-
 def train(rng: np.random.Generator, wide: float) -> np.ndarray:
     """Draws the side of a train, 3 metres high."""
     tall = 3.0
@@ -172,7 +159,7 @@ def bench(rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def bin_(rng: np.random.Generator) -> np.ndarray:
+def litter_bin(rng: np.random.Generator) -> np.ndarray:
     """Draws a litter bin, 0.5 by 0.95 metres."""
     image = blank(0.5, 0.95)
     colour = np.array(bright_colour(rng)) * 0.7

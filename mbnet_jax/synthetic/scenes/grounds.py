@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import noise
+from mbnet_jax.synthetic import noise
 from mbnet_jax.synthetic.scenes.canvas import TEXELS
 
 METRES = 6

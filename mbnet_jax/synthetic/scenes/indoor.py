@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import furniture, noise, props
+from mbnet_jax.synthetic import noise
+from mbnet_jax.synthetic.scenes import furniture, props
 from mbnet_jax.synthetic.scenes.canvas import Canvas
 from mbnet_jax.synthetic.scenes.staging import (
     Strangers,
@@ -29,13 +30,13 @@ def hall(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         pick = rng.random()
         if pick < 0.35:
             w, h = rng.uniform(0.6, 2.2), rng.uniform(0.4, 1.3)
-            furniture.paste(wall, props.sign(rng, w, h), x, rng.uniform(1.2, 2.6) - 0.4)
+            props.paste(wall, props.sign(rng, w, h), x, rng.uniform(1.2, 2.6) - 0.4)
         elif pick < 0.55:
-            furniture.paste(wall, furniture.door(rng), x, 1.8)
+            props.paste(wall, furniture.door(rng), x, 1.8)
         elif pick < 0.75:
-            furniture.paste(wall, furniture.window(rng, 2.2, 2.6), x, 1.2)
+            props.paste(wall, furniture.window(rng, 2.2, 2.6), x, 1.2)
         elif pick < 0.85:  # a lit machine
-            furniture.paste(wall, props.shelf(rng, 1.0, 1.8), x, 2.1)
+            props.paste(wall, props.shelf(rng, 1.0, 1.8), x, 2.1)
         x += rng.uniform(1.2, 3)
     c.wall(wall, back, 4.0, mirrored=shine)
     people(c, rng, strangers, int(rng.integers(0, 7)), back - c.free)
@@ -47,7 +48,7 @@ def hall(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
             stand(c, furniture.column(rng, columns, half), x, z, mirrored=shine)
     things = (
         (0.25, furniture.bench),
-        (0.15, furniture.bin_),
+        (0.15, furniture.litter_bin),
         (0.1, lambda r: props.sign(r, 0.7, 1.6)),
         (0.1, lambda r: props.bush(r, 0.8, 1.5)),
     )
@@ -64,8 +65,8 @@ def corridor(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     half = c.half = max(1.2, rng.uniform(0.4, 0.9) * c.edge * c.free)
     colour = dull_colour(rng, 0.4, 0.85)
     end = furniture.plaster(rng, 2 * half + 0.2, 3.0, colour)
-    furniture.paste(end, furniture.door(rng), rng.uniform(0, half), 0.8)
-    furniture.paste(end, furniture.window(rng, 1.2, 2.0), half + 0.2, 0.9)
+    props.paste(end, furniture.door(rng), rng.uniform(0, half), 0.8)
+    props.paste(end, furniture.window(rng, 1.2, 2.0), half + 0.2, 0.9)
     c.upright(end, 0, back, (2 * half, 3.0), mirrored=shine)
     first = max(half / c.edge * 0.98, 1.0)
     for side in (-1, 1):
@@ -75,9 +76,9 @@ def corridor(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
             a = props.pixels(3.0 - band)[0]
             wall[a:, :, :3] *= np.float32(dull_colour(rng, 0.5, 0.9))
         for at in np.arange(rng.uniform(0.2, 1.5), back - first - 1, 2.6):
-            furniture.paste(wall, furniture.door(rng), at, 0.8)
+            props.paste(wall, furniture.door(rng), at, 0.8)
             if rng.random() < 0.5:
-                furniture.paste(wall, props.sign(rng, 0.6, 0.8), at + 1.5, 1.2)
+                props.paste(wall, props.sign(rng, 0.6, 0.8), at + 1.5, 1.2)
         props.box(wall, 0, 2.88, back - first, 0.12, colour * 0.5)
         shaded = wall * np.float32([0.85, 0.85, 0.85, 1])
         c.side(shaded, side * half, (first, back), 3.0)
@@ -144,13 +145,13 @@ def office(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     while x < wide:
         pick = rng.random()
         if pick < 0.5:
-            furniture.paste(wall, furniture.window(rng, 1.6, 1.7), x, 0.9)
+            props.paste(wall, furniture.window(rng, 1.6, 1.7), x, 0.9)
         elif pick < 0.7:
-            furniture.paste(wall, furniture.door(rng), x, 1.3)
+            props.paste(wall, furniture.door(rng), x, 1.3)
         elif pick < 0.85:
-            furniture.paste(wall, props.shelf(rng, 1.2, 2.0), x, 1.5)
+            props.paste(wall, props.shelf(rng, 1.2, 2.0), x, 1.5)
         else:
-            furniture.paste(wall, props.sign(rng, 1.2, 0.8), x, 1.2)
+            props.paste(wall, props.sign(rng, 1.2, 0.8), x, 1.2)
         x += rng.uniform(1.3, 2.5)
     c.wall(wall, back, 3.5)
     people(c, rng, strangers, int(rng.integers(0, 4)), back - c.free)

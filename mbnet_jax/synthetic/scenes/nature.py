@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import furniture, grounds, noise, props
+from mbnet_jax.synthetic import noise
+from mbnet_jax.synthetic.scenes import furniture, grounds, props
 from mbnet_jax.synthetic.scenes.canvas import Canvas
 from mbnet_jax.synthetic.scenes.staging import (
     Strangers,

@@ -16,7 +16,7 @@ def _plant(rng: np.random.Generator) -> np.ndarray:
     pot = np.array(bright_colour(rng)) * 0.8
     props.box(image, 0.3, 0.95, 0.5, 0.45, pot)
     props.box(image, 0.26, 0.92, 0.58, 0.1, pot * 1.1)
-    furniture.paste(image, props.bush(rng, 1.1, 1.05), 0, 0)
+    props.paste(image, props.bush(rng, 1.1, 1.05), 0, 0)
     return image
 
 
@@ -25,7 +25,7 @@ def _trolley(rng: np.random.Generator) -> np.ndarray:
     image = props.blank(1.0, 1.05)
     goods = props.shelf(rng, 0.8, 0.3)
     if rng.random() < 0.7:
-        furniture.paste(image, goods, 0.12, rng.uniform(0.15, 0.3))
+        props.paste(image, goods, 0.12, rng.uniform(0.15, 0.3))
     steel = dull_colour(rng, 0.45, 0.75)
     for x in np.arange(0.05, 0.98, 0.08):
         props.box(image, x, 0.2, 0.02, 0.42, steel)
@@ -141,6 +141,6 @@ def draw_thing(
     matrix = np.float32([[scale, 0, shift[0]], [0, scale, shift[1]]])
     part = cv2.warpAffine(np.ascontiguousarray(thing), matrix, (width, height))
     part = np.clip(cv2.GaussianBlur(part, (0, 0), 0.4 * height / 128), 0, 1)
-    image *= 1 - part[..., 3:]
-    image += part[..., :3] * np.float32(0.9 * light)
+    part[..., :3] *= np.float32(0.9 * light)
+    props.composite(image, part)
     label[part[..., 3] > 0.5] = 0

@@ -7,7 +7,7 @@ Each function draws one thing, seen from its side, at PIXELS per metre: float32
 import cv2
 import numpy as np
 
-from mbnet_jax.synthetic.scenes import noise
+from mbnet_jax.synthetic import noise
 from mbnet_jax.synthetic.textures import bright_colour, dull_colour
 
 PIXELS = 50
@@ -34,6 +34,29 @@ def box(image: np.ndarray, x: float, y: float, w: float, h: float, colour) -> No
     first, last = pixels(x, y), pixels(x + w, y + h)
     colour = solid(colour)[: image.shape[2]]
     cv2.rectangle(image, first, (last[0] - 1, last[1] - 1), colour, -1)
+
+
+def composite(image: np.ndarray, layer: np.ndarray) -> None:
+    """Puts a layer over an image, in place.
+
+    Args:
+      image: float32 [h, w, 3] or [h, w, 4].
+      layer: float32 [h, w, 4], of `blank`'s format.
+    """
+    image *= 1 - layer[..., 3:]
+    image += layer[..., : image.shape[2]]
+
+
+def paste(image: np.ndarray, thing: np.ndarray, x: float, y: float) -> None:
+    """Puts a thing with alpha on an image, metres from the top left, in place."""
+    column, row = pixels(x, y)
+    rows, columns = image.shape[:2]
+    top, left = max(row, 0), max(column, 0)
+    low, right = min(row + thing.shape[0], rows), min(column + thing.shape[1], columns)
+    if low <= top or right <= left:
+        return
+    part = thing[top - row : low - row, left - column : right - column]
+    composite(image[top:low, left:right], part)
 
 
 def write(

@@ -23,7 +23,7 @@ def shop(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     c.wall(props.shelf(rng, wide, 2.2), back, 2.2, mirrored=shine)
     wall = furniture.plaster(rng, wide, 1.5)
     for x in np.arange(0.3, wide, rng.uniform(1.5, 3)):
-        furniture.paste(wall, props.sign(rng, 1.3, 0.6), x, 0.6)
+        props.paste(wall, props.sign(rng, 1.3, 0.6), x, 0.6)
     c.upright(wall, 0, back, (wide, 1.5), y=2.2)
     aisle = rng.random() < 0.6
     if aisle:
@@ -73,7 +73,7 @@ def platform(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     else:
         wall = furniture.plaster(rng, wide, 5.0)
         for x in np.arange(rng.uniform(0, 2), wide, rng.uniform(2.5, 5)):
-            furniture.paste(wall, props.sign(rng, 2.0, 1.3), x, rng.uniform(1.5, 2.5))
+            props.paste(wall, props.sign(rng, 2.0, 1.3), x, rng.uniform(1.5, 2.5))
         pit = c.blank()
         pit.floor(grounds.loose(rng, "gravel") * 0.5)
         c.where_floor(pit.image, lambda x, z: z - edge)
@@ -101,7 +101,7 @@ def glass(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         thing = (
             props.shelf(rng, 1.5, 2.0) if rng.random() < 0.5 else props.sign(rng, 1, 1)
         )
-        furniture.paste(furnished, thing, x, 1.2)
+        props.paste(furnished, thing, x, 1.2)
     within.wall(furnished * np.float32([0.7, 0.7, 0.7, 1]), inside, 3.2)
     people(within, rng, strangers, int(rng.integers(0, 6)), inside - c.free)
     c.where_floor(within.image, lambda x, z: z - back)

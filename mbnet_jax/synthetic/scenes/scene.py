@@ -14,6 +14,7 @@ import numpy as np
 from mbnet_jax.synthetic.cameras.camera import Camera, View
 from mbnet_jax.synthetic.scenes import indoor, nature, public, town
 from mbnet_jax.synthetic.scenes.canvas import Canvas
+from mbnet_jax.synthetic.scenes.props import composite
 
 # All of `kinds.SCENES` but "boxes".
 PAINTERS = {
@@ -196,5 +197,4 @@ def _put(
     matrix = cv2.getAffineTransform(source, target)
     part = cv2.warpAffine(figure, matrix, image.shape[1::-1]).astype(np.float32)
     part = cv2.GaussianBlur(part, (0, 0), 0.5 * len(image) / 128) / 255
-    image *= 1 - part[..., 3:]
-    image += part[..., :3]
+    composite(image, part)

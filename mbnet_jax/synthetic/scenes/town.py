@@ -50,7 +50,7 @@ def street(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
     things = (
         (0.3, _pole),
         (0.2, props.tree),
-        (0.2, furniture.bin_),
+        (0.2, furniture.litter_bin),
         (0.1, furniture.bicycle),
     )
     row(c, rng, road - 0.2, rng.uniform(2.5, 8), things)
@@ -84,7 +84,7 @@ def crowd(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
 def _stall(rng: np.random.Generator) -> np.ndarray:
     image = props.blank(2.6, 2.4)
     goods = props.shelf(rng, 2.4, 0.7)
-    furniture.paste(image, goods, 0.1, 1.3)
+    props.paste(image, goods, 0.1, 1.3)
     props.box(image, 0.1, 1.9, 2.4, 0.5, bright_colour(rng))
     one, two = bright_colour(rng), (0.9, 0.9, 0.88)
     for k in range(13):
@@ -143,7 +143,7 @@ def yard(c: Canvas, rng: np.random.Generator, strangers: Strangers) -> None:
         if rng.random() < 0.6:
             stand(c, _container(rng), x, z)
     people(c, rng, strangers, int(rng.integers(0, 3)), back - c.free)
-    barriers, things = (0.3, _barrier), ((0.3, _pallets), (0.2, furniture.bin_))
+    barriers, things = (0.3, _barrier), ((0.3, _pallets), (0.2, furniture.litter_bin))
     row(c, rng, c.free + 0.3, rng.uniform(2, 4), (barriers, *things))
     decals(c, rng, 8)
     daylight(c, rng)

@@ -6,6 +6,26 @@ import cv2
 import numpy as np
 
 
+def octave(
+    rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]
+) -> np.ndarray:
+    """Draws smooth periodic noise of order 1.
+
+    Args:
+      rng: the random stream.
+      shape: rows and columns.
+      cells: periods along each of them.
+
+    Returns:
+      float32 [h, w].
+    """
+    (height, width), (rows, columns) = shape, cells
+    coarse = rng.standard_normal((rows, columns), np.float32)
+    coarse = np.pad(coarse, ((0, 1), (0, 1)), mode="wrap")
+    size = (width + width // columns, height + height // rows)
+    return cv2.resize(coarse, size)[:height, :width]
+
+
 def field(
     rng: np.random.Generator,
     shape: tuple[int, int],
@@ -30,10 +50,7 @@ def field(
     for count in cells:
         step = max(max(shape) / count, 1.0)
         rows, columns = max(2, round(height / step)), max(2, round(width / step))
-        coarse = rng.standard_normal((rows, columns), np.float32)
-        coarse = np.pad(coarse, ((0, 1), (0, 1)), mode="wrap")
-        size = (width + width // columns, height + height // rows)
-        total += amplitude * cv2.resize(coarse, size)[:height, :width]
+        total += amplitude * octave(rng, shape, (rows, columns))
         power += (0.7 * amplitude) ** 2  # Interpolation takes half of the variance.
         amplitude *= falloff
     return total / np.float32(power**0.5)
