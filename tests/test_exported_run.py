@@ -2,14 +2,21 @@
 
 import json
 
+import jax
+import numpy as np
 import pytest
 import small_run
+from export_run import CLASSES, save_run
+from flax.traverse_util import flatten_dict
 
 import mbnet_jax
 from mbnet_jax.commands import across, compare
 from mbnet_jax.commands import eval as command
+from mbnet_jax.evaluation.embed import make_embed
 from mbnet_jax.exported_run import ExportedRun, default_out, open_run
 from mbnet_jax.runs import exported
+from mbnet_jax.runs.load import load
+from mbnet_jax.runs.network import without_classifiers
 from mbnet_jax.runs.results_folder import ResultsFolder
 from mbnet_jax.runs.run_folder import RunFolder
 
@@ -115,3 +122,30 @@ def test_flags_that_do_not_go_together_are_refused(arguments, message):
     with pytest.raises(SystemExit) as end:
         command.main(["--config", "synthetic", *arguments])
     assert message in str(end.value.code)
+
+
+def test_an_exported_network_has_no_classifier_and_embeds_alike(tmp_path):
+    mesh = small_run.one_device()
+    whole = load(save_run(tmp_path), mesh)
+    folder = tmp_path / "export"
+    folder.mkdir()
+    stripped = without_classifiers(whole)
+    gone = {*flatten_dict(whole.variables)} - {*flatten_dict(stripped.variables)}
+    assert {path[1] for path in gone} == {
+        *("global_head", "clothing_unrelated_head", "mask_head"),
+        "clothes_classifier",
+    }
+    exported.write_weights(stripped.variables, folder)
+    exported.write_config(stripped, folder, branches=())
+    network = load(folder, mesh)
+    assert network.model == stripped.model and network.identities == CLASSES
+    assert without_classifiers(network).identities == CLASSES
+    jax.tree.map(np.testing.assert_array_equal, network.variables, stripped.variables)
+    size = (2, whole.config.data.height, whole.config.data.width)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    rows = [
+        make_embed(of.config, of.model, mesh)(of.variables, image, image[..., 0] % 8)
+        for of in (whole, network)
+    ]
+    for name, expected in rows[0].items():
+        np.testing.assert_allclose(rows[1][name], expected, atol=1e-6)

@@ -22,7 +22,8 @@ _EXAMPLES = (
     "runs/seed0 runs/seed1 --resamples 100000 --seed 1",
 )
 _MOST = 1_000_000  # resamples
-_WIDTHS = (6, 6, 10, 16, 16)  # of the columns
+_INTERVALS = ("over persons", "over queries")
+_WIDTHS = (6, 6, 10, 5, 16, 16)  # of the columns
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = flags.Parser(
         "compare",
         "Compares two tested runs on the same queries: the difference of mAP and "
-        "Rank-1, second minus first, with 95 % intervals over queries and persons.",
+        "Rank-1, second minus first, with 95 % intervals over queries and persons, and "
+        "the ratio.",
         "RUN RUN [--on NAME] [--resamples N] [--seed N]",
         _EXAMPLES,
     )
@@ -75,8 +77,11 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
 
     first, second = (_queries(folder, arguments.on) for folder in arguments.runs)
     yield f"first:  {first}\nsecond: {second}"
-    yield "Per cent; the difference is second minus first, with 95 % intervals."
-    head = ("", "first", "second", "difference", "over persons", "over queries")
+    yield (
+        "Per cent; the difference is second minus first, with 95 % intervals; the ratio"
+        "\nis second over first."
+    )
+    head = ("", "first", "second", "difference", "ratio", *_INTERVALS)
     for protocol, pair in paired_scores(first, second).items():
         persons = pair[0].person
         yield (
@@ -98,6 +103,7 @@ def _row(measure: str, of: "Difference") -> tuple[str, ...]:
     return (
         measure.replace("rank", "R"),
         *(_per_cent(of.first), _per_cent(of.second), _per_cent(of.value, "+")),
+        f"{of.second / of.first:.2f}" if of.first > 0 else "-",
         *(
             " to ".join(_per_cent(bound, "+") for bound in interval)
             for interval in (of.persons, of.queries)

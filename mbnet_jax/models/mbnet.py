@@ -44,7 +44,7 @@ class MBNet(nn.Module):
     mask branch pools its own map.
 
     Attributes:
-      num_classes: identities in the training set.
+      num_classes: identities in the training set; 0: no classifier, as in an export.
       backbones: `config.model.backbones`: branch -> the fields of its backbone (see
         `backbones.make_backbone`). Each branch has its own parameters, unless it
         shares another's (see `branches.owner`), and its own `pooling`, if it is not "".

@@ -35,7 +35,12 @@ _MARKER = {
 _FIELDS = (
     config_file.FIELDS
     | _MARKER
-    | {"dtype": schema.choice("float32", "float16"), "step": schema.whole(None)}
+    | {
+        "dtype": schema.choice("float32", "float16"),
+        "step": schema.whole(None),
+        # Whether the weights have those of the identities of training.
+        "classifiers": schema.optional(schema.flag(None)),
+    }
 )
 _DIGEST = schema.text(None, 64, 64)
 # What exports wrote that do not list their files.
@@ -121,7 +126,8 @@ def write_config(
         "version": VERSION,
         "dtype": "float16" if half else "float32",
         "step": network.step,
-        "num_classes": network.model.num_classes,
+        "num_classes": network.identities,
+        "classifiers": network.model.num_classes > 0,
         "num_clothes": network.model.num_clothes,
         "programs": programs or {},
         "files": {name: _digest(folder / name) for name in sorted(files)},
@@ -193,9 +199,9 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
     content = read_exported(folder)
     file, path = folder / FILE, folder / WEIGHTS
     config = config_of(content)
-    model, abstract = described(
-        file, config, content["num_classes"], content["num_clothes"]
-    )
+    identities = content["num_classes"]
+    classes = identities * content.get("classifiers", True)
+    model, abstract = described(file, config, classes, content["num_clothes"])
     unknown = {*config.eval.branches} - {*model.branches}
     if unknown:
         raise ValueError(
@@ -215,7 +221,7 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
     variables = {name: arrays[name].astype(spec.dtype) for name, spec in specs.items()}
     variables = traverse_util.unflatten_dict(variables, sep="/")
     variables = jax.device_put(variables, replicated(mesh))
-    return Network(config, model, variables, content["step"])
+    return Network(config, model, variables, content["step"], identities)
 
 
 def _with_folders(content: dict) -> dict:
