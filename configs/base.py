@@ -65,11 +65,13 @@ def people() -> ConfigDict:
     c.width = whole(64, low=32, high=2048)  # follows data.width
     c.seed = whole(0)  # of people and pictures, not of training
 
-    # What follows is off in the config `synthetic`, and on in `synthetic_many`.
+    # All below are off in the config `synthetic`, and on in `synthetic_many`.
+
     # Cameras of training persons, each of whom meets `cameras` of them; 0: all meet the
     # same
     c.camera_pool = schema.optional(whole(0, high=9999))
-    # The same of test persons, whose cameras are then others; 0: all meet the same
+    # The same for test persons. With either pool, training and test persons meet
+    # different cameras.
     c.test_camera_pool = schema.optional(whole(0, high=9999))
     # "varied": heights, lenses, exposure, white balance, sharpness, noise, compression
     # and resolution of many kinds of cameras, by day and by night
@@ -176,14 +178,15 @@ def fields() -> ConfigDict:
     # Probability of random erasing (Zhong et al., AAAI 2020)
     c.augment.erase = real(0.5, high=1.0)
 
-    # Probability of other brightness, contrast, saturation and hue (as in SimCLR; Chen
-    # et al., ICML 2020)
+    # Probability of changing brightness, contrast, saturation and hue (as in SimCLR;
+    # Chen et al., ICML 2020)
     c.augment.jitter = schema.optional(real(0.0, high=1.0))
-    c.augment.grey = schema.optional(real(0.0, high=1.0))  # of shades of grey
-    # Of a blurred image
+    # Probability of removing the colours
+    c.augment.grey = schema.optional(real(0.0, high=1.0))
+    # Probability of blurring the image
     c.augment.blur = schema.optional(real(0.0, high=1.0))
-    # Probability of clothes of other colours, by the parsing map: ours, after semantic
-    # pixel sampling (Shu et al., IEEE SPL 2021)
+    # Probability of recolouring each garment, found by the parsing map: ours, after
+    # semantic-guided pixel sampling (Shu et al., IEEE SPL 2021)
     c.augment.clothes = schema.optional(real(0.0, high=1.0))
 
     c.views = ConfigDict()  # sizes are height and width in pixels
@@ -215,19 +218,19 @@ def fields() -> ConfigDict:
     # Channels of CFM's tokens, a multiple of its heads and of 4
     c.model.fusion_width = whole(512, low=4, high=4096)
     c.model.fusion_heads = whole(8, low=1, high=1024)  # attention heads of CFM
-    # Ours, of ResNets: the stage, 1 to 4, after which KTM's gate works; 0: on the final
-    # map
+    # Ours, of ResNets: the stage, 1 to 4, on whose map KTM's gate works; 0: on the
+    # final map
     c.model.ktm_stage = schema.optional(whole(0, high=4))
-    # Ours: the same of FAM
+    # Ours: the same for FAM
     c.model.fam_stage = schema.optional(whole(0, high=4))
-    # FAM's spatial attention: a convolution of 7x7 over two summaries, or, ours, one of
-    # 1x1 over the channels, which knows nothing of positions
+    # FAM's spatial attention: a 7x7 convolution of the mean and maximum over channels;
+    # or, ours, 1x1 convolutions of all channels, which cannot depend on the position
     c.model.fam_spatial = schema.optional(choice("conv7", "pointwise"))
-    # Whether FAM adds its attended map to the map; False, ours: replaces it
+    # Whether FAM adds the attended map to its input; False, ours: replaces the input
     c.model.fam_residual = schema.optional(flag(True))
-    # Ours, after Ortho-ReID (arXiv 2606.11661): directions in the global branch's
-    # features that clothes vary along, projected out of its embedding; needs clothes
-    # labels; 0: none
+    # Ours, after Ortho-ReID (arXiv 2606.11661): number of directions of the global
+    # branch's features that vary with clothes, which are projected out of its
+    # embedding; needs clothes labels; 0: none
     c.model.clothes_rank = schema.optional(whole(0, high=4096))
     # Ours: a head on the global branch's maps that predicts the parsing map
     c.model.parser = schema.optional(flag(False))

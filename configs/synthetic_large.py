@@ -2,8 +2,8 @@
 
   python train.py --config configs/synthetic_large.py
 
-500 people, 30,000 images of 256x128, ResNet-50. Not measured: docs/evidence.md has
-an estimate of its time.
+500 people, 30,000 images of 256x128, ResNet-50. Not measured:
+benchmarks/ablation/few_people.md has an estimate of its time.
 """
 
 from ml_collections import ConfigDict

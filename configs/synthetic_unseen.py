@@ -27,8 +27,9 @@ PEOPLE = {
         *("bands", "leopard", "houndstooth", "argyle"),
         *("patchwork", "splatter", "yoke"),
     ),
-    "box_errors": 0.6,
-    "parser_errors": 0.4,
+    "accessories": 0.2,
+    "box_errors": 0.2,
+    "parser_errors": 0.2,
 }
 
 

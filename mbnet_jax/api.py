@@ -102,7 +102,7 @@ class Run(RunFolder):
             height, width = self.config.data.height, self.config.data.width
             print(
                 f"note: the network, views and image size ({height}x{width}) are those "
-                f"of {self.path}; only data and eval are of the config {config.name}"
+                f"of {self.origin}; only data and eval are of the config {config.name}"
             )
         if predicts_maps(config):
             parsing_function(config, self.make_model())  # refuses one without the head
@@ -143,7 +143,7 @@ class Run(RunFolder):
             used = {p.query for p in protocols} | {p.gallery for p in protocols}
             splits = {name: s for name, s in dataset.test.items() if name in used}
             params = network.variables["params"]
-            step = f"step {network.step:,} in {self.path}"
+            step = f"step {network.step:,} of {self.origin}"
             print(header(config, splits, params, mesh, checkpoint=step))
 
         embedded = embed_test(config, network, dataset, protocols, mesh)

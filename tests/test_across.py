@@ -86,7 +86,10 @@ def test_another_world_is_tested_with_the_runs_network(run, other, capsys):
     assert stored["trained_on"] == saved.name and stored["dataset"] == "other"
     title = f"trained on {saved.name}, tested on other, step 0"
     assert f"\n{title}, test split, per cent\n" in printed
-    assert f"(64x32) are those of {workdir}; only data and eval are of" in printed
+    assert (
+        f"(64x32) are those of the run in {workdir}; only data and eval are of"
+        in printed
+    )
     assert f"{folder}/report.html" in printed
     page = (folder / "report.html").read_text()
     assert "tested on other, step 0" in page

@@ -1,10 +1,14 @@
 """What benchmarks compute: published peaks, FLOPs, what the loader is asked for."""
 
+import io
+
 import cv2
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmarks import readme_picture
 from benchmarks.devices import counted_flops, published_peak
 from benchmarks.loader import HOSTS
 from benchmarks.unlocked import unlocked
@@ -81,3 +85,15 @@ def test_flops_of_loops_are_those_of_all_their_runs():
     arguments = [np.ones(shape, np.float32) for shape in ((8, 64), (6, 64, 64))]
     expected = 6 * 2 * 8 * 64 * 64
     assert counted_flops(function, *arguments) == pytest.approx(expected, rel=1e-2)
+
+
+def test_a_readme_picture_is_small(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (300, 2 * readme_picture.WIDTH, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "lists.png")
+    data = readme_picture.small_jpeg(tmp_path / "lists.png")
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "JPEG" and picture.width <= readme_picture.WIDTH
+        ratio = picture.height / picture.width
+        assert ratio == pytest.approx(300 / noise.shape[1], 0.05)
+    assert len(data) < 250_000

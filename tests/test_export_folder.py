@@ -8,11 +8,11 @@ from pathlib import Path
 
 import jax
 import pytest
-from export_run import save_run
+from export_run import run_config, save_run
 
 from mbnet_jax.commands import export as command
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.export import card, programs, write
+from mbnet_jax.export import card, programs, results, write
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.runs import exported
@@ -26,7 +26,8 @@ def run(tmp_path_factory):
     return save_run(tmp_path_factory.mktemp("run"))
 
 
-def test_the_card_shows_results_of_its_own_checkpoint_only(tmp_path):
+def metrics(mean, step=30, paper=None, **more):
+    """Of `metrics.json`."""
     entry = {
         "name": "general",
         "query": "query",
@@ -34,21 +35,43 @@ def test_the_card_shows_results_of_its_own_checkpoint_only(tmp_path):
         "rule": "general",
         "cameras": [],
         "draws": 0,
-        "paper": {"rank1": 0.446, "mAP": 0.227},
+        "paper": paper,
         "queries": 3,
     }
-    metrics = {
-        "step": 30,
-        "results": {"general": {"all": {"rank1": 0.25, "mAP": 0.125}}},
+    return {
+        "step": step,
+        "results": {"general": {"all": {"rank1": 0.25, "mAP": mean}}},
         "protocols": {"general": entry},
+        **more,
     }
-    path = tmp_path / "metrics.json"
-    path.write_text(json.dumps(metrics))
-    table = card.results_table(path, step=30)
-    assert re.search(r"all +\| +25\.0 +12\.5", table)
-    assert re.search(r"paper's +\| +44\.6 +22\.7", table)
-    assert card.results_table(path, step=29) == ""
-    assert card.results_table(tmp_path / "none.json", step=30) == ""
+
+
+def test_the_card_shows_results_of_its_own_checkpoint_only(tmp_path):
+    config = run_config(tmp_path)
+    config.name = "a|b`c"
+    folder = tmp_path / "eval"
+    assert results.results_of(tmp_path, config, 30) == []
+    for name, content in {
+        ".": metrics(0.125, paper={"rank1": 0.446, "mAP": 0.227}),
+        "predicted-maps": metrics(0.25, dataset=config.name, maps="predicted"),
+        "other": metrics(0.5, dataset="other"),
+        "other-predicted-maps": metrics(0.75, dataset="other", maps="predicted"),
+        "earlier": metrics(1.0, 29, dataset="earlier"),
+    }.items():
+        (folder / name).mkdir(exist_ok=True, parents=True)
+        (folder / name / "metrics.json").write_text(json.dumps(content))
+    tables = results.results_of(tmp_path, config, 30)
+    predicted = ", with parsing maps that the network predicts:"
+    assert [table.heading for table in tables] == [
+        "On the test split of `a|b'c`:",
+        f"On the test split of `a|b'c`{predicted}",
+        "On `other`, which it was not trained on:",
+        f"On `other`, which it was not trained on{predicted}",
+    ]
+    for table, mean in zip(tables, (12.5, 25.0, 50.0, 75.0), strict=True):
+        assert re.search(rf"all +\| +25\.0 +{mean}", table.text)
+    assert re.search(r"paper's +\| +44\.6 +22\.7", tables[0].text)
+    assert len(results.results_of(tmp_path, config, 29)) == 1
 
 
 def test_one_branch_is_one_program_and_an_earlier_export_is_replaced(

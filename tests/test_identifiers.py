@@ -104,7 +104,7 @@ def test_the_picture_shows_what_the_manifest_says(
         "draw_ranked_lists",
         lambda path, rows, title: (drawn.extend(rows), draw(path, rows, title=title)),
     )
-    lists.draw_lists(config, protocols[0], embedded, tmp_path / "lists.png")
+    lists.draw_lists(config, "tiny", protocols[0], embedded, tmp_path / "lists.png")
     assert (tmp_path / "lists.png").stat().st_size > 10_000
     assert len(drawn) == len(TESTED)
     for query, items in drawn:

@@ -22,7 +22,7 @@ LAYERS = (
     ("training",),
     ("report",),
     ("search", "export", "own_images"),
-    ("api",),
+    ("api", "exported_run"),
     ("commands",),
     ("__init__",),
 )

@@ -157,8 +157,8 @@ def test_the_command_prints_a_row_for_each_measure(runs, capsys):
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines()]
     assert "general: 3 queries of 2 persons" in printed
-    assert ["mAP", "50.0", "100.0", "+50.0"] in [line[:4] for line in rows]
-    assert ["R1", "33.3", "100.0", "+66.7"] in [line[:4] for line in rows]
+    assert ["mAP", "50.0", "100.0", "+50.0", "2.00"] in [line[:5] for line in rows]
+    assert ["R1", "33.3", "100.0", "+66.7", "3.00"] in [line[:5] for line in rows]
     assert "200 resamples, seed 3" in printed and "over persons" in printed
     assert max(map(len, printed.splitlines()[2:])) <= 80
 

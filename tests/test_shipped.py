@@ -24,6 +24,7 @@ from mbnet_jax.export.programs import make_programs
 from mbnet_jax.retrieval import Labels, chance_level, retrieval_metrics
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.load import SHIPPED, load
+from mbnet_jax.runs.network import without_classifiers
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
 
@@ -45,18 +46,18 @@ def embedder():
 
 
 @pytest.fixture(scope="module")
-def people():
-    """Images, parsing maps and labels of 8 people of the synthetic test split.
+def people(embedder):
+    """Images, parsing maps and labels of 8 people of its dataset's test split.
 
     Each at 2 cameras in 2 outfits; of each two images, the first is a query.
     """
-    options = SyntheticOptions()
+    options = SyntheticOptions(**embedder.config.data.synthetic)
     first = options.train_identities + 1
     shots = [
         (pid, camera, outfit, number)
         for number in (1, 2)
         for pid in range(first, first + 8)
-        for camera in (1, 2)
+        for camera in options.cameras_of(pid)[:2]
         for outfit in (1, 2)
     ]
     rendered = [render(options, pid, o, camera, n) for pid, camera, o, n in shots]
@@ -93,8 +94,11 @@ def test_the_card_says_what_it_was_trained_on_and_its_results():
     assert "Trained on synthetic people only: not for use on real people" in text
     assert "license: apache-2.0" in text
     assert "--no-stablehlo --no-onnx --half --license apache-2.0" in text
-    row = re.search(r"^all +\|(.*)", text, re.MULTILINE)
-    assert row and float(row[1].split()[3]) > 40  # general mAP
+    rows = (
+        re.search(rf"^{of} +\|(.*)", text, re.MULTILINE) for of in ("all", "chance")
+    )
+    found, chance = (float(row[1].split()[3]) for row in rows)  # the first mAP
+    assert found > 4 * chance > 0
     assert "embed." not in text and "jax.export.des" not in text
 
 
@@ -122,29 +126,38 @@ def test_every_branch_distinguishes_people(embedder, people):
     embed = embedder._program(embedder.choose(None, with_maps=True))
     embedded = embed(embedder._variables, np.stack(images), np.stack(maps))
     embedded = {name: np.asarray(rows) for name, rows in embedded.items()}
-    # The global branch finds clothes; the others also find people in other clothes.
-    # Networks trained with seeds 0 to 2 reached at least 5.4, 3.7, 5.4 and 4.2.
-    for name, least in (("all", 4), ("clothing_unrelated", 3), ("mask", 4)):
-        ratio = mean_ap_over_chance(embedded[name], labels, "clothes_changing")
-        assert ratio > least, name
-    assert mean_ap_over_chance(embedded["global"], labels, "same_clothes") > 3
+    # A random ranking has 1. The global branch may find clothes alone; the others also
+    # find people in other clothes.
+    for name, rows in embedded.items():
+        rule = "same_clothes" if name == "global" else "clothes_changing"
+        assert mean_ap_over_chance(rows, labels, rule) > 2, name
     rows = embedder.embed(images, maps)
     np.testing.assert_allclose(rows, embedded["all"], atol=1e-6)
 
 
-def test_without_maps_the_global_branch_embeds(embedder, people):
-    images, _, labels = people
-    with pytest.warns(UserWarning, match="embedding with the global branch alone"):
+def predicts(embedder):
+    """Whether the network predicts the maps that it is not given."""
+    return embedder.predicts(embedder.choose(None, with_maps=True), with_maps=False)
+
+
+def test_without_maps_it_predicts_them_or_does_without(embedder, people):
+    images, maps, labels = people
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         rows = embedder.embed(images, batch_size=8)
-    assert mean_ap_over_chance(rows, labels, "same_clothes") > 3
+    assert mean_ap_over_chance(rows, labels, "same_clothes") > 2
+    if predicts(embedder):
+        assert not warned and rows.shape == embedder.embed(images[:1], maps[:1]).shape
+    else:
+        (warning,) = warned
+        assert "embedding with the global branch alone" in str(warning.message)
 
 
-def test_search_needs_no_model(people, tmp_path, capsys):
+def test_search_needs_no_model(embedder, people, tmp_path, capsys):
     images, _, labels = people
     photos = tmp_path / "photos"
     photos.mkdir()
-    of_camera_1 = [index for index in range(32, 64) if labels.camera[index] == 1]
-    for index in of_camera_1[:8]:
+    for index in range(32, 64, 4):  # of each person one, the query's own the first
         name = f"{labels.pid[index]}_{labels.clothes[index]}.png"
         cv2.imwrite(str(photos / name), images[index][..., ::-1])
     query = tmp_path / "query.png"
@@ -154,9 +167,13 @@ def test_search_needs_no_model(people, tmp_path, capsys):
     search([str(a) for a in (*arguments, "--cache", tmp_path / "c", "--k", 3)])
     printed = capsys.readouterr()
     assert printed.out.startswith("8 photographs, 8 of them embedded now")
-    first, second = printed.err.splitlines()
-    assert first.startswith("warning: ") and SYNTHETIC_ONLY in first
-    assert second.startswith("warning: no parsing maps")
+    lines = printed.err.splitlines()
+    first, *more = [line for line in lines if line.startswith("warning: ")]
+    assert SYNTHETIC_ONLY in first
+    if predicts(embedder):
+        assert not more
+    else:
+        assert len(more) == 1 and more[0].startswith("warning: no parsing maps")
     text = out.read_text()
     assert f"Network of mbnet_jax, {SYNTHETIC_ONLY}, step " in text
     # The query's own outfit at the same camera is among the first 3 of 8.
@@ -182,7 +199,7 @@ def test_half_precision_rounds_all_files(
     assert "embed.stablehlo  differs from the network by" in capsys.readouterr().out
     assert "rounded to float16 and stored so" in (out / "README.md").read_text()
 
-    whole = load(run, one_device)
+    whole = without_classifiers(load(run, one_device))
     half = load(out, one_device)
     for before, after in zip(
         *map(jax.tree.leaves, (whole.variables, half.variables)), strict=True

@@ -146,7 +146,14 @@ def test_sheets_show_a_parsers_maps_above_the_exact_ones(dataset, tmp_path):
     met = {*OPTIONS.cameras_of(1), *OPTIONS.cameras_of(2)}
     assert camera_sheet(dataset, 9, "train").shape == (384, 64 * len(met), 3)
     out = tmp_path / "sheet.png"
-    main(["--root", str(dataset), "--out", str(out), "--cameras", "2"])
+    call = ["--root", str(dataset), "--out", str(out)]
+    main([*call, "--cameras", "2"])
     assert Image.open(out).size == (128, 384)
-    with pytest.raises(SystemExit, match="must be at least 1, got 0"):
-        main(["--root", str(dataset), "--out", str(out), "--cameras", "0"])
+    main([*call, "--cameras", "2", "--no-maps", "--width", "64"])
+    assert Image.open(out).size == (64, 64)
+    main([*call, "--people", "2", "--split", "train", "--no-maps"])
+    images = np.vstack([sheet[:128], sheet[384:512]])
+    np.testing.assert_array_equal(Image.open(out), images)
+    for flag in ("--cameras", "--width"):
+        with pytest.raises(SystemExit, match="must be at least 1, got 0"):
+            main([*call, flag, "0"])

@@ -1,4 +1,4 @@
-"""Tests several runs on several datasets: one table of Rank-1 and mAP.
+"""Tests several networks on several datasets: one table of Rank-1 and mAP.
 
     mbnet-across --runs runs/ltcc runs/prcc --configs ltcc prcc [--out DIR]
 
@@ -34,12 +34,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Reads the flags, tests what is not tested yet, and writes the table."""
     parser = flags.Parser(
         "across",
-        "Tests runs on datasets, also on those that they were not trained on, and "
+        "Tests networks on datasets, also on those that they were not trained on, and "
         "writes one table of Rank-1 and mAP. What was tested before is not repeated.",
         "--runs DIR ... --configs NAME ... [--config.FIELD=VALUE ...] [--out DIR]",
         _EXAMPLES,
     )
-    parser.add_list("--runs", required=True, metavar="DIRS", help="folders of runs")
+    parser.add_list(
+        "--runs",
+        required=True,
+        metavar="DIRS",
+        help="folders of runs or exports, or Hugging Face hub ids of exports",
+    )
     parser.add_list(
         "--configs",
         required=True,
@@ -159,20 +164,19 @@ def _pairs(
 
 def _tested(pair: "Pair", config: ConfigDict, arguments: argparse.Namespace) -> "Pair":
     """The pair with its results: those that exist, or new ones."""
-    from mbnet_jax.api import Run
     from mbnet_jax.data.variants import with_variants
-    from mbnet_jax.runs.checkpoints import BEST, Checkpoints, parse_checkpoint
+    from mbnet_jax.exported_run import open_run
+    from mbnet_jax.runs.checkpoints import parse_checkpoint
     from mbnet_jax.runs.tested import has_own_datasets, tests_of, with_network_of
 
     config = with_variants(config)
     pair = pair._replace(variant=config.data.get("variant", ""))
-    run, which = Run(pair.run), parse_checkpoint(arguments.checkpoint)
+    run, which = open_run(pair.run), parse_checkpoint(arguments.checkpoint)
     if has_own_datasets(run.config, config):  # any config of the dataset will do
         config = with_network_of(run.config, config)
     (test,) = tests_of(run.config, config)
-    with Checkpoints(run.path, create=False) as checkpoints:
-        step = checkpoints.best_step() if which == BEST else which
-    wanted = test.entries | {"step": step}
+    step = run.step_of(which)
+    wanted = test.entries | run.entries | {"step": step}
 
     def stored() -> dict | None:
         content = run.metrics(test.name)

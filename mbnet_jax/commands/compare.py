@@ -22,7 +22,8 @@ _EXAMPLES = (
     "runs/seed0 runs/seed1 --resamples 100000 --seed 1",
 )
 _MOST = 1_000_000  # resamples
-_WIDTHS = (6, 6, 10, 16, 16)  # of the columns
+_INTERVALS = ("over persons", "over queries")
+_WIDTHS = (6, 6, 10, 5, 16, 16)  # of the columns
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,12 +31,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = flags.Parser(
         "compare",
         "Compares two tested runs on the same queries: the difference of mAP and "
-        "Rank-1, second minus first, with 95 % intervals over queries and persons.",
+        "Rank-1, second minus first, with 95 % intervals over queries and persons, and "
+        "the ratio.",
         "RUN RUN [--on NAME] [--resamples N] [--seed N]",
         _EXAMPLES,
     )
     parser.flags.add_argument(
-        "runs", metavar="RUN", nargs=2, type=flags.path, help="folders of the two runs"
+        "runs",
+        metavar="RUN",
+        nargs=2,
+        type=flags.path,
+        help="folders of the two runs, or of exports' results",
     )
     parser.add(
         "--on",
@@ -71,8 +77,11 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
 
     first, second = (_queries(folder, arguments.on) for folder in arguments.runs)
     yield f"first:  {first}\nsecond: {second}"
-    yield "Per cent; the difference is second minus first, with 95 % intervals."
-    head = ("", "first", "second", "difference", "over persons", "over queries")
+    yield (
+        "Per cent; the difference is second minus first, with 95 % intervals; the ratio"
+        "\nis second over first."
+    )
+    head = ("", "first", "second", "difference", "ratio", *_INTERVALS)
     for protocol, pair in paired_scores(first, second).items():
         persons = pair[0].person
         yield (
@@ -94,6 +103,7 @@ def _row(measure: str, of: "Difference") -> tuple[str, ...]:
     return (
         measure.replace("rank", "R"),
         *(_per_cent(of.first), _per_cent(of.second), _per_cent(of.value, "+")),
+        f"{of.second / of.first:.2f}" if of.first > 0 else "-",
         *(
             " to ".join(_per_cent(bound, "+") for bound in interval)
             for interval in (of.persons, of.queries)
@@ -103,9 +113,12 @@ def _row(measure: str, of: "Difference") -> tuple[str, ...]:
 
 def _queries(folder: Path, on: str) -> Path:
     """The `queries.csv` of a run's test."""
-    from mbnet_jax.runs.run_folder import RunFolder
+    from mbnet_jax.runs.config_file import read_config_file
+    from mbnet_jax.runs.results_folder import ResultsFolder
 
-    run = RunFolder(folder)
+    run = ResultsFolder(folder)
+    if not run.eval.is_dir():
+        read_config_file(folder)  # refuses what is no run
     path = run.eval_of(on) / "queries.csv"
     if on and not path.exists() and run.metrics().get("dataset") == on:
         path = run.eval / "queries.csv"  # the run's own dataset

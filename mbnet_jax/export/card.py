@@ -1,6 +1,5 @@
 """The README of an export: its inputs and outputs, its results, how to use it."""
 
-import os
 import re
 from pathlib import Path
 
@@ -8,19 +7,17 @@ import jinja2
 from ml_collections import ConfigDict
 
 from mbnet_jax.backbones import BACKBONES
-from mbnet_jax.data import DATASETS, Protocol
-from mbnet_jax.data.parts import names_of, parts_of, trained_title
-from mbnet_jax.evaluation.table import format_table
+from mbnet_jax.data import DATASETS
+from mbnet_jax.data.parts import parts_of
 from mbnet_jax.export import onnx_file, stablehlo
 from mbnet_jax.export.programs import Program
+from mbnet_jax.export.results import results_of
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.branches import owner
-from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network
-from mbnet_jax.runs.tested import folder_name
+from mbnet_jax.runs.tested import trained_title
 
 FILE = "README.md"
-_METRICS = Path("eval", METRICS)  # of a run
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("mbnet_jax.export", "."),
     keep_trailing_newline=True,
@@ -68,7 +65,7 @@ def model_card(
       network: the exported network.
       programs: the main one, then those that take no parsing maps.
       differences: file name -> its difference from the network, of the compared files.
-      run: the run's folder; the table of its last evaluation is shown.
+      run: the run's folder; the tables of its last evaluations are shown.
       branches, platforms, onnx, half, license_id: as of `export_network`.
     """
     config = network.config
@@ -77,7 +74,7 @@ def model_card(
         config=config,
         network=network,
         generated=_is_generated(config),
-        trained_on=trained_title(config.data),
+        trained_on=trained_title(config),
         backbones=[_backbone(config, branch) for branch in network.model.branches],
         programs=programs,
         without_maps=[
@@ -100,21 +97,8 @@ def model_card(
         output=onnx_file.OUTPUT,
         height=config.data.height,
         width=config.data.width,
-        results=_results(run, config, network.step),
+        results=results_of(run, config, network.step),
     )
-
-
-def _results(run: Path, config: ConfigDict, step: int) -> str:
-    """The table of the last evaluation on each dataset that was trained on."""
-    names = names_of(config.data)
-    if len(names) == 1:
-        return results_table(run / _METRICS, step)
-    tables = []
-    for name in names:
-        path = run / _METRICS.with_name(folder_name(name)) / METRICS
-        if table := results_table(path, step):
-            tables.append(f"{name}\n\n{table}")
-    return "\n\n".join(tables)
 
 
 def _is_generated(config: ConfigDict) -> bool:
@@ -152,28 +136,3 @@ def _options(
         f" --license {license_id}": license_id,
     }
     return "".join(option for option, is_given in given.items() if is_given)
-
-
-def results_table(path: Path, step: int) -> str:
-    """Returns the table of a run's last evaluation; "" if it is of another step.
-
-    Args:
-      path: the evaluation's `metrics.json`; it may be missing.
-      step: of training, of the exported checkpoint.
-
-    Raises:
-      ValueError: if the file is damaged.
-    """
-    if not os.path.lexists(path):
-        return ""
-    metrics = read_metrics(path)
-    if metrics["step"] != step:
-        return ""
-    protocols = [_protocol(entry) for entry in metrics["protocols"].values()]
-    return format_table(metrics["results"], protocols)
-
-
-def _protocol(entry: dict) -> Protocol:
-    fields = {name: entry[name] for name in Protocol._fields}
-    paper = fields["paper"] or None
-    return Protocol(**fields | {"paper": paper and (paper["rank1"], paper["mAP"])})

@@ -17,7 +17,7 @@ from mbnet_jax.locks import LOCK
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.runs.load import load
-from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.network import Network, without_classifiers
 
 _COMPARED = 2  # made-up images that a written program and the network embed
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -65,7 +65,7 @@ def export_network(
         onnx_file.check_converter()
     # On a CPU, even if there are other devices: their float32 products may be inexact.
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
-    network = load(model, mesh, which)
+    network = without_classifiers(load(model, mesh, which))
     branches = exported_branches(branches, network)
     if platforms or onnx:
         check_size(network, branches)

@@ -12,16 +12,17 @@ def background_constraint(
 ) -> jax.Array:
     """The background constraint, the mean over the batch.
 
-    "share" is the share of an attention that lies on the background. A position counts
-    by the share b of its pixels that are background: the sum of b * attention over that
-    of the attention; 0 where there is no attention. Unlike the mean over the
-    background, it cannot be lowered by attending to nothing at all. On synthetic people
-    the attention of a final map still lies on the background more than on the person,
-    and gains nothing on test people (docs/evidence.md).
+    With b the share of a position's pixels that lie on the background:
+
+    "share" is the share of the attention that lies on the background, the sum of
+    b * attention divided by the sum of the attention; 0 without any attention. Unlike
+    the mean attention over the background, it cannot be lowered by attending to nothing
+    at all. On synthetic people, the attention on a final map still lies more on the
+    background than on the person, and gains nothing on test people (docs/evidence.md).
 
     "foreground", ours, is the binary cross-entropy of the attention against 1 - b. It
-    tells every position what to be, the person's too: least, yet above 0, where both
-    agree.
+    also asks for attention on the person, and is smallest, though not 0, where the
+    attention equals 1 - b.
 
     Args:
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention.

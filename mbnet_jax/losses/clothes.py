@@ -82,13 +82,14 @@ def clothes_adversarial(
 def clothes_subspace(
     features: jax.Array, directions: jax.Array, pid: jax.Array, clothes: jax.Array
 ) -> jax.Array:
-    """How much of what clothes change in the features the directions miss: 0 to 1.
+    """The share of the features' variation with clothes that the directions miss.
 
-    From the mean of each of a person's outfits the mean of these means is subtracted.
-    The loss is the share of these differences' squared length, over all outfits of the
-    batch, that lies outside of the directions; it is least where they are the
-    differences' principal components. Of persons with one known outfit nothing
-    counts; without any other, the loss is 0. Gradients pass to the directions alone.
+    The features of each outfit are averaged, and the mean over the outfits of its
+    person is subtracted. The loss is the share, from 0 to 1, of these differences'
+    squared length that lies outside the directions, over all outfits of the batch. It
+    is smallest if the directions are the differences' principal components. Persons
+    with a single known outfit do not count; if there are no others, the loss is 0.
+    Gradients pass to the directions alone.
 
     Args:
       features: [B, d], before the projection.

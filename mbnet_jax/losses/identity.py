@@ -72,15 +72,15 @@ def _distance(x: jax.Array, y: jax.Array) -> jax.Array:
 def supervised_contrastive(
     embeddings: jax.Array, pid: jax.Array, temperature: float
 ) -> jax.Array:
-    """Supervised contrastive loss (Khosla et al., NeurIPS 2020), of single positives.
+    """Supervised contrastive loss (Khosla et al., NeurIPS 2020), positive by positive.
 
-    For an anchor i and each other image p of its person, with cosines s,
+    For an anchor i and each other image p of the same person, with cosines s, it is
 
       -log(exp(s_ip / t) / (exp(s_ip / t) + sum over other persons n of exp(s_in / t)))
 
-    and the mean over its p, then over the anchors that have both. Other positives are
-    not in the denominator, so those that are easy do not push the hard ones away.
-    Without any anchor, it is 0.
+    averaged over p, then over the anchors that have both positives and negatives; 0
+    without such anchors. Unlike in the paper, the denominator leaves out the other
+    positives, so that easy positives do not compete with hard ones.
 
     Args:
       embeddings: [B, D], each of length 1.
@@ -91,7 +91,7 @@ def supervised_contrastive(
     cosines = jnp.matmul(embeddings, embeddings.T, precision="highest") / temperature
     same = pid[:, None] == pid[None, :]
     positive = same & ~jnp.eye(len(pid), dtype=bool)
-    # Not -inf, of which the sum over nobody would have no gradient.
+    # Not -inf: a sum over nobody would then have no finite gradient.
     others = jax.nn.logsumexp(jnp.where(same, -1e9, cosines), axis=-1, keepdims=True)
     loss = jnp.logaddexp(cosines, others) - cosines
     each = jnp.where(positive, loss, 0).sum(-1) / jnp.maximum(positive.sum(-1), 1)

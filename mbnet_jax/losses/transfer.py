@@ -31,9 +31,9 @@ def distillation(
 def feature_distillation(student: jax.Array, teacher: jax.Array) -> jax.Array:
     """Distils the embedding: 1 - cosine, the mean over the batch; ours.
 
-    As FitNets distil a layer (Romero et al., ICLR 2015), without their regressor: both
-    embeddings have one size. For length 1 it is half of the squared distance. No
-    gradient passes to the teacher.
+    FitNets distil a layer in this way (Romero et al., ICLR 2015). Their regressor is
+    not needed, as both embeddings have the same size. For vectors of length 1, the loss
+    is half of the squared distance. No gradient passes to the teacher.
 
     Args:
       student: [B, d], of length 1, the global branch's.
@@ -52,13 +52,14 @@ def feature_distillation(student: jax.Array, teacher: jax.Array) -> jax.Array:
 
 
 def similarity_distillation(student: jax.Array, teacher: jax.Array) -> jax.Array:
-    """Distils who is similar to whom in the batch; ours.
+    """Distils the similarities between the images of a batch; ours.
 
-    The mean squared difference between both branches' cosines, over all pairs of two
-    images, after similarity-preserving distillation (Tung and Mori, ICCV 2019). Their
-    rows are scaled to length 1; the plain cosines here keep how similar two images are.
-    A softmax over a row would all but ignore everyone except the image's own person.
-    The embeddings may differ in size. No gradient passes to the teacher.
+    The mean squared difference between the two branches' cosines over all pairs of
+    different images, after similarity-preserving distillation (Tung and Mori, ICCV
+    2019). They scale each row of similarities to length 1; plain cosines also preserve
+    how similar two images are. With a softmax over each row, images of other people
+    would hardly count. The embeddings may differ in size. No gradient passes to the
+    teacher.
 
     Args:
       student: [B, d], of length 1, the global branch's; B is at least 2.

@@ -127,7 +127,7 @@ class IdentityHead(nn.Module):
     embedding. The computation is float32.
 
     Attributes:
-      num_classes: identities in the training set.
+      num_classes: identities in the training set; 0: no classifier.
       pooling: a name in `POOLINGS`.
     """
 
@@ -163,10 +163,12 @@ class IdentityHead(nn.Module):
         normalized = neck(feature)
         if refine is not None:
             normalized = refine(normalized)
-        logits = nn.Dense(
-            self.num_classes,
-            use_bias=False,
-            kernel_init=nn.initializers.normal(0.001),
-            name="classifier",
-        )(normalized)
+        logits = normalized[:, :0]
+        if self.num_classes:
+            logits = nn.Dense(
+                self.num_classes,
+                use_bias=False,
+                kernel_init=nn.initializers.normal(0.001),
+                name="classifier",
+            )(normalized)
         return feature, l2_normalize(normalized), logits

@@ -44,7 +44,7 @@ class MBNet(nn.Module):
     mask branch pools its own map.
 
     Attributes:
-      num_classes: identities in the training set.
+      num_classes: identities in the training set; 0: no classifier, as in an export.
       backbones: `config.model.backbones`: branch -> the fields of its backbone (see
         `backbones.make_backbone`). Each branch has its own parameters, unless it
         shares another's (see `branches.owner`), and its own `pooling`, if it is not "".
@@ -59,10 +59,10 @@ class MBNet(nn.Module):
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
-      fam_stage: the same of FAM.
+      fam_stage: the same for FAM.
       fam_spatial, fam_residual: as of `FeatureAttention`.
-      clothes_rank: directions of clothes that are projected out of the embedding that
-        is to hide clothes, the global branch's (see `ClothesSubspace`); 0: none.
+      clothes_rank: number of directions that vary with clothes and are projected out
+        of the global branch's embedding (see `ClothesSubspace`); 0: none.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,
         gates, attentions and everything in `Outputs` are float32 in any case.
     """

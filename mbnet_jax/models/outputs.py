@@ -28,9 +28,9 @@ class Outputs:
       clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
         classes of clothes. Gradients pass to the classifier alone; None without it.
       adversarial: the same values, whose gradients pass to the embedding alone.
-      unprojected: [B, d], the neck of the branch from whose embedding the directions
-        of clothes are projected out, before that; None without them.
-      clothes_directions: [d, clothes_rank], orthonormal columns, those directions.
+      unprojected: [B, d], the global branch's neck before the directions of clothes
+        are projected out of it; None without them.
+      clothes_directions: [d, clothes_rank], those directions, orthonormal columns.
       parsing_logits: [B, H, W, labels] of the predicted parsing map (see
         `ParsingHead`); None without the head.
     """

@@ -102,11 +102,15 @@ def item_of(
 
 def draw_lists(
     config: ConfigDict,
+    title: str,
     protocol: Protocol,
     embedded: Mapping[str, Embedded],
     path: Path,
 ) -> None:
-    """Writes a PNG with the ranked lists of `eval.figure_queries` queries to `path`."""
+    """Writes a PNG with the ranked lists of `eval.figure_queries` queries to `path`.
+
+    `title` says whose they are.
+    """
     query, (gallery, *_) = query_and_galleries(
         embedded, protocol, config.eval.draw_seed
     )
@@ -125,7 +129,7 @@ def draw_lists(
             nearest_images(shown, gallery, name, protocol.rule)
         )
     ]
-    title = f"{config.name}: embedding {name}, {protocol.title}"
+    title = f"{title}: embedding {name}, {protocol.title}"
     if gallery.split.frames:
         title += ", tracklets by their middle images"
     draw_ranked_lists(path, rows, title=title)

@@ -47,15 +47,16 @@ def write_results(
       notes: that were printed below the table.
     """
     config, folder = network.config, run.eval_of(test.name)
+    entries = test.entries | run.entries
     content = metrics_content(
-        config.name, network.step, protocols, outcomes, notes, test.entries
+        config.name, network.step, protocols, outcomes, notes, entries
     )
     with locked(folder):  # another evaluation's files are not mixed with these
         write_json(folder / METRICS, content)
         write_whole(folder / _QUERIES, queries_csv(outcomes))
         lists = folder / _LISTS if config.eval.figure_queries else None
         if lists is not None:
-            draw_lists(config, drawn_protocol(protocols), embedded, lists)
+            draw_lists(config, test.title, drawn_protocol(protocols), embedded, lists)
         if config.eval.report:
             with status("writing the report"):
                 page = write_report(

@@ -140,7 +140,7 @@ def _says_more(test: Tested) -> bool:
 
 def _trained_on(test: Tested, run: RunFolder) -> str:
     other = ", and not on the dataset below" if test.foreign else ""
-    return f"{test.trained_on} (the run in {run.path}){other}"
+    return f"{test.trained_on} ({run.origin}){other}"
 
 
 def _command(argv: Sequence[str]) -> str:

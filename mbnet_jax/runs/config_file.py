@@ -43,7 +43,7 @@ def read_config_file(folder: Path) -> dict:
     if "kind" in content:
         raise ValueError(
             f"{folder} is an exported network, not the folder of a run; give another "
-            "--workdir"
+            "--workdir, or test it by mbnet-eval --model"
         )
     if "version" not in content and "config" not in content:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""An exported network on disk: its weights and config, written, read, downloaded."""
+"""An exported network on disk: its weights and config, written and read."""
 
 import hashlib
 import os
@@ -12,7 +12,6 @@ from flax import traverse_util
 from jax.sharding import Mesh
 
 from mbnet_jax import schema
-from mbnet_jax.backbones.weights.files import download
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.files import write_whole
 from mbnet_jax.json_files import read_json, write_json
@@ -36,7 +35,12 @@ _MARKER = {
 _FIELDS = (
     config_file.FIELDS
     | _MARKER
-    | {"dtype": schema.choice("float32", "float16"), "step": schema.whole(None)}
+    | {
+        "dtype": schema.choice("float32", "float16"),
+        "step": schema.whole(None),
+        # Whether the weights have those of the identities of training.
+        "classifiers": schema.optional(schema.flag(None)),
+    }
 )
 _DIGEST = schema.text(None, 64, 64)
 # What exports wrote that do not list their files.
@@ -122,7 +126,8 @@ def write_config(
         "version": VERSION,
         "dtype": "float16" if half else "float32",
         "step": network.step,
-        "num_classes": network.model.num_classes,
+        "num_classes": network.identities,
+        "classifiers": network.model.num_classes > 0,
         "num_clothes": network.model.num_clothes,
         "programs": programs or {},
         "files": {name: _digest(folder / name) for name in sorted(files)},
@@ -171,19 +176,16 @@ def _content(folder: Path) -> dict:
         return {}
 
 
-def download_export(hub_id: str) -> Path:
-    """Downloads an export from the Hugging Face hub; returns its folder in the cache.
+def read_exported(folder: Path) -> dict:
+    """The content of an export's `config.json`.
 
     Raises:
-      ValueError: if it cannot be downloaded, with what to do.
+      ValueError: if it is of another version of the format, or damaged.
     """
-    folder = download(hub_id, FILE, instead="folder").parent
-    if not is_exported(folder):
-        raise ValueError(
-            f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
-            f'has no "kind": "{KIND}"'
-        )
-    return download(hub_id, WEIGHTS, instead="folder").parent
+    content = _content(folder)
+    _check_version(folder, content.get("version"))
+    check_content(folder / FILE, _with_folders(content), _FIELDS, _REMEDY)
+    return content
 
 
 def load_exported(folder: Path, mesh: Mesh) -> Network:
@@ -194,14 +196,12 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
       ValueError: if it has another version of the format, or the weights do not fit
         the config.
     """
-    content = _content(folder)
-    _check_version(folder, content.get("version"))
+    content = read_exported(folder)
     file, path = folder / FILE, folder / WEIGHTS
-    check_content(file, _with_folders(content), _FIELDS, _REMEDY)
     config = config_of(content)
-    model, abstract = described(
-        file, config, content["num_classes"], content["num_clothes"]
-    )
+    identities = content["num_classes"]
+    classes = identities * content.get("classifiers", True)
+    model, abstract = described(file, config, classes, content["num_clothes"])
     unknown = {*config.eval.branches} - {*model.branches}
     if unknown:
         raise ValueError(
@@ -221,7 +221,7 @@ def load_exported(folder: Path, mesh: Mesh) -> Network:
     variables = {name: arrays[name].astype(spec.dtype) for name, spec in specs.items()}
     variables = traverse_util.unflatten_dict(variables, sep="/")
     variables = jax.device_put(variables, replicated(mesh))
-    return Network(config, model, variables, content["step"])
+    return Network(config, model, variables, content["step"], identities)
 
 
 def _with_folders(content: dict) -> dict:

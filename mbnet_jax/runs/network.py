@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import traverse_util
 from flax.core import freeze
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
@@ -13,6 +14,8 @@ from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.views import VIEWS
 
 DTYPES = ("float32", "bfloat16")
+# In the names of modules.
+HEAD, CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"
 
 
 class Network(NamedTuple):
@@ -22,12 +25,40 @@ class Network(NamedTuple):
     model: the network that it describes.
     variables: what `model.apply` takes, replicated over a mesh.
     step: of training, at which the weights were saved.
+    trained_identities: how many it was trained on, if the model has no classifier.
     """
 
     config: ConfigDict
     model: MBNet
     variables: dict
     step: int
+    trained_identities: int = 0
+
+    @property
+    def identities(self) -> int:
+        """The number of identities that it was trained on."""
+        return self.model.num_classes or self.trained_identities
+
+
+def is_classifier(path: tuple[str, ...]) -> bool:
+    """Whether an array is of the identity or clothes classifiers.
+
+    Args:
+      path: of the array: "params", its module, ...
+    """
+    is_head = path[1].endswith(HEAD) and path[2] == CLASSIFIER
+    return is_head or path[1] == _CLOTHES
+
+
+def without_classifiers(network: Network) -> Network:
+    """The network that embeds alike, without what only training needs."""
+    arrays = traverse_util.flatten_dict(network.variables)
+    kept = {path: value for path, value in arrays.items() if not is_classifier(path)}
+    return network._replace(
+        model=network.model.clone(num_classes=0, num_clothes=0),
+        variables=traverse_util.unflatten_dict(kept),
+        trained_identities=network.identities,
+    )
 
 
 def make_model(config: ConfigDict, num_classes: int, num_clothes: int = 0) -> MBNet:

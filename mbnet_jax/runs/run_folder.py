@@ -24,9 +24,8 @@ from mbnet_jax.json_files import write_json
 from mbnet_jax.models import MBNet
 from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
 from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
-from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.network import Network, described, make_model
-from mbnet_jax.runs.tested import folder_name
+from mbnet_jax.runs.results_folder import ResultsFolder
 
 # A checkpoint fits no other network.
 ARCHITECTURE = ("model", "views")
@@ -40,11 +39,10 @@ FREE = tuple(f"data.{field}" for field in _FREE.split())
 _FREE_PART = re.compile(r"data\.parts\.[^.]+\.(root|parsing_dir)")
 
 
-class RunFolder:
+class RunFolder(ResultsFolder):
     """A run on disk, read once.
 
     Attributes:
-      path: the folder.
       config: the config that the run was started or last resumed with.
       num_classes: identities that its classifiers distinguish.
       num_clothes: classes of its clothes classifier; 0 without one.
@@ -64,7 +62,7 @@ class RunFolder:
                 f"path={str(path)[:60]} must be the path of a run's folder, not "
                 f"{type(path).__name__}"
             )
-        self.path = Path(path)
+        super().__init__(path)
         content = read_config_file(self.path)
         self.config = config_of(content)
         self.num_classes: int = content["num_classes"]
@@ -91,26 +89,20 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
-    def eval(self) -> Path:
-        """The folder of the last evaluation."""
-        return self.eval_of()
+    def origin(self) -> str:
+        """Where the network comes from, for people to read."""
+        return f"the run in {self.path}"
 
-    def eval_of(self, name: str = "") -> Path:
-        """The folder of the last evaluation on the dataset `name`; "": the run's own.
+    @property
+    def entries(self) -> dict[str, str]:
+        """What `metrics.json` says of the network, besides its step."""
+        return {}
 
-        `name` is that of a config; of a dataset, if the run was trained on several.
-        """
-        own = self.path / "eval"
-        return own / folder_name(name) if name else own
-
-    def metrics(self, name: str = "") -> dict:
-        """The content of `metrics.json` in `eval_of(name)`; {} if there is none.
-
-        Raises:
-          ValueError: if the file is damaged.
-        """
-        path = self.eval_of(name) / METRICS
-        return read_metrics(path) if os.path.lexists(path) else {}
+    def step_of(self, which: str | int) -> int | None:
+        """The step of checkpoint `which`, "best" or a step; None if there is none."""
+        check_which(which)
+        with Checkpoints(self.path, create=False) as checkpoints:
+            return checkpoints.best_step() if which == BEST else which
 
     def make_model(self) -> MBNet:
         """The network that the run trains."""

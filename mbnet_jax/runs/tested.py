@@ -47,11 +47,17 @@ class Tested:
     own: bool = True
     foreign: bool = False
 
+    @property
+    def title(self) -> str:
+        """Of what the results are: the config, or on what it was trained and tested."""
+        if self.own:
+            return self.config.name
+        return f"trained on {self.trained_on}, tested on {self.dataset}"
+
     def headline(self, step: int) -> str:
         """What the results of the checkpoint of `step` are titled."""
-        title = f"trained on {self.trained_on}, tested on {self.dataset}"
-        title = f"{self.config.name if self.own else title}, step {step}"
-        return title + ", predicted parsing maps" * predicts_maps(self.config)
+        predicted = ", predicted parsing maps" * predicts_maps(self.config)
+        return f"{self.title}, step {step}{predicted}"
 
     @property
     def entries(self) -> dict[str, str]:
@@ -101,10 +107,7 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
       config: the one to test with.
     """
     trained, given = _datasets(saved), _datasets(config)
-    titles = " + ".join(one.title for one in trained)
-    trained_on = " + ".join(one.title + trained_splits(one.part) for one in trained)
-    if initial := saved.model.get("initial", ""):
-        trained_on += f", started from {initial}"
+    titles, trained_on = " + ".join(trained_titles(saved)), trained_title(saved)
     own = has_own_datasets(saved, config)
     if own and len(given) == 1:
         return [Tested(config, trained_on, titles, _folder("", config))]
@@ -132,6 +135,18 @@ def tests_of(saved: ConfigDict, config: ConfigDict) -> list[Tested]:
             )
         )
     return tests
+
+
+def trained_titles(saved: ConfigDict) -> tuple[str, ...]:
+    """The datasets that a run was trained on, as results on them name them."""
+    return tuple(one.title for one in _datasets(saved))
+
+
+def trained_title(saved: ConfigDict) -> str:
+    """What a run was trained on, and the network that it started from, in words."""
+    title = " + ".join(one.title + trained_splits(one.part) for one in _datasets(saved))
+    initial = saved.model.get("initial", "")
+    return title + (f", started from {initial}" if initial else "")
 
 
 def _folder(name: str, config: ConfigDict) -> str:

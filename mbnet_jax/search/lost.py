@@ -9,7 +9,8 @@ GIVE_MAPS = (
     "give `parsing`, a map for each image, or let a parser make them: "
     'Embedder.load(..., parser="segformer")'
 )
-# Clothes-changing mAP on synthetic people, in per cent: docs/evidence.md.
+# Clothes-changing mAP on synthetic people, in per cent:
+# benchmarks/ablation/few_people.md.
 GLOBAL, ALL = 6.5, 32.7
 
 

@@ -1,7 +1,7 @@
 """Parsing maps as human parsers make them: coarse, with parts missing or mixed up.
 
-All that is random is drawn whatever the amount, which scales and selects it: a map at
-a larger amount has the errors of a smaller one, and more.
+The random draws do not depend on the amount of errors, which only scales and selects
+them: a map with a larger amount has the errors of a smaller one, and more.
 """
 
 import cv2

@@ -3,9 +3,9 @@
     python -m mbnet_jax.synthetic.sheet --root DIR --out sheet.jpg
 
 Each row shows one person in every outfit at every camera that they meet; below it are
-the parsing maps, and below those the exact ones if the maps are a parser's. With
-`--cameras N` it shows N cameras instead, and of each one image. If DIR holds no
-dataset, the default one is generated first.
+the parsing maps, and below those the exact ones if the maps are a parser's;
+`--no-maps` leaves maps out. With `--cameras N` it shows N cameras instead, and of each
+one image. If DIR holds no dataset, the default one is generated first.
 """
 
 import argparse
@@ -32,7 +32,9 @@ SPLITS = ("all", "train", "test")
 _ACROSS = 12  # cameras in a row of `camera_sheet`
 
 
-def contact_sheet(root: Path, people: int, split: str = "all") -> np.ndarray:
+def contact_sheet(
+    root: Path, people: int, split: str = "all", *, maps: bool = True
+) -> np.ndarray:
     """Draws `people` people, evenly spaced among those of the dataset in `root`.
 
     Where people meet different cameras, each is shown at their own.
@@ -41,11 +43,12 @@ def contact_sheet(root: Path, people: int, split: str = "all") -> np.ndarray:
       root: a complete synthetic dataset.
       people: how many, at most.
       split: "train" or "test" people, or "all".
+      maps: whether parsing maps are below the images.
 
     Returns:
       uint8 [people * k * H, outfits * cameras * W, 3]: the first image of each person,
       outfit and camera, and its parsing map in `parsing.PALETTE`; k is 2, or 3 if the
-      dataset has exact maps too, which are then below.
+      dataset has exact maps too, which are then below, or 1 without maps.
 
     Raises:
       FileNotFoundError, ValueError: see `read_options`; ValueError also if the split
@@ -60,10 +63,12 @@ def contact_sheet(root: Path, people: int, split: str = "all") -> np.ndarray:
     if not of_person:
         raise ValueError(f"{root} has no {split} identities; choose another split")
     pids = _spaced([*of_person], people)
-    return np.vstack([_rows(root, options, of_person[pid]) for pid in pids])
+    return np.vstack([_rows(root, options, of_person[pid], maps) for pid in pids])
 
 
-def camera_sheet(root: Path, cameras: int, split: str = "all") -> np.ndarray:
+def camera_sheet(
+    root: Path, cameras: int, split: str = "all", *, maps: bool = True
+) -> np.ndarray:
     """Draws one image of each of `cameras` cameras, twelve side by side.
 
     Args, returned rows and errors are as of `contact_sheet`. Cameras are evenly spaced
@@ -84,7 +89,7 @@ def camera_sheet(root: Path, cameras: int, split: str = "all") -> np.ndarray:
     ]
     across = min(_ACROSS, len(chosen))
     rows = [
-        _rows(root, options, chosen[i : i + across])
+        _rows(root, options, chosen[i : i + across], maps)
         for i in range(0, len(chosen), across)
     ]
     missing = rows[0].shape[1] - rows[-1].shape[1]
@@ -102,10 +107,14 @@ def _spaced(values: list[int], count: int) -> list[int]:
     return [values[place] for place in places.astype(int)]
 
 
-def _rows(root: Path, options: SyntheticOptions, shots: Sequence[Shot]) -> np.ndarray:
-    """Draws shots side by side, with their maps below them."""
+def _rows(
+    root: Path, options: SyntheticOptions, shots: Sequence[Shot], maps: bool
+) -> np.ndarray:
+    """Draws shots side by side, with their maps below them if asked for."""
     palette = np.array(parsing.PALETTE, np.uint8)
     rows = [np.hstack([np.asarray(Image.open(image_path(root, s))) for s in shots])]
+    if not maps:
+        return rows[0]
     for paths in zip(*(map_paths(root, s, options) for s in shots), strict=True):
         rows.append(palette[np.hstack([np.asarray(Image.open(p)) for p in paths])])
     return np.vstack(rows)
@@ -121,6 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--cameras", type=int, help="show so many cameras instead, one image of each"
     )
+    parser.add_argument(
+        "--maps",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="parsing maps below the images",
+    )
+    parser.add_argument("--width", type=int, help="of the picture, in pixels")
     args = parser.parse_args(arguments)
     try:
         if not (args.root / DONE).exists():
@@ -130,7 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             draw, count = camera_sheet, args.cameras
         if count < 1:
             raise ValueError(f"--people and --cameras must be at least 1, got {count}")
-        Image.fromarray(draw(args.root, count, args.split)).save(args.out, quality=90)
+        if args.width is not None and args.width < 1:
+            raise ValueError(f"--width must be at least 1, got {args.width}")
+        sheet = Image.fromarray(draw(args.root, count, args.split, maps=args.maps))
+        if args.width is not None:
+            height = max(round(sheet.height * args.width / sheet.width), 1)
+            sheet = sheet.resize((args.width, height), Image.Resampling.LANCZOS)
+        sheet.save(args.out, quality=90)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

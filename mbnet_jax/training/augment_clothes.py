@@ -1,9 +1,9 @@
 """Random changes of the colours of clothes, found by the parsing map.
 
-Ours, after semantic-guided pixel sampling (Shu et al., IEEE SPL 2021), which gives
-clothes the pixels of other people's clothes. Here they get made-up colours and
-patterns, so no other image is needed. What is left of the identity is what clothes do
-not change.
+Ours, after semantic-guided pixel sampling (Shu et al., IEEE SPL 2021), which replaces
+the pixels of clothes by those of other people's clothes. Here, clothes get random
+colours and patterns, so no other image is needed. The network must then tell people
+apart by what clothes do not change.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def recolour(
 
 
 def soft(inside: jax.Array) -> jax.Array:
-    """The mean of an area [H, W] over 3x3 pixels; outside of the image is 0."""
+    """The mean of an area [H, W] over 3x3 pixels, with 0 outside the image."""
     for axis in (0, 1):
         padding = [(1, 1) if axis == a else (0, 0) for a in (0, 1)]
         padded = jnp.pad(inside, padding)
@@ -70,8 +70,9 @@ def _garment(
 ) -> jax.Array:
     """The image [3, H, W] as if the garment `inside` [H, W] were of other cloth.
 
-    Its folds are those of the image, relative to the garment's mean, and `share`, the
-    soft area [H, W], of them at the edges, where the image mixes with its surroundings.
+    Folds are kept: the image's luminance relative to the garment's mean. At its edges,
+    where pixels mix with the surroundings, they are weakened by `share`, the soft area
+    [H, W].
     """
     # One draw for all, which compiles faster than many
     colours, of_pattern, (detail, inverted, kept, order) = jnp.split(

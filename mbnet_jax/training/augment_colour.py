@@ -1,4 +1,4 @@
-"""Random changes of an image's colours and sharpness, as cameras differ in them.
+"""Random changes of an image's colours and sharpness, as between cameras.
 
 All functions take one image, float32 [3, H, W], RGB in 0 to 1: with the channels first
 a CPU computes whole rows at once.
@@ -77,7 +77,7 @@ def blur(rgb: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def blur_matrix(size: int, deviation: jax.Array) -> jax.Array:
-    """The blur along one side as a matrix [size, size], symmetric, its rows sum to 1.
+    """The blur along one side, a symmetric matrix [size, size] whose rows sum to 1.
 
     `deviation` is in pixels, and small against the size.
     """

@@ -16,8 +16,8 @@ from mbnet_jax.backbones.weights.pretrained import Loaded
 from mbnet_jax.config import flat
 from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.load import load
+from mbnet_jax.runs.network import CLASSIFIER, HEAD, is_classifier
 
-_HEAD, _CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"
 _BACKBONE = "_backbone"
 _OF_ALL = ("balance_weights", "linear_projection")  # modules of all branches together
 _SHOWN = 6  # parameters in a message
@@ -70,7 +70,7 @@ def load_initial(
         )
     from_where = f"{source}, step {network.step}"
     modules = _modules(kept)
-    lacking = [path for path in wanted if path not in kept and not _is_classifier(path)]
+    lacking = [path for path in wanted if path not in kept and not is_classifier(path)]
     new = ["/".join(path[1:3]) if path[1] in modules else path[1] for path in lacking]
     parts = ", ".join(dict.fromkeys(["the classifiers", *new]))
     print(
@@ -107,7 +107,7 @@ def _compared(
     differing, kept = {}, []
     for path in {**wanted, **given}:
         ours, theirs = (getattr(x.get(path), "shape", None) for x in (wanted, given))
-        if path[1] not in shared or _is_classifier(path):
+        if path[1] not in shared or is_classifier(path):
             continue
         if ours == theirs:
             kept.append(path)
@@ -118,15 +118,9 @@ def _compared(
     return sorted(wrong), [path for path in kept if path[1] not in dropped]
 
 
-def _is_classifier(path: Path) -> bool:
-    """Whether an array is of the identity or clothes classifiers."""
-    is_head = path[1].endswith(_HEAD) and path[2] == _CLASSIFIER
-    return is_head or path[1] == _CLOTHES
-
-
 def _is_pooling(path: Path) -> bool:
     """Whether an array is of a head's pooling, of which some have none."""
-    return path[1].endswith(_HEAD) and path[2] not in (_CLASSIFIER, "bnneck")
+    return path[1].endswith(HEAD) and path[2] not in (CLASSIFIER, "bnneck")
 
 
 def _modules(paths: Iterable[Path]) -> dict[str, None]:

@@ -1,4 +1,4 @@
-"""Directions that clothes vary along, projected out of an embedding; ours."""
+"""Projects the directions that vary with clothes out of an embedding; ours."""
 
 import flax.linen as nn
 import jax
@@ -12,9 +12,9 @@ class ClothesSubspace(nn.Module):
       e' = e - Q Q^T e
 
     Ours, after nuisance attribute projection (Solomonoff et al., ICASSP 2005) and
-    Ortho-ReID (arXiv 2606.11661). The features' own losses pass no gradient to Q, or
-    they would turn it away from what they need: `losses.clothes_subspace` alone turns
-    it to the directions along which the features of a person change with clothes. The
+    Ortho-ReID (arXiv 2606.11661). Only `losses.clothes_subspace` trains Q, towards the
+    directions along which the features of a person change with clothes. The losses on
+    e' pass no gradient to Q; they would turn it away from whatever lowers them. The
     computation is float32, its products in full precision.
 
     Attributes:

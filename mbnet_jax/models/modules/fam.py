@@ -30,19 +30,21 @@ class FeatureAttention(nn.Module):
 
     On synthetic people this gains nothing on the final map: s is higher on the
     background than on the person, and highest along one edge. The 7x7 kernel is wider
-    than the 8x4 map, so it learns positions from the padding. Ours are an earlier map,
-    `fam_stage`, and two choices:
+    than the 8x4 map, so it learns positions from the padding. Three alternatives are
+    ours: to work on the map of an earlier stage (`MBNet.fam_stage`), and
 
-      s = sigmoid(bn(conv1x1(relu(conv1x1(c * F)))))
-      F' = 4 s * (c * F), which shuts out what s is 0 on; 4, as c and s are about 0.5
-        before training
+      s = sigmoid(bn(conv1x1(relu(conv1x1(c * F)))))   (`spatial="pointwise"`)
+      F' = 4 s * (c * F)                               (`residual=False`)
+
+    The latter removes what lies where s is 0. The factor 4 keeps the scale of F, since
+    c and s are about 0.5 before training.
 
     Attributes:
       reduction: hidden channels, of the shared MLP and of the pointwise attention, are
         channels / reduction, at least 8.
-      spatial: "conv7", or "pointwise" for the convolutions of 1x1, which know nothing
-        of positions.
-      residual: whether F is added.
+      spatial: "conv7", or "pointwise" for 1x1 convolutions, which cannot depend on
+        the position.
+      residual: whether F is added to the attended map.
       norm_images: as of `layers.batch_norm`'s `images`.
       dtype: of the computation on the map; both attentions are float32.
     """

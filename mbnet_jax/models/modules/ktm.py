@@ -22,8 +22,8 @@ class KnowledgeTransfer(nn.Module):
     needs no parsing map. On synthetic people distillation helps the branch a little;
     the gate is nearly the same in every image, and its area loss gains nothing.
 
-    Ours: F may be the map of an earlier stage, whose cells are smaller
-    (`MBNet.ktm_stage`), and embeddings and similarities may be distilled as well
+    Two additions are ours: F may be the map of an earlier stage, which has smaller
+    cells (`MBNet.ktm_stage`), and embeddings and similarities may be distilled too
     (`losses.feature_distillation`, `losses.similarity_distillation`).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A light head that predicts the parsing map from a backbone's maps; ours."""
+"""A light head that predicts parsing maps from a backbone's stages; ours."""
 
 import functools
 from typing import Any
@@ -14,20 +14,20 @@ from mbnet_jax.parsing.labels import NUM_LABELS
 # Cells of the logits along each side of a cell of the finest map. Transformers have
 # one map, of patches of 14 or 16 pixels.
 _FINER_THAN_STAGES, _FINER_THAN_PATCHES = 2, 4
-# Of the logits: Adam's steps are of one size, and the few channels would need many of
-# them to be sure of a label.
+# Factor of the logits. Adam's steps have a fixed size, and with so few channels many
+# would pass before a label is predicted with confidence.
 _SCALE = 8.0
 
 
 class ParsingHead(nn.Module):
     """Sums a backbone's stages from coarse to fine, and labels each position.
 
-    A feature pyramid (Lin et al., CVPR 2017) of one level: every stage has a 1x1
-    convolution to `width` channels and a norm, coarse ones are enlarged and added to
-    the next finer one, and a 3x3 convolution reads the sum. A last 1x1 convolution
-    gives each cell of the finest stage 2x2 cells of logits (sub-pixel convolution; Shi
-    et al., CVPR 2016). A backbone without stages is read at its final map, each cell
-    of which has 4x4 cells of logits.
+    A feature pyramid (Lin et al., CVPR 2017) with one output level: each stage passes a
+    1x1 convolution to `width` channels and a norm; from the coarsest stage on, the sum
+    is enlarged and added to the next finer one; a 3x3 convolution reads the result. A
+    last 1x1 convolution gives each cell of the finest stage 2x2 cells of logits
+    (sub-pixel convolution; Shi et al., CVPR 2016). Of a backbone without stages, it
+    reads the final map, and gives each of its cells 4x4 cells of logits.
 
     Attributes:
       width: channels of the sum.

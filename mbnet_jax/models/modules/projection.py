@@ -1,4 +1,4 @@
-"""The projection of all branches' embeddings to one, ours."""
+"""A linear projection of all branches' embeddings to a single one; ours."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,15 @@ from mbnet_jax.backbones.layers import l2_normalize
 
 
 class Projection(nn.Module):
-    """One linear map of all branches' embeddings, in place of weights of the branches.
+    """A linear map of all branches' embeddings, in place of a weight for each branch.
 
       combined = W [e_1, e_2, ...], scaled to length 1
 
-    Ours. A weight scales all of a branch's directions alike; W also turns down those
-    within a branch that differ between images of one person, such as the colours of
-    clothes. A loss on the result trains it (`losses.supervised_contrastive`), whose
-    gradient stops at the embeddings: the branches do not change.
+    Ours. A weight scales all directions of a branch alike. W can also suppress single
+    directions within a branch that vary between images of one person, such as the
+    colours of clothes. It is trained by a loss on the result
+    (`losses.supervised_contrastive`). The gradient stops at the embeddings, so the
+    branches learn the same with and without it.
 
     Attributes:
       width: dimensions of the result.

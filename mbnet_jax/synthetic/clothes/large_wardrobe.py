@@ -1,4 +1,4 @@
-"""The large wardrobe: any number of garments, of which no two are alike."""
+"""The large wardrobe: any number of garments, no two alike."""
 
 import numpy as np
 

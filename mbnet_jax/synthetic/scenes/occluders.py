@@ -56,7 +56,7 @@ def _bag(rng: np.random.Generator) -> np.ndarray:
 
 
 def _umbrella(rng: np.random.Generator) -> np.ndarray:
-    """Draws an open umbrella without who holds it, 1.1 by 1.1 metres."""
+    """Draws an open umbrella without the person who holds it, 1.1 by 1.1 metres."""
     image = props.blank(1.1, 1.1)
     props.box(image, 0.54, 0.1, 0.025, 1.0, (0.2, 0.2, 0.2))
     x = np.linspace(-1, 1, image.shape[1])[None]
