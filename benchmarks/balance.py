@@ -23,13 +23,8 @@ from mbnet_jax.data import load_dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import check_divisible, make_mesh
-from mbnet_jax.evaluation.embed import (
-    ALL,
-    Embedded,
-    Embeddings,
-    embed_split,
-    make_embed,
-)
+from mbnet_jax.evaluation.embed import Embedded, Embeddings, embed_split
+from mbnet_jax.evaluation.embed_function import ALL, make_embed
 from mbnet_jax.evaluation.results import rank
 from mbnet_jax.runs.run_folder import RunFolder
 
@@ -72,9 +67,12 @@ def evaluate_run(
     config = folder.config
     if data_root is not None:
         config.data.root = data_root
-    if not config.model.balance or len(config.model.branches) < 2:
+    projection = config.model.get("projection", 0)
+    if projection or not config.model.balance or len(config.model.branches) < 2:
+        replaced = f": model.projection={projection} takes its place" * bool(projection)
         raise ValueError(
-            f"{run} has no balance; train several branches with model.balance=True"
+            f"{run} has no balance{replaced}; train several branches with "
+            "model.balance=True and model.projection=0"
         )
     mesh = make_mesh(jax.local_devices())
     check_divisible("eval.batch_size", config.eval.batch_size, mesh)

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from benchmarks.devices import about_this_machine, counted_flops, peak_of_devices
 from benchmarks.train_step import CLASSES, WARM_UP, load_config, random_batch
 from mbnet_jax.devices.mesh import make_mesh, replicated
-from mbnet_jax.evaluation.embed import embed_function, make_embed
+from mbnet_jax.evaluation.embed_function import embed_function, make_embed
 from mbnet_jax.runs.network import init_variables, make_model
 
 HEADER = (

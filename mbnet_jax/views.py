@@ -42,7 +42,7 @@ class Targets(NamedTuple):
 
     area: [B, H, W], 1 on clothing-unrelated parts of the view `image`.
     foreground: [B, Hc, Wc], 1 on the person in the view `crops`.
-    parsing: [B, H, W], the parsing map itself, uint8.
+    parsing: uint8 [B, H, W], the parsing map itself; None: the losses do not need it.
     """
 
     area: jax.Array
@@ -209,7 +209,7 @@ def legs_box(parsing: jax.Array) -> jax.Array:
     return _with_margin(jnp.where(_exists(legs), box, band))
 
 
-def fit_aspect(box: jax.Array, size: tuple[int, int]) -> jax.Array:
+def fit_aspect(box: jax.Array, size: Size) -> jax.Array:
     """Grows `box` around its centre to the height-to-width ratio of `size`."""
     top, left, bottom, right = box
     height, width = bottom - top, right - left
@@ -219,7 +219,7 @@ def fit_aspect(box: jax.Array, size: tuple[int, int]) -> jax.Array:
     return jnp.stack([top - dy, left - dx, bottom + dy, right + dx])
 
 
-def resample(image: jax.Array, box: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resample(image: jax.Array, box: jax.Array, size: Size) -> jax.Array:
     """Content of `box` in `image` [H, W, C] at `size`, bilinear; outside is 0.
 
     A filter as wide as the shrinking keeps small outputs free of aliasing.
@@ -236,9 +236,7 @@ def resample(image: jax.Array, box: jax.Array, size: tuple[int, int]) -> jax.Arr
     )
 
 
-def resample_labels(
-    parsing: jax.Array, box: jax.Array, size: tuple[int, int]
-) -> jax.Array:
+def resample_labels(parsing: jax.Array, box: jax.Array, size: Size) -> jax.Array:
     """Content of `box` in `parsing` [H, W] at `size`, nearest; outside: background."""
     step = (box[2:] - box[:2]) / jnp.array(size)
     rows = jnp.floor(box[0] + (jnp.arange(size[0]) + 0.5) * step[0]).astype(int)
@@ -247,8 +245,5 @@ def resample_labels(
     far = max(parsing.shape) + 1
     rows = jnp.where(rows < 0, far, rows)
     columns = jnp.where(columns < 0, far, columns)
-    return (
-        jnp.asarray(parsing)
-        .at[rows[:, None], columns[None, :]]
-        .get(mode="fill", fill_value=labels.BACKGROUND)
-    )
+    chosen = jnp.asarray(parsing).at[rows[:, None], columns[None, :]]
+    return chosen.get(mode="fill", fill_value=BACKGROUND)

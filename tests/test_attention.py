@@ -94,6 +94,13 @@ def network_and_images(**model):
     ("model", "chosen", "views", "maps"),
     [
         ({}, (), {"image", "crops", "silhouette"}, {*BRANCHES}),
+        # Without a balance, and with maps of an earlier stage.
+        (
+            {"projection": 6, "ktm_stage": 1, "fam_stage": 1},
+            (),
+            {"image", "crops", "silhouette"},
+            {*BRANCHES},
+        ),
         # The mask branch is run with the branch that CFM fuses with it.
         ({}, ("mask",), {"image", "crops", "silhouette"}, {"mask"}),
         ({"cfm": False}, ("mask",), {"image", "silhouette"}, set()),
@@ -114,8 +121,9 @@ def test_the_maps_are_those_of_the_chosen_branches(model, chosen, views, maps):
     assert all(v.dtype == np.uint8 and len(v) == 3 for v in found.views.values())
     assert all(m.ndim == 3 and len(m) == 3 for m in found.maps.values())
     assert (found.reverse is not None) == ("mask" in maps)
-    # A part of the branches has no balance.
-    assert {*found.balance} == (set() if chosen else {*BRANCHES})
+    # A part of the branches has no balance, nor has a projection.
+    balanced = not chosen and not model.get("projection")
+    assert {*found.balance} == ({*BRANCHES} if balanced else set())
     for name in maps - {"mask"}:
         assert 0 <= found.maps[name].min() < found.maps[name].max() <= 1
     if "mask" in maps:

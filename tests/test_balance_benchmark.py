@@ -76,6 +76,15 @@ def test_a_run_without_balance_is_rejected(whole):
         balance.evaluate_run(whole[0], 1.0)
 
 
+def test_a_run_with_a_projection_is_rejected(small_data, tmp_path):
+    root, dataset = small_data
+    config = tiny.tiny_config(root)
+    config.model.projection = 6
+    small_run.save_untrained(config, dataset, tmp_path)
+    with pytest.raises(ValueError, match=r"model\.projection=6 takes its place; train"):
+        balance.evaluate_run(tmp_path, 1.0)
+
+
 def test_bad_input_ends_in_one_line(tmp_path, monkeypatch):
     message = called(monkeypatch, balance, tmp_path / "none")
     assert message.startswith("error: ") and "\n" not in message

@@ -11,15 +11,17 @@ import tiny
 from ml_collections import ConfigDict
 
 import mbnet_jax
-from configs import prcc, synthetic_large
+from configs import base, prcc, synthetic_large
 from mbnet_jax import api
 from mbnet_jax.backbones import BACKBONES
 from mbnet_jax.config import flat
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.models import MBNet
 from mbnet_jax.runs.network import abstract_variables, make_model
+from mbnet_jax.schema import Field
 from mbnet_jax.synthetic import SyntheticOptions
 from mbnet_jax.synthetic.generate import plan
+from mbnet_jax.training.augment import augment
 from mbnet_jax.training.optimizer import make_optimizer, make_schedule
 
 
@@ -43,6 +45,26 @@ def read_by_the_network() -> set[str]:
         for branch in tiny.synthetic.get_config().model.backbones
         for field in taken
     }
+
+
+def test_saved_configs_without_later_fields_mean_the_same():
+    fields = base.fields()
+    later = {
+        section: {k: f for k, f in fields[section].items() if isinstance(f, Field)}
+        for section in ("model", "augment")
+    }
+    later = {
+        section: {name: field for name, field in found.items() if field.optional}
+        for section, found in later.items()
+    }
+    config = tiny.tiny_config("data")
+    whole = make_model(config.model, 4)
+    for name in later["model"]:
+        del config.model[name]
+    assert make_model(config.model, 4) == whole
+    parameters = inspect.signature(augment).parameters
+    for name, field in later["augment"].items():
+        assert parameters[name].default == field.default
 
 
 @pytest.mark.usefixtures("compiled_in_a_hurry")

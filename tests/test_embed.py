@@ -8,7 +8,7 @@ import untrained
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.branches import chosen_branches, sub_network
-from mbnet_jax.evaluation.embed import embed_function
+from mbnet_jax.evaluation.embed_function import embed_function
 from mbnet_jax.runs.network import make_model
 
 pytestmark = pytest.mark.usefixtures("one_block")

@@ -17,7 +17,8 @@ from mbnet_jax import Embedder
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_split, main_embedding, make_embed
+from mbnet_jax.evaluation.embed import embed_split, main_embedding
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.parsing.maps import encode_parsing
 
 pytestmark = pytest.mark.usefixtures("one_block")

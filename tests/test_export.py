@@ -18,7 +18,7 @@ from jax import export as jax_export
 from mbnet_jax.commands import export as command
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.export import check
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.runs.load import load

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 import mbnet_jax
 from mbnet_jax.commands import across, compare
 from mbnet_jax.commands import eval as command
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.exported_run import ExportedRun, default_out, open_run
 from mbnet_jax.runs import exported
 from mbnet_jax.runs.load import load

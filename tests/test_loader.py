@@ -14,7 +14,8 @@ from mbnet_jax.data.loader import Loader, decode, load_example
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.data.splits import hold_out_identities, make_split, make_validation
 from mbnet_jax.devices.mesh import make_mesh, replicated
-from mbnet_jax.evaluation.embed import ALL, embed_split
+from mbnet_jax.evaluation.embed import embed_split
+from mbnet_jax.evaluation.embed_function import ALL
 from mbnet_jax.parsing.labels import ARMS, HEAD, UPPER_CLOTHES
 
 SIZE = (tiny.HEIGHT, tiny.WIDTH)

@@ -13,7 +13,7 @@ from mbnet_jax.api import Run
 from mbnet_jax.data import Split, load_dataset, read_records
 from mbnet_jax.data.needed_maps import check_maps
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.parsing.maps import MAKE_MAPS
 from mbnet_jax.runs.network import make_model
 from mbnet_jax.training.loop import train

@@ -14,7 +14,7 @@ from mbnet_jax.api import Run
 from mbnet_jax.data import load, load_dataset, loader, read_records
 from mbnet_jax.data.needed_maps import MissingMapsError
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_function, make_embed
+from mbnet_jax.evaluation.embed_function import embed_function, make_embed
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.onnx_file import to_onnx
 from mbnet_jax.export.programs import make_programs

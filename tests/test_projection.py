@@ -3,9 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from untrained import untrained, whole_network
 
 from mbnet_jax import losses
+from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.branches import sub_network
+from mbnet_jax.export.check import largest_difference, references
+from mbnet_jax.export.programs import make_programs
+from mbnet_jax.export.stablehlo import to_stablehlo
 from mbnet_jax.models import MBNet
 from mbnet_jax.models.modules import Projection
 
@@ -121,3 +127,22 @@ def test_the_projections_loss_reaches_no_branch():
     of_projection = gradient.pop("linear_projection")["linear"]["kernel"]
     assert np.abs(of_projection).max() > 0
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.usefixtures("one_block")
+def test_an_exported_program_gives_the_projection(tmp_path):
+    config = whole_network("data")
+    config.model.projection = 6
+    network = untrained(config, make_mesh(jax.devices()[:1]))
+    program = make_programs(network, config.model.branches)[0]
+    assert (program.embedding, program.width) == ("all", 6)
+    path = tmp_path / "embed.stablehlo"
+    path.write_bytes(to_stablehlo(program, ("cpu",)))
+    expected = references(network, [program], 2)[program.name]
+    largest_difference(program, path, expected, "float32")
+    # A part of the branches is not projected: their embeddings stand side by side.
+    alone, other, both = (
+        make_programs(network, branches)[0].width
+        for branches in (("global",), ("mask",), ("global", "mask"))
+    )
+    assert both == alone + other

@@ -10,7 +10,7 @@ import untrained
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.branches import sub_network
-from mbnet_jax.evaluation.embed import embed_function
+from mbnet_jax.evaluation.embed_function import embed_function
 from mbnet_jax.export.card import _backbone as described
 from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.header import _network as summary

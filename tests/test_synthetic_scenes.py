@@ -8,6 +8,7 @@ import pytest
 
 from mbnet_jax.synthetic import SyntheticOptions
 from mbnet_jax.synthetic.cameras.camera import look_at_person, make_camera
+from mbnet_jax.synthetic.clothes.prints import PRINTS
 from mbnet_jax.synthetic.render import render
 from mbnet_jax.synthetic.scenes import kinds
 from mbnet_jax.synthetic.scenes.background import Surroundings, draw_occluder
@@ -44,21 +45,23 @@ def test_the_tables_agree_and_names_are_unique():
 
 
 @pytest.mark.parametrize("name", PAINTERS)
-def test_a_camera_has_one_scene_of_its_own(name):
-    first, second = scene_of(name, 1), scene_of(name, 2)
-    np.testing.assert_array_equal(scene_of(name, 1).picture, first.picture)
-    assert first.picture.dtype == np.uint8
-    assert first.picture.nbytes < 1.25e6
-    for scene, number in ((first, 1), (second, 2)):
-        images = [background(scene, number, seed=seed) for seed in range(3)]
-        for image in images:
-            assert image.shape == (128, 64, 3) and image.dtype == np.float32
-            assert np.isfinite(image).all()
-            assert image.min() >= 0 and 0.1 < image.mean() < 1.5
-        assert np.std(images) > 0.04
-        assert np.abs(images[0] - images[1]).mean() > 0.01
-    one, two = background(first, 1), background(second, 2)
-    assert np.abs(one - two).mean() > 0.05
+def test_an_image_shows_a_part_of_its_cameras_scene(name):
+    scene = scene_of(name, 1)
+    assert scene.picture.dtype == np.uint8
+    assert scene.picture.nbytes < 1.25e6
+    images = [background(scene, 1, seed=seed) for seed in range(2)]
+    for image in images:
+        assert image.shape == (128, 64, 3) and image.dtype == np.float32
+        assert np.isfinite(image).all()
+        assert image.min() >= 0 and 0.1 < image.mean() < 1.5
+    assert np.std(images) > 0.04
+    assert np.abs(images[0] - images[1]).mean() > 0.01
+
+
+def test_a_camera_has_one_scene_of_its_own():
+    first, again, other = (scene_of("yard", number) for number in (1, 1, 2))
+    np.testing.assert_array_equal(first.picture, again.picture)
+    assert np.abs(background(first, 1) - background(other, 2)).mean() > 0.05
 
 
 @pytest.mark.parametrize("name", ["street", "hall"])
@@ -157,22 +160,17 @@ def test_the_share_of_occluded_images_is_an_option():
 
 
 @pytest.mark.parametrize(
-    ("field", "known"), [("backgrounds", kinds.SCENES), ("occluders", kinds.OCCLUDERS)]
+    ("field", "known"),
+    [
+        ("backgrounds", kinds.SCENES),
+        ("occluders", kinds.OCCLUDERS),
+        ("prints", (*PRINTS,)),
+    ],
 )
 def test_unknown_names_are_refused_with_those_that_exist(field, known):
     with pytest.raises(ValueError, match=f"{field}: unknown 'strret'.*") as error:
         SyntheticOptions(**{field: (known[1], "strret")})
     assert all(name in str(error.value) for name in known)
-
-
-def test_images_of_the_default_options_stay_the_same():
-    """Averages of blocks, so that rounding of other versions makes no difference."""
-    image, label, quality = render(SyntheticOptions(), 3, 2, 1, 1)
-    blocks = cv2.resize(image, (2, 4), interpolation=cv2.INTER_AREA)
-    expected = [[190.0, 166.7], [202.7, 136.3], [121.7, 106.7], [90.3, 84.7]]
-    np.testing.assert_allclose(blocks.mean(-1), expected, atol=1)
-    assert quality == 85
-    assert np.bincount(label.ravel(), minlength=8)[0] == pytest.approx(5402, abs=15)
 
 
 def test_many_cameras_keep_their_walls_in_bytes():

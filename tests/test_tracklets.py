@@ -19,7 +19,8 @@ from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.splits import make_validation
 from mbnet_jax.data.tracklets import by_tracklet
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_split, make_embed
+from mbnet_jax.evaluation.embed import embed_split
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.evaluation.tracklets import mean_embeddings
 from mbnet_jax.runs.header import header, training_splits
 from mbnet_jax.runs.run_folder import digest_labels

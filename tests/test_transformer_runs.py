@@ -23,7 +23,8 @@ from mbnet_jax.api import Run
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import embed_split, make_embed
+from mbnet_jax.evaluation.embed import embed_split
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.export.write import export_network
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.training.loop import train

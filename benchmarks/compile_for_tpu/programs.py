@@ -2,7 +2,7 @@
 
 Each is traced as the project itself compiles it: the step by `training.step.compiled`,
 which alone decides how state and batch are split over the devices, the embedding by
-`evaluation.embed.make_embed`, and retrieval by `retrieval.counting.programs`.
+`evaluation.embed_function.make_embed`, and retrieval by `retrieval.counting.programs`.
 """
 
 import functools
@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from benchmarks import lean_step
 from mbnet_jax.devices.mesh import batch_sharding, replicated
 from mbnet_jax.devices.placement import shardings
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.retrieval import counting, passes
 from mbnet_jax.retrieval.blocks import (

@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 from benchmarks.ablation.lines import fingerprint
 from mbnet_jax.data import Split, load_dataset
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import ALL, Embedded, embed_test
+from mbnet_jax.evaluation.embed import Embedded, embed_test
+from mbnet_jax.evaluation.embed_function import ALL
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol, usable_protocols
 from mbnet_jax.evaluation.results import query_and_galleries, rank
 from mbnet_jax.retrieval import RetrievalMetrics

@@ -25,7 +25,7 @@ from benchmarks.shortcuts.table import Group, markdown
 from mbnet_jax.data import load_dataset
 from mbnet_jax.devices import compilation_cache
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.runs.run_folder import RunFolder
 
 

@@ -12,7 +12,8 @@ from mbnet_jax.data import Dataset, Split, read_records
 from mbnet_jax.data.load import images_folder
 from mbnet_jax.data.loader import load_example
 from mbnet_jax.evaluation.batches import embed_batches, read_batches
-from mbnet_jax.evaluation.embed import ALL, Embedded, Embeddings
+from mbnet_jax.evaluation.embed import Embedded, Embeddings
+from mbnet_jax.evaluation.embed_function import ALL
 from mbnet_jax.evaluation.protocols import Protocol, usable_protocols
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.parsing.maps import MAKE_MAPS

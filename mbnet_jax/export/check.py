@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax import export
 
-from mbnet_jax.evaluation.embed import make_embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.export import onnx_file
 from mbnet_jax.export.programs import Program
 from mbnet_jax.parsing.labels import NUM_LABELS

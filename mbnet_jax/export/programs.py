@@ -10,7 +10,7 @@ import numpy as np
 from jax import export
 
 from mbnet_jax.evaluation.branches import chosen_branches, sub_network
-from mbnet_jax.evaluation.embed import ALL, embed_function
+from mbnet_jax.evaluation.embed_function import ALL, embed_function
 from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.runs.network import Network, abstract_variables

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
-from mbnet_jax.evaluation.embed import ALL, embed_function, make_embed
+from mbnet_jax.evaluation.embed_function import ALL, embed_function, make_embed
 from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps, ordered
 from mbnet_jax.parsing.load import load_parser

@@ -9,12 +9,8 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset, Validation
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.parts import configs_of
-from mbnet_jax.evaluation.embed import (
-    Embedded,
-    embed_split,
-    main_embedding,
-    make_embed,
-)
+from mbnet_jax.evaluation.embed import Embedded, embed_split, main_embedding
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.evaluation.results import rank, values_of
 from mbnet_jax.models import MBNet
 

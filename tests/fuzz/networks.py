@@ -11,7 +11,7 @@ import small_run
 import tiny
 from untrained import untrained
 
-from mbnet_jax.evaluation import embed
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.runs import exported, run_folder
 from mbnet_jax.runs.checkpoints import Checkpoints
 from mbnet_jax.runs.network import Network
@@ -89,14 +89,14 @@ def compile_once() -> None:
     """Later embedders of the same config use the program of the first."""
     made = {}
 
-    def remembered(config, model, mesh, branches=(), flip=None):
-        key = (str(config), model, mesh, branches, flip)
+    def remembered(config, *rest):
+        key = (str(config), *rest)
         try:
             found = made.get(key)
         except TypeError:  # a model that cannot be hashed
-            return embed.make_embed(config, model, mesh, branches, flip)
+            return make_embed(config, *rest)
         if found is None:
-            found = made[key] = embed.make_embed(config, model, mesh, branches, flip)
+            found = made[key] = make_embed(config, *rest)
         return found
 
     _patch.setattr(embedder_module, "make_embed", remembered)

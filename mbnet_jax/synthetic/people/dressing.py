@@ -12,7 +12,7 @@ import numpy as np
 from mbnet_jax.synthetic.clothes.accessories import HATS, WRAPS
 from mbnet_jax.synthetic.clothes.garments import Outfit
 from mbnet_jax.synthetic.people.body import BODY, HAIR, SKIRT, Body
-from mbnet_jax.synthetic.people.fitting import Fitting, Hold
+from mbnet_jax.synthetic.people.fitting import Fitting, Hold, Part
 from mbnet_jax.synthetic.people.identity import Identity
 from mbnet_jax.synthetic.people.inflation import inflation
 from mbnet_jax.synthetic.people.parts import holds_of, parts_of
@@ -63,50 +63,35 @@ class Dressed:
     own: np.ndarray
 
 
-def _accessories(
-    body: Body,
-    vertices: np.ndarray,
-    joints: np.ndarray,
-    identity: Identity,
-    outfit: Outfit,
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, float, int]]:
-    """Yields (kind, centre, radii, power, bone) of hair knots and bags."""
-    own = np.unique(body.faces[body.face_mesh == BODY])
+def _knots_and_bags(
+    body: Body, fitting: Fitting, identity: Identity, outfit: Outfit
+) -> Iterator[tuple[int, Part]]:
+    """Yields hair knots and the bag, each with the kind of its faces."""
 
-    def near(point: tuple[float, ...]) -> np.ndarray:
-        """Returns the person's vertex [3] that is nearest to a canonical point."""
-        away = ((body.canonical[own] - point) ** 2).sum(1)
-        return vertices[own[np.argmin(away)]]
+    def rounded(
+        centre: np.ndarray, radii: tuple[float, ...], power: float, bone: str
+    ) -> Part:
+        return Part(ellipsoid(centre, np.array(radii), power), centre, bone)
 
-    bones, bag = body.bones.index, outfit.bag
-    length = identity.hair_length
+    near, bag, length = fitting.near, outfit.bag, identity.hair_length
     wrapped = outfit.has(*WRAPS)
     if identity.hair == "bun" and not wrapped:
         size = 0.035 + 0.02 * length
-        centre = near((0, 0.96, -0.045)) - (0, 0, 0.02)
-        yield KNOT, centre, np.full(3, size), 1.0, bones("head")
+        centre = near(0, 0.96, -0.045) - (0, 0, 0.02)
+        yield KNOT, rounded(centre, (size, size, size), 1.0, "head")
     if identity.hair == "ponytail" and not wrapped:
         drop = 0.09 + 0.1 * length
-        centre = near((0, 0.94, -0.045)) - (0, drop - 0.03, 0.025)
-        yield KNOT, centre, np.array([0.035, drop, 0.03]), 0.8, bones("head")
+        centre = near(0, 0.94, -0.045) - (0, drop - 0.03, 0.025)
+        yield KNOT, rounded(centre, (0.035, drop, 0.03), 0.8, "head")
     if bag and bag.kind == "backpack":
-        centre = near((0, 0.48, -0.1)) - (0, 0, 0.08)
-        yield BAG, centre, np.array([0.15, 0.21, 0.09]), 0.4, bones("spine_03")
+        centre = near(0, 0.48, -0.1) - (0, 0, 0.08)
+        yield BAG, rounded(centre, (0.15, 0.21, 0.09), 0.4, "spine_03")
     if bag and bag.kind == "shoulder":
-        centre = near((0.2 * bag.side, 0.14, 0)) - (-0.05 * bag.side, 0, 0)
-        yield BAG, centre, np.array([0.045, 0.11, 0.15]), 0.4, bones("pelvis")
+        centre = near(0.2 * bag.side, 0.14, 0) - (-0.05 * bag.side, 0, 0)
+        yield BAG, rounded(centre, (0.045, 0.11, 0.15), 0.4, "pelvis")
     if bag and bag.kind == "hand":
-        centre = _grip(body, joints, bag.side) - (0, 0.22, 0)
-        yield BAG, centre, np.array([0.05, 0.14, 0.17]), 0.45, len(body.bones)
-
-
-def _grip(body: Body, joints: np.ndarray, side: int) -> np.ndarray:
-    """Returns the middle of the palm at rest, [3]: a little beyond the wrist."""
-    elbow, wrist = (
-        joints[body.bones.index(f"{bone}_{'l' if side > 0 else 'r'}")]
-        for bone in ("lowerarm", "hand")
-    )
-    return wrist + 0.3 * (wrist - elbow)
+        centre = fitting.palm(bag.side) - (0, 0.22, 0)
+        yield BAG, rounded(centre, (0.05, 0.14, 0.17), 0.45, "hanging")
 
 
 def _holding(outfit: Outfit) -> int:
@@ -186,37 +171,24 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
 
     drawn = _drawn(body, identity, outfit)
     along = np.stack([body.arm_coordinate, body.arm_weight, body.head_weight], axis=1)
-    # Lists of parts: the body, then the accessories, each of them rigid.
+    # Lists of parts: the body, then what is rigid.
     points = [vertices]
     faces, kinds = [body.faces[drawn]], [body.face_mesh[drawn]]
     canonical = [np.concatenate([body.canonical, along], axis=1)]
     index, weight = [body.bone_index], [body.bone_weight]
-    for kind, centre, radii, power, bone in _accessories(
-        body, vertices, joints, identity, outfit
-    ):
-        surface, triangles = ellipsoid(centre, radii, power)
+    boxed = [np.ones(len(vertices), bool)]
+    fitting = Fitting(body, vertices, joints)
+    parts = [*_knots_and_bags(body, fitting, identity, outfit)]
+    parts += [(WORN + number, part) for number, part in parts_of(fitting, outfit)]
+    for kind, part in parts:
+        surface, triangles = part.mesh
         faces.append(triangles + sum(map(len, points)))
         points.append(surface)
         kinds.append(np.full(len(triangles), kind))
-        canonical.append(np.pad(surface - centre, ((0, 0), (0, 3))))
-        index.append(np.full((len(surface), 4), bone))
+        canonical.append(np.pad(surface - part.centre, ((0, 0), (0, 3))))
+        index.append(np.full((len(surface), 4), _bone(body, part.bone)))
         weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(surface), 1)))
-
-    holds = ()
-    boxed = [np.ones(sum(map(len, points)), bool)]
-    if outfit.accessories:
-        fitting = Fitting(body, vertices, joints)
-        holds = tuple(holds_of(fitting, outfit))
-        for number, part in parts_of(fitting, outfit):
-            surface, triangles = part.mesh
-            faces.append(triangles + sum(map(len, points)))
-            points.append(surface)
-            kinds.append(np.full(len(triangles), WORN + number))
-            canonical.append(np.pad(surface - part.centre, ((0, 0), (0, 3))))
-            bone = _bone(body, part.bone)
-            index.append(np.full((len(surface), 4), bone))
-            weight.append(np.tile(np.float32([1, 0, 0, 0]), (len(surface), 1)))
-            boxed.append(np.full(len(surface), part.boxed))
+        boxed.append(np.full(len(surface), part.boxed))
 
     used, renumbered = np.unique(np.concatenate(faces), return_inverse=True)
     side = _holding(outfit)
@@ -230,9 +202,9 @@ def dress(body: Body, identity: Identity, outfit: Outfit) -> Dressed:
         bone_weight=np.concatenate(weight)[used],
         # A skirt holds the knees together.
         stride=0.65 if _skirt_ends(outfit) else 1.0,
-        grip=_grip(body, joints, side) if side else np.zeros(3),
+        grip=fitting.palm(side) if side else np.zeros(3),
         grip_bone=body.bones.index("hand_l" if side > 0 else "hand_r"),
-        holds=holds,
+        holds=tuple(holds_of(fitting, outfit)),
         boxed=np.concatenate(boxed)[used],
         own=used < len(vertices),
     )
