@@ -51,7 +51,7 @@ def test_an_export_has_the_results_of_its_run(tested, export, tmp_path, capsys):
     stored = RunFolder(workdir).metrics()
     assert results == stored["results"]
     assert ResultsFolder(out).metrics()["step"] == stored["step"] == run.step_of("best")
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())  # paths wrap lines
     assert f"{config.name}, step 0, test split" in printed
     assert f"step 0 of the export {export}" in printed
     assert "config differs from the saved run's: data." not in printed

@@ -34,7 +34,9 @@ SHIPPED = [
     "synthetic_b",
     "synthetic_eva02",
     "synthetic_large",
+    "synthetic_many",
     "synthetic_two",
+    "synthetic_unseen",
     "vc_clothes",
     "vc_clothes_eva02",
 ]

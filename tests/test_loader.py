@@ -188,10 +188,10 @@ def test_embeddings_are_of_the_images_without_padding(splits, count):
 def test_a_reading_thread_that_ends_ends_the_batches(
     splits, monkeypatch, error, message
 ):
-    def load(split, index, data):
+    def load(split, index, data, **more):
         if index == 5:
             raise error
-        return load_example(split, index, data)
+        return load_example(split, index, data, **more)
 
     monkeypatch.setattr(loading, "load_example", load)
     with pytest.raises((OSError, MemoryError), match=message):

@@ -114,10 +114,11 @@ def test_crops_show_the_head_over_the_feet():
 
 
 def test_targets_are_the_unrelated_area_and_the_person_in_the_crops():
-    area, foreground = views.make_targets(PERSON[None], SIZES)
+    area, foreground, parsing = views.make_targets(PERSON[None], SIZES)
     unrelated = np.isin(PERSON, (labels.HEAD, labels.LEGS, labels.SHOES))
     np.testing.assert_array_equal(area[0], unrelated)
     assert foreground[0, 16, 16] == 1 and foreground[0, 16, 0] == 0
+    np.testing.assert_array_equal(parsing, PERSON[None])
     assert area.dtype == foreground.dtype == jnp.float32
     assert area.shape == (1, 64, 32) and foreground.shape == (1, 64, 32)
 

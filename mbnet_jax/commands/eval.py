@@ -49,8 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = _Parser(
         "eval",
         "Evaluates a trained network on the test split: a table, scores and a report.",
-        "--config NAME [--checkpoint STEP] [--workdir DIR | --model SOURCE [--out DIR]]"
-        " [--config.FIELD=VALUE ...]",
+        "--config NAME [--workdir DIR | --model SOURCE] [--config.FIELD=VALUE ...]",
         _EXAMPLES,
         ("data", "eval"),
     )
