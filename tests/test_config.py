@@ -58,6 +58,9 @@ def test_saved_configs_without_later_fields_mean_the_same():
         for section, found in later.items()
     }
     config = tiny.tiny_config("data")
+    with config.unlocked():
+        for name, field in later["model"].items():
+            config.model[name] = field.default
     whole = make_model(config.model, 4)
     with config.unlocked():
         for name in later["model"]:

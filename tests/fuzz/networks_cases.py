@@ -15,6 +15,7 @@ from mbnet_jax.commands import export as export_command
 from mbnet_jax.report.training import logged
 from mbnet_jax.runs.exported import KIND
 from mbnet_jax.runs.load import load
+from mbnet_jax.runs.network import without_classifiers
 from mbnet_jax.runs.run_folder import RunFolder
 
 from . import mutate, networks, weights_cases
@@ -33,8 +34,8 @@ def content_of(folder: Path) -> dict:
     return json.loads((folder / "config.json").read_text())
 
 
-def _same_weights(found) -> str | None:
-    wanted = jax.tree.leaves(networks.network().variables)
+def _same_weights(found, network=None) -> str | None:
+    wanted = jax.tree.leaves((network or networks.network()).variables)
     leaves = jax.tree.leaves(found.variables)
     same = len(wanted) == len(leaves) and all(
         np.array_equal(a, b) for a, b in zip(leaves, wanted, strict=True)
@@ -235,7 +236,7 @@ def export_into(c: Choices, folder: Path) -> Case:
     replaced = kind in ("new", "empty", "export")
 
     def check(_) -> str | None:
-        return _same_weights(_loaded(out))
+        return _same_weights(_loaded(out), without_classifiers(networks.network()))
 
     return Case(
         kind,
