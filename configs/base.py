@@ -8,99 +8,12 @@ follows, because MBNet's own was not available. This file names no dataset, so i
 be trained with.
 """
 
+from mbnet_jax.configs.backbone import POOLINGS, backbone
+from mbnet_jax.configs.people import people
 from ml_collections import ConfigDict
 
 from mbnet_jax import schema
 from mbnet_jax.schema import choice, flag, real, several, text, text_or_several, whole
-
-# Of maps, and of the class tokens of transformers, into embeddings
-POOLINGS = ("max_avg", "gem", "avg", "token", "token_avg")
-
-
-def backbone(name: str) -> ConfigDict:
-    """The fields of `model.backbones.<branch>`."""
-    c = ConfigDict()
-    c.name = text(name, low=1)  # a key of mbnet_jax.backbones.BACKBONES
-    # Initial weights of a new run: a .safetensors, .npz or .pth file, or a Hugging
-    # Face hub id such as "timm/resnet50.tv_in1k"; "": random.
-    c.weights = text("")
-    # Of ResNets: channels of the first stage; 64 is the standard network
-    c.width = whole(64, low=1, high=256)
-    # Of ResNets; the others for small images
-    c.stem = choice("imagenet", "small", "patch")
-    # Of ResNets: stride of the last stage; 1 doubles the final map
-    c.last_stride = whole(1, low=1, high=2)
-    # Of ResNets, and of FAM and CFM in the branch: consecutive images that share batch
-    # norm's statistics while training; 0: the whole batch. Groups that lie on one
-    # device need no exchange. The neck before the classifier takes the whole batch.
-    c.norm_images = schema.optional(whole(0, high=65_536))
-    # Of transformers: rate of drop path in the last block; it grows from 0 in the first
-    c.drop_path = schema.optional(real(0.0, high=0.999))
-    # The backward pass computes the inside of every block again; this takes less memory
-    # and more time.
-    c.remat = schema.optional(flag(False))
-    # Of transformers: what is kept of a block all the same. "products": those with
-    # weights, so that less is computed again.
-    c.remat_keeps = schema.optional(choice("nothing", "products"))
-    # Another branch, whose backbone this one uses: its weights, and its fields in place
-    # of the others here, except `pooling`; "": none.
-    c.share = schema.optional(text(""))
-    # Of the branch; "": that of `model.pooling`
-    c.pooling = schema.optional(choice("", *POOLINGS))
-    return c
-
-
-def people() -> ConfigDict:
-    """The fields of `data.synthetic`, of configs whose dataset is generated."""
-    c = ConfigDict()
-    # People to train on; some are held out. With those to evaluate on, up to 9,999
-    c.train_identities = whole(64, high=9999)
-    c.test_identities = whole(32, high=9999)  # people to evaluate on
-    c.outfits = whole(3, low=1, high=12)  # per identity
-    c.cameras = whole(4, low=1, high=99)  # each sees every identity
-    c.train_images = whole(3, low=1, high=999)  # per identity, outfit and camera
-    # The same for test identities: one query, the others in the gallery
-    c.test_images = whole(2, low=2, high=999)
-    c.height = whole(128, low=64, high=2048)  # follows data.height
-    c.width = whole(64, low=32, high=2048)  # follows data.width
-    c.seed = whole(0)  # of people and pictures, not of training
-
-    # All below are off in the config `synthetic`, and on in `synthetic_many`.
-
-    # Cameras of training persons, each of whom meets `cameras` of them; 0: all meet the
-    # same
-    c.camera_pool = schema.optional(whole(0, high=9999))
-    # The same for test persons. With either pool, training and test persons meet
-    # different cameras.
-    c.test_camera_pool = schema.optional(whole(0, high=9999))
-    # "varied": heights, lenses, exposure, white balance, sharpness, noise, compression
-    # and resolution of many kinds of cameras, by day and by night
-    c.camera_kinds = schema.optional(choice("plain", "varied"))
-    # Scenes behind the person, of synthetic.scenes.kinds.SCENES; each camera has one
-    c.backgrounds = schema.optional(several(("boxes",), text(None, 1), low=1))
-    # Things in front of the person, of synthetic.scenes.kinds.OCCLUDERS
-    c.occluders = schema.optional(
-        several(("box", "pole", "side", "rail"), text(None, 1), low=1)
-    )
-    # Share of the images with such a thing
-    c.occluded = schema.optional(real(0.15, high=1.0))
-    # Tops of the wardrobe, with as many bottoms and a quarter as many shoes; 0: the
-    # small wardrobe
-    c.garments = schema.optional(whole(0, high=10_000))
-    # Prints in the large wardrobe, of synthetic.clothes.prints.PRINTS; (): all
-    c.prints = schema.optional(several((), text(None, 1)))
-    # How often an outfit has each of: hat, hood, mask, scarf, glasses, things carried
-    c.accessories = schema.optional(real(0.0, high=1.0))
-    # "any": standing, waiting, using a phone, running, bending, sitting, waving too
-    c.poses = schema.optional(choice("walking", "any"))
-    # How far boxes are off as a detector's are: too large, too small, off centre; 0:
-    # hardly, 1: as a poor detector's
-    c.box_errors = schema.optional(real(0.0, high=1.0))
-    # How far parsing maps are off as a parser's are: ragged, with parts missing or
-    # mixed up; the exact ones are then in `parsing_exact`. 0: not at all, 1: as a poor
-    # parser's
-    c.parser_errors = schema.optional(real(0.0, high=1.0))
-    return c
 
 
 def part() -> ConfigDict:

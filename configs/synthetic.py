@@ -6,6 +6,7 @@ Needs no download. The figures show that the code works and how the modules comp
 they say nothing about real cameras.
 """
 
+from mbnet_jax.configs.people import people
 from ml_collections import ConfigDict
 
 from mbnet_jax import schema
@@ -15,7 +16,7 @@ from mbnet_jax.configs import base
 def add_people(c: ConfigDict) -> None:
     """Adds the fields of the generator of synthetic people to a config."""
     c.data.name = "synthetic"
-    c.data.synthetic = schema.defaults(base.people())
+    c.data.synthetic = schema.defaults(people())
     for side in ("height", "width"):  # the images have the size that is asked for
         c.data.synthetic[side] = c.data.get_ref(side)
 

@@ -22,13 +22,16 @@ _MAX_BYTES = 1 << 20  # of a config file
 _EXAMPLE = "write one like configs/synthetic.py"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
+# Files that hold fields, and are no configs.
+_FIELDS = {"base", "backbone", "people"}
+
 # Makes this module a package of the files in there.
 __path__ = [str(FOLDER)]
 
 
 def names() -> list[str]:
     """The configs that can be run, sorted."""
-    return sorted(p.stem for p in FOLDER.glob("[a-z]*.py") if p.stem != "base")
+    return sorted(p.stem for p in FOLDER.glob("[a-z]*.py") if p.stem not in _FIELDS)
 
 
 def find(name: str | Path) -> Path:

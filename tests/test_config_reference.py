@@ -133,7 +133,7 @@ def test_fields_of_sections_have_the_comments_of_one_function():
 
 
 def test_a_field_without_a_comment_is_an_error():
-    with pytest.raises(ValueError, match=r"b has no comment in configs/base.py"):
+    with pytest.raises(ValueError, match=r"b has no comment in configs/;"):
         config_reference.tables(
             {"a": "`1`", "b": "`2`"}, {"a": "one", "b": ""}, {"a": "text", "b": "text"}
         )

@@ -1,4 +1,4 @@
-"""Writes docs/config.md: every config field, from the comments in configs/base.py.
+"""Writes docs/config.md: every config field, from its comment in configs/.
 
 python -m tools.config_reference
 """
@@ -13,24 +13,28 @@ from pathlib import Path
 
 from mbnet_jax import schema
 from mbnet_jax.config import flat
+from mbnet_jax.configs import names
 from mbnet_jax.files import write_whole
 from mbnet_jax.schema import Field
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "config.md"
 
-SHIPPED = sorted({path.stem for path in (ROOT / "configs").glob("[!_]*.py")} - {"base"})
-# The fields of every branch have the same comments, in `base.backbone`.
+SHIPPED = names()
+# The fields of every branch have the same comments, in `backbone.backbone`.
 BACKBONE = "model.backbones.<branch>"
-# Functions of base.py that make a section: its name.
+FILES = ("base.py", "backbone.py", "people.py")
+# Functions in them that make a section: its name.
 SECTIONS = {"backbone": BACKBONE, "people": "data.synthetic"}
 INTRO = """\
 # Config fields
 
-<!-- Made by tools/config_reference.py from configs/base.py; edit that. -->
+<!-- Made by tools/config_reference.py from the comments in configs/; edit those. -->
 
 Every field, with its default and what else it may be, from
-[configs/base.py](../configs/base.py). A config file states
+[configs/base.py](../configs/base.py), which takes [those of a
+backbone](../configs/backbone.py) and [of synthetic people](../configs/people.py) from
+files of their own. A config file states
 [what differs](#what-each-config-changes), and the command line overrides both:
 
 ```sh
@@ -181,7 +185,7 @@ def tables(cells: dict[str, str], texts: dict[str, str], values: dict[str, str])
     rows: dict[str, list[str]] = {}
     for field, default in cells.items():
         if not texts.get(field):
-            raise ValueError(f"{field} has no comment in configs/base.py; write one")
+            raise ValueError(f"{field} has no comment in configs/; write one")
         row = f"| `{field}` | {default} | {values[field]} | {cell(texts[field])} |"
         rows.setdefault(field.rpartition(".")[0], []).append(row)
     parts = []
@@ -208,7 +212,9 @@ def page() -> str:
         for name in ("base", *SHIPPED)
     }
     base = configs["base"]
-    texts = comments((ROOT / "configs" / "base.py").read_text())
+    texts = {}
+    for file in FILES:
+        texts |= comments((ROOT / "configs" / file).read_text())
     fields_of = flat(importlib.import_module("mbnet_jax.configs.base").FIELDS)
     own = {name: f for name, f in fields_of.items() if schema.ANY not in name}
     branches = base["model.branches"]

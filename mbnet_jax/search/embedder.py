@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.batches import Failed, embed_batches, read_batches
+from mbnet_jax.evaluation.batches import Failed, embed_batches
 from mbnet_jax.evaluation.embed_function import ALL, embed_function, make_embed
 from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps, ordered
@@ -19,10 +19,10 @@ from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.runs.load import SHIPPED, load
 from mbnet_jax.runs.network import Network
 from mbnet_jax.search import checks
+from mbnet_jax.search.batches import photograph_batches
 from mbnet_jax.search.identity import of_length_1, settings_digest, weights_digest
 from mbnet_jax.search.lost import GIVE_MAPS, cannot, warning
-from mbnet_jax.search.on_the_way import parsed_batches
-from mbnet_jax.search.photographs import Photograph, load_photograph, load_pixels
+from mbnet_jax.search.photographs import Photograph
 
 
 class Embedder:
@@ -87,8 +87,7 @@ class Embedder:
             None: the run's (`data.parsing_labels`).
           parser: makes the maps on the way, for branches that need them: a preset of
             `load_parser`, such as "segformer", which is downloaded once; or what
-            `load_parser` returned. None: `embed` is given maps, or the network
-            predicts them, or `embed` does without.
+            `load_parser` returned.
 
         Raises:
           FileNotFoundError: if there is no such network.
@@ -270,36 +269,16 @@ class Embedder:
         size = -(-size // devices) * devices
         program = self._program(branches, self.predicts(branches, parsing is not None))
         shape = (size, data.height, data.width)
-        if self.parser is not None and needing_maps(branches):
-            batches = parsed_batches(
-                lambda index: load_pixels(images[index], f"images[{index}]"),
-                self.parser,
-                len(images),
-                shape,
-                data.threads,
-                failed,
-            )
-        else:
-            load_one = functools.partial(self._load, images, parsing)
-            batches = read_batches(load_one, len(images), shape, data.threads, failed)
+        made = self.parser if needing_maps(branches) else None
+        batches = photograph_batches(
+            images, made or parsing, self.parsing_labels, shape, data.threads, failed
+        )
         embedded = embed_batches(
             lambda image, parsing: _combined(program(self._variables, image, parsing)),
             batches,
             len(images),
         )
         return of_length_1(embedded, images, self.config.name, failed)
-
-    def _load(
-        self,
-        images: Sequence[Photograph],
-        parsing: Sequence[Photograph] | None,
-        index: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes one image and its map, if maps are given."""
-        photograph, name = images[index], f"images[{index}]"
-        parsing_map = None if parsing is None else parsing[index]
-        size = (self.config.data.height, self.config.data.width)
-        return load_photograph(photograph, parsing_map, name, size, self.parsing_labels)
 
     def _program(self, branches: tuple[str, ...], predicted: bool = False) -> Callable:
         """The compiled network of these branches, created once."""

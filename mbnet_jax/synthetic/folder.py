@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mbnet_jax import schema
-from mbnet_jax.configs import base
+from mbnet_jax.configs.people import people
 from mbnet_jax.files import PART, printable
 from mbnet_jax.images import IMAGE_ENDINGS
 from mbnet_jax.json_files import read_json, write_json
@@ -30,7 +30,7 @@ DONE = "dataset.json"
 UNFINISHED = "dataset.partial.json"
 _PART = re.compile(rf"(.+)\.\d+{re.escape(PART)}")  # as `write_whole` names it
 _VERSION = {"version": schema.whole(None)}
-_OPTIONS = {"options": base.people()}
+_OPTIONS = {"options": people()}
 _SHOWN = 5  # names in a message
 
 

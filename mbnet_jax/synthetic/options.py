@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mbnet_jax import schema
-from mbnet_jax.configs import base
+from mbnet_jax.configs.people import people
 from mbnet_jax.synthetic.clothes.prints import PRINTS
 from mbnet_jax.synthetic.scenes.kinds import OCCLUDERS, SCENES
 
@@ -74,7 +74,7 @@ class SyntheticOptions:
 
     def __post_init__(self):
         """Checks every field, and makes lists tuples."""
-        schema.check(vars(self), base.people(), "synthetic options")
+        schema.check(vars(self), people(), "synthetic options")
         for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
@@ -120,7 +120,7 @@ class SyntheticOptions:
         Fields that later versions added are left out while they are off, so a dataset
         of an earlier version stays the same one.
         """
-        added = {n for n, field in base.people().items() if field.optional}
+        added = {n for n, field in people().items() if field.optional}
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         options = {
             name: [*value] if isinstance(value, tuple) else value

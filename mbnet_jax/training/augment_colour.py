@@ -66,8 +66,8 @@ def hue_matrix(turn: jax.Array, saturation: jax.Array) -> jax.Array:
 def blur(rgb: jax.Array, key: jax.Array) -> jax.Array:
     """Blurs with a Gaussian, whose deviation is drawn from `BLUR`.
 
-    The image goes on as its mirror image beyond its edges, so constants and the sum
-    over all pixels are kept.
+    Beyond its edges the image is reflected, so constants and the sum over all pixels
+    are kept.
     """
     _, height, width = rgb.shape
     share = random.uniform(key, minval=BLUR[0], maxval=BLUR[1])

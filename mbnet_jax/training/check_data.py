@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from ml_collections import ConfigDict
 
 from mbnet_jax import schema
-from mbnet_jax.configs import base
+from mbnet_jax.configs import people as generator
 from mbnet_jax.data.datasets import dataset_spec
 from mbnet_jax.data.load import validation_policy
 from mbnet_jax.data.parts import check_parts, names_of, parts_of
@@ -51,7 +51,7 @@ def _people(data: ConfigDict) -> Iterator[str]:
         )
         return
     people = data.synthetic
-    wrong = [*schema.problems(people, base.people(), "data.synthetic.")]
+    wrong = [*schema.problems(people, generator.people(), "data.synthetic.")]
     yield from wrong
     if wrong:
         return

@@ -67,7 +67,7 @@ def wrap(f: Fitting, item: Accessory) -> Iterator[Part]:
         (chin + 0.015, wide - 0.008, 0.9 * deep, 0.2 * behind),
         (neck + 0.01, 0.085 + loose, 0.08 + loose, 0.6 * behind),
     ]
-    if item.kind == "hood":  # It goes on in the collar.
+    if item.kind == "hood":  # It continues into the collar.
         rings += [(neck - 0.035, 0.11, 0.1, behind), (neck - 0.08, 0.09, 0.07, behind)]
     else:
         rings += [
