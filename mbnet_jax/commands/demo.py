@@ -45,6 +45,7 @@ def demo(arguments: argparse.Namespace) -> None:
 
     from mbnet_jax.demo.app import import_gradio, make_app
     from mbnet_jax.demo.finder import Finder
+    from mbnet_jax.demo.looks import Looks
     from mbnet_jax.demo.made_up import people
     from mbnet_jax.demo.serve import serve
     from mbnet_jax.parsing.load import parser_options
@@ -68,13 +69,10 @@ def demo(arguments: argparse.Namespace) -> None:
     if galleries is None:
         made = people()
         galleries, queries = [made.gallery], queries or made.queries
+    looks = Looks(finder)
     for folder in galleries:
-        gallery = finder.open(folder, finder.default)
-        print(
-            f"{printable(folder)}: {len(gallery.names):,} photographs, "
-            f"{gallery.embedded:,} of them embedded now",
-            flush=True,
-        )
+        count = looks.warm_up(folder)
+        print(f"{printable(folder)}: {count:,} photographs", flush=True)
     if arguments.host != _LOCAL:
         print(
             f"warning: whoever reaches {printable(arguments.host)} can search these "
@@ -84,7 +82,7 @@ def demo(arguments: argparse.Namespace) -> None:
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = f"Network {network}, step {finder.network.step}."
     serve(
-        lambda: make_app(finder, galleries, queries or (), described),
+        lambda: make_app(looks, galleries, queries or (), described),
         arguments.host,
         arguments.port,
     )

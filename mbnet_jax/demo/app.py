@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mbnet_jax.demo import html
-from mbnet_jax.demo.finder import Finder, Found
+from mbnet_jax.demo.finder import Found
 from mbnet_jax.demo.looks import Looks
 from mbnet_jax.files import printable
 from mbnet_jax.models.branches import BRANCHES
@@ -36,7 +36,7 @@ def import_gradio() -> Any:
 
 
 def make_app(
-    finder: Finder,
+    looks: Looks,
     galleries: Sequence[Path],
     queries: Sequence[Path] = (),
     described: str = "",
@@ -46,7 +46,7 @@ def make_app(
     It reads no file but those of the galleries, the queries and what is dropped.
 
     Args:
-      finder: searches.
+      looks: compares pairs, and has the finder that searches.
       galleries: the folders to choose from, one at least.
       queries: photographs that are offered to search with.
       described: the network, in a line.
@@ -55,7 +55,7 @@ def make_app(
       ValueError: if Gradio is not installed.
     """
     gr = import_gradio()
-    looks = Looks(finder)
+    finder = looks.finder
 
     def search(query: Path | None, gallery: int, branches: list[str], k: int):
         if query is None:
@@ -114,9 +114,7 @@ def make_app(
             "inputs": [query, gallery, branches, k],
             "outputs": [found, results, pair],
         }
-        on(dropped.upload, lambda path: Path(path), [dropped], [query]).then(
-            **searching, **_ONE
-        )
+        on(dropped.upload, Path, [dropped], [query]).then(**searching, **_ONE)
         on(dropped.clear, lambda: None, [], [query])
         on(shown.click, example, [], [query, dropped]).then(**searching, **_ONE)
         on(button.click, **searching)
@@ -125,7 +123,11 @@ def make_app(
 
 
 # The network works for one visitor at a time; nobody calls functions but the page.
-_ONE = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}
+_ONE = {
+    "concurrency_id": "network",
+    "concurrency_limit": 1,
+    "api_visibility": "private",
+}
 
 
 def _one_at_a_time(event: Callable, fn: Callable, inputs: list, outputs: list) -> Any:

@@ -94,9 +94,7 @@ class Finder:
         self.warning = " ".join(str(each.message) for each in caught)
 
     @classmethod
-    def load(
-        cls, source: str | os.PathLike | None, cache: Path, **options
-    ) -> "Finder":
+    def load(cls, source: str | os.PathLike | None, cache: Path, **options) -> "Finder":
         """Reads the network that `mbnet_jax.runs.load.load` finds.
 
         Args:
@@ -135,6 +133,4 @@ class Finder:
             raise ValueError(failed[0][1].replace(str(query), printable(query.name)))
         gallery = self.open(folder, chosen)
         hits = find_nearest(paths, rows, gallery, k)[0].hits
-        return Found(
-            query, folder, hits, chosen, len(gallery.names), gallery.failures
-        )
+        return Found(query, folder, hits, chosen, len(gallery.names), gallery.failures)

@@ -66,7 +66,7 @@ class Looks:
 
     def __init__(self, finder: Finder):
         """Takes the network, its devices and what makes parsing maps."""
-        self._finder = finder
+        self.finder = finder
         self._programs: dict[tuple[str, ...], tuple[Callable, Callable]] = {}
 
     def compare(self, query: Path, match: Path, branches: tuple[str, ...]) -> Pair:
@@ -82,8 +82,8 @@ class Looks:
         Raises:
           ValueError, OSError: naming a file that cannot be used.
         """
-        network, embedder = self._finder.network, self._finder.embedder
-        data, devices = network.config.data, self._finder.mesh.size
+        network, embedder = self.finder.network, self.finder.embedder
+        data, devices = network.config.data, self.finder.mesh.size
         shape = (-(-2 // devices) * devices, data.height, data.width)
         maps = embedder.parser
         [batch] = photograph_batches(
@@ -108,10 +108,29 @@ class Looks:
         whole = rows[ALL if ALL in rows else branches[0]]
         return Pair(float(whole[0] @ whole[1]), looks)
 
+    def warm_up(self, folder: Path) -> int:
+        """Does what the page will, so that its programs are compiled when it opens.
+
+        Args:
+          folder: a gallery, whose embeddings are computed.
+
+        Returns:
+          The number of its photographs.
+
+        Raises:
+          ValueError, OSError: as of `Finder.open`.
+        """
+        branches = self.finder.default
+        gallery = self.finder.open(folder, branches)
+        path = folder / gallery.names[0]
+        self.finder.find(path, folder, branches, 1)
+        self.compare(path, path, branches)
+        return len(gallery.names)
+
     def _of(self, branches: tuple[str, ...]) -> tuple[Callable, Callable]:
         """The compiled programs: embeddings, and attention maps."""
         if branches not in self._programs:
-            network, embedder = self._finder.network, self._finder.embedder
+            network, embedder = self.finder.network, self.finder.embedder
             config = network.config.copy_and_resolve_references()
             predicted = embedder.predicts(branches, False)
             with config.unlocked():
@@ -121,7 +140,7 @@ class Looks:
                 make_embed(
                     config,
                     network.model,
-                    self._finder.mesh,
+                    self.finder.mesh,
                     branches,
                     embedder.flip,
                     predicted,

@@ -14,7 +14,7 @@ from mbnet_jax.synthetic.options import SyntheticOptions
 # clothes and cameras: training has the seed 2.
 _OPTIONS = SyntheticOptions(
     **synthetic_many.PEOPLE
-    | {"train_identities": 1, "test_identities": 24, "outfits": 3, "seed": 3}
+    | {"train_identities": 1, "test_identities": 16, "outfits": 2, "seed": 3}
 )
 _QUERIES = 8
 
@@ -31,19 +31,24 @@ class People(NamedTuple):
     queries: list[Path]
 
 
-def people(folder: Path | None = None, options: SyntheticOptions = _OPTIONS) -> People:
+def people(
+    folder: Path | None = None,
+    options: SyntheticOptions = _OPTIONS,
+    workers: int | None = None,
+) -> People:
     """Draws the people, or finds them drawn: some seconds the first time.
 
     Args:
       folder: where; by default below `~/.cache/mbnet_jax`.
       options: how many, and what they look like.
+      workers: processes that draw; None: one a CPU.
 
     Raises:
       ValueError, OSError: as of `generate`.
     """
     text = json.dumps(options.record(), sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]
-    root = generate((folder or cache_folder("demo")) / name, options, workers=1)
+    root = generate((folder or cache_folder("demo")) / name, options, workers=workers)
     first: dict[str, Path] = {}  # of each person
     for path in sorted((root / "query").glob("*.jpg")):
         first.setdefault(path.name.partition("_")[0], path)

@@ -52,7 +52,8 @@ def serve(
             footer_links=[],
             max_file_size=MAX_BYTES,
             theme=gr.themes.Default(
-                font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+                font=["system-ui", "sans-serif"],
+                font_mono=["ui-monospace", "monospace"],
             ),
             css_paths=[TEMPLATES / "demo.css"],
             prevent_thread_lock=True,
