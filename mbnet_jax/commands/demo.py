@@ -10,7 +10,6 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 from mbnet_jax import schema
 from mbnet_jax.commands import flags
