@@ -68,12 +68,17 @@ def test_a_pair_has_the_cosine_of_each_branch(finder, folder, found):
     for name, look in zip(ALL, pair.looks, strict=True):
         one, other = finder.embedder.embed([found.query, match], branches=[name])
         assert look.similarity == pytest.approx(one @ other, abs=1e-5)
-        assert look.maps and all(low < high for _, _, low, high, _ in look.maps)
+        assert [each.title for each in look.maps][0] == "what is similar"
+        assert len(look.maps) == 2 and all(
+            low < high for _, _, low, high, _ in look.maps
+        )
     # Exchanged, each has what the other had.
     back = looks.compare(match, found.query, ALL)
     for one, other in zip(pair.looks, back.looks, strict=True):
         for first, second in zip(one.maps, other.maps, strict=True):
-            np.testing.assert_array_equal(first.pictures[0], second.pictures[1])
+            # Rounding may differ between the rows of a batch.
+            shown, again = np.int32([first.pictures[0], second.pictures[1]])
+            assert abs(shown - again).max() <= 2
             assert (first.pictures[0] != first.pictures[1]).any()
 
 

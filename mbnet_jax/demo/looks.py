@@ -1,6 +1,6 @@
 """What each branch attended to in two photographs, and how similar it finds them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from mbnet_jax.evaluation.embed_function import ALL, make_embed
 from mbnet_jax.models.branches import BRANCHES
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention import attention_function
-from mbnet_jax.report.attention_pictures import layers_of
+from mbnet_jax.report.attention_pictures import Layer, layers_of
+from mbnet_jax.report.similarity_maps import similarity_function
 from mbnet_jax.search.batches import photograph_batches
 
 
@@ -40,7 +41,8 @@ class Look(NamedTuple):
       title: the branch's.
       similarity: the cosine of its embeddings, -1 to 1.
       views: of query and match, uint8 [h, w, 3]: what the branch takes.
-      maps: of its modules and its transformer; empty if it has neither.
+      maps: what makes the two similar, then of its modules and its transformer; may be
+        empty.
     """
 
     title: str
@@ -61,13 +63,26 @@ class Pair(NamedTuple):
     looks: list[Look]
 
 
+class _Programs(NamedTuple):
+    """What is compiled for a set of branches.
+
+    embed: embeddings, with the mirrored photographs where the evaluation uses them.
+    attend: attention maps.
+    common: the parts of the cosine by cell.
+    """
+
+    embed: Callable
+    attend: Callable
+    common: Callable
+
+
 class Looks:
     """Compares photographs branch by branch; programs are compiled once."""
 
     def __init__(self, finder: Finder):
         """Takes the network, its devices and what makes parsing maps."""
         self.finder = finder
-        self._programs: dict[tuple[str, ...], tuple[Callable, Callable]] = {}
+        self._programs: dict[tuple[str, ...], _Programs] = {}
 
     def compare(self, query: Path, match: Path, branches: tuple[str, ...]) -> Pair:
         """Returns what the branches see in two photographs.
@@ -89,10 +104,13 @@ class Looks:
         [batch] = photograph_batches(
             [query, match], maps, embedder.parsing_labels, shape, data.threads, None
         )
-        embed, attend = self._of(branches)
-        rows = jax.device_get(embed(network.variables, batch.image, batch.parsing))
-        found = attend(network.variables, batch.image[:2], batch.parsing[:2])
-        layers = layers_of(found)
+        programs = self._of(branches)
+        rows = jax.device_get(
+            programs.embed(network.variables, batch.image, batch.parsing)
+        )
+        two = network.variables, batch.image[:2], batch.parsing[:2]
+        found, common = programs.attend(*two), programs.common(*two)
+        layers = [*_similar(common.maps), *layers_of(found)]
         looks = []
         for name in branches:
             view = BRANCHES[name].view
@@ -127,8 +145,7 @@ class Looks:
         self.compare(path, path, branches)
         return len(gallery.names)
 
-    def _of(self, branches: tuple[str, ...]) -> tuple[Callable, Callable]:
-        """The compiled programs: embeddings, and attention maps."""
+    def _of(self, branches: tuple[str, ...]) -> "_Programs":
         if branches not in self._programs:
             network, embedder = self.finder.network, self.finder.embedder
             config = network.config.copy_and_resolve_references()
@@ -136,7 +153,7 @@ class Looks:
             with config.unlocked():
                 config.eval.branches = branches
                 config.eval.maps = "predicted" if predicted else "given"
-            self._programs[branches] = (
+            self._programs[branches] = _Programs(
                 make_embed(
                     config,
                     network.model,
@@ -146,11 +163,20 @@ class Looks:
                     predicted,
                 ),
                 attention_function(config, network.model),
+                similarity_function(config, network.model),
             )
         return self._programs[branches]
 
 
-def _draw(layer, views: np.ndarray) -> Map:
+def _similar(maps: dict[str, tuple[np.ndarray, np.ndarray]]) -> Iterator[Layer]:
+    """The parts of each branch's cosine by cell, of query and match."""
+    for branch, (query, match) in maps.items():
+        values = np.concatenate([query, match])
+        unit = "a part of the cosine; the mean is the cosine"
+        yield Layer(branch, "what is similar", unit, BRANCHES[branch].view, values)
+
+
+def _draw(layer: Layer, views: np.ndarray) -> Map:
     """Draws a layer of two images over their views, both on one scale."""
     low, high = heat.value_range(layer.values[:2])
     pictures = tuple(
