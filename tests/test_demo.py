@@ -68,7 +68,7 @@ def test_a_pair_has_the_cosine_of_each_branch(finder, folder, found):
     for name, look in zip(ALL, pair.looks, strict=True):
         one, other = finder.embedder.embed([found.query, match], branches=[name])
         assert look.similarity == pytest.approx(one @ other, abs=1e-5)
-        assert [each.title for each in look.maps][0] == "what is similar"
+        assert look.maps[0].title == "what is similar"
         assert len(look.maps) == 2 and all(
             low < high for _, _, low, high, _ in look.maps
         )
