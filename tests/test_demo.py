@@ -1,6 +1,7 @@
 """The demo's searches and what it shows of a pair, without a browser."""
 
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from untrained import untrained, whole_network
 
 from mbnet_jax.commands.demo import main
 from mbnet_jax.demo import html
+from mbnet_jax.demo.app import import_gradio
 from mbnet_jax.demo.finder import Finder
 from mbnet_jax.demo.looks import Looks
 from mbnet_jax.demo.made_up import people
@@ -134,6 +136,12 @@ def test_people_are_made_up_once(tmp_path):
 def test_wrong_flags_are_refused(arguments, message):
     with pytest.raises(SystemExit, match=message):
         main(arguments)
+
+
+def test_without_gradio_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(ValueError, match=r"pip install -r requirements-demo\.txt"):
+        import_gradio()
 
 
 def test_a_photograph_that_vanished_has_no_picture(tmp_path):

@@ -1,7 +1,9 @@
 """The demo's page in a browser: it searches, shows why, refuses, and stays local."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import jax
 import pytest
@@ -11,7 +13,7 @@ from untrained import untrained, whole_network
 from mbnet_jax.demo.app import make_app
 from mbnet_jax.demo.finder import Finder
 from mbnet_jax.demo.looks import Looks
-from mbnet_jax.demo.serve import serve
+from mbnet_jax.demo.serve import served
 from mbnet_jax.devices.mesh import make_mesh
 
 pytest.importorskip("gradio", reason="needs requirements-demo.txt")
@@ -62,9 +64,11 @@ def page(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", "")
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "")
-        app = serve(lambda: make_app(looks, [folder], queries), port=0, block=False)
-        yield app
-        app.close()
+        with served(lambda: make_app(looks, [folder], queries), port=0) as app:
+            uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+            assert uploads.is_dir()
+            yield app
+        assert not uploads.exists()
 
 
 @pytest.fixture(scope="module")

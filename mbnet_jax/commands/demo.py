@@ -7,6 +7,7 @@ reach the page. Needs requirements-demo.txt; docs/demo.md describes the page.
 """
 
 import argparse
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -46,9 +47,10 @@ def demo(arguments: argparse.Namespace) -> None:
     from mbnet_jax.demo.finder import Finder
     from mbnet_jax.demo.looks import Looks
     from mbnet_jax.demo.made_up import people
-    from mbnet_jax.demo.serve import serve
+    from mbnet_jax.demo.serve import served
     from mbnet_jax.parsing.load import parser_options
     from mbnet_jax.parsing.segmenter import Parser
+    from mbnet_jax.synthetic.workers import sigterm_exits
 
     import_gradio()
     # Such an image is refused, and named.
@@ -80,11 +82,13 @@ def demo(arguments: argparse.Namespace) -> None:
         )
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = f"Network {network}, step {finder.network.step}."
-    serve(
-        lambda: make_app(looks, galleries, queries or (), described),
-        arguments.host,
-        arguments.port,
-    )
+    make = functools.partial(make_app, looks, galleries, queries or (), described)
+    with (
+        sigterm_exits("stopped"),
+        served(make, arguments.host, arguments.port) as app,
+    ):
+        print(f"open {app.local_url} in a browser; Ctrl-C ends it", flush=True)
+        app.block_thread()
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:

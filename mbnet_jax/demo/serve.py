@@ -1,8 +1,9 @@
 """Serves the page to this machine's browsers, and to nobody else unless asked to."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mbnet_jax.demo.app import import_gradio
@@ -12,10 +13,11 @@ from mbnet_jax.files import MAX_BYTES
 LOCAL = "127.0.0.1"
 
 
-def serve(
-    make: Callable[[], Any], host: str = LOCAL, port: int = 7860, *, block: bool = True
-) -> Any:
-    """Shows the page until Ctrl-C.
+@contextlib.contextmanager
+def served(
+    make: Callable[[], Any], host: str = LOCAL, port: int = 7860
+) -> Iterator[Any]:
+    """Serves the page in a thread until the block ends.
 
     No tunnel, no telemetry, no font or script from elsewhere. What is dropped lies in a
     temporary folder that is deleted at the end.
@@ -24,19 +26,18 @@ def serve(
       make: makes the page, `make_app`'s.
       host: the address to listen at; 0.0.0.0: all of this machine's.
       port: of the address; 0: any free one.
-      block: whether to wait for Ctrl-C. If not, the page is served until the process
-        ends or `close()`.
 
-    Returns:
+    Yields:
       The page; `local_url` is its address.
 
     Raises:
+      ValueError: if Gradio is not installed.
       OSError: if the port is taken.
     """
+    gr = import_gradio()
     with tempfile.TemporaryDirectory(prefix="mbnet-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        gr = import_gradio()
         app = make()
         app.launch(
             server_name=host,
@@ -58,10 +59,7 @@ def serve(
             css_paths=[TEMPLATES / "demo.css"],
             prevent_thread_lock=True,
         )
-        if block:
-            print(f"open {app.local_url} in a browser; Ctrl-C ends it", flush=True)
-            try:
-                app.block_thread()
-            finally:
-                app.close()
-    return app
+        try:
+            yield app
+        finally:
+            app.close()
