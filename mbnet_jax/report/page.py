@@ -21,10 +21,10 @@ _TEMPLATES = jinja2.Environment(
 )
 # The style sheets and the scripts of a page: files in `templates/`, without values.
 _SHEETS = {
-    "report.html": ("style.css", "report.css"),
+    "report.html": ("style.css", "report.css", "embedding_map.css"),
     "search.html": ("style.css", "search.css"),
 }
-_SCRIPTS = {"report.html": ("report.js",), "search.html": ()}
+_SCRIPTS = {"report.html": ("report.js", "embedding_map.js"), "search.html": ()}
 # Most characters of all images of a page together; the page stays below 10 MB.
 BUDGET = 6_500_000
 HEIGHTS = (256, 192, 160, 128, 96, 64, 48)  # pixels, tried in turn
