@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from mbnet_jax.files import check_writable, opened, printable, read_bytes
+from mbnet_jax.files import printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
+from mbnet_jax.report import replacing
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
 from mbnet_jax.search.nearest import Query
@@ -112,8 +113,7 @@ def is_page(path: Path) -> bool:
       ValueError: if it is not a regular file.
       OSError: if it cannot be read.
     """
-    with opened(path, most=1 << 40) as file:
-        return _MARK in file.read(1000)
+    return replacing.is_page(path, _MARK)
 
 
 def check_out(out: Path) -> None:
@@ -122,17 +122,4 @@ def check_out(out: Path) -> None:
     Raises:
       ValueError, OSError: naming `--out`.
     """
-    if out.is_dir():
-        raise ValueError(f"--out={out} is a folder; give the page's file")
-    check_writable(out.parent, "give another --out")
-    try:
-        ours = not out.is_symlink() and is_page(out)
-    except FileNotFoundError:
-        return
-    except ValueError:  # a pipe or a device
-        ours = False
-    if not ours:
-        raise ValueError(
-            f"--out={out} exists, and is no page of a search: it is not replaced; give "
-            "another --out, or move it away"
-        )
+    replacing.check_out(out, _MARK, "a search")
