@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbnet_jax.report.embedding_map import (
+from mbnet_jax.report.embedding_axes import (
     AXES,
     HEIGHT,
     MARGIN,

@@ -26,10 +26,6 @@ _SHEETS = {
     "compare.html": ("style.css", "compare.css"),
 }
 _SCRIPTS = {"report.html": ("report.js", "embedding_map.js")}
-    "report.html": ("report.js", "embedding_map.js"),
-    "search.html": (),
-    "compare.html": (),
-}
 # Most characters of all images of a page together; the page stays below 10 MB.
 BUDGET = 6_500_000
 HEIGHTS = (256, 192, 160, 128, 96, 64, 48)  # pixels, tried in turn
