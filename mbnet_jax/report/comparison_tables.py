@@ -23,7 +23,8 @@ def title(protocol: str) -> str:
 
 def signed(value: float) -> str:
     """A difference in per cent."""
-    return "-" if math.isnan(value) else f"{100 * value:+.1f}"
+    text = "-" if math.isnan(value) else f"{100 * value:+.1f}"
+    return text[1:] if text in ("+0.0", "-0.0") else text
 
 
 def plain(value: float) -> str:
