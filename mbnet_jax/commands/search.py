@@ -15,7 +15,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from mbnet_jax.commands import flags
-from mbnet_jax.commands.search_flags import check_flags, default_cache, make_parser
+from mbnet_jax.commands.detect_flags import find_scenes
+from mbnet_jax.commands.search_flags import (
+    check_entries,
+    check_flags,
+    default_cache,
+    make_parser,
+)
 from mbnet_jax.files import printable, write_whole
 from mbnet_jax.parsing.load import parser_options
 from mbnet_jax.parsing.segmenter import Parser
@@ -42,8 +48,10 @@ def search(arguments: argparse.Namespace) -> None:
     from mbnet_jax.parsing.maker import check_maker
     from mbnet_jax.search.embedder import Embedder
     from mbnet_jax.search.gallery import open_gallery
+    from mbnet_jax.search.labels import searched_scenes
     from mbnet_jax.search.nearest import embed_queries, find_nearest
     from mbnet_jax.search.page import check_out, draw_page
+    from mbnet_jax.search.tracks import with_tracks
 
     # Such an image is refused, and named.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -58,22 +66,36 @@ def search(arguments: argparse.Namespace) -> None:
     for folder in filter(None, (maps, query_maps)):
         check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
     branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
-    paths, rows, failed = embed_queries(
-        arguments.query, arguments.gallery, embedder, branches, maps, query_maps
+    paths, failed = arguments.query, []
+    scenes = find_scenes(arguments)
+    if scenes is not None:
+        _warn_of("scene", scenes.gallery.failures)
+        paths, failed = scenes.paths, scenes.failures
+    check_entries(arguments.k, len(paths))
+    paths, rows, others = embed_queries(
+        paths, arguments.gallery, embedder, branches, maps, query_maps
     )
+    failed = failed + others
     _warn_of("query", failed)
     if not paths:
         name, why = failed[0]
         raise ValueError(f"no query can be used; the first: {name}: {why}")
     gallery = open_gallery(
-        arguments.gallery,
+        arguments.gallery if scenes is None else scenes.gallery.folder,
         embedder,
         branches,
         arguments.cache,
         maps,
         arguments.batch_size,
+        None if scenes is None else scenes.gallery.files(),
     )
     _warn_of("photograph", gallery.failures)
+    searched = None
+    if scenes is not None:
+        gallery, tracklets = with_tracks(gallery, scenes.gallery)
+        searched = searched_scenes(
+            arguments.gallery, scenes.gallery, scenes.queries, tracklets
+        )
     found = find_nearest(paths, rows, gallery, arguments.k)
     predicted = embedder.predicts(branches, maps is not None)
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
@@ -82,11 +104,13 @@ def search(arguments: argparse.Namespace) -> None:
         f"{' + '.join(name.replace('_', '-') for name in branches)}"
         f"{', with parsing maps that the network predicts' * predicted}."
     )
-    page = draw_page(found, gallery, failed, described, embedder.config.data.threads)
+    threads = embedder.config.data.threads
+    page = draw_page(found, gallery, failed, described, threads, searched)
     write_whole(arguments.out, page)
+    what = f"{len(gallery.names):,} photographs" if searched is None else searched.what
     _say(
-        f"{len(gallery.names):,} photographs, {gallery.embedded:,} of them embedded "
-        f"now; wrote {arguments.out}",
+        f"{what.rstrip(',')}, {gallery.embedded:,} of them embedded now; wrote "
+        f"{arguments.out}",
         sys.stdout,
     )
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mbnet_jax import schema
-from mbnet_jax.commands import flags
+from mbnet_jax.commands import detect_flags, flags
 from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder
 from mbnet_jax.parsing.label_sets import LABEL_SETS
@@ -21,6 +21,7 @@ _EXAMPLES = (
     "--model runs/prcc --gallery photos --parsing maps --query photos/a.jpg --k 50",
     "--model runs/prcc --gallery photos --parser segformer --query a.jpg",
     "--model runs/prcc --gallery photos --query a.jpg --branches global",
+    "--model runs/prcc --gallery videos --query a.jpg --detect dfine --whole-queries",
 )
 
 
@@ -113,6 +114,7 @@ def make_parser() -> flags.Parser:
         help="the folder in which embeddings are cached; by default "
         "~/.cache/mbnet_jax/search",
     )
+    detect_flags.add(parser)
     return parser
 
 
@@ -120,12 +122,8 @@ def check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
     schema.check(numbers, _NUMBERS, "", prefix="--")
-    entries = arguments.k * len(arguments.query)
-    if entries > _MOST_ENTRIES:
-        raise ValueError(
-            f"--k={arguments.k} photographs for each of {len(arguments.query)} queries "
-            f"are {entries:,}; a page lists at most {_MOST_ENTRIES:,}"
-        )
+    check_entries(arguments.k, len(arguments.query))
+    detect_flags.check(arguments)
     if arguments.query_parsing and not arguments.parsing:
         raise ValueError("--query-parsing needs --parsing: maps for both, or none")
     if arguments.parser and arguments.parsing:
@@ -140,8 +138,21 @@ def check_flags(arguments: argparse.Namespace) -> None:
         ("query-parsing", "parsing maps"),
     ):
         folder = getattr(arguments, flag.replace("-", "_"))
+        scenes = flag == "gallery" and detect_flags.uses_scenes(arguments)
+        if scenes and folder.is_file():
+            continue
         if folder is not None and not folder.is_dir():
             raise FileNotFoundError(f"no such folder of {what}: --{flag}={folder}")
+
+
+def check_entries(k: int, queries: int) -> None:
+    """Refuses lists that no page should have."""
+    entries = k * queries
+    if entries > _MOST_ENTRIES:
+        raise ValueError(
+            f"--k={k} photographs for each of {queries:,} queries are {entries:,}; a "
+            f"page lists at most {_MOST_ENTRIES:,}"
+        )
 
 
 def default_cache() -> Path:
