@@ -55,7 +55,7 @@ def add(parser: flags.Parser) -> None:
         "--fps",
         type=flags.number,
         metavar="N",
-        help=f"frames of a video that are looked at per second; {_FPS:.0f} unless given",
+        help=f"frames of a video to look at, per second; {_FPS:.0f} unless given",
     )
     parser.add(
         "--confidence",
@@ -144,13 +144,11 @@ def find_scenes(arguments: argparse.Namespace) -> Scenes | None:
     paths = [scenes.Scene(str(path), path, 1) for path in arguments.query]
     queries = scenes.find_people(paths, lambda scene: detected, fps, crops)
     scenes.check_found(queries, "--query")
-    occupied = {scene for scene, _ in queries.crops.values()} | dict(
-        queries.failures
-    ).keys()
+    known = {scene for scene, _ in (*queries.crops.values(), *queries.failures)}
     nobody = [
         (name, "nobody was found in it; --whole-queries takes it as it is")
         for name, *_ in paths
-        if name not in occupied
+        if name not in known
     ]
     pictures = [crops / name for name in queries.crops]
     return Scenes(gallery, queries, pictures, queries.failures + nobody)

@@ -49,10 +49,8 @@ def read_boxes(path: Path, confidence: float | None = None) -> dict[int, list[Bo
             if number > _MOST_ROWS:
                 raise ValueError(f"has more than {_MOST_ROWS:,} lines; divide it")
             frame, box = _read(row, number)
-            kept = (
-                box.confidence if confidence is None else box.confidence >= confidence
-            )
-            if kept:
+            sure = box.confidence
+            if sure if confidence is None else sure >= confidence:
                 found.setdefault(frame, []).append(box)
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{name} {error}") from error

@@ -85,7 +85,7 @@ def _crop(crop: Crop) -> str:
     if crop.seconds is not None:
         parts += [f"frame {crop.frame:,}", clock(crop.seconds)]
     box = crop.box
-    parts.append(f"box {box.width:.0f} × {box.height:.0f} at {box.x:.0f}, {box.y:.0f}")
+    parts.append(f"box {box.width:.0f} x {box.height:.0f} at {box.x:.0f}, {box.y:.0f}")
     if crop.box.track != NO_TRACK:
         parts.append(f"track {crop.box.track}")
     return ", ".join(parts)
