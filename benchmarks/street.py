@@ -160,6 +160,12 @@ def write_video(path: Path, frames: np.ndarray) -> None:
     writer.release()
 
 
+def write_frame(path: Path, image: np.ndarray, quality: int = 95) -> None:
+    """Writes RGB, uint8 [h, w, 3]."""
+    blue_first = np.ascontiguousarray(image[..., ::-1])
+    cv2.imwrite(str(path), blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
 def write_boxes(path: Path, boxes: list[tuple[int, ...]]) -> None:
     """Writes them as MOTChallenge does its ground truth."""
     rows = [",".join(map(str, (*row, 1, 1, 1))) for row in boxes]
@@ -173,10 +179,8 @@ def write_queries(folder: Path, people: int, seed: int) -> list[Path]:
     for pid in range(1, people + 1):
         for outfit in (1, 2):
             image, _, quality = render(made, pid, outfit, 2, 1)
-            path = folder / f"{pid}_{outfit}.jpg"
-            blue_first = np.ascontiguousarray(image[..., ::-1])
-            cv2.imwrite(str(path), blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            paths.append(path)
+            paths.append(folder / f"{pid}_{outfit}.jpg")
+            write_frame(paths[-1], image, quality)
     return paths
 
 

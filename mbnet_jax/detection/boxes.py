@@ -37,7 +37,7 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> np.ndar
 
     Args:
       boxes: float [n, 4], x, y, width, height.
-      scores: float [n].
+      scores: float [n]; those of 0 go.
       overlap: 0 to 1.
     """
     if not len(boxes):
@@ -45,8 +45,7 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> np.ndar
     kept = cv2.dnn.NMSBoxes(
         boxes.astype(np.float64).tolist(),
         scores.astype(np.float64).tolist(),
-        # Those below were left out before. OpenCV compares with >.
-        score_threshold=-1.0,
+        score_threshold=0.0,
         nms_threshold=overlap,
     )
     return np.asarray(kept, np.int64).reshape(-1)
