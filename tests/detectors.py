@@ -1,4 +1,4 @@
-"""Small ONNX models with the outputs of public detectors, and boxes as they encode them."""
+"""Small ONNX models with the outputs of public detectors, and boxes encoded so."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def write_constant(
 
 
 def write_mean(path: Path, size: tuple[int, int] = (64, 96)) -> Path:
-    """A model of D-FINE's form: its box is the mean of its input, red to blue, and 1."""
+    """A model of D-FINE's form whose box is the mean of each channel, and 1."""
     info = helper.make_tensor_value_info
     logits = np.full((1, 1, 3), 9, np.float32)
     graph = helper.make_graph(

@@ -47,7 +47,7 @@ def test_overlapping_yolox_boxes_are_suppressed(tmp_path):
 def test_suppression_is_that_of_its_definition(seed):
     rng = np.random.default_rng(seed)
     corner, sides = rng.uniform(0, 60, (80, 2)), rng.uniform(5, 50, (80, 2))
-    boxes, scores = np.hstack([corner, sides]), rng.permutation(80) / 80
+    boxes, scores = np.hstack([corner, sides]), rng.permutation(np.arange(1, 81)) / 80
     most = rng.uniform(0.2, 0.7)
     kept = suppressed(boxes, scores, most).tolist()
     assert kept == greedy(boxes, scores, most) and 5 < len(kept) < 80
@@ -93,7 +93,7 @@ def test_detr_takes_red_first_and_shares_of_255(tmp_path):
     image[:] = (102, 51, 153)
     (box,) = load_detector(write_mean(tmp_path / "m.onnx"))(image)
     # Centre 0.4, 0.2 and size 0.6, 1: red, green, blue, and 1.
-    np.testing.assert_allclose(box[:4], (8, 0, 48, 28), rtol=1e-5)
+    np.testing.assert_allclose(box[:4], (8, 0, 48, 28), rtol=1e-4)
 
 
 def test_boxes_are_cut_at_the_borders_and_small_ones_left_out():
@@ -124,7 +124,7 @@ def test_what_is_no_detector_is_refused(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(ValueError, match="cannot be loaded as an ONNX model"):
         load_detector(tmp_path / "text.onnx")
-    with pytest.raises(FileNotFoundError, match="neither a preset .*did you mean"):
+    with pytest.raises(FileNotFoundError, match=r"neither a preset .*did you mean"):
         load_detector(tmp_path / "text.onn")
 
 

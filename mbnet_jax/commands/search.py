@@ -109,8 +109,7 @@ def search(arguments: argparse.Namespace) -> None:
     write_whole(arguments.out, page)
     what = f"{len(gallery.names):,} photographs" if searched is None else searched.what
     _say(
-        f"{what.rstrip(',')}, {gallery.embedded:,} of them embedded now; wrote "
-        f"{arguments.out}",
+        f"{what}, {gallery.embedded:,} of them embedded now; wrote {arguments.out}",
         sys.stdout,
     )
 

@@ -54,7 +54,7 @@ def searched_scenes(
         parts.append(f"{_count(len(tracklets), 'tracklet')} ({_count(crops, 'crop')})")
     if single:
         parts.append(_count(single, "crop"))
-    what = f"{' and '.join(parts)} of people, from {_count(people.scenes, 'scene')},"
+    what = f"{' and '.join(parts)} of people, from {_count(people.scenes, 'scene')}"
     labels = labels_of(people, tracklets)
     if queries is not None:
         labels = labels_of(queries, {}) | labels
