@@ -40,7 +40,6 @@ from mbnet_jax.synthetic.scenes.scene import make_scene
 
 RATE = 10.0  # frames per second
 LANES = 3
-_PHASES = 8  # drawn moments of a step
 _SPEED = 1.3  # metres per second
 _METRES = (2.1, 1.6)  # height and width of what a person is drawn on
 
@@ -67,7 +66,11 @@ def options(people: int, seed: int) -> SyntheticOptions:
 
 
 def make_street(
-    people: int, seconds: float, size: tuple[int, int] = (540, 960), seed: int = 99
+    people: int,
+    seconds: float,
+    size: tuple[int, int] = (540, 960),
+    seed: int = 99,
+    phases: int = 8,
 ) -> Street:
     """Draws the video.
 
@@ -76,6 +79,7 @@ def make_street(
       seconds: of the video.
       size: height and width in pixels.
       seed: of people and scene.
+      phases: drawn moments of a step.
     """
     made = options(people, seed)
     rng = np.random.default_rng(seed)
@@ -89,16 +93,16 @@ def make_street(
     boxes = []
     for pid in range(1, people + 1):
         right = bool(rng.integers(2))
-        sprites = _sprites(made, pid, right, scale)
+        sprites = _sprites(made, pid, right, scale, phases)
         turn, row = divmod(pid - 1, LANES)
         first, last = (int(count * each / turns) for each in (turn, turn + 1))
         step = _SPEED * scale / RATE
-        path = size[1] + sprites[0].shape[1]
-        start = rng.uniform(0, max(path - step * (last - first), 1))
+        path = size[1] - sprites[0].shape[1]
+        start = rng.uniform(0, max(path - step * (last - first), 0))
         for number in range(first, last):
             at = start + step * (number - first)
-            left = int((at if right else path - at) - sprites[0].shape[1])
-            sprite = sprites[number % _PHASES]
+            left = int(at if right else path - at)
+            sprite = sprites[number % phases]
             box = _paste(frames[number], sprite, left, row * lane)
             if box is not None:
                 boxes.append((number + 1, pid, *box))
@@ -106,7 +110,7 @@ def make_street(
 
 
 def _sprites(
-    made: SyntheticOptions, pid: int, right: bool, scale: float
+    made: SyntheticOptions, pid: int, right: bool, scale: float, phases: int
 ) -> list[np.ndarray]:
     """A person's step from the side, float32 [h, w, 4]: colour times share, share."""
     identity, body = sample_identity(made, pid), load_body()
@@ -115,8 +119,8 @@ def _sprites(
     size = tuple(int(metres * scale) for metres in _METRES)
     turned = rotation(1, (1 if right else -1) * np.pi / 2 * 0.7).T.astype(np.float32)
     found = []
-    for phase in range(_PHASES):
-        angle = 2 * np.pi * phase / _PHASES
+    for phase in range(phases):
+        angle = 2 * np.pi * phase / phases
         rotations = walking_pose(
             body, dressed.joints, identity.gait, angle, dressed.stride
         )

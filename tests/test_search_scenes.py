@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_block")
 def scene(tmp_path_factory):
     """A video of three people for a second, and a photograph of its tenth frame."""
     folder = tmp_path_factory.mktemp("street")
-    made = street.make_street(3, 1, (270, 480))
+    made = street.make_street(3, 1, (270, 480), phases=2)
     street.write_street(folder, made)
     street.write_frame(folder / "scene.jpg", made.frames[9])
     return folder, made
@@ -43,7 +43,7 @@ def ranked(page: Page) -> list[str]:
 def test_a_scene_finds_its_people_in_the_video(search, scene, capsys):
     folder, made = scene
     found = search(
-        *("--detect", folder / "street.onnx", "--fps", 5, "--k", 2),
+        *("--detect", folder / "street.onnx", "--fps", 2, "--k", 2),
         *("--query", folder / "scene.jpg"),
     )
     # Frames 1 and 6, of three people each; and three queries.
@@ -85,7 +85,7 @@ def test_scenes_that_cannot_be_searched_end_in_one_line(search, scene, tmp_path)
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("99,1,0,0,30,90\n")
     for arguments, message in (
-        ((), "no such folder of photographs"),
+        ((), "--crops is for scenes: give --detect or --boxes"),
         (("--fps", 2), "--fps is for scenes: give --detect or --boxes"),
         (("--boxes", boxes, "--fps", 0), "--fps=0.0 must be"),
         (("--boxes", boxes, "--whole-queries"), "is the usual with --boxes"),

@@ -89,6 +89,11 @@ def check(arguments: argparse.Namespace) -> None:
                 f"{given[0]} is for scenes: give --detect or --boxes too, or leave it "
                 "out"
             )
+        if arguments.gallery.is_file():
+            raise ValueError(
+                f"--gallery={arguments.gallery} is a file: give the folder; or, of a "
+                "scene or video, --detect or --boxes too"
+            )
         return
     numbers = {name: getattr(arguments, name) for name in _NUMBERS}
     numbers = {name: value for name, value in numbers.items() if value is not None}

@@ -132,8 +132,10 @@ def find_people(
 
 def _of_folder(error: Exception, folder: Path) -> bool:
     """Whether an error is of the crops' folder, which all scenes need."""
-    name = getattr(error, "filename", None) or ""
-    return os.path.realpath(name).startswith(os.path.realpath(folder))
+    name = getattr(error, "filename", None)
+    if not name:
+        return False
+    return Path(os.path.realpath(name)).is_relative_to(os.path.realpath(folder))
 
 
 def finders_by_file(
