@@ -37,7 +37,9 @@ def build(out: Path) -> int:
     from sphinx.cmd.build import build_main
 
     if out.exists():
-        if not out.is_dir() or (any(out.iterdir()) and not (out / "objects.inv").is_file()):
+        if not out.is_dir() or (
+            any(out.iterdir()) and not (out / "objects.inv").is_file()
+        ):
             raise ValueError(f"{out} is no site that was built: name another folder")
         shutil.rmtree(out)
     with tempfile.TemporaryDirectory() as work:
@@ -52,7 +54,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.site", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("out", type=Path, help="folder to build into, such as build/site")
+    parser.add_argument(
+        "out", type=Path, help="folder to build into, such as build/site"
+    )
     out = parser.parse_args().out
     try:
         status = build(out)

@@ -4,8 +4,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+
+from tools.site import docstrings  # noqa: E402
 
 project = "MBNet in JAX"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -27,8 +31,9 @@ myst_heading_anchors = 4  # links to headings, as Git hosts derive them
 # `name` in a docstring: a link if it is of the API, and code in any case.
 default_role = "py:obj"
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes as a list, not each as an entry of its own
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "undoc-members": True}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 78
 toc_object_entries_show_parents = "hide"
@@ -43,3 +48,10 @@ html_show_sphinx = False
 pygments_style = "default"
 pygments_dark_style = "github-dark"
 copybutton_exclude = ".linenos, .gp, .go"
+
+
+def setup(app):
+    """Registers what reads docstrings, and the lexer of a fence's `csv`."""
+    app.connect("autodoc-process-docstring", docstrings.process, priority=400)
+    app.connect("autodoc-skip-member", docstrings.skip)
+    app.add_lexer("csv", TextLexer)

@@ -29,7 +29,9 @@ def write(root: Path, file: Path, out: Path) -> None:
     """
     path = root / file
     if path.is_dir():
-        inside = [file / entry.name for entry in sorted(path.iterdir()) if _shown(entry)]
+        inside = [
+            file / entry.name for entry in sorted(path.iterdir()) if _shown(entry)
+        ]
         lines = [
             f"- [`{item.name}{'/' * (root / item).is_dir()}`]({file.name}/{item.name}.md)"
             for item in inside
@@ -62,7 +64,9 @@ def notebook(text: str) -> str:
         else:
             lines = source.splitlines()
             parts.append(
-                "\n".join(f"**{s.lstrip('# ')}**" if s.startswith("#") else s for s in lines)
+                "\n".join(
+                    f"**{s.lstrip('# ')}**" if s.startswith("#") else s for s in lines
+                )
             )
     return "\n\n".join(parts)
 
