@@ -21,7 +21,7 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
 
 
 def with_attributes(text: str) -> str:
-    """Puts "Attributes:" above each paragraph that lists fields, as a NamedTuple's does.
+    """Puts "Attributes:" above each paragraph of fields, as a NamedTuple's has.
 
     >>> with_attributes("A pair.\\n\\nfirst: int32 [B].\\nlast: too,\\n  or None.")
     'A pair.\\n\\nAttributes:\\n  first: int32 [B].\\n  last: too,\\n    or None.'
@@ -51,8 +51,8 @@ def plain(text: str) -> str:
 
 
 def skip(app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any):
-    """Leaves out a NamedTuple's fields, which its docstring lists: `autodoc-skip-member`.
+    """Leaves out a NamedTuple's fields: Sphinx's `autodoc-skip-member`.
 
-    Python gives each the docstring "Alias for field number 0".
+    The docstring lists them; theirs is "Alias for field number 0".
     """
     return True if type(obj).__name__ == "_tuplegetter" else None

@@ -32,10 +32,10 @@ def write(root: Path, file: Path, out: Path) -> None:
         inside = [
             file / entry.name for entry in sorted(path.iterdir()) if _shown(entry)
         ]
-        lines = [
-            f"- [`{item.name}{'/' * (root / item).is_dir()}`]({file.name}/{item.name}.md)"
-            for item in inside
-        ]
+        lines = []
+        for item in inside:
+            shown = item.name + "/" * (root / item).is_dir()
+            lines.append(f"- [`{shown}`]({file.name}/{item.name}.md)")
         body = "\n".join(lines)
         for item in inside:
             write(root, item, out)
