@@ -15,6 +15,7 @@ from tools.site import contents, sources
 ROOT = Path(__file__).parents[2]
 FIRST = Path("docs", "README.md")
 PICTURES = (".jpg", ".png", ".svg")
+WIDE = "---\nhide-toc: true\n---\n\n"  # no list of headings beside the first page
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -49,7 +50,7 @@ def stage(out: Path, root: Path = ROOT) -> None:
         if file.suffix == ".md":
             text = relink(text, file, name, known, shown, root)
         if file == FIRST:
-            text += toctrees(contents.sections(first), known)
+            text = f"{WIDE}{text}{toctrees(contents.sections(first), known)}"
         target = out / f"{name}{file.suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
