@@ -24,7 +24,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 root_doc = "index"
-smartquotes = False  # flags keep their two hyphens
+smartquotes_action = "D"  # no quotes, only the dash after a parameter's name
 
 myst_heading_anchors = 4  # links to headings, as Git hosts derive them
 
