@@ -11,6 +11,7 @@ from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report import replacing
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
+from mbnet_jax.search.labels import Label, Searched
 from mbnet_jax.search.nearest import Query
 from mbnet_jax.search.photographs import Failures
 
@@ -30,6 +31,7 @@ def draw_page(
     failed_queries: Failures,
     described: str,
     threads: int = 8,
+    searched: Searched | None = None,
 ) -> str:
     """Returns a page of HTML that needs no other file; `is_page` knows it.
 
@@ -39,7 +41,12 @@ def draw_page(
       failed_queries: the queries that could not be used, and why.
       described: the network and its embedding, in words.
       threads: how many threads make pictures.
+      searched: what was searched, if not all photographs of the gallery's folder.
     """
+    count = len(gallery.names)
+    if searched is None:
+        what = f"{count:,} photograph{'s' * (count != 1)}"
+        searched = Searched(what, gallery.folder, [], {})
     paths = (
         path
         for query in queries
@@ -62,11 +69,13 @@ def draw_page(
 
     entries = [
         {
-            "name": printable(query.path),
+            **searched.labels.get(query.path, Label(printable(query.path)))._asdict(),
             "picture": shown_as(query.path),
             "hits": [
                 {
-                    "name": printable(hit.name),
+                    **searched.labels.get(
+                        gallery.folder / hit.name, Label(printable(hit.name))
+                    )._asdict(),
                     "picture": shown_as(gallery.folder / hit.name),
                     "similarity": f"{hit.similarity:.3f}",
                     "note": hit.note,
@@ -79,13 +88,14 @@ def draw_page(
     return render(
         "search.html",
         title="Search results",
-        gallery=printable(gallery.folder),
-        count=len(gallery.names),
+        gallery=printable(searched.folder),
+        what=searched.what,
+        scenes=bool(searched.labels),
         described=described,
         queries=entries,
         most=drawn if left_out else None,
         failed_queries=_lines(failed_queries),
-        failed=_lines(gallery.failures),
+        failed=_lines([*searched.failures, *gallery.failures]),
         most_failures=_MOST_FAILURES,
     )
 
