@@ -22,6 +22,7 @@ LAYERS = (
     ("training",),
     ("report",),
     ("search", "export", "own_images"),
+    ("index",),
     ("api", "exported_run"),
     ("commands",),
     ("__init__",),

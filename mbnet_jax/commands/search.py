@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mbnet_jax import schema
-from mbnet_jax.commands import flags
+from mbnet_jax.commands import flags, search_index
 from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
@@ -75,12 +75,15 @@ def search(arguments: argparse.Namespace) -> None:
         check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
     branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
     paths, rows, failed = embed_queries(
-        arguments.query, arguments.gallery, embedder, branches, maps, query_maps
+        arguments.query, arguments.gallery or maps, embedder, branches, maps, query_maps
     )
     _warn_of("query", failed)
     if not paths:
         name, why = failed[0]
         raise ValueError(f"no query can be used; the first: {name}: {why}")
+    if arguments.index:
+        search_index.search(arguments, embedder, branches, paths, rows, failed)
+        return
     gallery = open_gallery(
         arguments.gallery,
         embedder,
@@ -118,6 +121,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
     schema.check(numbers, _NUMBERS, "", prefix="--")
+    search_index.check_flags(arguments)
     entries = arguments.k * len(arguments.query)
     if entries > _MOST_ENTRIES:
         raise ValueError(
@@ -180,10 +184,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add(
         "--gallery",
-        required=True,
         type=path,
         metavar="DIR",
-        help="the folder to search in",
+        help="the folder to search in; with --index, the folder to add to it",
     )
     add(
         "--query",
@@ -251,6 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="the folder in which embeddings are cached; by default "
         "~/.cache/mbnet_jax/search",
     )
+    search_index.add_flags(parser)
     with flags.ending_in_one_line(
         "give a smaller --batch-size", "finished embeddings are cached"
     ):

@@ -29,6 +29,7 @@ def draw_page(
     failed_queries: Failures,
     described: str,
     threads: int = 8,
+    searched: str | None = None,
 ) -> str:
     """Returns a page of HTML that needs no other file; `is_page` knows it.
 
@@ -38,6 +39,7 @@ def draw_page(
       failed_queries: the queries that could not be used, and why.
       described: the network and its embedding, in words.
       threads: how many threads make pictures.
+      searched: what was searched, in words; None: the gallery's folder.
     """
     paths = (
         path
@@ -78,7 +80,7 @@ def draw_page(
     return render(
         "search.html",
         title="Search results",
-        gallery=printable(gallery.folder),
+        gallery=printable(searched or gallery.folder),
         count=len(gallery.names),
         described=described,
         queries=entries,
