@@ -146,11 +146,11 @@ class IndexTable:
         with self._explained():
             names = [i.name for i in self._table.list_indices()]
             if not names:
-                self._table.create_index(
-                    metric="cosine",
-                    index_type="IVF_PQ",
-                    num_sub_vectors=sub_vectors(self.width),
-                )
+                from lancedb.index import IvfPq
+
+                parts = sub_vectors(self.width)
+                config = IvfPq(distance_type="cosine", num_sub_vectors=parts)
+                self._table.create_index(_VECTOR, config=config)
             elif (
                 self._table.index_stats(names[0]).num_unindexed_rows
                 > _MOST_UNINDEXED * count
