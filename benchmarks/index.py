@@ -110,6 +110,7 @@ class People:
     """Makes embeddings up: float32, of length 1."""
 
     def __init__(self, width: int):
+        """Draws the directions in which persons differ; rows have `width` numbers."""
         random = np.random.default_rng(0)
         axes = random.standard_normal((DIMENSIONS, width), dtype=np.float32)
         self._axes = axes / np.sqrt(DIMENSIONS)
@@ -136,6 +137,7 @@ class Clock:
     """Seconds since the last lap."""
 
     def __init__(self):
+        """Starts the first lap."""
         self._wall, self._own = time.perf_counter(), time.process_time()
 
     def lap(self) -> str:

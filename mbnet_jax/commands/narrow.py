@@ -4,7 +4,7 @@
 
 The principal components are those of the persons trained on; the scores those of the
 test split. Writes narrow-WIDTH.safetensors for each width, which
-`mbnet-search --index URI --narrow FILE` takes; docs/index.md.
+`mbnet-search --index URI --narrow FILE` takes; docs/vector_index.md.
 """
 
 import argparse

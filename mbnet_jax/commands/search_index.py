@@ -1,4 +1,4 @@
-"""The part of `mbnet-search` that fills and searches an index; docs/index.md."""
+"""The part of `mbnet-search` that fills and searches an index; docs/vector_index.md."""
 
 import argparse
 import os
