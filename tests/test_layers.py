@@ -22,8 +22,7 @@ LAYERS = (
     ("training",),
     ("report",),
     ("search", "export", "own_images"),
-    ("index",),
-    ("api", "exported_run"),
+    ("api", "exported_run", "index"),
     ("commands",),
     ("__init__",),
 )

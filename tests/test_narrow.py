@@ -5,9 +5,14 @@ import datetime
 import numpy as np
 import pytest
 
+from mbnet_jax.commands.narrow import main
+from mbnet_jax.export.write import export_network
 from mbnet_jax.index.conditions import Conditions, read_time
 from mbnet_jax.index.labels import Labels, read_labels
 from mbnet_jax.index.narrow import fit, read, save
+from mbnet_jax.search.embedder import Embedder
+
+pytestmark = pytest.mark.usefixtures("one_block")
 
 
 def made_up(count: int, wide: int = 40, rank: int = 30) -> np.ndarray:
@@ -98,3 +103,31 @@ def test_conditions_are_literals_of_sql():
     for text in ("", "31.5.2026", "2026-13-01", "0001-01-01T00:00+12:00"):
         with pytest.raises(ValueError, match="must be a time such as"):
             read_time(text)
+
+
+def test_the_command_shows_what_widths_lose(whole, tmp_path, capsys):
+    out = tmp_path / "narrow"
+    out.mkdir()
+    main(["--model", str(whole[0]), "--width", "3,6", "--whiten", "--out", str(out)])
+    printed = capsys.readouterr().out
+    scores = {}
+    for line in printed.splitlines():
+        name, *numbers = line.split()[:3] or [""]
+        scores.setdefault(name, numbers)
+    assert [*scores].index("6") == [*scores].index("full") + 1 < [*scores].index("3")
+    for name in ("full", "6", "3", "chance"):
+        assert 0 < float(scores[name][1]) <= 100
+    # The network's exports embed alike, so the file is theirs too.
+    exported = tmp_path / "exported"
+    export_network(str(whole[0]), exported, platforms=(), onnx=False, half=True)
+    for width in (3, 6):
+        narrowing = read(out / f"narrow-{width}-whitened.safetensors")
+        assert narrowing.width == width and narrowing.whitened
+        for source in (whole[0], exported):
+            embedder = Embedder.load(source)
+            branches = embedder.choose(None, with_maps=True)
+            narrowing.check_source(embedder.origin(branches), embedder.width(branches))
+    with pytest.raises(SystemExit, match="a width of 5000 is impossible"):
+        main(["--model", str(whole[0]), "--width", "5000"])
+    with pytest.raises(SystemExit, match="--width must name whole numbers"):
+        main(["--model", str(whole[0]), "--width", "0"])
