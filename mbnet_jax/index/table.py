@@ -14,9 +14,9 @@ from mbnet_jax.index.labels import Labels
 VERSION = 1  # of the columns; it is part of the table's name
 _VECTOR = "vector"
 _IN_A_QUERY = 1000  # names that one condition lists
-# Below, comparing with every row is as fast as the approximate index, which besides
-# needs some hundred rows for each of its parts.
-LEAST_INDEXED = 20_000
+# Below, comparing with every row takes a fraction of a second, and an approximate index
+# is not worth the half minute or more that it takes to build.
+LEAST_INDEXED = 100_000
 _MOST_UNINDEXED = 0.1  # of the rows: later ones are compared with one by one
 
 
