@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TextIO
 
 from mbnet_jax import schema
-from mbnet_jax.commands import flags, search_index
+from mbnet_jax.commands import flags
+from mbnet_jax.commands.search_index import (
+    add_index_flags,
+    check_index_flags,
+    search_index,
+)
 from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder, printable, write_whole
 from mbnet_jax.parsing.label_sets import LABEL_SETS
@@ -82,7 +87,7 @@ def search(arguments: argparse.Namespace) -> None:
         name, why = failed[0]
         raise ValueError(f"no query can be used; the first: {name}: {why}")
     if arguments.index:
-        search_index.search(arguments, embedder, branches, paths, rows, failed)
+        search_index(arguments, embedder, branches, paths, rows, failed)
         return
     gallery = open_gallery(
         arguments.gallery,
@@ -121,7 +126,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
     schema.check(numbers, _NUMBERS, "", prefix="--")
-    search_index.check_flags(arguments)
+    check_index_flags(arguments)
     entries = arguments.k * len(arguments.query)
     if entries > _MOST_ENTRIES:
         raise ValueError(
@@ -254,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="the folder in which embeddings are cached; by default "
         "~/.cache/mbnet_jax/search",
     )
-    search_index.add_flags(parser)
+    add_index_flags(parser)
     with flags.ending_in_one_line(
         "give a smaller --batch-size", "finished embeddings are cached"
     ):

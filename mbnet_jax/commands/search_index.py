@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NEED_INDEX = ("labels", "camera", "after", "before", "narrow", "approximate")
 
 
-def add_flags(parser: flags.Parser) -> None:
+def add_index_flags(parser: flags.Parser) -> None:
     """Adds the flags of an index."""
     parser.add(
         "--index",
@@ -57,7 +57,7 @@ def add_flags(parser: flags.Parser) -> None:
     )
 
 
-def check_flags(arguments: argparse.Namespace) -> None:
+def check_index_flags(arguments: argparse.Namespace) -> None:
     """Refuses flags that do not fit together.
 
     Raises:
@@ -86,7 +86,7 @@ def check_flags(arguments: argparse.Namespace) -> None:
         raise ValueError("--after must be earlier than --before")
 
 
-def search(
+def search_index(
     arguments: argparse.Namespace,
     embedder: "Embedder",
     branches: tuple[str, ...],
