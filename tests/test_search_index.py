@@ -43,6 +43,7 @@ def test_a_page_is_written_from_the_index(whole, tmp_path, capsys):
         (("--gallery=.", "--camera=c1"), "--camera needs --index"),
         (("--gallery=.", "--approximate"), "--approximate needs --index"),
         (("--index=x", "--labels=y"), "--labels are of the photographs in --gallery"),
+        (("--index=x", "--gallery=.", "--boxes=y"), "show one person each"),
         (("--index=x", "--camera="), "--camera is empty"),
         (("--index=x", "--after=noon"), "--after: 'noon' must be a time such as"),
         (

@@ -49,7 +49,12 @@ class Contents(NamedTuple):
 
 
 def read_contents(
-    folder: Path, cache: Path, parsing_dir: Path | None, threads: int, maps_used: bool
+    folder: Path,
+    cache: Path,
+    parsing_dir: Path | None,
+    threads: int,
+    maps_used: bool,
+    listed: dict[str, Stamp] | None = None,
 ) -> Contents:
     """Lists the photographs, and takes the digests of new or changed ones.
 
@@ -59,13 +64,17 @@ def read_contents(
       parsing_dir: the parsing maps: mirrors `folder`, in PNG files; or None.
       threads: how many threads read files.
       maps_used: whether a branch needs the maps; otherwise they are not read.
+      listed: as of `open_gallery`.
 
     Raises:
       ValueError: if the folder holds no photograph.
       OSError: if `cache` cannot be written to.
     """
     others = [cache] if parsing_dir is None else [cache, parsing_dir]
-    files, failures = list_photographs(folder, without=others)
+    if listed is None:
+        files, failures = list_photographs(folder, without=others)
+    else:
+        files, failures = listed, []
     if not files:
         why = (
             f"the first of {len(failures)} that cannot be used: "

@@ -12,7 +12,7 @@ from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.search.cache import check_folders, explained, model_folder
 from mbnet_jax.search.contents import embed_sources, read_contents
 from mbnet_jax.search.embedder import Embedder
-from mbnet_jax.search.photographs import Failures
+from mbnet_jax.search.photographs import Failures, Stamp
 from mbnet_jax.search.rows import Rows
 
 _DIGEST_BYTES = 32
@@ -48,6 +48,7 @@ def open_gallery(
     cache: Path,
     parsing_dir: Path | None = None,
     batch_size: int = 64,
+    listed: dict[str, Stamp] | None = None,
 ) -> Gallery:
     """Reads the embeddings of the photographs in `folder`, computing missing ones.
 
@@ -61,6 +62,8 @@ def open_gallery(
       parsing_dir: the parsing maps: mirrors `folder`, in PNG files. Not read if no
         branch needs them. None: there are none but those of the embedder.
       batch_size: photographs embedded at a time.
+      listed: path relative to `folder` -> stamp, of the photographs. None: all that
+        `list_photographs` finds.
 
     Raises:
       FileNotFoundError: if there is no such folder.
@@ -72,7 +75,7 @@ def open_gallery(
     check_writable(cache, "free space, change its permissions or give another --cache")
     threads, maps_used = embedder.config.data.threads, bool(needing_maps(branches))
     with explained(), locked(cache):
-        contents = read_contents(folder, cache, parsing_dir, threads, maps_used)
+        contents = read_contents(folder, cache, parsing_dir, threads, maps_used, listed)
         keys, failures = contents.keys, contents.failures
         with_maps = parsing_dir is not None and maps_used
         rows = Rows(

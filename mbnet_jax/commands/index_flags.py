@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NEED_INDEX = ("labels", "camera", "after", "before", "narrow", "approximate")
 
 
-def add_index_flags(parser: flags.Parser) -> None:
+def add(parser: flags.Parser) -> None:
     """Adds the flags of an index."""
     parser.add(
         "--index",
@@ -57,7 +57,7 @@ def add_index_flags(parser: flags.Parser) -> None:
     )
 
 
-def check_index_flags(arguments: argparse.Namespace) -> None:
+def check(arguments: argparse.Namespace) -> None:
     """Refuses flags that do not fit together.
 
     Raises:
@@ -72,6 +72,11 @@ def check_index_flags(arguments: argparse.Namespace) -> None:
         if arguments.gallery is None:
             raise ValueError("give --gallery, the folder to search in, or --index")
         return
+    if arguments.detect or arguments.boxes:
+        raise ValueError(
+            "--index has photographs that show one person each: search with --detect "
+            "or --boxes and --crops DIR first, then give that folder as --gallery"
+        )
     if arguments.labels and not arguments.gallery:
         raise ValueError("--labels are of the photographs in --gallery; give that too")
     if arguments.camera == ():
@@ -109,6 +114,7 @@ def search_index(
     from mbnet_jax.index import fill, labels, narrow, nearest
     from mbnet_jax.index.conditions import Conditions
     from mbnet_jax.search.gallery import Gallery
+    from mbnet_jax.search.labels import Searched
     from mbnet_jax.search.page import draw_page
 
     known = labels.read_labels(arguments.labels) if arguments.labels else None
@@ -154,6 +160,7 @@ def search_index(
     everything = Gallery(
         Path(), range(count), np.empty(0, int), rows[:0], [], 0, failures
     )
+    what = f"{count:,} photograph{'s' * (count != 1)}"
     words = [
         f"Network {arguments.model or 'of mbnet_jax'}, step {embedder.step}; branches: "
         f"{' + '.join(name.replace('_', '-') for name in branches)}",
@@ -167,7 +174,7 @@ def search_index(
         failed,
         printable(f"{'; '.join(words)}."),
         embedder.config.data.threads,
-        f"the index {arguments.index}",
+        Searched(what, f"the index {arguments.index}", [], {}),
     )
     write_whole(arguments.out, page)
-    print(printable(f"searched {count:,} photographs; wrote {arguments.out}"))
+    print(printable(f"searched {what}; wrote {arguments.out}"))
