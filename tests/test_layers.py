@@ -23,7 +23,7 @@ LAYERS = (
     ("report",),
     ("search", "export", "own_images"),
     ("demo",),
-    ("api", "exported_run"),
+    ("api", "exported_run", "index"),
     ("commands",),
     ("__init__",),
 )
