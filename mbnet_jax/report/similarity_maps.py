@@ -56,6 +56,8 @@ def similarity_maps(
       first, second: image uint8 [n, H, W, 3], RGB, and parsing map uint8 [n, H, W],
         canonical labels. The maps are not read if `eval.maps` are predicted.
     """
+    if not _heads(network.config, network.model):
+        return SimilarityMaps({}, {}, {})
     count = len(first[0])
     size = max(min(network.config.eval.batch_size // 2, count, _MOST_PAIRS), 1)
     run = similarity_function(network.config, network.model)
@@ -96,11 +98,7 @@ def similarity_function(
     chosen = chosen_branches(config.eval.branches, model)
     part = sub_network(model, chosen)
     predict = parsing_function(config, model) if predicts_maps(config) else None
-    drawn = {
-        f"{name}_head": name
-        for name in chosen
-        if (part.backbones[name].get("pooling") or part.pooling) not in OF_TOKENS
-    }
+    drawn = _heads(config, model)
     view_names = views_of_branches(part.branches)
 
     def heads_of(variables, views, changes):
@@ -180,6 +178,15 @@ def similarity_function(
         )
 
     return fetched
+
+
+def _heads(config: ConfigDict, model: MBNet) -> dict[str, str]:
+    """The heads to draw maps of: module -> branch; those that read no class token."""
+    return {
+        f"{name}_head": name
+        for name in chosen_branches(config.eval.branches, model)
+        if (model.backbones[name].get("pooling") or model.pooling) not in OF_TOKENS
+    }
 
 
 def _with_mean(parts_BxHxW: jax.Array, mean_B: jax.Array) -> jax.Array:
