@@ -70,7 +70,12 @@ def similarity_maps(
             for a, b in zip(first, second, strict=True)
         ]
         batches.append(run(variables, *pairs))
-    return jax.tree.map(lambda *xs: np.concatenate(xs)[:count], *batches)
+    found = jax.tree.map(lambda *xs: np.concatenate(xs)[:count], *batches)
+    in_order = [name for name in BRANCHES if name in found.maps]  # tree.map sorts them
+    maps, cosines = (
+        {name: of[name] for name in in_order} for of in (found.maps, found.cosines)
+    )
+    return SimilarityMaps(found.views, maps, cosines)
 
 
 def similarity_function(
@@ -170,11 +175,10 @@ def similarity_function(
     def fetched(variables, image, parsing) -> SimilarityMaps:
         views, maps, cosines = jax.device_get(run(variables, image, parsing))
         views = {name: to_rgb(name, view) for name, view in views.items()}
-        in_order = [name for name in BRANCHES if name in maps]
         return SimilarityMaps(
             {name: _halves(x) for name, x in (views | {"image": image}).items()},
-            {name: _halves(maps[name]) for name in in_order},
-            {name: _halves(cosines[name])[0] for name in in_order},
+            {name: _halves(x) for name, x in maps.items()},
+            {name: _halves(x)[0] for name, x in cosines.items()},
         )
 
     return fetched
