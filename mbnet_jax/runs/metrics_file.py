@@ -18,6 +18,8 @@ _FIELDS = {
     "trained_on": schema.optional(schema.text(None)),
     "dataset": schema.optional(schema.text(None)),
     "settings": schema.optional(schema.text(None)),
+    # The folder that the names in `queries.csv` and `nearest.csv` are relative to.
+    "images": schema.optional(schema.text(None)),
     "results": schema.mapping(),
     "protocols": schema.mapping(),
 }
