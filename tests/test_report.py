@@ -76,7 +76,7 @@ def rows_of(text, caption):
     """Row title -> cells, of the table whose caption starts with `caption`."""
     table = re.search(rf"<caption>{caption}.*?</table>", text, re.DOTALL).group()
     return {
-        title: re.findall("<td>(.*?)</td>", cells)
+        title: re.findall("<td>(?:<strong>)?(.*?)(?:</strong>)?</td>", cells)
         for title, cells in re.findall(
             r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table, re.DOTALL
         )
@@ -183,6 +183,19 @@ def test_names_cannot_become_markup(text, page):
 def test_the_table_has_the_measured_values(text, measured):
     rows = rows_of(text, "Test split")
     results = measured["results"]
+    bold = re.findall(r"<td><strong>(.*?)</strong></td>", text)
+    for values in results.values():
+        own = [values[name] for name in values if name != "chance"]
+        for measure in ("rank1", "rank5", "rank10", "mAP", "mINP"):
+            assert per_cent(max(own, key=lambda v: v[measure]), measure) in bold
+    main = results["clothes_changing"]
+    branch = max(BRANCHES, key=lambda name: main[name]["mAP"])
+    (said,) = re.findall(r'<p class="headline">(.*?)</p>', text, re.DOTALL)
+    assert re.sub("<.*?>|\n", "", said).startswith(
+        f"clothes-changing: mAP {per_cent(main['all'], 'mAP')} %, rank 1 "
+    )
+    assert f"Chance: mAP {per_cent(main['chance'], 'mAP')} %." in said
+    assert f"mAP {per_cent(main[branch], 'mAP')} % ({title_of(branch)})" in said
     assert list(rows) == [title_of(name) for name in results["general"]]
     for name in results["general"]:
         assert rows[title_of(name)] == [
@@ -241,9 +254,17 @@ def test_every_list_shows_right_and_wrong_and_every_query_its_maps(
                 rank = first.group(1) if first else ""
                 assert re.search(rf"{protocol},0,{file},\d+,{rank},", scores)
         # The query, and its nearest true match if it has one.
+        matched, _, card = card.partition("<summary>Attention maps</summary>")
         shown = len(re.findall("<h4>", card))
         assert shown == 1 + (
             'rule="clothes_changing" data-embedding="all" data-verdict="no' not in card
+        )
+        # What matched: each branch, of the match and of a wrong image at rank 1.
+        assert len(re.findall('class="two"', matched)) == 3 * matched.count("<h4>")
+        assert matched.count("<h4>Its nearest true match") == shown - 1
+        assert matched.count("<h4>Another person") == (
+            'rule="clothes_changing" data-embedding="all" data-verdict="right'
+            not in matched
         )
         for caption in ("KTM&#39;s gate", "FAM&#39;s attention", "CFM: where the sil"):
             assert len(re.findall(f"<figcaption>{caption}", card)) == shown

@@ -56,6 +56,8 @@ def similarity_maps(
       first, second: image uint8 [n, H, W, 3], RGB, and parsing map uint8 [n, H, W],
         canonical labels. The maps are not read if `eval.maps` are predicted.
     """
+    if not _heads(network.config, network.model):
+        return SimilarityMaps({}, {}, {})
     count = len(first[0])
     size = max(min(network.config.eval.batch_size // 2, count, _MOST_PAIRS), 1)
     run = similarity_function(network.config, network.model)
@@ -68,7 +70,12 @@ def similarity_maps(
             for a, b in zip(first, second, strict=True)
         ]
         batches.append(run(variables, *pairs))
-    return jax.tree.map(lambda *xs: np.concatenate(xs)[:count], *batches)
+    found = jax.tree.map(lambda *xs: np.concatenate(xs)[:count], *batches)
+    in_order = [name for name in BRANCHES if name in found.maps]  # tree.map sorts them
+    maps, cosines = (
+        {name: of[name] for name in in_order} for of in (found.maps, found.cosines)
+    )
+    return SimilarityMaps(found.views, maps, cosines)
 
 
 def similarity_function(
@@ -96,11 +103,7 @@ def similarity_function(
     chosen = chosen_branches(config.eval.branches, model)
     part = sub_network(model, chosen)
     predict = parsing_function(config, model) if predicts_maps(config) else None
-    drawn = {
-        f"{name}_head": name
-        for name in chosen
-        if (part.backbones[name].get("pooling") or part.pooling) not in OF_TOKENS
-    }
+    drawn = _heads(config, model)
     view_names = views_of_branches(part.branches)
 
     def heads_of(variables, views, changes):
@@ -172,14 +175,22 @@ def similarity_function(
     def fetched(variables, image, parsing) -> SimilarityMaps:
         views, maps, cosines = jax.device_get(run(variables, image, parsing))
         views = {name: to_rgb(name, view) for name, view in views.items()}
-        in_order = [name for name in BRANCHES if name in maps]
         return SimilarityMaps(
             {name: _halves(x) for name, x in (views | {"image": image}).items()},
-            {name: _halves(maps[name]) for name in in_order},
-            {name: _halves(cosines[name])[0] for name in in_order},
+            {name: _halves(x) for name, x in maps.items()},
+            {name: _halves(x)[0] for name, x in cosines.items()},
         )
 
     return fetched
+
+
+def _heads(config: ConfigDict, model: MBNet) -> dict[str, str]:
+    """The heads to draw maps of: module -> branch; those that read no class token."""
+    return {
+        f"{name}_head": name
+        for name in chosen_branches(config.eval.branches, model)
+        if (model.backbones[name].get("pooling") or model.pooling) not in OF_TOKENS
+    }
 
 
 def _with_mean(parts_BxHxW: jax.Array, mean_B: jax.Array) -> jax.Array:

@@ -34,7 +34,8 @@ def draw_pairs(
     Returns:
       For each pair its heading, the labels of the other image, and for each branch its
       title, its cosine and the numbers of its two pictures; and a legend: branch, and
-      lowest and highest value on the page. Both are empty if no branch can be drawn.
+      the values of the darkest and the lightest colour. Both are empty if no branch can
+      be drawn.
     """
     if not pairs:
         return [], []
@@ -46,7 +47,7 @@ def draw_pairs(
     if not computed.maps:
         return [], []
     scales = {
-        branch: heat.value_range(np.concatenate(both))
+        branch: _about_zero(np.concatenate(both))
         for branch, both in computed.maps.items()
     }
     drawn = [
@@ -70,6 +71,13 @@ def draw_pairs(
         for branch, (low, high) in scales.items()
     ]
     return drawn, legend
+
+
+def _about_zero(maps: np.ndarray) -> tuple[float, float]:
+    """The range of the colours, whose middle is 0: what adds is lighter than that."""
+    low, high = heat.value_range(maps)
+    most = max(-low, high)
+    return -most, most
 
 
 def _loaded(
