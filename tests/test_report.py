@@ -144,7 +144,7 @@ def test_a_search_page_shows_any_name(name):
         "search.html",
         title="Search results",
         gallery=name,
-        count=1,
+        what="1 photograph",
         described=name,
         queries=[{"name": name, "picture": None, "hits": [hit]}],
         most=None,

@@ -162,7 +162,7 @@ def test_markup_that_was_not_escaped_could_do_nothing(browser, tmp_path):
         "search.html",
         title="Search results",
         gallery="photos",
-        count=0,
+        what="0 photographs",
         described=Markup(attack),
         queries=[],
         most=None,
