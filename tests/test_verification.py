@@ -80,7 +80,9 @@ def test_a_threshold_accepts_what_is_at_least_as_similar(kind):
     for threshold, point in zip(given, found.at_thresholds, strict=True):
         accepted = values >= point.threshold
         assert point.threshold == pytest.approx(threshold, abs=1e-7)
-        assert point.false_accept == pytest.approx((accepted & ~true).sum() / found.false)
+        assert point.false_accept == pytest.approx(
+            (accepted & ~true).sum() / found.false
+        )
         assert point.true_accept == pytest.approx((accepted & true).sum() / found.true)
 
 

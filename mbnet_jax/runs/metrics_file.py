@@ -18,6 +18,7 @@ _FIELDS = {
     "trained_on": schema.optional(schema.text(None)),
     "dataset": schema.optional(schema.text(None)),
     "settings": schema.optional(schema.text(None)),
+    "verification": schema.optional(schema.mapping()),
     "results": schema.mapping(),
     "protocols": schema.mapping(),
 }
