@@ -6,7 +6,7 @@ results = run.evaluate()
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -14,35 +14,28 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.config import check_config, run_folder
-from mbnet_jax.data import Dataset, Protocol, load_dataset
+from mbnet_jax.data import Dataset, load_dataset
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import configs_of
 from mbnet_jax.data.variants import with_variants
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
-from mbnet_jax.evaluation.embed import Embedded, embed_test
+from mbnet_jax.evaluation.embed import embed_test
 from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.evaluation.foreign import check_images, load_foreign
 from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.evaluation.results import Results, evaluate_protocols
 from mbnet_jax.evaluation.table import format_table, paper_notes
-from mbnet_jax.evaluation.verification import (
-    Verified,
-    calibrate,
-    verify,
-    wished_rate,
-)
+from mbnet_jax.evaluation.verification import told_apart
 from mbnet_jax.evaluation.verification_table import pairs_text
 from mbnet_jax.files import check_writable
 from mbnet_jax.progress import shows_bold, status, width_of
 from mbnet_jax.report import check_report, to_open, write_results
-from mbnet_jax.runs.calibration_file import read_calibrations, write_calibrations
 from mbnet_jax.runs.checkpoint_files import check_folder
 from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.runs.header import aligned, header
 from mbnet_jax.runs.hold import held
-from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.runs.tested import Tested, has_own_datasets, tests_of
 from mbnet_jax.training import loop
@@ -160,7 +153,9 @@ class Run(RunFolder):
         embedded = embed_test(config, network, dataset, protocols, mesh, embed)
         with status("ranking the gallery"):
             outcomes = evaluate_protocols(config, embedded, protocols)
-        verified, why = self._verify(test, network, dataset, protocols, embedded, embed)
+        verified, why = told_apart(
+            test, network, embed, dataset, protocols, embedded, self.path, mesh
+        )
         more = [*more, *why]
         results = {name: outcome.values for name, outcome in outcomes.items()}
         if predicts_maps(config):
@@ -180,37 +175,6 @@ class Run(RunFolder):
             )
             print(f"\n{aligned(to_open(self, test))}")
         return results
-
-    def _verify(
-        self,
-        test: Tested,
-        network: Network,
-        dataset: Dataset,
-        protocols: Sequence[Protocol],
-        embedded: Mapping[str, Embedded],
-        embed: Callable,
-    ) -> tuple[dict[str, Verified], list[str]]:
-        """Tells pairs apart, calibrated on people for validation; and notes to print.
-
-        A dataset that the network was not trained on, and one without people for
-        validation, take what the run's `calibration.json` has.
-        """
-        if not wished_rate(test.config):
-            return {}, []
-        found, notes = [], []
-        if dataset.validation is not None and not test.foreign:
-            found, notes = calibrate(
-                *(test.config, network, embed, dataset.validation, test.dataset),
-                self._mesh,
-            )
-            if found and not jax.process_index():
-                write_calibrations(self.path, network.step, found)
-        if not found:
-            found = read_calibrations(self.path, network.step)
-        verified = verify(
-            test.config, network.model, embedded, protocols, found, test.dataset
-        )
-        return verified, notes
 
 
 def train(

@@ -1,30 +1,35 @@
 """Is this the same person? Thresholds and probabilities of pairs, per protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Split, Validation
-from mbnet_jax.data.loader import Loader
+from mbnet_jax.data import Dataset
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.evaluation.branches import chosen_branches
-from mbnet_jax.evaluation.calibration import Reliability, fit_platt, reliability
-from mbnet_jax.evaluation.embed import Embedded, embed_split, main_embedding
-from mbnet_jax.evaluation.embed_function import ALL
+from mbnet_jax.evaluation.calibrate import branches_of, calibrate, wished_rate
+from mbnet_jax.evaluation.calibration import Reliability, reliability
+from mbnet_jax.evaluation.embed import Embedded, main_embedding
 from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.results import query_and_galleries
-from mbnet_jax.models import MBNet
-from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.retrieval import Verification, verification
 from mbnet_jax.retrieval.verification import Point
-from mbnet_jax.runs.calibration_file import Calibration, fitting, origin_of_maps
+from mbnet_jax.runs.calibration_file import (
+    Calibration,
+    fitting,
+    origin_of_maps,
+    read_calibrations,
+    write_calibrations,
+)
 from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.tested import Tested
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # of false accepts, in the table
-RATE = 1e-3  # of `eval.false_accept_rate`
 
 
 class Verified(NamedTuple):
@@ -47,98 +52,51 @@ class Verified(NamedTuple):
     reliability: Reliability | None
 
 
-def wished_rate(config: ConfigDict) -> float:
-    """The share of false pairs to accept; 0: nothing is said of pairs."""
-    return config.eval.get("false_accept_rate", RATE)
-
-
-def calibrate(
-    config: ConfigDict,
+def told_apart(
+    test: Tested,
     network: Network,
     embed: Callable,
-    validation: Validation,
-    dataset: str,
+    dataset: Dataset,
+    protocols: Sequence[Protocol],
+    embedded: Mapping[str, Embedded],
+    folder: Path,
     mesh: Mesh,
-) -> tuple[list[Calibration], list[str]]:
-    """Fits a calibration of each embedding on the people for validation.
+) -> tuple[dict[str, Verified], list[str]]:
+    """Calibrates the network if people for validation exist, and tells pairs apart.
+
+    Writes the calibrations into `folder`. A dataset that the network was not trained
+    on, and one without people for validation, take those that are there.
 
     Args:
-      config: of the evaluation.
+      test: what is tested, with the config.
       network: the network.
       embed: of `make_embed`, with this config.
-      validation: people that it was not trained on, and what is a pair.
-      dataset: its title.
+      dataset: the tested one.
+      protocols: which queries meet which gallery, under which rule.
+      embedded: split name -> its images, for at least the protocols' splits.
+      folder: the run's, or that of an export's results.
       mesh: that the network is on.
 
     Returns:
-      The calibrations, and notes to print: why there are none.
+      Protocol name -> how well, {} with `eval.false_accept_rate=0`; notes to print.
     """
-    branches = chosen_branches(config.eval.branches, network.model)
-    predicted = predicts_maps(config)
-    if needing_maps(branches) and not predicted and not _has_maps(validation.images):
-        return [], [
-            "no threshold and no probabilities: images of the people for validation "
-            "have no parsing maps"
-        ]
-    rows = embed_split(
-        embed,
-        network.variables,
-        validation.images,
-        Loader(config.data, mesh, reads_maps=not predicted),
-        config.eval.batch_size,
-        "people for validation",
-    )
-    embedded = Embedded(validation.images, rows)
-    query = embedded.subset(validation.query)
-    gallery = embedded.subset(validation.gallery)
-    found = []
-    for name in rows:
-        pairs = verification(
-            query.embeddings[name],
-            query.split.labels,
-            gallery.embeddings[name],
-            gallery.split.labels,
-            rule=validation.rule,
-            rates=(wished_rate(config),),
+    config, found, notes = test.config, [], []
+    if not wished_rate(config):
+        return {}, []
+    if dataset.validation is not None and not test.foreign:
+        found, notes = calibrate(
+            config, network, embed, dataset.validation, test.dataset, mesh
         )
-        if not pairs.true or not pairs.false:
-            return [], ["no threshold: no pairs of people for validation"]
-        slope, offset = fit_platt(pairs.curve)
-        threshold = pairs.at_rates[0].threshold
-        own = branches_of(name, branches)
-        found.append(
-            Calibration(
-                dataset,
-                len(np.unique(validation.images.pid)),
-                len(validation.images),
-                validation.rule,
-                own,
-                config.eval.flip,
-                origin_of_maps(own, predicted),
-                pairs.true,
-                pairs.false,
-                slope,
-                offset,
-                wished_rate(config),
-                None if np.isnan(threshold) else threshold,
-            )
-        )
-    return found, []
-
-
-def branches_of(embedding: str, branches: Sequence[str]) -> tuple[str, ...]:
-    """The branches that an embedding combines, of those that are evaluated."""
-    return tuple(branches) if embedding == ALL else (embedding,)
-
-
-def _has_maps(images: Split) -> bool:
-    images = images.frames.images if images.frames else images
-    return all(images.example(index)["parsing"] for index in range(len(images)))
+        if found and not jax.process_index():
+            write_calibrations(folder, network.step, found)
+    if not found:
+        found = read_calibrations(folder, network.step)
+    return verify(config, network, embedded, protocols, found, test.dataset), notes
 
 
 def verify(
     config: ConfigDict,
-    model: MBNet,
+    network: Network,
     embedded: Mapping[str, Embedded],
     protocols: Sequence[Protocol],
     calibrations: Sequence[Calibration],
@@ -148,13 +106,13 @@ def verify(
 
     Args:
       config: of the evaluation.
-      model: the network.
+      network: the network.
       embedded: split name -> its images, for at least the protocols' splits.
       protocols: which queries meet which gallery, under which rule.
       calibrations: of the network.
       dataset: the title of what is tested, whose calibration is preferred.
     """
-    branches = chosen_branches(config.eval.branches, model)
+    branches = chosen_branches(config.eval.branches, network.model)
     found = {}
     for protocol in protocols:
         query, (gallery, *_) = query_and_galleries(

@@ -11,7 +11,11 @@ _BETWEEN = "  "
 
 def pairs_text(verified: Mapping[str, Verified]) -> str:
     """Returns the table of pairs and what it means, as it is printed."""
-    content = content_of(verified)
+    return described(content_of(verified))
+
+
+def described(content: Mapping[str, dict]) -> str:
+    """The same of what `metrics.json` says."""
     return "\n".join([format_pairs(content), "", *notes_of(content)])
 
 
@@ -40,9 +44,8 @@ def columns_of(content: Mapping[str, dict]) -> tuple[list[str], list[list[str]]]
     first = next(iter(content.values()))
     head = [f"TPR at FPR {rate}" for rate in first["at_rates"]]
     has_threshold = first["at_threshold"] is not None
-    has_error = any(
-        entry["calibration_error"] is not None for entry in content.values()
-    )
+    errors = [entry["calibration_error"] for entry in content.values()]
+    has_error = any(error is not None for error in errors)
     if has_threshold:
         threshold = first["calibration"]["threshold"]
         head += [f"TPR at {threshold:.4f}", "FPR"]

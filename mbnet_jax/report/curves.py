@@ -110,15 +110,8 @@ def roc(name: str, lines: Mapping[str, Points], least: float, label: str) -> str
     """
     with _figure(4.2, 2.9) as figure:
         axes = figure.add_subplot()
-        for number, (title, (x, y)) in enumerate(lines.items()):
-            axes.step(
-                np.maximum(x, least),
-                np.multiply(y, 100),
-                where="post",
-                color=COLOURS[number % len(COLOURS)],
-                linestyle=DASHES[number % len(DASHES)],
-                label=title,
-            )
+        shown = {t: (np.maximum(x, least), 100 * y) for t, (x, y) in lines.items()}
+        _plot(axes, shown, drawstyle="steps-post")
         even = np.geomspace(least, 1, 50)
         axes.plot(even, 100 * even, color=NEUTRAL, lw=1, label="chance")
         axes.set(xscale="log", xlim=(least, 1), ylim=(0, 102))
@@ -138,10 +131,7 @@ def reliability(name: str, lines: Mapping[str, Points], label: str) -> str:
     """
     with _figure(4.2, 2.9) as figure:
         axes = figure.add_subplot()
-        known = {
-            title: np.array([x, y])[:, ~np.isnan(y)] for title, (x, y) in lines.items()
-        }
-        _plot(axes, {t: tuple(line) for t, line in known.items()}, marker="o", ms=4)
+        _plot(axes, lines, marker="o", markersize=4)
         axes.plot([0, 1], [0, 1], color=NEUTRAL, lw=1, label="calibrated")
         axes.set(xlabel="predicted probability", ylabel="share of true pairs")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

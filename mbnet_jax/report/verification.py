@@ -27,7 +27,7 @@ def pairs_of(verified: Mapping[str, Verified]) -> dict | None:
     if not drawn:
         return None
     content = content_of(verified)
-    head, rows = columns_of(content)
+    _, rows = columns_of(content)
     first = next(iter(content.values()))
     known = {title: of for title, of in drawn.items() if of.reliability}
     chosen = first["at_threshold"] is not None

@@ -43,8 +43,8 @@ class Point(NamedTuple):
 class Curve(NamedTuple):
     """A ROC: numbers of the pairs that each threshold accepts, exact at each.
 
-    Thresholds descend. The pairs between two neighbours have similarities that differ by
-    less than 1/8000.
+    Thresholds descend. The pairs between two neighbours have similarities within less
+    than 1/8000.
 
     Attributes:
       thresholds: float32 [n].
