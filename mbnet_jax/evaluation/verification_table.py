@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.evaluation.verification import Verified, content_of
-from mbnet_jax.runs.calibration_file import Calibration
+from mbnet_jax.runs.calibration_file import calibration_of
 
 _BETWEEN = "  "
 
@@ -43,8 +43,8 @@ def columns_of(content: Mapping[str, dict]) -> tuple[list[str], list[list[str]]]
     """Returns the headings, and the cells of each protocol: shares in per cent."""
     first = next(iter(content.values()))
     head = [f"TPR at FPR {rate}" for rate in first["at_rates"]]
-    has_threshold = first["at_threshold"] is not None
-    errors = [entry["calibration_error"] for entry in content.values()]
+    has_threshold = first.get("at_threshold") is not None
+    errors = [entry.get("calibration_error") for entry in content.values()]
     has_error = any(error is not None for error in errors)
     if has_threshold:
         threshold = first["calibration"]["threshold"]
@@ -52,11 +52,13 @@ def columns_of(content: Mapping[str, dict]) -> tuple[list[str], list[list[str]]]
     head += ["ECE"] * has_error
     rows = []
     for entry in content.values():
-        cells = [_per_cent(at["true_accept"]) for at in entry["at_rates"].values()]
+        points = entry["at_rates"].values()
+        cells = [_per_cent(point.get("true_accept")) for point in points]
         if has_threshold:
-            at = entry["at_threshold"]
-            cells += [_per_cent(at["true_accept"]), _per_cent(at["false_accept"], 3)]
-        rows.append(cells + [_per_cent(entry["calibration_error"])] * has_error)
+            at = entry.get("at_threshold") or {}
+            cells.append(_per_cent(at.get("true_accept")))
+            cells.append(_per_cent(at.get("false_accept"), 3))
+        rows.append(cells + [_per_cent(entry.get("calibration_error"))] * has_error)
     return head, rows
 
 
@@ -67,9 +69,9 @@ def notes_of(content: Mapping[str, dict]) -> list[str]:
         f"pairs, by {title_of(first['embedding'])}: TPR is the share of true pairs "
         "that a threshold accepts, FPR that of false pairs"
     ]
-    if not first["calibration"]:
+    if not first.get("calibration"):
         return [*notes, "no threshold and no probabilities: no people for validation"]
-    calibration = Calibration(**first["calibration"])
+    calibration = calibration_of(first["calibration"])
     if calibration.threshold is None:
         notes.append(
             f"no threshold: the people for validation have {calibration.false:,} false "

@@ -2,14 +2,14 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mbnet_jax import schema
 from mbnet_jax.json_files import read_json, write_json
 from mbnet_jax.models.branches import BRANCHES, needing_maps
-from mbnet_jax.refusals import shown
+from mbnet_jax.refusals import refuse, shown
 
 FILE = "calibration.json"
 NO_MAPS = "none"  # the branches need no parsing maps
@@ -84,6 +84,13 @@ class Calibration(NamedTuple):
         return 0.5 * (1 + math.tanh(odds / 2))
 
     @property
+    def way(self) -> str:
+        """How the embeddings are made that it holds for, in words."""
+        flip = "with" if self.flip else "without"
+        branches = ", ".join(self.branches)
+        return f"{branches} ({flip} mirrored images, parsing maps: {self.maps})"
+
+    @property
     def origin(self) -> str:
         """What it was fitted on, in words."""
         return (
@@ -129,6 +136,20 @@ def fitting(
     return max(found, key=lambda c: (c.dataset == dataset, c.people), default=None)
 
 
+def problems(entry: Any, prefix: str) -> Iterator[str]:
+    """What is wrong with the entry of a calibration in a JSON file, a line each."""
+    if not isinstance(entry, dict):
+        yield f"{prefix.removesuffix('.')} is no object"
+        return
+    known = {k: v for k, v in entry.items() if v is not None}
+    yield from schema.problems(known, _ENTRY, prefix)
+
+
+def calibration_of(entry: Mapping) -> Calibration:
+    """The calibration of an entry without problems."""
+    return Calibration(**entry | {"branches": tuple(entry["branches"])})
+
+
 def read_calibrations(folder: Path, step: int) -> list[Calibration]:
     """The calibrations of a run's or an export's checkpoint of `step`.
 
@@ -151,10 +172,8 @@ def read_file(path: Path, step: int) -> list[Calibration]:
     content = read_json(path, _FIELDS, _REMEDY)
     found = []
     for name, entry in content["calibrations"].items():
-        schema.check(
-            entry, _ENTRY, f"{path} is damaged", f"calibrations.{name}.", _REMEDY
-        )
-        found.append(Calibration(**entry | {"branches": tuple(entry["branches"])}))
+        refuse(problems(entry, f"calibrations.{name}."), f"{path} is damaged", _REMEDY)
+        found.append(calibration_of(entry))
     return found if content["step"] == step else []
 
 
@@ -169,12 +188,7 @@ def write_calibrations(
         before = read_calibrations(folder, step)
     except ValueError:  # damaged: it is written anew
         before = []
-    each = {_name(one): one._asdict() for one in (*before, *calibrations)}
+    everything = (*before, *calibrations)
+    each = {f"{one.dataset}: {one.way}": one._asdict() for one in everything}
     content = {"step": step, "prior": _PRIOR, "calibrations": each}
     write_json(folder / FILE, content)
-
-
-def _name(one: Calibration) -> str:
-    flip = "with" if one.flip else "without"
-    branches = ", ".join(one.branches)
-    return f"{one.dataset}: {branches}, {flip} flip, parsing maps {one.maps}"

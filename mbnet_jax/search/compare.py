@@ -49,7 +49,7 @@ class Comparing:
         branches: Sequence[str] | None = None,
         prior: float = 0.5,
     ) -> Comparison:
-        """Compares two photographs: their similarity, and the probability of one person.
+        """Compares two photographs: similarity, and probability of one person.
 
         The probability was fitted on people for validation, for these branches, with or
         without mirrored images, and for parsing maps that were given or predicted. Maps
@@ -94,13 +94,7 @@ def _missing(embedder: Comparing, branches: Sequence[str], maps: str) -> str:
         )
     flip = "with" if embedder.flip else "without"
     of_maps = f" and {maps} parsing maps" if needing_maps(branches) else ""
-    known = "; ".join(
-        dict.fromkeys(
-            f"{', '.join(each.branches)} ({'with' if each.flip else 'without'} mirrored "
-            f"images, parsing maps: {each.maps})"
-            for each in embedder.calibrations
-        )
-    )
+    known = "; ".join(dict.fromkeys(each.way for each in embedder.calibrations))
     return (
         f"no probability: the network {name!r} is not calibrated for the branches "
         f"{', '.join(branches)} {flip} mirrored images{of_maps}, but for: {known}"
