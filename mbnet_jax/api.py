@@ -154,7 +154,7 @@ class Run(RunFolder):
         with status("ranking the gallery"):
             outcomes = evaluate_protocols(config, embedded, protocols)
         verified, why = told_apart(
-            test, network, embed, dataset, protocols, embedded, self.path, mesh
+            test, network, embed, dataset, protocols, embedded, self, mesh
         )
         more = [*more, *why]
         results = {name: outcome.values for name, outcome in outcomes.items()}

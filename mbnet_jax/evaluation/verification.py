@@ -1,7 +1,6 @@
 """Is this the same person? Thresholds and probabilities of pairs, per protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -23,10 +22,10 @@ from mbnet_jax.runs.calibration_file import (
     Calibration,
     fitting,
     origin_of_maps,
-    read_calibrations,
     write_calibrations,
 )
 from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.runs.tested import Tested
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # of false accepts, in the table
@@ -59,13 +58,13 @@ def told_apart(
     dataset: Dataset,
     protocols: Sequence[Protocol],
     embedded: Mapping[str, Embedded],
-    folder: Path,
+    run: RunFolder,
     mesh: Mesh,
 ) -> tuple[dict[str, Verified], list[str]]:
     """Calibrates the network if people for validation exist, and tells pairs apart.
 
-    Writes the calibrations into `folder`. A dataset that the network was not trained
-    on, and one without people for validation, take those that are there.
+    Writes the calibrations into the run's folder. A dataset that the network was not
+    trained on, and one without people for validation, take those of the run.
 
     Args:
       test: what is tested, with the config.
@@ -74,7 +73,7 @@ def told_apart(
       dataset: the tested one.
       protocols: which queries meet which gallery, under which rule.
       embedded: split name -> its images, for at least the protocols' splits.
-      folder: the run's, or that of an export's results.
+      run: the run, or the export with its results.
       mesh: that the network is on.
 
     Returns:
@@ -88,9 +87,9 @@ def told_apart(
             config, network, embed, dataset.validation, test.dataset, mesh
         )
         if found and not jax.process_index():
-            write_calibrations(folder, network.step, found)
+            write_calibrations(run.path, network.step, found)
     if not found:
-        found = read_calibrations(folder, network.step)
+        found = run.calibrations(network.step)
     return verify(config, network, embedded, protocols, found, test.dataset), notes
 
 
