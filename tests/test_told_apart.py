@@ -115,7 +115,7 @@ def test_without_maps_of_the_people_for_validation_a_note_says_so(evaluation):
 def test_table_metrics_and_page_say_the_same(evaluation, tmp_path):
     verified, _ = told_apart(**evaluation)
     text = pairs_text(verified)
-    assert "TPR at FPR 0.1" in text and "all-pairs |" in text
+    assert "TPR at FPR" in text and "\nall-pairs | " in text
     share = f"{100 * verified['all_pairs'].chosen.true_accept:.1f}"
     assert share in text
     protocol = PROTOCOLS[0]._asdict() | {"queries": 3}

@@ -1,12 +1,21 @@
 """Formats what `metrics.json` says of pairs: thresholds and shares, in per cent."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.evaluation.verification import Verified, content_of
 from mbnet_jax.runs.calibration_file import calibration_of
 
-_BETWEEN = "  "
+_BETWEEN, _BEFORE_GROUP = "  ", " | "
+
+
+class Group(NamedTuple):
+    """Columns side by side: their title, headings, and the cells of each row."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
 
 
 def pairs_text(verified: Mapping[str, Verified]) -> str:
@@ -25,69 +34,64 @@ def format_pairs(content: Mapping[str, dict]) -> str:
     Args:
       content: of `verification.content_of`; at least one protocol.
     """
-    head, rows = columns_of(content)
     titles = [name.replace("_", "-") for name in content]
     left = max(map(len, (*titles, "pairs")))
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [" " * left, f"{'pairs':<{left}}", *(f"{t:<{left}}" for t in titles)]
+    for group in groups_of(content):
+        columns = [*zip(group.headings, *group.rows, strict=True)]
+        widths = [max(map(len, column)) for column in columns]
+        cells = [
+            _BETWEEN.join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True))
+            for row in (group.headings, *group.rows)
+        ]
+        inner = max(len(group.title), len(cells[0]))
+        cells = [f"{group.title:^{inner}}", *(f"{cell:<{inner}}" for cell in cells)]
+        lines = [a + _BEFORE_GROUP + b for a, b in zip(lines, cells, strict=True)]
+    lines.insert(2, "-" * len(lines[1]))
+    return "\n".join(line.rstrip() for line in lines)
 
-    def line(title: str, cells: list[str]) -> str:
-        cells = [f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)]
-        return f"{title:<{left}} | {_BETWEEN.join(cells)}"
 
-    lines = [line("pairs", head)]
-    lines += ["-" * len(lines[0]), *map(line, titles, rows)]
-    return "\n".join(lines)
-
-
-def columns_of(content: Mapping[str, dict]) -> tuple[list[str], list[list[str]]]:
-    """Returns the headings, and the cells of each protocol: shares in per cent."""
-    first = next(iter(content.values()))
-    head = [f"TPR at FPR {rate}" for rate in first["at_rates"]]
-    has_threshold = first.get("at_threshold") is not None
-    errors = [entry.get("calibration_error") for entry in content.values()]
-    has_error = any(error is not None for error in errors)
-    if has_threshold:
+def groups_of(content: Mapping[str, dict]) -> list[Group]:
+    """Returns the columns: shares in per cent, one row for each protocol."""
+    entries = [*content.values()]
+    first = entries[0]
+    points = [entry["at_rates"].values() for entry in entries]
+    rates = [[_per_cent(point.get("true_accept")) for point in row] for row in points]
+    groups = [Group("TPR at FPR", [*first["at_rates"]], rates)]
+    if first.get("at_threshold"):
         threshold = first["calibration"]["threshold"]
-        head += [f"TPR at {threshold:.4f}", "FPR"]
-    head += ["ECE"] * has_error
-    rows = []
-    for entry in content.values():
-        points = entry["at_rates"].values()
-        cells = [_per_cent(point.get("true_accept")) for point in points]
-        if has_threshold:
-            at = entry.get("at_threshold") or {}
-            cells.append(_per_cent(at.get("true_accept")))
-            cells.append(_per_cent(at.get("false_accept"), 3))
-        rows.append(cells + [_per_cent(entry.get("calibration_error"))] * has_error)
-    return head, rows
+        at = [entry.get("at_threshold") or {} for entry in entries]
+        rows = [
+            [_per_cent(a.get("true_accept")), _per_cent(a.get("false_accept"), 3)]
+            for a in at
+        ]
+        groups.append(Group(f"at {threshold:.4f}", ["TPR", "FPR"], rows))
+    errors = [entry.get("calibration_error") for entry in entries]
+    if any(error is not None for error in errors):
+        groups.append(Group("", ["ECE"], [[_per_cent(error)] for error in errors]))
+    return groups
 
 
 def notes_of(content: Mapping[str, dict]) -> list[str]:
-    """Returns what the table means, in words, for below it."""
+    """Returns what the table means, a line each."""
     first = next(iter(content.values()))
     notes = [
-        f"pairs, by {title_of(first['embedding'])}: TPR is the share of true pairs "
-        "that a threshold accepts, FPR that of false pairs"
+        f"TPR, FPR: true and false pairs accepted, by {title_of(first['embedding'])}"
     ]
     if not first.get("calibration"):
-        return [*notes, "no threshold and no probabilities: no people for validation"]
+        return [*notes, "no threshold, no probabilities: no people for validation"]
     calibration = calibration_of(first["calibration"])
+    people = f"{calibration.people} people for validation of {calibration.dataset}"
     if calibration.threshold is None:
         notes.append(
-            f"no threshold: the people for validation have {calibration.false:,} false "
-            f"pairs, too few for a rate of {calibration.rate:g}"
+            f"no threshold: too few false pairs of {people} for an FPR of "
+            f"{calibration.rate:g}"
         )
     else:
         notes.append(
-            f"threshold {calibration.threshold:.4f}: the lowest that accepts at most "
-            f"{calibration.rate:g} of the false pairs (eval.false_accept_rate) of "
-            f"{calibration.origin}"
+            f"{calibration.threshold:.4f}: FPR {calibration.rate:g} among {people}"
         )
-    return [
-        *notes,
-        "ECE: mean difference between probabilities, which were fitted on the same "
-        "people, and shares of true pairs here, true and false pairs weighing the same",
-    ]
+    return [*notes, "ECE: error of the probabilities that are fitted on these people"]
 
 
 def _per_cent(value: float | None, digits: int = 1) -> str:

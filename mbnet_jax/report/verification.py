@@ -6,7 +6,7 @@ import numpy as np
 
 from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.evaluation.verification import Verified, content_of
-from mbnet_jax.evaluation.verification_table import columns_of, notes_of
+from mbnet_jax.evaluation.verification_table import groups_of
 from mbnet_jax.report import curves
 
 _LEAST = 1e-4  # share of false pairs at which the axis begins, or more of fewer pairs
@@ -27,8 +27,9 @@ def pairs_of(verified: Mapping[str, Verified]) -> dict | None:
     if not drawn:
         return None
     content = content_of(verified)
-    _, rows = columns_of(content)
-    first = next(iter(content.values()))
+    groups = groups_of(content)
+    rows = [sum(cells, []) for cells in zip(*(g.rows for g in groups), strict=True)]
+    first, drawn_first = (next(iter(x.values())) for x in (content, drawn))
     known = {title: of for title, of in drawn.items() if of.reliability}
     chosen = first["at_threshold"] is not None
     return {
@@ -47,7 +48,7 @@ def pairs_of(verified: Mapping[str, Verified]) -> dict | None:
             }
             for (name, entry), cells in zip(content.items(), rows, strict=True)
         ],
-        "notes": [f"{note[0].upper()}{note[1:]}." for note in notes_of(content)[1:]],
+        "calibration": drawn_first.calibration,
     }
 
 
