@@ -28,7 +28,10 @@ def pairs_of(verified: Mapping[str, Verified]) -> dict | None:
         return None
     content = content_of(verified)
     groups = groups_of(content)
-    rows = [sum(cells, []) for cells in zip(*(g.rows for g in groups), strict=True)]
+    rows = [
+        [cell for cells in row for cell in cells]
+        for row in zip(*(group.rows for group in groups), strict=True)
+    ]
     first, drawn_first = (next(iter(x.values())) for x in (content, drawn))
     known = {title: of for title, of in drawn.items() if of.reliability}
     chosen = first["at_threshold"] is not None
