@@ -28,9 +28,13 @@ ONE = Calibration(
 
 def curve(similarity, true):
     """The ROC of some pairs, with a threshold at each similarity."""
-    thresholds = np.unique(np.float32(similarity))[::-1]
-    accepted = np.float32(similarity) >= thresholds[:, None]
-    counts = [np.append(0, (accepted & kind).sum(1)) for kind in (true, ~true)]
+    similarity = np.float32(similarity)
+    thresholds = np.unique(similarity)[::-1]
+    counts = []
+    for kind in (true, ~true):
+        ascending = np.sort(similarity[kind])
+        below = np.searchsorted(ascending, thresholds, side="left")
+        counts.append(np.append(0, len(ascending) - below))
     return Curve(np.append(np.float32(2), thresholds), *counts)
 
 
@@ -135,7 +139,7 @@ def test_a_calibration_fits_one_way_of_embedding():
 
 
 @pytest.fixture(scope="module")
-def embedder(tmp_path_factory):
+def embedder(tmp_path_factory, one_block):
     config = whole_network(tmp_path_factory.mktemp("data"))
     config.model.branches = ("global",)
     mesh = small_run.one_device()

@@ -113,7 +113,13 @@ def test_without_pairs_of_a_kind():
     assert found.false == 0 and np.isnan(found.at_rates[0].threshold)
 
 
-@pytest.mark.parametrize("wrong", [0, 1, -0.1, np.nan, "0.1", True])
+@pytest.mark.parametrize("wrong", [(0,), (1,), (-0.1,), (np.nan,), ("0.1",), (True,)])
 def test_a_rate_out_of_range_is_named(wrong):
-    with pytest.raises(ValueError, match="rates must be numbers above 0 and below 1"):
-        call("verification", rates=(wrong,))
+    known = "rates must be a tuple of up to 100 numbers above 0 and below 1, got"
+    for rates in (wrong, wrong[0]):
+        with pytest.raises(ValueError, match=known):
+            call("verification", rates=rates)
+    with pytest.raises(ValueError, match=r"thresholds must be .* above -1.5 and below"):
+        call("verification", thresholds=(2.0,))
+    with pytest.raises(ValueError, match="least must be a whole number from 1, got 0"):
+        call("verification", least=0)

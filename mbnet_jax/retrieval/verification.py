@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mbnet_jax.refusals import shown
-from mbnet_jax.retrieval.arguments import Features
+from mbnet_jax.retrieval.arguments import Features, is_whole
 from mbnet_jax.retrieval.binned_pairs import count_pairs
 from mbnet_jax.retrieval.labels import Labels
 from mbnet_jax.retrieval.similarity import order_key
@@ -23,6 +23,7 @@ _LOW = 11  # bits of a key that the first pass does not look at
 _FINE = 1 << _LOW
 _HALF = 1 << (30 - _LOW)  # bins of numbers below 0, above -2; and of those above
 _BINS = 2 * _HALF
+_MOST = 100  # rates, or thresholds
 LEAST_ERRORS = 10  # false accepts below which their rate says nothing
 
 
@@ -101,8 +102,10 @@ def verification(
     Raises:
       ValueError: as `retrieval_metrics`; or a rate or threshold is out of range.
     """
-    rates = [_within("rates", rate, 0, 1) for rate in rates]
-    thresholds = [_within("thresholds", t, -1.5, 1.5) for t in thresholds]
+    rates = _within("rates", rates, 0, 1)
+    thresholds = _within("thresholds", thresholds, -1.5, 1.5)
+    if not is_whole(least) or least < 1:
+        raise ValueError(f"least must be a whole number from 1, got {shown(least)}")
 
     def counted(**binning) -> tuple[np.ndarray, np.ndarray]:
         return count_pairs(
@@ -118,7 +121,7 @@ def verification(
     # Pairs in each bin or above; and in none.
     above = np.append(np.cumsum(coarse[:, ::-1], axis=1)[:, ::-1], [[0], [0]], axis=1)
     allowed = [int(np.floor(rate * false + 1e-9)) for rate in rates]
-    enough = [count >= max(least, 1) for count in allowed]
+    enough = [count >= least for count in allowed]
     # The bin with the most similar false pair that is not accepted any more.
     reached = [
         int(np.searchsorted(-above[1], -count, side="left")) - 1 for count in allowed
@@ -182,13 +185,18 @@ def _shares(accepted: np.ndarray, of: tuple[int, int]) -> tuple[float, float]:
     )
 
 
-def _within(name: str, value: float, low: float, high: float) -> float:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if not number or isinstance(value, bool) or not low < value < high:
+def _within(name: str, values: Sequence[float], low: float, high: float) -> list[float]:
+    def fits(value) -> bool:
+        number = isinstance(value, int | float | np.integer | np.floating)
+        return number and not isinstance(value, bool) and low < value < high
+
+    several = isinstance(values, tuple | list) and len(values) <= _MOST
+    if not several or not all(map(fits, values)):
         raise ValueError(
-            f"{name} must be numbers above {low} and below {high}, got {shown(value)}"
+            f"{name} must be a tuple of up to {_MOST} numbers above {low} and below "
+            f"{high}, got {shown(values)}"
         )
-    return float(value)
+    return [*map(float, values)]
 
 
 def _key(value: float) -> np.ndarray:
