@@ -124,7 +124,7 @@ def measure(config: ConfigDict, steps: int, views: bool) -> str:
     candidates = {"whole": whole}
     if views:
         candidates["given"], *_ = compile_step(
-            config, with_views(config, batch), lambda batch, _: batch["prepared"]
+            config, with_views(config, batch), lambda batch, *_: batch["prepared"]
         )
     times = alternate(candidates, steps)
     peak, seconds = peak_of_devices(config.model.dtype), times["whole"]
@@ -164,10 +164,11 @@ def random_batch(config: ConfigDict) -> dict[str, jax.Array]:
 
 
 def with_views(config: ConfigDict, batch: dict) -> dict:
-    """Returns the batch with its views and targets precomputed."""
+    """Returns the batch with its views and targets precomputed, from given maps."""
     keys = example_keys(config.seed + 1, 0, len(batch["pid"]))
     split = batch_sharding(make_mesh())
-    prepared = jax.jit(make_prepare(config), out_shardings=split)(batch, keys)
+    views = make_prepare(config, make_model(config.model, CLASSES))
+    prepared = jax.jit(views, out_shardings=split)(batch, keys, {})
     return {"pid": batch["pid"], "prepared": prepared}
 
 

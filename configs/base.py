@@ -134,6 +134,8 @@ def fields() -> ConfigDict:
     # Ours, of ResNets: the stage, 1 to 4, on whose map KTM's gate works; 0: on the
     # final map
     c.model.ktm_stage = schema.optional(whole(0, high=4))
+    # Whether KTM adds the gated map to its input; False, ours: replaces the input
+    c.model.ktm_residual = schema.optional(flag(True))
     # Ours: the same for FAM
     c.model.fam_stage = schema.optional(whole(0, high=4))
     # FAM's spatial attention: a 7x7 convolution of the mean and maximum over channels;
@@ -207,6 +209,9 @@ def fields() -> ConfigDict:
     # Parameters, gradients and the optimizer's state are split over the devices, and
     # parameters gathered where they are used: less memory, more exchanges.
     c.train.shard_parameters = schema.optional(flag(False))
+    # Ours: probability that an image's views are of the parsing map that the network
+    # predicts (`model.parser`) in place of the given one
+    c.train.predicted_maps = schema.optional(real(0.0, high=1.0))
     c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
     c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size
     # "adam" has its weight decay in the gradient, as PyTorch's, "adamw" apart from it

@@ -100,7 +100,7 @@ def by_hand(config, start, batch, step):
 
     @jax.jit
     def features(batch):
-        views, _ = make_prepare(config)(batch, keys)
+        views, _ = make_prepare(config, model)(batch, keys, variables)
         rows = {name: view[:, None] for name, view in views.items()}
 
         def of_row(views, key, train):

@@ -26,15 +26,17 @@ pytestmark = pytest.mark.gpu
 # KTM
 
 
-def test_gate_scales_the_map():
+@pytest.mark.parametrize("residual", [True, False])
+def test_gate_scales_the_map(residual):
     x = normal(2, 4, 2, 16)
-    module = KnowledgeTransfer()
+    module = KnowledgeTransfer(residual=residual)
     params = randomize(module.init(jax.random.key(0), x))
     out, logits = module.apply(params, x)
     gate = 1 / (1 + np.exp(-np.asarray(logits)))
     assert logits.shape == (2, 4, 2, 1)
     assert gate.std() > 0.1  # it differs between positions
-    np.testing.assert_allclose(out, x * (1 + gate), rtol=1e-5)
+    factor = 1 + gate if residual else 2 * gate
+    np.testing.assert_allclose(out, x * factor, rtol=1e-5)
 
 
 def test_gate_matches_numpy():

@@ -59,7 +59,8 @@ class MBNet(nn.Module):
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
-      fam_stage: the same for FAM.
+      ktm_residual: as of `KnowledgeTransfer`.
+      fam_stage: the same as `ktm_stage` for FAM.
       fam_spatial, fam_residual: as of `FeatureAttention`.
       clothes_rank: number of directions that vary with clothes and are projected out
         of the global branch's embedding (see `ClothesSubspace`); 0: none.
@@ -82,6 +83,7 @@ class MBNet(nn.Module):
     fusion_width: int = 512
     fusion_heads: int = 8
     ktm_stage: int = 0
+    ktm_residual: bool = True
     fam_stage: int = 0
     fam_spatial: str = "conv7"
     fam_residual: bool = True
@@ -191,7 +193,9 @@ class MBNet(nn.Module):
     def _gate(self, extra: dict) -> Callable[[jax.Array], jax.Array]:
         """KTM as a function of a map, which leaves its outputs in `extra`."""
         # Made here: within a backbone, it would be a part of that.
-        module = KnowledgeTransfer(dtype=self.dtype, name="knowledge_transfer")
+        module = KnowledgeTransfer(
+            residual=self.ktm_residual, dtype=self.dtype, name="knowledge_transfer"
+        )
 
         def gate(x: jax.Array) -> jax.Array:
             x, extra["gate_logits"] = module(x)

@@ -4,7 +4,8 @@ With `parser_errors`, the maps in `parsing` are a parser's, and the exact ones a
 `parsing_exact`. The images are the same without.
 
 Every file depends on the options alone: the number of workers, their order and
-restarts do not change a byte. Other versions of NumPy or OpenCV may round differently.
+restarts do not change a byte. Other versions of NumPy or OpenCV may round differently,
+and so may other CPUs: OpenBLAS chooses its matrix kernels by them (docs/running.md).
 """
 
 import contextlib

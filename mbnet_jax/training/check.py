@@ -107,6 +107,12 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
             f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
         )
     yield from _distilled(config)
+    share = train.get("predicted_maps", 0.0)
+    if share and not config.model.get("parser", False):
+        yield (
+            f"train.predicted_maps={share} needs a network that predicts parsing maps; "
+            "set model.parser=True, or train.predicted_maps=0"
+        )
     rank = config.model.get("clothes_rank", 0)
     if rank and not loss.get("clothes_subspace", 1.0):
         yield (

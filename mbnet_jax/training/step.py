@@ -20,13 +20,15 @@ from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.augment import augment, example_keys, path_keys
 from mbnet_jax.training.clothes import ClothesClasses
 from mbnet_jax.training.gradients import sums_of_squares
+from mbnet_jax.training.predicted_maps import exchange_function
 from mbnet_jax.training.state import TrainState, averaged
 from mbnet_jax.views import Targets, make_targets, make_views, normalise
 
 Batch = dict[str, jax.Array]
 Scalars = dict[str, jax.Array]
-# (batch, a key for each row) -> the views of the augmented batch, and the targets.
-Prepare = Callable[[Batch, jax.Array], tuple[dict[str, jax.Array], Targets]]
+# (batch, a key for each row, the network's variables) -> the views of the augmented
+# batch, and the targets.
+Prepare = Callable[[Batch, jax.Array, dict], tuple[dict[str, jax.Array], Targets]]
 
 
 def init_state(
@@ -44,17 +46,27 @@ def init_state(
     )
 
 
-def make_prepare(config: ConfigDict) -> Prepare:
-    """Augments a batch, and makes the views and targets of the branches that are on."""
+def make_prepare(config: ConfigDict, model: MBNet) -> Prepare:
+    """Augments a batch, and makes the views and targets of the branches that are on.
+
+    Views may be of predicted maps (`train.predicted_maps`); what KTM's gate and the
+    parsing head are to learn is that of the given ones.
+    """
     views = views_of_branches(b for b in BRANCHES if b in config.model.branches)
     change = partial(augment, **config.augment)
+    exchange = exchange_function(config, model)
 
-    def prepare(batch: Batch, keys: jax.Array):
+    def prepare(batch: Batch, keys: jax.Array, variables: dict):
         image, parsing = jax.vmap(change)(
             normalise(batch["image"]), batch["parsing"], keys
         )
-        made = make_views(image, parsing, config.views, views)
-        return made, make_targets(parsing, config.views)
+        targets = make_targets(parsing, config.views)
+        if exchange:
+            parsing = exchange(variables, image, parsing, keys)
+            # The crops are where the map of the view has head and legs.
+            seen = make_targets(parsing, config.views).foreground
+            targets = targets._replace(foreground=seen)
+        return make_views(image, parsing, config.views, views), targets
 
     return prepare
 
@@ -83,11 +95,11 @@ def make_train_step(
       mesh: the devices that the batch will be split over.
       classes: the classes of clothes, for CAL's losses; None leaves these out.
       loss: in place of `losses.total`, with its arguments and results.
-      prepare: in place of `make_prepare(config)`.
+      prepare: in place of `make_prepare(config, model)`.
     """
     # The initial weights have their own stream of random numbers, from `seed`.
     augmentation_seed = config.seed + 1
-    prepare = prepare or make_prepare(config)
+    prepare = prepare or make_prepare(config, model)
     loss = loss or losses.total
     n, decay = config.train.accumulate, config.train.get("ema", 0.0)
     split = config.train.get("shard_parameters", False)
@@ -96,7 +108,8 @@ def make_train_step(
 
     def gradient(params, batch_stats, batch: Batch, keys: jax.Array, step: jax.Array):
         """One forward and backward pass: (gradient, batch statistics, scalars)."""
-        views, targets = prepare(batch, keys)
+        variables = {"params": params, "batch_stats": batch_stats}
+        views, targets = prepare(batch, keys, variables)
         clothes = None if classes is None else classes.of(batch, step)
         random = {"keys": path_keys(keys)} if needs_keys else {}
 

@@ -22,15 +22,19 @@ class KnowledgeTransfer(nn.Module):
     needs no parsing map. On synthetic people distillation helps the branch a little;
     the gate is nearly the same in every image, and its area loss gains nothing.
 
-    Two additions are ours: F may be the map of an earlier stage, which has smaller
-    cells (`MBNet.ktm_stage`), and embeddings and similarities may be distilled too
-    (`losses.feature_distillation`, `losses.similarity_distillation`).
+    Three additions are ours: F may be the map of an earlier stage, which has smaller
+    cells (`MBNet.ktm_stage`), embeddings and similarities may be distilled too
+    (`losses.feature_distillation`, `losses.similarity_distillation`), and without
+    `residual`, F' = 2 g F, so that the gate can remove clothes, not only emphasise what
+    is not clothes.
 
     Attributes:
+      residual: whether the gated map is added to F, or replaces it.
       reduction: the hidden convolution has channels / reduction, at least 8.
       dtype: of the computation on the map; the gate itself is float32.
     """
 
+    residual: bool = True
     reduction: int = 8
     dtype: Any = jnp.float32
 
@@ -46,4 +50,6 @@ class KnowledgeTransfer(nn.Module):
             1, (3, 3), padding=((1, 1), (1, 1)), dtype=jnp.float32, name="gate"
         )(y)
         gate = nn.sigmoid(logits)
-        return x * (1 + gate).astype(x.dtype), logits
+        # The gate starts near a half.
+        factor = 1 + gate if self.residual else 2 * gate
+        return x * factor.astype(x.dtype), logits

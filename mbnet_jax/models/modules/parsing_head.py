@@ -24,7 +24,7 @@ class ParsingHead(nn.Module):
 
     A feature pyramid (Lin et al., CVPR 2017) with one output level: each stage passes a
     1x1 convolution to `width` channels and a norm; from the coarsest stage on, the sum
-    is enlarged and added to the next finer one; a 3x3 convolution reads the result. A
+    is enlarged and added to the next finer one; two 3x3 convolutions read the result. A
     last 1x1 convolution gives each cell of the finest stage 2x2 cells of logits
     (sub-pixel convolution; Shi et al., CVPR 2016). Of a backbone without stages, it
     reads the final map, and gives each of its cells 4x4 cells of logits.
@@ -35,7 +35,7 @@ class ParsingHead(nn.Module):
       dtype: of the computation; the last convolution is in float32.
     """
 
-    width: int = 24
+    width: int = 48
     norm_images: int = 0
     dtype: Any = jnp.float32
 
@@ -58,8 +58,11 @@ class ParsingHead(nn.Module):
             )(jnp.asarray(stage, self.dtype))
             y = norm(name=f"lateral{number}_norm")(y)
             x = y if x is None else y + jax.image.resize(x, y.shape, "bilinear")
-        x = conv(self.width, 3, padding=1, dtype=self.dtype, name="conv")(x)
-        x = nn.relu(norm(name="norm")(x))
+        for number in (1, 2):
+            x = conv(self.width, 3, padding=1, dtype=self.dtype, name=f"conv{number}")(
+                x
+            )
+            x = nn.relu(norm(name=f"norm{number}")(x))
         x = nn.Conv(
             finer * finer * NUM_LABELS,
             (1, 1),
