@@ -131,7 +131,8 @@ def test_table_metrics_and_page_say_the_same(evaluation, tmp_path):
     page = pairs_of(verified)
     assert share in page["rows"][0]["cells"] and page["reliability"]
     assert page["roc"].startswith("<svg") and "nan" not in page["roc"].lower()
-    assert len(page["roc"]) < 100_000
+    assert len(page["roc"]) < 100_000 and "mathdefault" not in page["roc"]
+    assert ">0.01<" in page["roc"]  # a label of the logarithmic axis
     content["verification"]["all_pairs"]["at_rates"]["0.1"] = 0.5
     path.write_text(json.dumps(content))
     with pytest.raises(

@@ -115,6 +115,8 @@ def roc(name: str, lines: Mapping[str, Points], least: float, label: str) -> str
         even = np.geomspace(least, 1, 50)
         axes.plot(even, 100 * even, color=NEUTRAL, lw=1, label="chance")
         axes.set(xscale="log", xlim=(least, 1), ylim=(0, 102))
+        axes.xaxis.set_major_formatter("{x:g}")  # not in TeX
+        axes.xaxis.set_minor_formatter("")
         axes.set(xlabel="false pairs accepted (share)", ylabel="true pairs accepted, %")
         axes.grid(alpha=0.25)
         _legend_below(figure)
@@ -130,11 +132,10 @@ def reliability(name: str, lines: Mapping[str, Points], label: str) -> str:
       label: describes the figure in words.
     """
     with _figure(4.2, 2.9) as figure:
-        axes = figure.add_subplot()
+        axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         _plot(axes, lines, marker="o", markersize=4)
         axes.plot([0, 1], [0, 1], color=NEUTRAL, lw=1, label="calibrated")
         axes.set(xlabel="predicted probability", ylabel="share of true pairs")
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.grid(alpha=0.25)
         _legend_below(figure)
         return _markup(figure, name, label)
