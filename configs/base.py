@@ -274,6 +274,8 @@ def fields() -> ConfigDict:
     # Its queries of each kind (random, best, worst); with 6, PRCC's page lists 4,000
     # images.
     c.eval.report_lists = whole(4, high=6)
+    # Images on its map of embeddings, of whole persons; 0: no map
+    c.eval.report_points = schema.optional(whole(400, high=2000))
     # File names of further queries in it
     c.eval.report_queries = several((), text(None, 1), high=10)
     return c

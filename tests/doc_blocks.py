@@ -9,6 +9,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
     *sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks").glob("**/*.md")

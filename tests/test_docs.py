@@ -256,7 +256,7 @@ def test_commands_that_do_not_exist_are_found(call, error, monkeypatch):
 
 def test_installed_commands_are_the_modules_of_the_same_names():
     files = (ROOT / "mbnet_jax" / "commands").glob("[a-z]*.py")
-    names = {file.stem for file in files} - {"cli", "flags"}
+    names = {f.stem for f in files if not f.stem.endswith("flags")} - {"cli"}
     assert doc_run.installed_commands() == {
         f"mbnet-{name}": f"mbnet_jax.commands.{name}" for name in names
     }

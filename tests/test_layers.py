@@ -12,7 +12,7 @@ LAYERS = (
         *("config", "configs", "overrides", "suggestions", "sources"),
     ),
     ("devices", "parsing"),
-    ("retrieval", "synthetic", "backbones"),
+    ("retrieval", "synthetic", "backbones", "detection"),
     ("views",),
     ("models",),
     ("losses",),

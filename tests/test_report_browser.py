@@ -12,6 +12,7 @@ from PIL import Image
 from mbnet_jax.report.page import render
 
 webdriver = pytest.importorskip("selenium.webdriver")
+Keys = webdriver.Keys
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -212,3 +213,55 @@ def test_fields_have_labels_and_work_by_keyboard(browser, address):
     fields[0].send_keys("g")  # selects the option that starts with it
     assert fields[0].get_attribute("value") == "general"
     assert {of[1] for of in shown(browser)} == {"general"} != {of[1] for of in before}
+
+
+def marks(browser):
+    """Place, colour and whether it is shown faintly, of each mark of the map."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.mark')].map((m) =>"
+        " [m.getAttribute('transform'), m.getAttribute('fill'),"
+        " m.classList.contains('other')])"
+    )
+
+
+def set_field(browser, name, value):
+    browser.execute_script(
+        "const field = document.forms['map-fields'].elements[arguments[0]];"
+        "field.value = arguments[1];"
+        "field.dispatchEvent(new Event('change', {bubbles: true}));",
+        name,
+        value,
+    )
+
+
+def test_the_map_shows_pictures_by_keyboard_and_changes_colours_and_axes(
+    browser, address
+):
+    browser.get(address)
+    plane = browser.find_element("id", "map-plane")
+    picture, text = (
+        browser.find_element("id", f"map-{k}") for k in ("picture", "text")
+    )
+    assert not picture.is_displayed()
+    plane.send_keys(Keys.ARROW_RIGHT)
+    first = text.text
+    assert ".jpg" in first and "person" in first and picture.is_displayed()
+    seen = Image.open(io.BytesIO(picture.screenshot_as_png)).convert("L")
+    assert np.asarray(seen)[2:-2, 2:-2].std() > 5
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_DOWN):
+        plane.send_keys(key)
+    assert text.text != first
+    before = marks(browser)
+    set_field(browser, "by", "1")
+    coloured = marks(browser)
+    assert [m[0] for m in coloured] == [m[0] for m in before]
+    cameras = browser.find_elements("css selector", ".legend:not([hidden]) li")
+    assert len({m[1] for m in coloured}) == len(cameras)
+    set_field(browser, "axes", "1")
+    assert [m[0] for m in marks(browser)] != [m[0] for m in before]
+    set_field(browser, "person", "0")
+    faint = [m[2] for m in marks(browser)]
+    assert 0 < sum(faint) < len(faint)
+    plane.send_keys(Keys.ESCAPE)
+    assert not picture.is_displayed()
+    assert browser.get_log("browser") == []

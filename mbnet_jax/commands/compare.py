@@ -1,13 +1,13 @@
 """Compares two tested runs on the same queries, with intervals of the difference.
 
-    mbnet-compare runs/a runs/b [--on NAME]
+    mbnet-compare runs/a runs/b [--on NAME] [--out compare.html]
 
 docs/across.md says what the intervals mean.
 """
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ from mbnet_jax.commands import flags
 
 if TYPE_CHECKING:
     from mbnet_jax.evaluation.paired import Difference
+    from mbnet_jax.report.comparison_tables import Pair
 
 _EXAMPLES = (
     "runs/ltcc runs/ltcc_eva02",
     "runs/ltcc runs/ltcc_eva02 --on prcc",
+    "runs/ltcc runs/ltcc_eva02 --out compare.html",
     "runs/seed0 runs/seed1 --resamples 100000 --seed 1",
 )
 _MOST = 1_000_000  # resamples
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Compares two tested runs on the same queries: the difference of mAP and "
         "Rank-1, second minus first, with 95 % intervals over queries and persons, and "
         "the ratio.",
-        "RUN RUN [--on NAME] [--resamples N] [--seed N]",
+        "RUN RUN [--on NAME] [--out FILE.html] [--resamples N] [--seed N]",
         _EXAMPLES,
     )
     parser.flags.add_argument(
@@ -49,6 +51,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="NAME",
         help="compares their tests on the dataset of this name, in eval/NAME, or in "
         "eval where it is a run's own; unless given, those on their own datasets",
+    )
+    parser.add(
+        "--out",
+        type=flags.path,
+        metavar="FILE.html",
+        help="also writes a page: tables, and the persons and queries that changed "
+        "most, with their ranked lists",
+    )
+    parser.add(
+        "--images",
+        type=flags.path,
+        metavar="DIR",
+        help="the dataset's folder, for the pictures of --out; unless given, where the "
+        "tests read them",
     )
     parser.add(
         "--resamples",
@@ -67,34 +83,63 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"--resamples={arguments.resamples} must be from 1 to {_MOST:,}, and "
                 f"--seed={arguments.seed} at least 0"
             )
+        if arguments.images and not arguments.out:
+            raise ValueError("--images is for the page; give its --out")
+        if arguments.images and not arguments.images.is_dir():
+            raise ValueError(f"--images={arguments.images} is no folder")
         flags.prepare()
-        for line in _lines(arguments):
-            print(line)
+        _compare(arguments)
 
 
-def _lines(arguments: argparse.Namespace) -> Iterator[str]:
+def _compare(arguments: argparse.Namespace) -> None:
+    """Prints the table, and writes the page if there is `--out`."""
     from mbnet_jax.evaluation.paired import compare, paired_scores
+    from mbnet_jax.report.comparison_tables import Pair
 
     first, second = (_queries(folder, arguments.on) for folder in arguments.runs)
-    yield f"first:  {first}\nsecond: {second}"
+    if arguments.out:
+        from mbnet_jax.files import write_whole
+        from mbnet_jax.report.comparison import MARK, Side, comparison_page
+        from mbnet_jax.report.replacing import check_out
+
+        check_out(arguments.out, MARK, "a comparison")
+        sides = tuple(
+            Side.read(run, queries.parent)
+            for run, queries in zip(arguments.runs, (first, second), strict=True)
+        )
+    resampled = f"{arguments.resamples:,} resamples, seed {arguments.seed}"
+    print(f"first:  {first}\nsecond: {second}")
+    pairs = {
+        protocol: Pair(pair, compare(*pair, arguments.resamples, arguments.seed))
+        for protocol, pair in paired_scores(first, second).items()
+    }
+    for line in _lines(pairs, resampled):
+        print(line)
+    if arguments.out:
+        page = comparison_page(sides, pairs, resampled, arguments.images)
+        write_whole(arguments.out, page)
+        print(f"\nto open: {arguments.out}")
+
+
+def _lines(pairs: Mapping[str, "Pair"], resampled: str) -> Iterator[str]:
+    """The printed table."""
     yield (
         "Per cent; the difference is second minus first, with 95 % intervals; the ratio"
         "\nis second over first."
     )
     head = ("", "first", "second", "difference", "ratio", *_INTERVALS)
-    for protocol, pair in paired_scores(first, second).items():
-        persons = pair[0].person
+    for protocol, (scores, found) in pairs.items():
+        persons = scores[0].person
         yield (
             f"\n{protocol.replace('_', '-')}: {len(persons):,} queries of "
             f"{len({*persons}):,} persons"
         )
-        found = compare(*pair, arguments.resamples, arguments.seed)
         for row in (head, *(_row(measure, of) for measure, of in found.items())):
             cells = (f"{c:>{w}}" for c, w in zip(row[1:], _WIDTHS, strict=True))
             yield f"  {row[0]:<4}{'  '.join(cells)}"
     yield (
         "\nQueries of one person are alike, so judge by the interval over persons."
-        f"\n{arguments.resamples:,} resamples, seed {arguments.seed}"
+        f"\n{resampled}"
     )
 
 

@@ -12,34 +12,24 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
-from mbnet_jax import schema
 from mbnet_jax.commands import flags
-from mbnet_jax.configs import base
-from mbnet_jax.files import cache_folder, printable, write_whole
-from mbnet_jax.parsing.label_sets import LABEL_SETS
+from mbnet_jax.commands.detect_flags import find_scenes
+from mbnet_jax.commands.search_flags import (
+    check_entries,
+    check_flags,
+    default_cache,
+    make_parser,
+)
+from mbnet_jax.files import printable, write_whole
 from mbnet_jax.parsing.load import parser_options
-from mbnet_jax.parsing.presets import PRESETS
 from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.sources import check_folder_or_hub
 
 _SHOWN = 10  # failures that are printed
-_MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
 _GIVE_MAPS = (
     "give --parsing MAPS, or let a parser make them: --parser segformer (docs/use.md)"
-)
-_NUMBERS = {
-    "k": schema.whole(20, 1, _MOST_ENTRIES),
-    "batch-size": base.FIELDS.eval.batch_size,
-}
-_EXAMPLES = (
-    "--gallery photos --query query.jpg",
-    "--model runs/prcc --gallery photos --query a.jpg b.jpg --out report.html",
-    "--model runs/prcc --gallery photos --parsing maps --query photos/a.jpg --k 50",
-    "--model runs/prcc --gallery photos --parser segformer --query a.jpg",
-    "--model runs/prcc --gallery photos --query a.jpg --branches global",
 )
 
 
@@ -49,7 +39,7 @@ def search(arguments: argparse.Namespace) -> None:
     Raises:
       ValueError, OSError: naming what cannot be used.
     """
-    _check_flags(arguments)
+    check_flags(arguments)
     if arguments.model is not None:
         check_folder_or_hub(arguments.model)
     # Not before: jax takes seconds, wrong arguments are refused at once.
@@ -58,8 +48,10 @@ def search(arguments: argparse.Namespace) -> None:
     from mbnet_jax.parsing.maker import check_maker
     from mbnet_jax.search.embedder import Embedder
     from mbnet_jax.search.gallery import open_gallery
+    from mbnet_jax.search.labels import searched_scenes
     from mbnet_jax.search.nearest import embed_queries, find_nearest
     from mbnet_jax.search.page import check_out, draw_page
+    from mbnet_jax.search.tracks import with_tracks
 
     # Such an image is refused, and named.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -74,22 +66,36 @@ def search(arguments: argparse.Namespace) -> None:
     for folder in filter(None, (maps, query_maps)):
         check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
     branches = embedder.choose(arguments.branches, maps is not None, _GIVE_MAPS)
-    paths, rows, failed = embed_queries(
-        arguments.query, arguments.gallery, embedder, branches, maps, query_maps
+    paths, failed = arguments.query, []
+    scenes = find_scenes(arguments)
+    if scenes is not None:
+        _warn_of("scene", scenes.gallery.failures)
+        paths, failed = scenes.paths, scenes.failures
+    check_entries(arguments.k, len(paths))
+    paths, rows, others = embed_queries(
+        paths, arguments.gallery, embedder, branches, maps, query_maps
     )
+    failed = failed + others
     _warn_of("query", failed)
     if not paths:
         name, why = failed[0]
         raise ValueError(f"no query can be used; the first: {name}: {why}")
     gallery = open_gallery(
-        arguments.gallery,
+        arguments.gallery if scenes is None else scenes.gallery.folder,
         embedder,
         branches,
         arguments.cache,
         maps,
         arguments.batch_size,
+        None if scenes is None else scenes.gallery.files(),
     )
     _warn_of("photograph", gallery.failures)
+    searched = None
+    if scenes is not None:
+        gallery, tracklets = with_tracks(gallery, scenes.gallery)
+        searched = searched_scenes(
+            arguments.gallery, scenes.gallery, scenes.queries, tracklets
+        )
     found = find_nearest(paths, rows, gallery, arguments.k)
     predicted = embedder.predicts(branches, maps is not None)
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
@@ -98,11 +104,12 @@ def search(arguments: argparse.Namespace) -> None:
         f"{' + '.join(name.replace('_', '-') for name in branches)}"
         f"{', with parsing maps that the network predicts' * predicted}."
     )
-    page = draw_page(found, gallery, failed, described, embedder.config.data.threads)
+    threads = embedder.config.data.threads
+    page = draw_page(found, gallery, failed, described, threads, searched)
     write_whole(arguments.out, page)
+    what = f"{len(gallery.names):,} photographs" if searched is None else searched.what
     _say(
-        f"{len(gallery.names):,} photographs, {gallery.embedded:,} of them embedded "
-        f"now; wrote {arguments.out}",
+        f"{what}, {gallery.embedded:,} of them embedded now; wrote {arguments.out}",
         sys.stdout,
     )
 
@@ -112,34 +119,6 @@ def _parser(arguments: argparse.Namespace) -> Parser | None:
     if arguments.parser is None:
         return None
     return Parser(parser_options(arguments.parser, arguments.preset, flag="--parser"))
-
-
-def _check_flags(arguments: argparse.Namespace) -> None:
-    """Refuses values that can be known to be wrong before anything is loaded."""
-    numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
-    schema.check(numbers, _NUMBERS, "", prefix="--")
-    entries = arguments.k * len(arguments.query)
-    if entries > _MOST_ENTRIES:
-        raise ValueError(
-            f"--k={arguments.k} photographs for each of {len(arguments.query)} queries "
-            f"are {entries:,}; a page lists at most {_MOST_ENTRIES:,}"
-        )
-    if arguments.query_parsing and not arguments.parsing:
-        raise ValueError("--query-parsing needs --parsing: maps for both, or none")
-    if arguments.parser and arguments.parsing:
-        raise ValueError(
-            "--parser makes the maps that --parsing would give; leave one of them out"
-        )
-    if arguments.preset and not arguments.parser:
-        raise ValueError("--preset is the form of a --parser FILE; give that too")
-    for flag, what in (
-        ("gallery", "photographs"),
-        ("parsing", "parsing maps"),
-        ("query-parsing", "parsing maps"),
-    ):
-        folder = getattr(arguments, flag.replace("-", "_"))
-        if folder is not None and not folder.is_dir():
-            raise FileNotFoundError(f"no such folder of {what}: --{flag}={folder}")
 
 
 def _warn_of(what: str, failures: list[tuple[str, str]]) -> None:
@@ -164,108 +143,15 @@ def _line(text: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and searches; exits with one line for bad input."""
-    parser = flags.Parser(
-        "search",
-        "Finds the photographs most similar to each query, and writes a page of them.",
-        "--gallery DIR --query FILE [FILE ...] [--model DIR] [--out FILE.html]",
-        _EXAMPLES,
-    )
-    add, path = parser.add, flags.path
-    add(
-        "--model",
-        type=path,
-        metavar="DIR",
-        help="a trained network, such as runs/prcc; by default the one that comes "
-        "with mbnet_jax, trained on synthetic people only",
-    )
-    add(
-        "--gallery",
-        required=True,
-        type=path,
-        metavar="DIR",
-        help="the folder to search in",
-    )
-    add(
-        "--query",
-        required=True,
-        type=path,
-        nargs="+",
-        metavar="FILE",
-        help="photographs to find, separated by spaces",
-    )
-    add(
-        "--out",
-        type=path,
-        default=Path("search.html"),
-        metavar="FILE",
-        help="the page to write; search.html unless given",
-    )
-    add(
-        "--k",
-        type=flags.whole,
-        default=20,
-        metavar="N",
-        help="photographs listed for each query; 20 unless given",
-    )
-    parser.add_list(
-        "--branches",
-        metavar="NAMES",
-        help="branches to combine, as in global,mask; by default the evaluation's",
-    )
-    add(
-        "--parsing",
-        type=path,
-        metavar="DIR",
-        help="parsing maps: mirrors --gallery, in PNG files",
-    )
-    add(
-        "--query-parsing",
-        type=path,
-        metavar="DIR",
-        help="parsing maps of queries outside --gallery",
-    )
-    add(
-        "--parsing-labels",
-        choices=LABEL_SETS,
-        metavar="SET",
-        help=f"label set, of {', '.join(LABEL_SETS)}; by default the run's",
-    )
-    add(
-        "--parser",
-        metavar="NAME",
-        help="makes parsing maps on the way: a preset, downloaded once "
-        f"({', '.join(PRESETS)}), or an ONNX file",
-    )
-    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
-    add(
-        "--batch-size",
-        type=flags.whole,
-        default=64,
-        metavar="N",
-        help="photographs embedded at a time; 64 unless given",
-    )
-    add(
-        "--cache",
-        type=path,
-        metavar="DIR",
-        help="the folder in which embeddings are cached; by default "
-        "~/.cache/mbnet_jax/search",
-    )
+    parser = make_parser()
     with flags.ending_in_one_line(
         "give a smaller --batch-size", "finished embeddings are cached"
     ):
         arguments = parser.arguments(argv)
-        arguments.cache = arguments.cache or _default_cache()
+        arguments.cache = arguments.cache or default_cache()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             search(arguments)
-
-
-def _default_cache() -> Path:
-    try:
-        return cache_folder("search")
-    except RuntimeError as error:
-        raise ValueError("this user has no home directory; give --cache") from error
 
 
 def _show_warning(message, category, *_, **__) -> None:

@@ -38,6 +38,7 @@ class Split:
       own: the labels as the dataset writes them; () where that is not known.
       tracklet: int32 [n]; unless given, all `UNKNOWN`.
       frames: the images of the tracklets; None if each row is an image.
+      root: the folder that names are relative to; None where it is not known.
     """
 
     pid: np.ndarray
@@ -49,6 +50,7 @@ class Split:
     own: tuple[Identifiers, ...] = ()
     tracklet: np.ndarray | None = None
     frames: Frames | None = None
+    root: Path | None = None
 
     def __post_init__(self):
         """Fills in the tracklets."""
@@ -117,6 +119,7 @@ class Split:
             and self.frames._replace(
                 of_row=tuple(self.frames.of_row[i] for i in indices)
             ),
+            self.root,
         )
 
     def of_people(self) -> "Split":
@@ -149,6 +152,7 @@ def make_split(records: Sequence[Record], source, root: Path) -> Split:
         positions=np.arange(len(names)),
         source=source,
         own=tuple(r.own for r in records),
+        root=root,
     )
 
 

@@ -34,10 +34,12 @@ class Scores(NamedTuple):
       person: of each query, as the dataset names it.
       values: float64 [n, 2], average precision and whether the nearest is a match; a
         mean over draws.
+      file: of each query; () where it is not known.
     """
 
     person: tuple[str, ...]
     values: np.ndarray
+    file: tuple[str, ...] = ()
 
 
 class Difference(NamedTuple):
@@ -134,9 +136,11 @@ def _scores(table: Mapping[tuple, tuple[int, float]]) -> dict[str, Scores]:
     scores = {}
     for protocol, queries in draws.items():
         # The same order for both networks.
-        found = [(key[1], np.mean(q, 0)) for key, q in sorted(queries.items()) if q]
-        values = np.array([mean for _, mean in found]).reshape(-1, len(MEASURES))
-        scores[protocol] = Scores(tuple(person for person, _ in found), values)
+        found = [(*key, np.mean(q, 0)) for key, q in sorted(queries.items()) if q]
+        values = np.array([mean for *_, mean in found]).reshape(-1, len(MEASURES))
+        persons = tuple(person for _, person, _ in found)
+        files = tuple(file for file, *_ in found)
+        scores[protocol] = Scores(persons, values, files)
     return scores
 
 

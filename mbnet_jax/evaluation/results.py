@@ -257,14 +257,14 @@ def queries_csv(results: Mapping[str, ProtocolResult]) -> str:
             for index, (first, precision) in enumerate(
                 zip(metrics.first_match_rank, metrics.average_precision, strict=True)
             ):
-                file = _cell(result.query.names[index], "./")
-                person = _cell(result.query.shown(index).person, "'")
+                file = spreadsheet_cell(result.query.names[index], "./")
+                person = spreadsheet_cell(result.query.shown(index).person, "'")
                 score = (first, f"{precision:.6f}") if first else ("", "")
                 writer.writerow([name, draw, file, person, *score])
     return encodable(text.getvalue())
 
 
-def _cell(text: str, guard: str) -> str:
+def spreadsheet_cell(text: str, guard: str) -> str:
     """A text that no spreadsheet takes for a formula: it starts with `guard` then.
 
     "./=1.jpg" is the same file as "=1.jpg", and spreadsheets mark text by an

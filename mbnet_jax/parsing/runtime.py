@@ -1,4 +1,4 @@
-"""ONNX Runtime, which runs parsers: imported only when maps are made."""
+"""ONNX Runtime, which runs parsers and detectors: imported only when one is loaded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,19 @@ class Value(NamedTuple):
     shape: Sequence[int | str | None]
 
 
-def start_session(model: Path) -> tuple[Any, Sequence[Value], Sequence[Value]]:
+def start_session(
+    model: Path, doing: str = "making maps"
+) -> tuple[Any, Sequence[Value], Sequence[Value]]:
     """ONNX Runtime's session of a model's file, its inputs and its outputs.
+
+    Args:
+      model: the file.
+      doing: what needs ONNX Runtime, for the message.
 
     Raises:
       ValueError: ONNX Runtime is not installed; or naming the file, if it is no model.
     """
-    onnxruntime = import_runtime()
+    onnxruntime = import_runtime(doing)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised; it would print them too
     available = onnxruntime.get_available_providers()
@@ -45,8 +51,8 @@ def start_session(model: Path) -> tuple[Any, Sequence[Value], Sequence[Value]]:
         ) from error
 
 
-def import_runtime() -> Any:
-    """Returns ONNX Runtime.
+def import_runtime(doing: str = "making maps") -> Any:
+    """Returns ONNX Runtime, which `doing` needs.
 
     Raises:
       ValueError: it is not installed.
@@ -55,7 +61,7 @@ def import_runtime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise ValueError(
-            "making maps needs ONNX Runtime: pip install -r requirements-parse.txt"
+            f"{doing} needs ONNX Runtime: pip install -r requirements-parse.txt"
         ) from error
     return onnxruntime
 

@@ -21,10 +21,11 @@ _TEMPLATES = jinja2.Environment(
 )
 # The style sheets and the scripts of a page: files in `templates/`, without values.
 _SHEETS = {
-    "report.html": ("style.css", "report.css"),
+    "report.html": ("style.css", "report.css", "embedding_map.css"),
     "search.html": ("style.css", "search.css"),
+    "compare.html": ("style.css", "compare.css"),
 }
-_SCRIPTS = {"report.html": ("report.js",), "search.html": ()}
+_SCRIPTS = {"report.html": ("report.js", "embedding_map.js")}
 # Most characters of all images of a page together; the page stays below 10 MB.
 BUDGET = 6_500_000
 HEIGHTS = (256, 192, 160, 128, 96, 64, 48)  # pixels, tried in turn
@@ -37,7 +38,7 @@ def render(template: str, **values) -> str:
     values that are markup with `|safe`. What UTF-8 cannot encode becomes replacement
     characters.
     """
-    sheets, scripts = (_files(of[template]) for of in (_SHEETS, _SCRIPTS))
+    sheets, scripts = (_files(of.get(template, ())) for of in (_SHEETS, _SCRIPTS))
     page = _TEMPLATES.get_template(template).render(
         sheets=sheets, scripts=scripts, policy=_policy(sheets, scripts), **values
     )

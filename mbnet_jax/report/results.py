@@ -17,6 +17,7 @@ from mbnet_jax.json_files import write_json
 from mbnet_jax.locks import locked
 from mbnet_jax.progress import status
 from mbnet_jax.report.lists import draw_lists
+from mbnet_jax.report.nearest import NEAREST_FILE, folder_of_images, nearest_csv
 from mbnet_jax.report.write import write_report
 from mbnet_jax.runs.events import write_test
 from mbnet_jax.runs.metrics_file import METRICS
@@ -50,7 +51,7 @@ def write_results(
       verified: protocol name -> how its pairs are told apart, if that was asked.
     """
     config, folder = network.config, run.eval_of(test.name)
-    entries = test.entries | run.entries
+    entries = test.entries | run.entries | folder_of_images(embedded)
     if verified:
         entries |= {"verification": content_of(verified)}
     content = metrics_content(
@@ -63,6 +64,8 @@ def write_results(
         if lists is not None:
             draw_lists(config, test.title, drawn_protocol(protocols), embedded, lists)
         if config.eval.report:
+            lists_of_all = nearest_csv(protocols, embedded, config.eval.draw_seed)
+            write_whole(folder / NEAREST_FILE, lists_of_all)
             with status("writing the report"):
                 page = write_report(
                     run, test, network, protocols, outcomes, embedded, notes, verified

@@ -20,6 +20,7 @@ from mbnet_jax.evaluation.verification import Verified
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention_pictures import draw_attention
 from mbnet_jax.report.cases import KINDS, groups_of, main_protocol
+from mbnet_jax.report.embedding_map import embedding_map
 from mbnet_jax.report.page import Images, picture, render
 from mbnet_jax.report.queries import query_cards
 from mbnet_jax.report.scores import cmc_figure, results_table
@@ -99,6 +100,7 @@ def write_report(
         scales=scales,
         bar=picture(heat.scale_bar(), 16),
         images=images.encoded(),
+        map=embedding_map(config, protocols, embedded),
     )
 
 

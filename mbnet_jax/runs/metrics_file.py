@@ -20,6 +20,8 @@ _FIELDS = {
     "dataset": schema.optional(schema.text(None)),
     "settings": schema.optional(schema.text(None)),
     "verification": schema.optional(schema.mapping()),
+    # The folder that the names in `queries.csv` and `nearest.csv` are relative to.
+    "images": schema.optional(schema.text(None)),
     "results": schema.mapping(),
     "protocols": schema.mapping(),
 }

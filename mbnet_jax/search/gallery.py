@@ -60,6 +60,7 @@ def open_gallery(
     cache: Path,
     parsing_dir: Path | None = None,
     batch_size: int = 64,
+    listed: dict[str, Stamp] | None = None,
 ) -> Gallery:
     """Reads the embeddings of the photographs in `folder`, computing missing ones.
 
@@ -73,6 +74,8 @@ def open_gallery(
       parsing_dir: the parsing maps: mirrors `folder`, in PNG files. Not read if no
         branch needs them. None: there are none but those of the embedder.
       batch_size: photographs embedded at a time.
+      listed: path relative to `folder` -> stamp, of the photographs. None: all that
+        `list_photographs` finds.
 
     Raises:
       FileNotFoundError: if there is no such folder.
@@ -82,7 +85,10 @@ def open_gallery(
     """
     check_folders(folder, cache, parsing_dir)
     others = [cache] if parsing_dir is None else [cache, parsing_dir]
-    files, failures = list_photographs(folder, without=others)
+    if listed is None:
+        files, failures = list_photographs(folder, without=others)
+    else:
+        files, failures = listed, []
     if not files:
         why = (
             f"the first of {len(failures)} that cannot be used: "

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from mbnet_jax.files import check_writable, opened, printable, read_bytes
+from mbnet_jax.files import printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
+from mbnet_jax.report import replacing
 from mbnet_jax.report.page import picture, render
 from mbnet_jax.search.gallery import Gallery
+from mbnet_jax.search.labels import Label, Searched
 from mbnet_jax.search.nearest import Query
 from mbnet_jax.search.photographs import Failures
 
@@ -29,6 +31,7 @@ def draw_page(
     failed_queries: Failures,
     described: str,
     threads: int = 8,
+    searched: Searched | None = None,
 ) -> str:
     """Returns a page of HTML that needs no other file; `is_page` knows it.
 
@@ -38,7 +41,12 @@ def draw_page(
       failed_queries: the queries that could not be used, and why.
       described: the network and its embedding, in words.
       threads: how many threads make pictures.
+      searched: what was searched, if not all photographs of the gallery's folder.
     """
+    count = len(gallery.names)
+    if searched is None:
+        what = f"{count:,} photograph{'s' * (count != 1)}"
+        searched = Searched(what, gallery.folder, [], {})
     paths = (
         path
         for query in queries
@@ -61,11 +69,13 @@ def draw_page(
 
     entries = [
         {
-            "name": printable(query.path),
+            **searched.labels.get(query.path, Label(printable(query.path)))._asdict(),
             "picture": shown_as(query.path),
             "hits": [
                 {
-                    "name": printable(hit.name),
+                    **searched.labels.get(
+                        gallery.folder / hit.name, Label(printable(hit.name))
+                    )._asdict(),
                     "picture": shown_as(gallery.folder / hit.name),
                     "similarity": f"{hit.similarity:.3f}",
                     "note": hit.note,
@@ -78,13 +88,14 @@ def draw_page(
     return render(
         "search.html",
         title="Search results",
-        gallery=printable(gallery.folder),
-        count=len(gallery.names),
+        gallery=printable(searched.folder),
+        what=searched.what,
+        scenes=bool(searched.labels),
         described=described,
         queries=entries,
         most=drawn if left_out else None,
         failed_queries=_lines(failed_queries),
-        failed=_lines(gallery.failures),
+        failed=_lines([*searched.failures, *gallery.failures]),
         most_failures=_MOST_FAILURES,
     )
 
@@ -112,8 +123,7 @@ def is_page(path: Path) -> bool:
       ValueError: if it is not a regular file.
       OSError: if it cannot be read.
     """
-    with opened(path, most=1 << 40) as file:
-        return _MARK in file.read(1000)
+    return replacing.is_page(path, _MARK)
 
 
 def check_out(out: Path) -> None:
@@ -122,17 +132,4 @@ def check_out(out: Path) -> None:
     Raises:
       ValueError, OSError: naming `--out`.
     """
-    if out.is_dir():
-        raise ValueError(f"--out={out} is a folder; give the page's file")
-    check_writable(out.parent, "give another --out")
-    try:
-        ours = not out.is_symlink() and is_page(out)
-    except FileNotFoundError:
-        return
-    except ValueError:  # a pipe or a device
-        ours = False
-    if not ours:
-        raise ValueError(
-            f"--out={out} exists, and is no page of a search: it is not replaced; give "
-            "another --out, or move it away"
-        )
+    replacing.check_out(out, _MARK, "a search")

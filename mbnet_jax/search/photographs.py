@@ -54,7 +54,10 @@ def stamp(stat: os.stat_result) -> Stamp:
 
 
 def list_photographs(
-    folder: Path, without: Iterable[Path] = ()
+    folder: Path,
+    without: Iterable[Path] = (),
+    endings: tuple[str, ...] = IMAGE_ENDINGS,
+    most: int = MAX_BYTES,
 ) -> tuple[dict[str, Stamp], Failures]:
     """Lists the photographs in `folder` and its sub-folders, by their file endings.
 
@@ -63,6 +66,8 @@ def list_photographs(
     Args:
       folder: the folder.
       without: folders inside it to skip, such as that of the parsing maps.
+      endings: of the files, in lower case.
+      most: bytes of a file.
 
     Returns:
       Path relative to `folder` -> stamp, sorted by path; and what cannot be read.
@@ -87,9 +92,9 @@ def list_photographs(
                     if entry.is_dir(follow_symlinks=False):
                         if os.path.realpath(entry.path) not in skipped:
                             waiting.append((f"{name}/", entry.path))
-                    elif entry.name.lower().endswith(IMAGE_ENDINGS):
+                    elif entry.name.lower().endswith(endings):
                         try:
-                            found[name] = usable(entry.stat())
+                            found[name] = usable(entry.stat(), most)
                         except (OSError, ValueError) as error:
                             # A broken link has an `strerror`.
                             why = getattr(error, "strerror", None) or str(error)
@@ -99,16 +104,20 @@ def list_photographs(
     return dict(sorted(found.items())), sorted(failures)
 
 
-def usable(stat: os.stat_result) -> Stamp:
+def usable(stat: os.stat_result, most: int = MAX_BYTES) -> Stamp:
     """Returns the stamp of a file that may be read.
+
+    Args:
+      stat: of the file.
+      most: bytes that it may have.
 
     Raises:
       ValueError: it is a folder, a named pipe, a socket or a device, or too large.
     """
     if not status.S_ISREG(stat.st_mode):
         raise ValueError("is not a regular file")
-    if stat.st_size > MAX_BYTES:
-        raise ValueError(f"has {stat.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+    if stat.st_size > most:
+        raise ValueError(f"has {stat.st_size:,} bytes; at most {most:,} are read")
     return stamp(stat)
 
 

@@ -1,0 +1,1 @@
+"""Boxes of persons in photographs and videos: by a detector, or from a file."""
