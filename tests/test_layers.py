@@ -22,7 +22,8 @@ LAYERS = (
     ("training",),
     ("report",),
     ("search", "export", "own_images"),
-    ("api", "exported_run"),
+    ("demo",),
+    ("api", "exported_run", "index"),
     ("commands",),
     ("__init__",),
 )
@@ -81,6 +82,6 @@ def test_imports_from_higher_layers_are_found():
     )
     assert len(upward("models", source)) == 4
     assert upward("training", source) == [
-        "imports mbnet_jax.Run, but training is on layer 10, __init__ on 15"
+        "imports mbnet_jax.Run, but training is on layer 10, __init__ on 16"
     ]
     assert not upward("__init__", source)

@@ -89,7 +89,7 @@ def check(arguments: argparse.Namespace) -> None:
                 f"{given[0]} is for scenes: give --detect or --boxes too, or leave it "
                 "out"
             )
-        if arguments.gallery.is_file():
+        if arguments.gallery is not None and arguments.gallery.is_file():
             raise ValueError(
                 f"--gallery={arguments.gallery} is a file: give the folder; or, of a "
                 "scene or video, --detect or --boxes too"

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from mbnet_jax.commands import flags
 from mbnet_jax.commands.detect_flags import find_scenes
+from mbnet_jax.commands.index_flags import search_index
 from mbnet_jax.commands.search_flags import (
     check_entries,
     check_flags,
@@ -73,13 +74,16 @@ def search(arguments: argparse.Namespace) -> None:
         paths, failed = scenes.paths, scenes.failures
     check_entries(arguments.k, len(paths))
     paths, rows, others = embed_queries(
-        paths, arguments.gallery, embedder, branches, maps, query_maps
+        paths, arguments.gallery or maps, embedder, branches, maps, query_maps
     )
     failed = failed + others
     _warn_of("query", failed)
     if not paths:
         name, why = failed[0]
         raise ValueError(f"no query can be used; the first: {name}: {why}")
+    if arguments.index:
+        search_index(arguments, embedder, branches, paths, rows, failed)
+        return
     gallery = open_gallery(
         arguments.gallery if scenes is None else scenes.gallery.folder,
         embedder,

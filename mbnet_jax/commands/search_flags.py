@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mbnet_jax import schema
-from mbnet_jax.commands import detect_flags, flags
+from mbnet_jax.commands import detect_flags, flags, index_flags
 from mbnet_jax.configs import base
 from mbnet_jax.files import cache_folder
 from mbnet_jax.parsing.label_sets import LABEL_SETS
@@ -43,10 +43,9 @@ def make_parser() -> flags.Parser:
     )
     add(
         "--gallery",
-        required=True,
         type=path,
         metavar="DIR",
-        help="the folder to search in",
+        help="the folder to search in; with --index, the folder to add to it",
     )
     add(
         "--query",
@@ -115,6 +114,7 @@ def make_parser() -> flags.Parser:
         "~/.cache/mbnet_jax/search",
     )
     detect_flags.add(parser)
+    index_flags.add(parser)
     return parser
 
 
@@ -123,6 +123,7 @@ def check_flags(arguments: argparse.Namespace) -> None:
     numbers = {"k": arguments.k, "batch-size": arguments.batch_size}
     schema.check(numbers, _NUMBERS, "", prefix="--")
     check_entries(arguments.k, len(arguments.query))
+    index_flags.check(arguments)
     detect_flags.check(arguments)
     if arguments.query_parsing and not arguments.parsing:
         raise ValueError("--query-parsing needs --parsing: maps for both, or none")

@@ -88,6 +88,13 @@ def paper_notes(protocols: Sequence[Protocol]) -> list[str]:
     return [f"{PAPER}: as printed there; which of these protocols it used is inferred"]
 
 
+def best_cell(values: Values, measure: str) -> str:
+    """The cell of the best embedding; "" if there is nothing to choose from."""
+    cells = {n: per_cent(own, measure) for n, own in values.items() if n != CHANCE}
+    own = {name: values[name][measure] for name, cell in cells.items() if cell != "-"}
+    return cells[max(own, key=own.get)] if len(own) > 1 else ""
+
+
 class _Column(NamedTuple):
     """A measure of a protocol: its heading, and the cell of each row."""
 
@@ -142,12 +149,7 @@ def _columns(protocol: Protocol, values: Values, names: list[str]) -> list[_Colu
         measures, papers_of(protocol.paper, measures), strict=True
     ):
         cells = {n: per_cent(values[n], measure) for n in names if n in values}
-        own = {
-            name: values[name][measure]
-            for name in cells
-            if name != CHANCE and cells[name] != "-"
-        }
-        best = cells[max(own, key=own.get)] if len(own) > 1 else ""
+        best = best_cell(values, measure)
         if protocol.paper:
             cells[PAPER] = papers
         columns.append(_Column(heading_of(measure), cells, best))

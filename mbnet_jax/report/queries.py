@@ -15,6 +15,7 @@ from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.report.cases import Case, main_protocol, pick_cases
 from mbnet_jax.report.lists import labels_of, nearest_images, short_names
 from mbnet_jax.report.page import Images
+from mbnet_jax.report.similarity_pictures import Pair
 from mbnet_jax.retrieval import RetrievalMetrics
 from mbnet_jax.retrieval.labels import matches_and_junk
 
@@ -33,7 +34,9 @@ def query_cards(
 
     With several draws, the lists are those of the first gallery. `targets` of a card
     are the images to draw attention maps of, as (title, split, index): the query, and
-    its most similar true match under the group's `main_protocol`.
+    its most similar true match under the group's `main_protocol`. `pairs` are those
+    whose similarity to draw: the query with this match, and with the nearest image of
+    the list, if it shows another person.
     """
     cases = pick_cases(config, group, results)
     if not cases:
@@ -51,6 +54,7 @@ def query_cards(
             "kinds": case.kinds,
             "lists": [],
             "targets": [("The query", shown.split, index)],
+            "pairs": [],
         }
         for index, case in enumerate(cases)
     ]
@@ -76,7 +80,9 @@ def query_cards(
                     }
                 )
     protocol = main_protocol(group)
-    _add_best_matches(cards, cases, shown, galleries[protocol.name], protocol, results)
+    gallery = galleries[protocol.name]
+    _add_best_matches(cards, cases, shown, gallery, protocol, results)
+    _add_mistakes(cards, shown, gallery, protocol)
     return cards
 
 
@@ -123,7 +129,7 @@ def _add_best_matches(
     protocol: Protocol,
     results: Mapping[str, ProtocolResult],
 ) -> None:
-    """Adds the most similar true match to the targets of each card that has one."""
+    """Adds the most similar true match to each card that has one."""
     name = main_embedding(shown.embeddings)
     matches, _ = matches_and_junk(
         shown.split.labels, gallery.split.labels, protocol.rule
@@ -139,3 +145,21 @@ def _add_best_matches(
                 f"{first_rank[case.row]} by {title_of(name)}"
             )
             card["targets"].append((title, gallery.split, best))
+            card["pairs"].append(
+                Pair(title, (shown.split, index), (gallery.split, best))
+            )
+
+
+def _add_mistakes(
+    cards: list[dict], shown: Embedded, gallery: Embedded, protocol: Protocol
+) -> None:
+    """Adds the nearest image to the pairs of each card where it is no true match."""
+    name = main_embedding(shown.embeddings)
+    lists = nearest_images(shown, gallery, name, protocol.rule)
+    for index, (card, nearest) in enumerate(zip(cards, lists, strict=True)):
+        if nearest and not nearest[0].correct:
+            title = (
+                f"Another person, at rank 1 under {protocol.title} by {title_of(name)}"
+            )
+            other = gallery.split, nearest[0].index
+            card["pairs"].append(Pair(title, (shown.split, index), other))

@@ -9,6 +9,7 @@ from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.results import CHANCE, ProtocolResult, query_and_galleries
 from mbnet_jax.evaluation.table import (
     PAPER,
+    best_cell,
     heading_of,
     measures_of,
     papers_of,
@@ -28,7 +29,10 @@ _TABLE_RANKS = (1, 5, 10, 20, 50)
 def results_table(
     protocols: Sequence[Protocol], results: Mapping[str, ProtocolResult]
 ) -> tuple[list[dict], list[dict]]:
-    """Returns the printed table as groups of columns and rows of cells."""
+    """Returns the printed table as groups of columns and rows of cells.
+
+    A cell has its `text`, and whether it is the `best` embedding's of its column.
+    """
     groups = [
         {
             "title": protocol.title,
@@ -38,11 +42,18 @@ def results_table(
     ]
     values = {name: result.values for name, result in results.items()}
 
-    def cells(name: str, protocol: Protocol) -> list[str]:
+    def cells(name: str, protocol: Protocol) -> list[dict]:
         own = values[protocol.name]
+        measures = measures_of(own)
         if name == PAPER:
-            return papers_of(protocol.paper, measures_of(own))
-        return [per_cent(own[name], measure) for measure in measures_of(own)]
+            texts = papers_of(protocol.paper, measures)
+            return [{"text": text, "best": False} for text in texts]
+        found = []
+        for measure in measures:
+            text = per_cent(own[name], measure)
+            best = name != CHANCE and text == best_cell(own, measure)
+            found.append({"text": text, "best": best})
+        return found
 
     rows = [
         {
@@ -52,6 +63,28 @@ def results_table(
         for name in rows_of(values, protocols)
     ]
     return groups, rows
+
+
+def headline(protocol: Protocol, result: ProtocolResult) -> dict:
+    """Returns what a report says first of a protocol, in per cent.
+
+    Its `title`, the main embedding's `mAP`, `rank1` ("" unless it is in the table) and
+    `chance` of mAP; and, if there are several embeddings, the `best` branch's mAP and
+    its `branch`, else "".
+    """
+    values, names = result.values, result.embeddings
+    main = values[names[-1]]
+    scores = {name: values[name]["mAP"] for name in names[:-1]}
+    known = {name: score for name, score in scores.items() if not np.isnan(score)}
+    best = max(known, key=known.get) if known else ""
+    return {
+        "title": protocol.title,
+        "mAP": per_cent(main, "mAP"),
+        "rank1": per_cent(main, "rank1") if "rank1" in main else "",
+        "chance": per_cent(values[CHANCE], "mAP"),
+        "best": per_cent(values[best], "mAP") if best else "",
+        "branch": title_of(best) if best else "",
+    }
 
 
 def cmc_figure(

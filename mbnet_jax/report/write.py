@@ -19,12 +19,14 @@ from mbnet_jax.evaluation.table import title_of
 from mbnet_jax.evaluation.verification import Verified
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention_pictures import draw_attention
+from mbnet_jax.report.camera_pairs import camera_pairs
 from mbnet_jax.report.cases import KINDS, groups_of, main_protocol
 from mbnet_jax.report.embedding_map import embedding_map
 from mbnet_jax.report.page import Images, picture, render
 from mbnet_jax.report.queries import query_cards
-from mbnet_jax.report.scores import cmc_figure, results_table
+from mbnet_jax.report.scores import cmc_figure, headline, results_table
 from mbnet_jax.report.similarities import similarity_figures
+from mbnet_jax.report.similarity_pictures import draw_pairs
 from mbnet_jax.report.training import training_figures
 from mbnet_jax.report.verification import pairs_of
 from mbnet_jax.runs.network import Network
@@ -72,6 +74,11 @@ def write_report(
     for card in cards:
         count = len(card["targets"])
         card["attention"], drawn = drawn[:count], drawn[count:]
+    pairs = [pair for card in cards for pair in card["pairs"]]
+    similar, similar_scales = draw_pairs(network, pairs, images)
+    for card in cards:
+        count = len(card["pairs"])
+        card["similar"], similar = similar[:count], similar[count:]
     first = drawn_protocol(protocols)
     names = results[first.name].embeddings
     columns, rows = results_table(protocols, results)
@@ -81,6 +88,8 @@ def write_report(
         title=_title(test, network.step),
         provenance=_provenance(test, network, run, embedded),
         config=[(name, repr(value)) for name, value in flat(config).items()],
+        headline=headline(first, results[first.name]),
+        cameras=camera_pairs(first, embedded, seed),
         columns=columns,
         rows=rows,
         draws=any(protocol.draws for protocol in protocols),
@@ -98,6 +107,7 @@ def write_report(
         first=(first.name, names[-1]),
         cards=cards,
         scales=scales,
+        similar_scales=similar_scales,
         bar=picture(heat.scale_bar(), 16),
         images=images.encoded(),
         map=embedding_map(config, protocols, embedded),

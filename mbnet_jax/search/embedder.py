@@ -22,7 +22,12 @@ from mbnet_jax.runs.network import Network
 from mbnet_jax.search import checks
 from mbnet_jax.search.batches import photograph_batches
 from mbnet_jax.search.compare import Comparing
-from mbnet_jax.search.identity import of_length_1, settings_digest, weights_digest
+from mbnet_jax.search.identity import (
+    of_length_1,
+    origin_digest,
+    settings_digest,
+    weights_digest,
+)
 from mbnet_jax.search.lost import GIVE_MAPS, cannot, warning
 from mbnet_jax.search.photographs import Photograph
 
@@ -236,6 +241,11 @@ class Embedder(Comparing):
             None if self.parser is None else self.parser.digest,
             self.predicts(branches, with_maps),
         )
+
+    def origin(self, branches: tuple[str, ...]) -> str:
+        """Returns 32 letters for network and branches; see `origin_digest`."""
+        branches = checks.checked_branches(branches, self._model.branches)
+        return origin_digest(self.config, self._variables, branches, self.flip)
 
     def predicts(self, branches: tuple[str, ...], with_maps: bool) -> bool:
         """Whether the network predicts the parsing maps that these branches take.

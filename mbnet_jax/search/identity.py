@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import traverse_util
 from ml_collections import ConfigDict
 
 from mbnet_jax.evaluation.batches import Failed
 from mbnet_jax.models.branches import needing_maps
+from mbnet_jax.runs.network import is_classifier
 from mbnet_jax.search.photographs import Photograph, name_of
 
 # To be raised when the same photograph and weights give other embeddings than before.
@@ -26,6 +28,27 @@ def weights_digest(variables: Any) -> str:
         digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape}".encode())
         digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()
+
+
+def origin_digest(
+    config: ConfigDict, variables: Any, branches: tuple[str, ...], flip: bool
+) -> str:
+    """Returns 32 letters: a network and its branches, however maps are made.
+
+    A run and its exports, also those in half precision, have the same.
+
+    Args:
+      config, variables: the network's.
+      branches, flip: as of `settings_digest`.
+    """
+    arrays = traverse_util.flatten_dict(jax.device_get(variables))
+    with np.errstate(over="ignore"):
+        rounded = {
+            path: np.asarray(value).astype(np.float16)
+            for path, value in sorted(arrays.items())
+            if not is_classifier(path)
+        }
+    return settings_digest(config, weights_digest(rounded), branches, flip, "")
 
 
 def settings_digest(

@@ -25,13 +25,13 @@ class Searched(NamedTuple):
 
     Attributes:
       what: such as "12 photographs".
-      folder: that the user gave.
+      folder: that the user gave; or an index, in words.
       failures: files that are left out besides the gallery's own, and why.
       labels: path of a picture -> its label, if that is not its path.
     """
 
     what: str
-    folder: Path
+    folder: Path | str
     failures: Failures
     labels: Mapping[Path, Label]
 

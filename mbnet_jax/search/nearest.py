@@ -77,7 +77,7 @@ def embed_queries(
     return usable, np.reshape([*rows.values()], (len(rows), width)), failures
 
 
-def _digest_if_readable(path: Path) -> bytes | None:
+def digest_if_readable(path: Path) -> bytes | None:
     """The digest; None if the file, which was embedded, has vanished since."""
     try:
         return digest_of(path)
@@ -109,7 +109,7 @@ def find_nearest(
     sorted_rows = gallery.rows[by_row]
     found = []
     for path, value, row in zip(paths, values, nearest, strict=True):
-        digest, real = _digest_if_readable(path), os.path.realpath(path)
+        digest, real = digest_if_readable(path), os.path.realpath(path)
         hits: list[Hit] = []
         starts = np.searchsorted(sorted_rows, row)
         ends = np.searchsorted(sorted_rows, row, side="right")

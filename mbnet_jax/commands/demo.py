@@ -1,0 +1,181 @@
+"""Serves a page to try a network on: drop a photograph, see who looks alike and why.
+
+    mbnet-demo [--model runs/prcc] [--gallery PHOTOS [PHOTOS ...]] [--query FILE ...]
+
+Without a gallery, it draws made-up people to search among. Only this machine's browsers
+reach the page. Needs requirements-demo.txt; docs/demo.md describes the page.
+"""
+
+import argparse
+import functools
+import sys
+import warnings
+from collections.abc import Sequence
+
+from mbnet_jax import schema
+from mbnet_jax.commands import flags
+from mbnet_jax.configs import base
+from mbnet_jax.files import cache_folder, printable
+from mbnet_jax.parsing.presets import PRESETS
+from mbnet_jax.sources import check_folder_or_hub
+
+_LOCAL = "127.0.0.1"
+_NUMBERS = {
+    "port": schema.whole(7860, 0, 65535),
+    "batch-size": base.FIELDS.eval.batch_size,
+}
+_EXAMPLES = (
+    "",
+    "--model runs/prcc --gallery photos more_photos",
+    "--model runs/prcc --gallery photos --parser segformer",
+)
+
+
+def demo(arguments: argparse.Namespace) -> None:
+    """Serves the page until Ctrl-C.
+
+    Raises:
+      ValueError, OSError: naming what cannot be used.
+    """
+    _check_flags(arguments)
+    if arguments.model is not None:
+        check_folder_or_hub(arguments.model)
+    # Not before: jax takes seconds, wrong arguments are refused at once.
+    from PIL import Image
+
+    from mbnet_jax.demo.app import import_gradio, make_app
+    from mbnet_jax.demo.finder import Finder
+    from mbnet_jax.demo.looks import Looks
+    from mbnet_jax.demo.made_up import people
+    from mbnet_jax.demo.serve import served
+    from mbnet_jax.parsing.load import parser_options
+    from mbnet_jax.parsing.segmenter import Parser
+    from mbnet_jax.synthetic.workers import sigterm_exits
+
+    import_gradio()
+    # Such an image is refused, and named.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    flags.prepare()
+    parser = None
+    if arguments.parser is not None:
+        options = parser_options(arguments.parser, arguments.preset, flag="--parser")
+        parser = Parser(options)
+    finder = Finder.load(
+        arguments.model,
+        arguments.cache or cache_folder("search"),
+        parser=parser,
+        batch_size=arguments.batch_size,
+    )
+    galleries, queries = arguments.gallery, arguments.query
+    if galleries is None:
+        made = people()
+        galleries, queries = [made.gallery], queries or made.queries
+    looks = Looks(finder)
+    for folder in galleries:
+        count = looks.warm_up(folder)
+        print(f"{printable(folder)}: {count:,} photographs", flush=True)
+    if arguments.host != _LOCAL:
+        print(
+            f"warning: whoever reaches {printable(arguments.host)} can search these "
+            "folders and see their photographs; nothing asks for a password",
+            file=sys.stderr,
+        )
+    network = arguments.model or "of mbnet_jax, trained on synthetic people only"
+    described = f"Network {network}, step {finder.network.step}."
+    make = functools.partial(make_app, looks, galleries, queries or (), described)
+    with (
+        sigterm_exits("stopped"),
+        served(make, arguments.host, arguments.port) as app,
+    ):
+        print(f"open {app.local_url} in a browser; Ctrl-C ends it", flush=True)
+        app.block_thread()
+
+
+def _check_flags(arguments: argparse.Namespace) -> None:
+    """Refuses values that can be known to be wrong before anything is loaded."""
+    numbers = {"port": arguments.port, "batch-size": arguments.batch_size}
+    schema.check(numbers, _NUMBERS, "", prefix="--")
+    if arguments.preset and not arguments.parser:
+        raise ValueError("--preset is the form of a --parser FILE; give that too")
+    for folder in arguments.gallery or ():
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"no such folder of photographs: --gallery={folder}"
+            )
+    for file in arguments.query or ():
+        if not file.is_file():
+            raise FileNotFoundError(f"no such photograph: --query={file}")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses the flags and serves the page; exits with one line for bad input."""
+    parser = flags.Parser(
+        "demo",
+        "Serves a page to try a network on: drop a photograph, see who looks alike.",
+        "[--model DIR] [--gallery DIR [DIR ...]] [--query FILE ...] [--port N]",
+        _EXAMPLES,
+    )
+    add, path = parser.add, flags.path
+    add(
+        "--model",
+        type=path,
+        metavar="DIR",
+        help="a trained network, such as runs/prcc; by default the one that comes "
+        "with mbnet_jax, trained on synthetic people only",
+    )
+    add(
+        "--gallery",
+        type=path,
+        nargs="+",
+        metavar="DIR",
+        help="folders to choose from on the page; by default one of made-up people",
+    )
+    add(
+        "--query",
+        type=path,
+        nargs="+",
+        metavar="FILE",
+        help="photographs that the page offers to search with",
+    )
+    add(
+        "--parser",
+        metavar="NAME",
+        help="makes parsing maps on the way: a preset, downloaded once "
+        f"({', '.join(PRESETS)}), or an ONNX file",
+    )
+    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
+    add(
+        "--batch-size",
+        type=flags.whole,
+        default=64,
+        metavar="N",
+        help="photographs embedded at a time; 64 unless given",
+    )
+    add(
+        "--cache",
+        type=path,
+        metavar="DIR",
+        help="the folder in which embeddings are cached; by default that of "
+        "mbnet-search, ~/.cache/mbnet_jax/search",
+    )
+    add(
+        "--host",
+        default=_LOCAL,
+        metavar="ADDRESS",
+        help=f"the address to listen at; {_LOCAL}, this machine alone, unless given",
+    )
+    add(
+        "--port",
+        type=flags.whole,
+        default=7860,
+        metavar="N",
+        help="of the address; 7860 unless given, 0: any free one",
+    )
+    with flags.ending_in_one_line(
+        "give a smaller --batch-size", "finished embeddings are cached"
+    ):
+        demo(parser.arguments(argv))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Embeddings in a vector database, for galleries beyond one machine."""
