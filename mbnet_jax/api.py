@@ -21,11 +21,14 @@ from mbnet_jax.data.variants import with_variants
 from mbnet_jax.devices.cluster import first_process_first
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed import embed_test
+from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.evaluation.foreign import check_images, load_foreign
 from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.evaluation.protocols import usable_protocols
 from mbnet_jax.evaluation.results import Results, evaluate_protocols
 from mbnet_jax.evaluation.table import format_table, paper_notes
+from mbnet_jax.evaluation.verification import told_apart
+from mbnet_jax.evaluation.verification_table import pairs_text
 from mbnet_jax.files import check_writable
 from mbnet_jax.progress import shows_bold, status, width_of
 from mbnet_jax.report import check_report, to_open, write_results
@@ -146,9 +149,14 @@ class Run(RunFolder):
             step = f"step {network.step:,} of {self.origin}"
             print(header(config, splits, params, mesh, checkpoint=step))
 
-        embedded = embed_test(config, network, dataset, protocols, mesh)
+        embed = make_embed(config, network.model, mesh)
+        embedded = embed_test(config, network, dataset, protocols, mesh, embed)
         with status("ranking the gallery"):
             outcomes = evaluate_protocols(config, embedded, protocols)
+        verified, why = told_apart(
+            test, network, embed, dataset, protocols, embedded, self, mesh
+        )
+        more = [*more, *why]
         results = {name: outcome.values for name, outcome in outcomes.items()}
         if predicts_maps(config):
             notes = [*notes, "parsing maps: predicted by the network, none were read"]
@@ -156,11 +164,15 @@ class Run(RunFolder):
         print(f"\n{test.headline(network.step)}, test split, per cent\n")
         look = {"width": width_of(sys.stdout), "bold": shows_bold(sys.stdout)}
         print(format_table(results, protocols, **look))
+        if verified:
+            print(f"\n{pairs_text(verified)}")
         for number, note in enumerate(notes):
             print(f"{'' if number else chr(10)}note: {note}")
 
         if not jax.process_index():  # all have the results; one writes them
-            write_results(self, test, network, protocols, outcomes, embedded, notes)
+            write_results(
+                self, test, network, protocols, outcomes, embedded, notes, verified
+            )
             print(f"\n{aligned(to_open(self, test))}")
         return results
 

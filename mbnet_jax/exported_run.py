@@ -16,6 +16,7 @@ from mbnet_jax.data.variants import with_variants
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.results import Results
 from mbnet_jax.runs import exported, load
+from mbnet_jax.runs.calibration_file import Calibration, read_calibrations
 from mbnet_jax.runs.checkpoints import BEST
 from mbnet_jax.runs.config_file import FILE, config_of
 from mbnet_jax.runs.network import Network
@@ -87,6 +88,10 @@ class ExportedRun(Run):
     def step_of(self, which: str | int) -> int | None:
         """The step of its only checkpoint; None for another one."""
         return self._step if which in (BEST, self._step) else None
+
+    def calibrations(self, step: int) -> list[Calibration]:
+        """Those of the export, or else those that an evaluation left in `path`."""
+        return read_calibrations(self._folder, step) or super().calibrations(step)
 
     def load(self, mesh: Mesh, which: str | int = BEST) -> Network:
         """Reads the weights.

@@ -9,6 +9,7 @@ from mbnet_jax.retrieval import (
     retrieval_metrics,
     similarity_histograms,
     top_k,
+    verification,
 )
 
 RNG = np.random.default_rng(0)
@@ -27,5 +28,6 @@ def call(name: str, **changes):
         "metrics": (retrieval_metrics, features | labels),
         "lists": (ranked_lists, features | labels | {"k": 2}),
         "histograms": (similarity_histograms, features | labels),
+        "verification": (verification, features | labels),
     }[name]
     return function(**usual | changes)

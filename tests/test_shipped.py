@@ -23,8 +23,10 @@ from mbnet_jax.export import check
 from mbnet_jax.export.programs import make_programs
 from mbnet_jax.retrieval import Labels, chance_level, retrieval_metrics
 from mbnet_jax.runs import exported
+from mbnet_jax.runs.calibration_file import Calibration, write_calibrations
 from mbnet_jax.runs.load import SHIPPED, load
 from mbnet_jax.runs.network import without_classifiers
+from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.synthetic.options import SyntheticOptions
 from mbnet_jax.synthetic.render import render
 
@@ -230,6 +232,27 @@ def test_weights_alone(run, tmp_path):
     assert json.loads((out / "config.json").read_text())["programs"] == {}
     with pytest.raises(SystemExit, match="error: --platforms is empty"):
         export_command.main(["--model", str(run), "--out", str(out), "--platforms="])
+
+
+def test_calibrations_go_with_the_weights(run, tmp_path, one_device):
+    step = RunFolder(run).step_of("best")
+    one = Calibration(
+        *("people", 5, 40, "general", ("global",), True, "none", 100, 900),
+        *(8.0, -4.0, 1e-2, 0.75),
+    )
+    write_calibrations(tmp_path, step, [one])
+    flags = ["--no-stablehlo", "--no-onnx", "--model", str(run)]
+    given = ["--calibration", str(tmp_path / "calibration.json")]
+    first, second = (str(tmp_path / name) for name in ("first", "second"))
+    export_command.main([*flags, *given, "--out", first])
+    # And from an export to the next.
+    export_command.main([*flags[:2], "--model", first, "--out", second])
+    assert Embedder.load(second, mesh=one_device).calibrations == [one]
+    card = (tmp_path / "second" / "README.md").read_text()
+    assert "sigmoid(8.000 cosine -4.000) | 0.7500 |" in card
+    write_calibrations(tmp_path, step + 1, [one])
+    with pytest.raises(SystemExit, match=f"is not of the checkpoint of step {step}"):
+        export_command.main([*flags, *given, "--out", str(tmp_path / "third")])
 
 
 @pytest.mark.parametrize("value", [65520, -1e9, np.inf, np.nan])

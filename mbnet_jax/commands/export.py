@@ -2,7 +2,7 @@
 
     mbnet-export --model runs/prcc --out exported/prcc [--branches global,mask]
         [--checkpoint best|STEP] [--platforms cpu,cuda,tpu] [--no-stablehlo]
-        [--no-onnx] [--half] [--license NAME]
+        [--no-onnx] [--half] [--license NAME] [--calibration FILE]
 
 The folder is written completely or not at all; an earlier export there is replaced.
 ONNX files need requirements-export.txt.
@@ -70,6 +70,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="NAME",
         help="the weights' licence, as the hub names it: apache-2.0",
     )
+    parser.add(
+        "--calibration",
+        type=flags.path,
+        metavar="FILE",
+        help="a calibration.json to add; by default that of the model's folder",
+    )
     with flags.ending_in_one_line("export on a machine with more memory"):
         _export(parser.arguments(argv))
 
@@ -99,6 +105,7 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.onnx,
         arguments.half,
         arguments.license,
+        arguments.calibration,
     )
     for path in sorted(arguments.out.iterdir()):
         note = ""

@@ -127,14 +127,17 @@ def embed_test(
     dataset: Dataset,
     protocols: Sequence[Protocol],
     mesh: Mesh,
+    embed: Callable | None = None,
 ) -> dict[str, Embedded]:
     """Embeds the test splits that the protocols need: split name -> its rows.
+
+    `embed` is that of `make_embed`, if there is one already.
 
     Raises:
       ValueError: if `eval.branches` names a branch that the network does not have, or
         an image cannot be read, or its embedding is not finite.
     """
-    embed = make_embed(config, network.model, mesh)
+    embed = embed or make_embed(config, network.model, mesh)
     loader = Loader(config.data, mesh, reads_maps=not predicts_maps(config))
     return {
         name: Embedded(

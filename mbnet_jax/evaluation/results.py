@@ -205,7 +205,7 @@ def metrics_content(
     protocols: Sequence[Protocol],
     results: Mapping[str, ProtocolResult],
     notes: Sequence[str],
-    more: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> dict:
     """Returns the content of `metrics.json`: every value, protocols and notes.
 

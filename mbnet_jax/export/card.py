@@ -1,6 +1,7 @@
 """The README of an export: its inputs and outputs, its results, how to use it."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -14,6 +15,7 @@ from mbnet_jax.export.programs import Program
 from mbnet_jax.export.results import results_of
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.branches import owner
+from mbnet_jax.runs.calibration_file import Calibration
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.tested import trained_title
 
@@ -58,6 +60,7 @@ def model_card(
     onnx: bool,
     half: bool,
     license_id: str,
+    calibrations: Sequence[Calibration] = (),
 ) -> str:
     """Returns the text, in Markdown with the Hugging Face hub's metadata.
 
@@ -67,6 +70,7 @@ def model_card(
       differences: file name -> its difference from the network, of the compared files.
       run: the run's folder; the tables of its last evaluations are shown.
       branches, platforms, onnx, half, license_id: as of `export_network`.
+      calibrations: that the export has.
     """
     config = network.config
     written = bool(platforms or onnx)
@@ -98,6 +102,7 @@ def model_card(
         height=config.data.height,
         width=config.data.width,
         results=results_of(run, config, network.step),
+        calibrations=calibrations,
     )
 
 

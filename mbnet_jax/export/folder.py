@@ -13,7 +13,7 @@ from mbnet_jax.runs.exported import is_exported, listed
 _OLD = ".old"
 # What an export writes into its folder, also half-written.
 _WRITTEN = re.compile(
-    r"(?:lock|config\.json|README\.md|model\.safetensors|embed\w*\.(?:stablehlo|onnx))"
+    r"(?:lock|(?:config|calibration)\.json|README\.md|model\.safetensors|embed\w*\.(?:stablehlo|onnx))"
     rf"(?:\.\d+{re.escape(PART)})?"
 )
 

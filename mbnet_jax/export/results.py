@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.data import Protocol
 from mbnet_jax.evaluation.table import format_table
+from mbnet_jax.evaluation.verification_table import described
 from mbnet_jax.runs.metrics_file import METRICS, read_metrics
 from mbnet_jax.runs.results_folder import ResultsFolder
 from mbnet_jax.runs.tested import trained_titles
@@ -61,7 +62,9 @@ def _heading(foreign: bool, dataset: str, predicted: bool) -> str:
 
 def _tabulated(metrics: dict) -> str:
     protocols = [_protocol(entry) for entry in metrics["protocols"].values()]
-    return format_table(metrics["results"], protocols, width=_WIDTH)
+    text = format_table(metrics["results"], protocols, width=_WIDTH)
+    pairs = metrics.get("verification")
+    return f"{text}\n\n{described(pairs)}" if pairs else text
 
 
 def _protocol(entry: dict) -> Protocol:

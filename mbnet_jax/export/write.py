@@ -14,9 +14,9 @@ from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.programs import Program, check_size, make_programs
 from mbnet_jax.files import write_whole
 from mbnet_jax.locks import LOCK
-from mbnet_jax.runs import exported
+from mbnet_jax.runs import calibration_file, exported
 from mbnet_jax.runs.checkpoints import BEST
-from mbnet_jax.runs.load import load
+from mbnet_jax.runs.load import find, load
 from mbnet_jax.runs.network import Network, without_classifiers
 
 _COMPARED = 2  # made-up images that a written program and the network embed
@@ -32,6 +32,7 @@ def export_network(
     onnx: bool = True,
     half: bool = False,
     license_id: str = "",
+    calibration: Path | None = None,
 ) -> dict[str, float]:
     """Writes the folder `out`: all files or none.
 
@@ -47,6 +48,8 @@ def export_network(
         hold the rounded network.
       license_id: the weights' licence, as the Hugging Face hub names it; "" leaves
         it to be filled in.
+      calibration: a `calibration.json`, which an evaluation of these weights wrote.
+        None: that in the folder of `model`, if there is one.
 
     Returns:
       The name of each program's file -> its largest difference from the network, in
@@ -66,6 +69,7 @@ def export_network(
     # On a CPU, even if there are other devices: their float32 products may be inexact.
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
     network = without_classifiers(load(model, mesh, which))
+    calibrations = _calibrations(model, calibration, network.step)
     branches = exported_branches(branches, network)
     if platforms or onnx:
         check_size(network, branches)
@@ -108,7 +112,10 @@ def export_network(
             onnx=onnx,
             half=half,
             license_id=license_id,
+            calibrations=calibrations,
         )
+        if calibrations:
+            calibration_file.write_calibrations(folder, network.step, calibrations)
         write_whole(folder / card.FILE, text)
         exported.write_config(
             network,
@@ -119,6 +126,26 @@ def export_network(
             files=[path.name for path in folder.iterdir() if path.name != LOCK],
         )
     return differences
+
+
+def _calibrations(
+    model: str, file: Path | None, step: int
+) -> list[calibration_file.Calibration]:
+    """Those of `file`, or else of the model's folder, for the checkpoint of `step`.
+
+    Raises:
+      FileNotFoundError, ValueError: if `file` cannot be read, or is of another
+        checkpoint.
+    """
+    if file is None:
+        return calibration_file.read_calibrations(find(model), step)
+    found = calibration_file.read_file(file, step)
+    if not found:
+        raise ValueError(
+            f"--calibration={file} is not of the checkpoint of step {step}; evaluate "
+            "that one (mbnet-eval)"
+        )
+    return found
 
 
 def exported_branches(branches: tuple[str, ...], network: Network) -> tuple[str, ...]:

@@ -99,6 +99,48 @@ def similarities(
         return _markup(figure, name, label)
 
 
+def roc(name: str, lines: Mapping[str, Points], least: float, label: str) -> str:
+    """Draws shares of accepted true pairs by those of false pairs, in 0..1.
+
+    Args:
+      name: of the figure; see `_markup`.
+      lines: title -> shares of false pairs, and of true pairs.
+      least: the smallest share of false pairs to draw, on a logarithmic axis.
+      label: describes the figure in words.
+    """
+    with _figure(4.2, 2.9) as figure:
+        axes = figure.add_subplot()
+        shown = {t: (np.maximum(x, least), 100 * y) for t, (x, y) in lines.items()}
+        _plot(axes, shown, drawstyle="steps-post")
+        even = np.geomspace(least, 1, 50)
+        axes.plot(even, 100 * even, color=NEUTRAL, lw=1, label="chance")
+        axes.set(xscale="log", xlim=(least, 1), ylim=(0, 102))
+        axes.xaxis.set_major_formatter("{x:g}")  # not in TeX
+        axes.xaxis.set_minor_formatter("")
+        axes.set(xlabel="false pairs accepted (share)", ylabel="true pairs accepted, %")
+        axes.grid(alpha=0.25)
+        _legend_below(figure)
+        return _markup(figure, name, label)
+
+
+def reliability(name: str, lines: Mapping[str, Points], label: str) -> str:
+    """Draws shares of true pairs by predicted probabilities, in 0..1.
+
+    Args:
+      name: of the figure; see `_markup`.
+      lines: title -> probabilities, and shares; NaN where there are no pairs.
+      label: describes the figure in words.
+    """
+    with _figure(4.2, 2.9) as figure:
+        axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        _plot(axes, lines, marker="o", markersize=4)
+        axes.plot([0, 1], [0, 1], color=NEUTRAL, lw=1, label="calibrated")
+        axes.set(xlabel="predicted probability", ylabel="share of true pairs")
+        axes.grid(alpha=0.25)
+        _legend_below(figure)
+        return _markup(figure, name, label)
+
+
 def over_steps(
     name: str,
     lines: Mapping[str, Points],

@@ -11,6 +11,7 @@ from mbnet_jax.evaluation.results import (
     metrics_content,
     queries_csv,
 )
+from mbnet_jax.evaluation.verification import Verified, content_of
 from mbnet_jax.files import write_whole
 from mbnet_jax.json_files import write_json
 from mbnet_jax.locks import locked
@@ -35,6 +36,7 @@ def write_results(
     outcomes: Mapping[str, ProtocolResult],
     embedded: Mapping[str, Embedded],
     notes: Sequence[str],
+    verified: Mapping[str, Verified] | None = None,
 ) -> None:
     """Writes the files of an evaluation into `eval_of(test.name)`, and to TensorBoard.
 
@@ -46,9 +48,12 @@ def write_results(
       outcomes: protocol name -> its result.
       embedded: split name -> its images and embeddings.
       notes: that were printed below the table.
+      verified: protocol name -> how its pairs are told apart, if that was asked.
     """
     config, folder = network.config, run.eval_of(test.name)
     entries = test.entries | run.entries | folder_of_images(embedded)
+    if verified:
+        entries |= {"verification": content_of(verified)}
     content = metrics_content(
         config.name, network.step, protocols, outcomes, notes, entries
     )
@@ -63,7 +68,7 @@ def write_results(
             write_whole(folder / NEAREST_FILE, lists_of_all)
             with status("writing the report"):
                 page = write_report(
-                    run, test, network, protocols, outcomes, embedded, notes
+                    run, test, network, protocols, outcomes, embedded, notes, verified
                 )
                 write_whole(folder / REPORT, page)
         values = {name: outcome.values for name, outcome in outcomes.items()}

@@ -16,6 +16,7 @@ from mbnet_jax.evaluation.embed import Embedded
 from mbnet_jax.evaluation.protocols import Protocol, drawn_protocol
 from mbnet_jax.evaluation.results import ProtocolResult
 from mbnet_jax.evaluation.table import title_of
+from mbnet_jax.evaluation.verification import Verified
 from mbnet_jax.report import heat
 from mbnet_jax.report.attention_pictures import draw_attention
 from mbnet_jax.report.camera_pairs import camera_pairs
@@ -27,6 +28,7 @@ from mbnet_jax.report.scores import cmc_figure, headline, results_table
 from mbnet_jax.report.similarities import similarity_figures
 from mbnet_jax.report.similarity_pictures import draw_pairs
 from mbnet_jax.report.training import training_figures
+from mbnet_jax.report.verification import pairs_of
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import RunFolder
 from mbnet_jax.runs.tested import Tested
@@ -42,6 +44,7 @@ def write_report(
     results: Mapping[str, ProtocolResult],
     embedded: Mapping[str, Embedded],
     notes: Sequence[str],
+    verified: Mapping[str, Verified] | None = None,
 ) -> str:
     """Returns the report of an evaluation.
 
@@ -55,6 +58,7 @@ def write_report(
       results: protocol name -> its result.
       embedded: split name -> its images and embeddings.
       notes: to print below the table.
+      verified: protocol name -> how its pairs are told apart, if that was asked.
     """
     config = network.config
     seed = config.eval.draw_seed
@@ -93,6 +97,7 @@ def write_report(
         notes=notes,
         cmcs=[cmc_figure(p, results[p.name], embedded, seed) for p in protocols],
         similarities=[similarity_figures(p, embedded, seed) for p in protocols],
+        pairs=pairs_of(verified or {}),
         charts=charts,
         chart_notes=chart_notes,
         kinds=[(kind, kind) for kind in KINDS],

@@ -7,6 +7,7 @@ from mbnet_jax.retrieval.labels import RULES, Labels, Rule
 from mbnet_jax.retrieval.metrics import RetrievalMetrics, retrieval_metrics
 from mbnet_jax.retrieval.ranking import RankedLists, ranked_lists, top_k
 from mbnet_jax.retrieval.reranking import Reranking
+from mbnet_jax.retrieval.verification import Verification, verification
 
 __all__ = [
     "RULES",
@@ -16,10 +17,12 @@ __all__ = [
     "Reranking",
     "RetrievalMetrics",
     "Rule",
+    "Verification",
     "chance_level",
     "ranked_lists",
     "rerank",
     "retrieval_metrics",
     "similarity_histograms",
     "top_k",
+    "verification",
 ]

@@ -68,12 +68,18 @@ def filled(mesh: Mesh, shape: tuple[int, ...], value, dtype) -> jax.Array:
     return jax.make_array_from_callback((mesh.size, *shape), sharding, lambda _: part)
 
 
-def sharded(mesh: Mesh, function: Callable, in_specs: tuple) -> Callable:
-    """Compiles a function that each device runs on its part; results are SHARDED."""
+def sharded(
+    mesh: Mesh, function: Callable, in_specs: tuple, donated: tuple[int, ...] = ()
+) -> Callable:
+    """Compiles a function that each device runs on its part; results are SHARDED.
+
+    Arguments `donated` are overwritten.
+    """
     return jax.jit(
         jax.shard_map(
             function, mesh=mesh, in_specs=in_specs, out_specs=SHARDED, check_vma=False
-        )
+        ),
+        donate_argnums=donated,
     )
 
 

@@ -70,9 +70,8 @@ def rounded(variables: dict) -> dict:
     Raises:
       ValueError: naming a variable that float16 cannot hold.
     """
-    arrays = {
-        k: value.astype(np.float32) for k, value in _in_float16(variables).items()
-    }
+    halves = _in_float16(variables)
+    arrays = {k: value.astype(np.float32) for k, value in halves.items()}
     return traverse_util.unflatten_dict(arrays, sep="/")
 
 
@@ -82,9 +81,7 @@ def _by_path(variables: dict) -> dict[str, np.ndarray]:
 
 def _in_float16(variables: dict) -> dict[str, np.ndarray]:
     with np.errstate(over="ignore"):  # raised below
-        arrays = {
-            k: value.astype(np.float16) for k, value in _by_path(variables).items()
-        }
+        arrays = {k: v.astype(np.float16) for k, v in _by_path(variables).items()}
     for name, value in arrays.items():
         if not np.isfinite(value).all():
             raise ValueError(
@@ -162,6 +159,12 @@ def listed(folder: Path) -> dict[str, bool]:
         if name == os.path.basename(name) and path.is_file():
             found[name] = not path.is_symlink() and _digest(path) == digest
     return found
+
+
+def file_names(folder: Path) -> list[str]:
+    """The names of the files that the export lists; [] if it lists none."""
+    files = _content(folder).get("files")
+    return [*files] if isinstance(files, dict) else []
 
 
 def is_exported(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from mbnet_jax.backbones.weights.files import download
 from mbnet_jax.devices.mesh import check_mesh
 from mbnet_jax.refusals import shown
-from mbnet_jax.runs import exported
+from mbnet_jax.runs import calibration_file, exported
 from mbnet_jax.runs.checkpoints import BEST, check_which
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.run_folder import FILE, RunFolder
@@ -66,6 +66,8 @@ def _download(hub_id: str) -> Path:
             f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
             f'has no "kind": "{exported.KIND}"'
         )
+    if calibration_file.FILE in exported.file_names(folder):
+        download(hub_id, calibration_file.FILE, instead="folder")
     return download(hub_id, exported.WEIGHTS, instead="folder").parent
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mbnet_jax import schema
 from mbnet_jax.json_files import read_json
+from mbnet_jax.runs import calibration_file
 
 METRICS = "metrics.json"
 _REMEDY = "evaluate the run again, or delete it"
@@ -18,6 +19,7 @@ _FIELDS = {
     "trained_on": schema.optional(schema.text(None)),
     "dataset": schema.optional(schema.text(None)),
     "settings": schema.optional(schema.text(None)),
+    "verification": schema.optional(schema.mapping()),
     # The folder that the names in `queries.csv` and `nearest.csv` are relative to.
     "images": schema.optional(schema.text(None)),
     "results": schema.mapping(),
@@ -36,6 +38,23 @@ _PROTOCOL = {
     "queries_with_a_match": schema.optional(schema.whole(None)),
 }
 
+_SIMILARITY = schema.optional(schema.real(None, -2.0, 2.0))
+_POINT = {
+    "threshold": _SIMILARITY,
+    "false_accept": schema.optional(_VALUE),
+    "true_accept": schema.optional(_VALUE),
+}
+_NUMBER = schema.whole(None, high=2**63)
+_PAIRS = {
+    "embedding": _NAME,
+    "true_pairs": _NUMBER,
+    "false_pairs": _NUMBER,
+    "at_rates": schema.mapping(),
+    "calibration": schema.optional(schema.mapping()),
+    "at_threshold": schema.optional(schema.mapping()),
+    "calibration_error": schema.optional(_VALUE),
+}
+
 
 def read_metrics(path: Path) -> dict:
     """Returns the content; a value without a number (null) is NaN.
@@ -45,7 +64,9 @@ def read_metrics(path: Path) -> dict:
       ValueError: naming the file, what is wrong and the remedy.
     """
     content = read_json(path, _FIELDS, _REMEDY)
+    pairs = content.get("verification", {})
     problem = next(_problems(content["results"], content["protocols"]), None)
+    problem = problem or next(_problems_of_pairs(pairs), None)
     if problem:
         raise ValueError(f"{path} is damaged ({problem}); {_REMEDY}")
     results = {
@@ -56,6 +77,31 @@ def read_metrics(path: Path) -> dict:
         for protocol, embeddings in content["results"].items()
     }
     return content | {"results": results}
+
+
+def _problems_of_pairs(verification: dict) -> Iterator[str]:
+    """What is wrong with the entry on pairs; its rates are those of all protocols."""
+    rates = None
+    for name, entry in verification.items():
+        where = f"verification.{name}."
+        entry = entry if isinstance(entry, dict) else {}
+        entry = {k: v for k, v in entry.items() if v is not None}
+        yield from schema.problems(entry, _PAIRS, where)
+        points = {**entry["at_rates"], "threshold": entry.get("at_threshold", {})}
+        for at, point in points.items():
+            if not isinstance(point, dict):
+                yield f"{where}{at} is no object"
+                return
+            known = {k: v for k, v in point.items() if v is not None}
+            yield from schema.problems(known, _POINT, f"{where}{at}.")
+        rates = [*entry["at_rates"]] if rates is None else rates
+        if not rates or [*entry["at_rates"]] != rates:
+            yield f"{where}at_rates are others"
+        calibration = entry.get("calibration")
+        if calibration is not None:
+            yield from calibration_file.problems(calibration, f"{where}calibration.")
+        if "at_threshold" in entry and (calibration or {}).get("threshold") is None:
+            yield f"{where}at_threshold is of no threshold"
 
 
 def _problems(results: dict, protocols: dict) -> Iterator[str]:

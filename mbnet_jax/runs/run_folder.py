@@ -5,6 +5,7 @@
 | `config.json` | the config, the numbers of classes, a digest of the training labels |
 | `checkpoints/<step>`, `best/<step>` | the newest training states, and the best |
 | `metrics.jsonl`, `events/` | what training logged |
+| `calibration.json` | probabilities of pairs, fitted by an evaluation |
 | `eval/` | what the last evaluation wrote; in `eval/<name>/`, of another dataset |
 """
 
@@ -22,6 +23,7 @@ from mbnet_jax.data import Dataset, Split
 from mbnet_jax.data.parts import parts_of
 from mbnet_jax.json_files import write_json
 from mbnet_jax.models import MBNet
+from mbnet_jax.runs.calibration_file import Calibration, read_calibrations
 from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
 from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
 from mbnet_jax.runs.network import Network, described, make_model
@@ -103,6 +105,14 @@ class RunFolder(ResultsFolder):
         check_which(which)
         with Checkpoints(self.path, create=False) as checkpoints:
             return checkpoints.best_step() if which == BEST else which
+
+    def calibrations(self, step: int) -> list[Calibration]:
+        """Those of the checkpoint of `step`; [] if there are none.
+
+        Raises:
+          ValueError: if their file is damaged.
+        """
+        return read_calibrations(self.path, step)
 
     def make_model(self) -> MBNet:
         """The network that the run trains."""

@@ -16,7 +16,7 @@ from mbnet_jax.data.parts import names_of, parts_of, queries_of, trained_splits
 _OWN_NAMES = ("manifest", "synthetic")
 # Fields of `eval` that change no value: how much is drawn, or computed at a time.
 _NO_VALUES = (
-    *("every_epochs", "batch_size"),
+    *("every_epochs", "batch_size", "false_accept_rate"),
     *("figure_queries", "report", "report_lists", "report_queries"),
 )
 _PREDICTED = "predicted-maps"

@@ -16,10 +16,12 @@ from mbnet_jax.evaluation.predicted import can_predict
 from mbnet_jax.models.branches import needing_maps, ordered
 from mbnet_jax.parsing.load import load_parser
 from mbnet_jax.parsing.segmenter import Parser
-from mbnet_jax.runs.load import SHIPPED, load
+from mbnet_jax.runs.calibration_file import Calibration, read_calibrations
+from mbnet_jax.runs.load import SHIPPED, find, load
 from mbnet_jax.runs.network import Network
 from mbnet_jax.search import checks
 from mbnet_jax.search.batches import photograph_batches
+from mbnet_jax.search.compare import Comparing
 from mbnet_jax.search.identity import (
     of_length_1,
     origin_digest,
@@ -30,7 +32,7 @@ from mbnet_jax.search.lost import GIVE_MAPS, cannot, warning
 from mbnet_jax.search.photographs import Photograph
 
 
-class Embedder:
+class Embedder(Comparing):
     """Embeds photographs of people with a trained network.
 
     Embeddings of one person are similar. Compare them by the cosine, which for rows
@@ -49,6 +51,7 @@ class Embedder:
         flip: bool | None = None,
         parsing_labels: str | None = None,
         parser: Parser | None = None,
+        calibrations: Sequence[Calibration] = (),
     ):
         """Takes the network and the mesh that its weights are on; see `load`."""
         if not isinstance(network, Network):
@@ -64,6 +67,7 @@ class Embedder:
             config.data.parsing_labels if parsing_labels is None else parsing_labels
         )
         self.parser = checks.checked_parser(parser, parsing_labels)
+        self.calibrations = [*calibrations]  # for `compare`
         self._model = network.model
         self._variables = network.variables
         self._programs: dict[tuple[str, ...], Callable] = {}
@@ -121,7 +125,12 @@ class Embedder:
             source = SHIPPED
         network = load(source, mesh)
         return cls(
-            network, mesh, flip=flip, parsing_labels=parsing_labels, parser=parser
+            network,
+            mesh,
+            flip=flip,
+            parsing_labels=parsing_labels,
+            parser=parser,
+            calibrations=read_calibrations(find(source), network.step),
         )
 
     def embed(

@@ -56,6 +56,11 @@ FUNCTIONS = {
         {"k1": 3, "k2": 2, "lambda_value": 0.3, "metric": "cosine", "mesh": None},
     ),
     "similarity_histograms": ((*FEATURES, *LABELS), {"rule": "any", "mesh": None}),
+    "verification": (
+        (*FEATURES, *LABELS),
+        {"rule": "any", "rates": (0.5, 0.1), "thresholds": (0.0,), "least": 1,
+         "mesh": None},
+    ),
     "chance_level": (LABELS, {"rule": "any", "ranks": (1, 5)}),
 }  # fmt: skip
 
