@@ -139,14 +139,21 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_search_page_shows_any_name(name):
-    hit = {"name": name, "picture": None, "similarity": "0.5", "note": name}
+    hit = {
+        "name": name,
+        "picture": None,
+        "similarity": "0.5",
+        "note": name,
+        "where": name,
+    }
     text = render(
         "search.html",
         title="Search results",
         gallery=name,
         what="1 photograph",
+        scenes=False,
         described=name,
-        queries=[{"name": name, "picture": None, "hits": [hit]}],
+        queries=[{"name": name, "picture": None, "where": name, "hits": [hit]}],
         most=None,
         failed_queries=[(name, name)],
         failed=[(name, name)],

@@ -163,6 +163,7 @@ def test_markup_that_was_not_escaped_could_do_nothing(browser, tmp_path):
         title="Search results",
         gallery="photos",
         what="0 photographs",
+        scenes=False,
         described=Markup(attack),
         queries=[],
         most=None,
