@@ -242,7 +242,7 @@ def test_calibrations_go_with_the_weights(run, tmp_path, one_device):
     )
     write_calibrations(tmp_path, step, [one])
     flags = ["--no-stablehlo", "--no-onnx", "--model", str(run)]
-    given = ["--calibration", str(tmp_path / "calibration.json")]
+    given = ["--results", str(tmp_path)]
     first, second = (str(tmp_path / name) for name in ("first", "second"))
     export_command.main([*flags, *given, "--out", first])
     # And from an export to the next.
@@ -251,7 +251,9 @@ def test_calibrations_go_with_the_weights(run, tmp_path, one_device):
     card = (tmp_path / "second" / "README.md").read_text()
     assert "sigmoid(8.000 cosine -4.000) | 0.7500 |" in card
     write_calibrations(tmp_path, step + 1, [one])
-    with pytest.raises(SystemExit, match=f"is not of the checkpoint of step {step}"):
+    with pytest.raises(
+        SystemExit, match=f"no evaluation of the checkpoint of step {step}"
+    ):
         export_command.main([*flags, *given, "--out", str(tmp_path / "third")])
 
 

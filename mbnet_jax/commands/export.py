@@ -2,7 +2,7 @@
 
     mbnet-export --model runs/prcc --out exported/prcc [--branches global,mask]
         [--checkpoint best|STEP] [--platforms cpu,cuda,tpu] [--no-stablehlo]
-        [--no-onnx] [--half] [--license NAME] [--calibration FILE]
+        [--no-onnx] [--half] [--license NAME] [--results DIR] [--mean DIR]
 
 The folder is written completely or not at all; an earlier export there is replaced.
 ONNX files need requirements-export.txt.
@@ -71,10 +71,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="the weights' licence, as the hub names it: apache-2.0",
     )
     parser.add(
-        "--calibration",
+        "--results",
         type=flags.path,
-        metavar="FILE",
-        help="a calibration.json to add; by default that of the model's folder",
+        metavar="DIR",
+        help="where mbnet-eval --out wrote the results that the card shows, and the "
+        "calibration; by default the model's folder",
+    )
+    parser.add(
+        "--mean",
+        default="",
+        metavar="DIR",
+        help="another network, from which the training started: the means of both "
+        "networks' weights are exported",
     )
     with flags.ending_in_one_line("export on a machine with more memory"):
         _export(parser.arguments(argv))
@@ -85,7 +93,8 @@ def _export(arguments: argparse.Namespace) -> None:
         raise ValueError("--branches is empty; give some, or leave it out")
     if not arguments.model:
         raise ValueError("--model is empty; give a run's folder, or an export")
-    check_folder_or_hub(arguments.model)
+    for source in filter(None, (arguments.model, arguments.mean)):
+        check_folder_or_hub(source)
     if arguments.stablehlo and arguments.platforms == ():
         raise ValueError("--platforms is empty; give some, or --no-stablehlo")
     # Not before: jax takes seconds, wrong arguments are refused at once.
@@ -105,7 +114,8 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.onnx,
         arguments.half,
         arguments.license,
-        arguments.calibration,
+        arguments.results,
+        arguments.mean,
     )
     for path in sorted(arguments.out.iterdir()):
         note = ""

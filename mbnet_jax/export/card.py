@@ -53,7 +53,7 @@ def model_card(
     network: Network,
     programs: list[Program],
     differences: dict[str, float],
-    run: Path,
+    run: Path | None,
     *,
     branches: tuple[str, ...],
     platforms: tuple[str, ...],
@@ -68,7 +68,8 @@ def model_card(
       network: the exported network.
       programs: the main one, then those that take no parsing maps.
       differences: file name -> its difference from the network, of the compared files.
-      run: the run's folder; the tables of its last evaluations are shown.
+      run: the folder of the evaluations, of which the last tables are shown. None:
+        none.
       branches, platforms, onnx, half, license_id: as of `export_network`.
       calibrations: that the export has.
     """
@@ -101,7 +102,7 @@ def model_card(
         output=onnx_file.OUTPUT,
         height=config.data.height,
         width=config.data.width,
-        results=results_of(run, config, network.step),
+        results=results_of(run, config, network.step) if run else [],
         calibrations=calibrations,
     )
 

@@ -11,7 +11,9 @@ from mbnet_jax.evaluation.branches import chosen_branches
 from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
+from mbnet_jax.export.mean import mean_of
 from mbnet_jax.export.programs import Program, check_size, make_programs
+from mbnet_jax.export.results import results_of
 from mbnet_jax.files import write_whole
 from mbnet_jax.locks import LOCK
 from mbnet_jax.runs import calibration_file, exported
@@ -32,7 +34,8 @@ def export_network(
     onnx: bool = True,
     half: bool = False,
     license_id: str = "",
-    calibration: Path | None = None,
+    results: Path | None = None,
+    mean: str = "",
 ) -> dict[str, float]:
     """Writes the folder `out`: all files or none.
 
@@ -48,8 +51,11 @@ def export_network(
         hold the rounded network.
       license_id: the weights' licence, as the Hugging Face hub names it; "" leaves
         it to be filled in.
-      calibration: a `calibration.json`, which an evaluation of these weights wrote.
-        None: that in the folder of `model`, if there is one.
+      results: where evaluations of these weights wrote their results and
+        `calibration.json`. None: the folder of `model`.
+      mean: another network, which `load` takes too: the means of both networks'
+        weights are exported (see `mean_of`). The results of `model` are not theirs,
+        so there are none but those of `results`. "": none.
 
     Returns:
       The name of each program's file -> its largest difference from the network, in
@@ -69,7 +75,11 @@ def export_network(
     # On a CPU, even if there are other devices: their float32 products may be inexact.
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
     network = without_classifiers(load(model, mesh, which))
-    calibrations = _calibrations(model, calibration, network.step)
+    tested = results or (None if mean else find(model))
+    calibrations = _calibrations(tested, network, results)
+    if mean:
+        other = without_classifiers(load(mean, mesh))
+        network = mean_of(network, other, mean)
     branches = exported_branches(branches, network)
     if platforms or onnx:
         check_size(network, branches)
@@ -106,7 +116,7 @@ def export_network(
             network,
             programs,
             differences,
-            Path(model),
+            tested,
             branches=branches,
             platforms=platforms,
             onnx=onnx,
@@ -129,21 +139,21 @@ def export_network(
 
 
 def _calibrations(
-    model: str, file: Path | None, step: int
+    tested: Path | None, network: Network, given: Path | None
 ) -> list[calibration_file.Calibration]:
-    """Those of `file`, or else of the model's folder, for the checkpoint of `step`.
+    """Those in the folder `tested`, of the network's checkpoint.
 
     Raises:
-      FileNotFoundError, ValueError: if `file` cannot be read, or is of another
-        checkpoint.
+      ValueError: if the file is damaged, or `given`, of `--results`, has no evaluation
+        of this checkpoint.
     """
-    if file is None:
-        return calibration_file.read_calibrations(find(model), step)
-    found = calibration_file.read_file(file, step)
-    if not found:
+    if tested is None:
+        return []
+    found = calibration_file.read_calibrations(tested, network.step)
+    if given and not (found or results_of(given, network.config, network.step)):
         raise ValueError(
-            f"--calibration={file} is not of the checkpoint of step {step}; evaluate "
-            "that one (mbnet-eval)"
+            f"--results={given} has no evaluation of the checkpoint of step "
+            f"{network.step}; write one: mbnet-eval --model MODEL --out {given}"
         )
     return found
 

@@ -159,16 +159,8 @@ def read_calibrations(folder: Path, step: int) -> list[Calibration]:
       ValueError: naming the file if it is damaged.
     """
     path = folder / FILE
-    return read_file(path, step) if os.path.lexists(path) else []
-
-
-def read_file(path: Path, step: int) -> list[Calibration]:
-    """As `read_calibrations`, of a file that has to exist.
-
-    Raises:
-      FileNotFoundError: if it does not.
-      ValueError: naming the file if it is damaged.
-    """
+    if not os.path.lexists(path):
+        return []
     content = read_json(path, _FIELDS, _REMEDY)
     found = []
     for name, entry in content["calibrations"].items():
