@@ -79,7 +79,8 @@ def mean_ap_over_chance(rows, labels, rule):
 
 def test_the_files_are_small_and_in_the_package():
     files = sorted(path.name for path in SHIPPED.iterdir())
-    assert files == ["README.md", "config.json", "model.safetensors"]
+    weights = ["config.json", "model.safetensors"]
+    assert files == ["README.md", "calibration.json", *weights]
     assert (SHIPPED / exported.WEIGHTS).stat().st_size <= 8e6
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["mbnet_jax"]
@@ -135,6 +136,25 @@ def test_every_branch_distinguishes_people(embedder, people):
         assert mean_ap_over_chance(rows, labels, rule) > 2, name
     rows = embedder.embed(images, maps)
     np.testing.assert_allclose(rows, embedded["all"], atol=1e-6)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_it_says_how_probably_two_pictures_show_one_person(embedder, people, given):
+    images, maps, labels = people
+    half = len(images) // 2  # the second image of each shot follows the first ones
+    first, second = images[:half], images[half:]
+    strangers = np.roll(np.arange(half), half // 8)  # of the next person
+    assert (labels.pid[:half] != labels.pid[strangers]).all()
+
+    def probability(one, other):
+        chosen = [maps[one], maps[other]] if given else None
+        found = embedder.compare(images[one], images[other], chosen)
+        assert "synthetic_many" in found.calibrated_on
+        return found.probability
+
+    same = [probability(i, half + i) for i in range(0, half, 8)]
+    other = [probability(i, half + strangers[i]) for i in range(0, half, 8)]
+    assert np.mean(same) > 0.6 > 0.5 > np.mean(other)
 
 
 def predicts(embedder):

@@ -61,6 +61,7 @@ def model_card(
     half: bool,
     license_id: str,
     calibrations: Sequence[Calibration] = (),
+    tested_elsewhere: bool = False,
 ) -> str:
     """Returns the text, in Markdown with the Hugging Face hub's metadata.
 
@@ -72,6 +73,8 @@ def model_card(
         none.
       branches, platforms, onnx, half, license_id: as of `export_network`.
       calibrations: that the export has.
+      tested_elsewhere: whether `run` is a folder of `--results`, which are of the
+        weights as they are.
     """
     config = network.config
     written = bool(platforms or onnx)
@@ -104,6 +107,7 @@ def model_card(
         width=config.data.width,
         results=results_of(run, config, network.step) if run else [],
         calibrations=calibrations,
+        tested_elsewhere=tested_elsewhere,
     )
 
 

@@ -123,6 +123,7 @@ def export_network(
             half=half,
             license_id=license_id,
             calibrations=calibrations,
+            tested_elsewhere=results is not None,
         )
         if calibrations:
             calibration_file.write_calibrations(folder, network.step, calibrations)
