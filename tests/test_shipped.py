@@ -142,7 +142,6 @@ def test_every_branch_distinguishes_people(embedder, people):
 def test_it_says_how_probably_two_pictures_show_one_person(embedder, people, given):
     images, maps, labels = people
     half = len(images) // 2  # the second image of each shot follows the first ones
-    first, second = images[:half], images[half:]
     strangers = np.roll(np.arange(half), half // 8)  # of the next person
     assert (labels.pid[:half] != labels.pid[strangers]).all()
 
@@ -152,9 +151,10 @@ def test_it_says_how_probably_two_pictures_show_one_person(embedder, people, giv
         assert "synthetic_many" in found.calibrated_on
         return found.probability
 
-    same = [probability(i, half + i) for i in range(0, half, 8)]
-    other = [probability(i, half + strangers[i]) for i in range(0, half, 8)]
-    assert np.mean(same) > 0.6 > 0.5 > np.mean(other)
+    rows = range(0, half, 4)
+    same = [probability(i, half + i) for i in rows]
+    other = [probability(i, half + strangers[i]) for i in rows]
+    assert np.mean(same) > max(0.6, np.mean(other) + 0.2)
 
 
 def predicts(embedder):
