@@ -17,8 +17,8 @@ def background_constraint(
     "share" is the share of the attention that lies on the background, the sum of
     b * attention divided by the sum of the attention; 0 without any attention. Unlike
     the mean attention over the background, it cannot be lowered by attending to nothing
-    at all. On synthetic people, the attention on a final map still lies more on the
-    background than on the person, and gains nothing on test people (docs/evidence.md).
+    at all. With it, attention on a final map gains nothing on synthetic test people
+    (docs/evidence.md).
 
     "foreground", ours, is the binary cross-entropy of the attention against 1 - b. It
     also asks for attention on the person, and is smallest, though not 0, where the

@@ -28,9 +28,10 @@ class FeatureAttention(nn.Module):
     norm, its authors' code has it. Without it the sums grow with the features, and s
     saturates near 0 in every image.
 
-    On synthetic people this gains nothing on the final map: s is higher on the
-    background than on the person, and highest along one edge. The 7x7 kernel is wider
-    than the 8x4 map, so it learns positions from the padding. Three alternatives are
+    On synthetic people this gains nothing on the final map (docs/evidence.md). On few
+    of them, s was higher on the background than on the person, and highest along one
+    edge: the 7x7 kernel is wider than the 8x4 map, so it learns positions from the
+    padding. Three alternatives are
     ours: to work on the map of an earlier stage (`MBNet.fam_stage`), and
 
       s = sigmoid(bn(conv1x1(relu(conv1x1(c * F)))))   (`spatial="pointwise"`)
