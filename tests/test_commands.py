@@ -52,9 +52,13 @@ def run(
 
 
 def tables(output: str) -> list[list[str]]:
-    """Returns the lines of the printed table, one block for each protocol."""
+    """Returns the lines of the printed table of ranks, one block for each protocol."""
     lines = output.splitlines()
-    starts = [i for i, line in enumerate(lines) if line.startswith("---")]
+    starts = [
+        i
+        for i, line in enumerate(lines)
+        if line.startswith("---") and "mAP" in lines[i - 1]
+    ]
     return [lines[start - 2 : start + 6] for start in starts]
 
 

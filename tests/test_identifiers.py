@@ -20,6 +20,7 @@ from mbnet_jax.evaluation.results import evaluate_protocols, queries_csv
 from mbnet_jax.report import lists, preview
 from mbnet_jax.report.page import Images, render
 from mbnet_jax.report.queries import query_cards
+from mbnet_jax.report.scores import headline
 from mbnet_jax.runs.run_folder import digest_labels
 
 TESTED = ("Ana 65", "Óscar", "山田", "=1+1", "<b>7</b>", "-12", "\u0639\u0644\u064a")
@@ -75,12 +76,15 @@ def test_the_report_shows_what_the_manifest_says(config, evaluated):
         **{name: [] for name in ("provenance", "config", "columns", "rows", "notes")},
         **{name: [] for name in ("cmcs", "similarities", "charts", "chart_notes")},
         **{name: [] for name in ("kinds", "main_protocols", "scales", "protocols")},
+        **dict.fromkeys(("cameras", "pairs", "map")),
         title="Names",
+        headline=headline(protocols[0], results[protocols[0].name]),
+        similar_scales=[],
         draws=False,
         unit="images",
         embeddings=[("global", "global")],
         first=(protocols[0].name, "global"),
-        cards=[card | {"attention": []} for card in cards],
+        cards=[card | {"attention": [], "similar": []} for card in cards],
         bar="",
         images=images.encoded(),
     )

@@ -84,8 +84,8 @@ def notes_of(content: Mapping[str, dict]) -> list[str]:
     people = f"{calibration.people} people for validation of {calibration.dataset}"
     if calibration.threshold is None:
         notes.append(
-            f"no threshold: too few false pairs of {people} for an FPR of "
-            f"{calibration.rate:g}"
+            f"no threshold for FPR {calibration.rate:g}: too few false pairs among "
+            f"{calibration.people} people for validation"
         )
     else:
         notes.append(

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import photos
 
-from mbnet_jax.search.gallery import DIGESTS, open_gallery
+from mbnet_jax.search.cache import DIGESTS
+from mbnet_jax.search.gallery import open_gallery
 from mbnet_jax.search.nearest import embed_queries, find_nearest
 
 from . import images_cases, mutate, networks
