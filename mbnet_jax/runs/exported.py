@@ -117,7 +117,8 @@ def write_config(
     for part in config["data"].get("parts", {}).values():
         for field in _LOCAL:
             part.pop(field, None)
-    config["model"]["initial"] = ""  # often a folder too
+    if config["model"].get("initial"):
+        config["model"]["initial"] = ""  # often a folder too
     config["eval"]["branches"] = branches
     content = {
         "kind": KIND,
