@@ -265,7 +265,7 @@ def fields() -> ConfigDict:
     c.eval.ranks = several((1, 5, 10), whole(None, 1, 1_000_000), low=1, high=100)
     c.eval.draw_seed = whole(0)  # of single-shot galleries
     # The share of pairs of two persons that the threshold for "the same person" may
-    # accept; it is set on people for validation. 0: no threshold, no ROC
+    # accept; it is set on validation persons. 0: no threshold, no ROC
     c.eval.false_accept_rate = schema.optional(real(1e-3, high=0.5))
     c.eval.rerank = flag(False)  # adds a row per embedding with k-reciprocal re-ranking
     # Rows of ranked_lists.png; 0: no picture

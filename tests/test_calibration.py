@@ -9,7 +9,7 @@ import small_run
 from untrained import untrained, whole_network
 
 from mbnet_jax import Embedder
-from mbnet_jax.evaluation.calibration import fit_platt, reliability
+from mbnet_jax.evaluation.platt import fit_platt, reliability
 from mbnet_jax.retrieval.verification import Curve
 from mbnet_jax.runs.calibration_file import (
     FILE,
@@ -160,7 +160,7 @@ def test_compare_gives_similarity_and_probability(embedder):
         ONE.probability(found.similarity), abs=1e-6
     )
     assert found.calibrated_on == (
-        "5 people for validation of people (100 pairs of one person under the rule "
+        "5 validation persons of people (100 pairs of one person under the rule "
         "general, 900 of two); branches global; prior 0.5"
     )
     assert embedder.compare(a, a).similarity == pytest.approx(1, abs=1e-6)

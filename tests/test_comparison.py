@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 from embedded import GOOD, angles, split
+from pages import Page
 from PIL import Image
-from test_report import Page, assert_only_its_own_code_runs
+from test_report import assert_only_its_own_code_runs
 
 from mbnet_jax.commands import compare as command
 from mbnet_jax.evaluation.embed import Embedded

@@ -12,8 +12,8 @@ from untrained import untrained, whole_network
 from mbnet_jax.commands.demo import main
 from mbnet_jax.demo import html
 from mbnet_jax.demo.app import import_gradio
+from mbnet_jax.demo.explainer import Explainer
 from mbnet_jax.demo.finder import Finder
-from mbnet_jax.demo.looks import Looks
 from mbnet_jax.demo.made_up import people
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.search.nearest import COPY
@@ -63,9 +63,9 @@ def test_lists_are_in_the_order_of_the_embeddings(finder, folder, found):
 
 
 def test_a_pair_has_the_cosine_of_each_branch(finder, folder, found):
-    looks = Looks(finder)
+    explainer = Explainer(finder)
     match = folder / found.hits[-1].name
-    pair = looks.compare(found.query, match, ALL)
+    pair = explainer.compare(found.query, match, ALL)
     assert pair.similarity == pytest.approx(found.hits[-1].similarity, abs=1e-5)
     for name, look in zip(ALL, pair.looks, strict=True):
         one, other = finder.embedder.embed([found.query, match], branches=[name])
@@ -75,7 +75,7 @@ def test_a_pair_has_the_cosine_of_each_branch(finder, folder, found):
             low < high for _, _, low, high, _ in look.maps
         )
     # Exchanged, each has what the other had.
-    back = looks.compare(match, found.query, ALL)
+    back = explainer.compare(match, found.query, ALL)
     for one, other in zip(pair.looks, back.looks, strict=True):
         for first, second in zip(one.maps, other.maps, strict=True):
             # Rounding may differ between the rows of a batch.

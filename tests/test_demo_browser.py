@@ -11,8 +11,8 @@ from photos import make_folder, write_photo
 from untrained import untrained, whole_network
 
 from mbnet_jax.demo.app import make_app
+from mbnet_jax.demo.explainer import Explainer
 from mbnet_jax.demo.finder import Finder
-from mbnet_jax.demo.looks import Looks
 from mbnet_jax.demo.serve import served
 from mbnet_jax.devices.mesh import make_mesh
 
@@ -58,13 +58,13 @@ def page(folder):
         config.model.parser = True
     mesh = make_mesh(jax.devices()[:1])
     finder = Finder(untrained(config, mesh), mesh, folder.parent / "cache")
-    looks = Looks(finder)
-    assert looks.warm_up(folder) == 8
+    explainer = Explainer(finder)
+    assert explainer.warm_up(folder) == 8
     queries = [folder / "b.JPG", folder / NAME]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", "")
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "")
-        with served(lambda: make_app(looks, [folder], queries), port=0) as app:
+        with served(lambda: make_app(explainer, [folder], queries), port=0) as app:
             uploads = Path(os.environ["GRADIO_TEMP_DIR"])
             assert uploads.is_dir()
             yield app

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 from embedded import split
-from test_report import Page
+from pages import Page
 
 from mbnet_jax.config import load_config
 from mbnet_jax.data import load_dataset, read_records

@@ -4,11 +4,10 @@ import base64
 import hashlib
 import json
 import re
-from collections import Counter
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages import Page
 
 from mbnet_jax.evaluation.table import per_cent, title_of
 from mbnet_jax.files import printable
@@ -17,44 +16,6 @@ from mbnet_jax.report import curves
 from mbnet_jax.report.page import render
 from mbnet_jax.report.training import charts, logged
 from mbnet_jax.retrieval import Histograms
-
-VOID = {"meta", "link", "br", "img", "input"}
-
-
-class Page(HTMLParser):
-    """The elements of a page, (tag, attributes, text), and its errors."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.wrong, self._open = [], [], []
-        self.feed(text)
-        self.wrong += [f"{tag} is not closed" for tag, *_ in self._open]
-
-    def handle_starttag(self, tag, attrs):
-        names = Counter(name for name, _ in attrs)
-        self.wrong += [f"{n} twice in {tag}" for n, times in names.items() if times > 1]
-        element = [tag, dict(attrs), ""]
-        self.elements.append(element)
-        if tag not in VOID:
-            self._open.append(element)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append([tag, dict(attrs), ""])
-
-    def handle_data(self, data):
-        for element in self._open:
-            element[2] += data
-
-    def handle_endtag(self, tag):
-        if not self._open or self._open.pop()[0] != tag:
-            self.wrong.append(f"</{tag}> closes another element")
-
-    def all(self, tag, **attributes):
-        return [
-            e
-            for e in self.elements
-            if e[0] == tag and all(e[1].get(k) == v for k, v in attributes.items())
-        ]
 
 
 @pytest.fixture(scope="module")

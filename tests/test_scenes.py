@@ -14,8 +14,8 @@ from mbnet_jax.detection.crops import BOXES, cut
 from mbnet_jax.detection.finders import Finder, by_file
 from mbnet_jax.detection.mot import read_boxes
 from mbnet_jax.detection.video import sampled_frames
+from mbnet_jax.search.captions import clock, labels_of
 from mbnet_jax.search.gallery import Gallery
-from mbnet_jax.search.labels import clock, labels_of
 from mbnet_jax.search.scenes import find_people, finders_by_file, list_scenes
 from mbnet_jax.search.tracks import with_tracks
 

@@ -1,4 +1,4 @@
-"""Pairs of an evaluation: calibrated on people for validation, told apart on test."""
+"""Pairs of an evaluation: calibrated on validation persons, judged on test persons."""
 
 import json
 from types import SimpleNamespace

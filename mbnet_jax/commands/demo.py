@@ -13,16 +13,14 @@ import warnings
 from collections.abc import Sequence
 
 from mbnet_jax import schema
-from mbnet_jax.commands import flags
-from mbnet_jax.configs import base
-from mbnet_jax.files import cache_folder, printable
-from mbnet_jax.parsing.presets import PRESETS
+from mbnet_jax.commands import embedding_flags, flags
+from mbnet_jax.files import printable
 from mbnet_jax.sources import check_folder_or_hub
 
 _LOCAL = "127.0.0.1"
 _NUMBERS = {
     "port": schema.whole(7860, 0, 65535),
-    "batch-size": base.FIELDS.eval.batch_size,
+    "batch-size": embedding_flags.BATCH_SIZE,
 }
 _EXAMPLES = (
     "",
@@ -44,35 +42,29 @@ def demo(arguments: argparse.Namespace) -> None:
     from PIL import Image
 
     from mbnet_jax.demo.app import import_gradio, make_app
+    from mbnet_jax.demo.explainer import Explainer
     from mbnet_jax.demo.finder import Finder
-    from mbnet_jax.demo.looks import Looks
     from mbnet_jax.demo.made_up import people
     from mbnet_jax.demo.serve import served
-    from mbnet_jax.parsing.load import parser_options
-    from mbnet_jax.parsing.segmenter import Parser
     from mbnet_jax.synthetic.workers import sigterm_exits
 
     import_gradio()
     # Such an image is refused, and named.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     flags.prepare()
-    parser = None
-    if arguments.parser is not None:
-        options = parser_options(arguments.parser, arguments.preset, flag="--parser")
-        parser = Parser(options)
     finder = Finder.load(
         arguments.model,
-        arguments.cache or cache_folder("search"),
-        parser=parser,
+        arguments.cache or embedding_flags.default_cache(),
+        parser=embedding_flags.load_parser(arguments),
         batch_size=arguments.batch_size,
     )
     galleries, queries = arguments.gallery, arguments.query
     if galleries is None:
         made = people()
         galleries, queries = [made.gallery], queries or made.queries
-    looks = Looks(finder)
+    explainer = Explainer(finder)
     for folder in galleries:
-        count = looks.warm_up(folder)
+        count = explainer.warm_up(folder)
         print(f"{printable(folder)}: {count:,} photographs", flush=True)
     if arguments.host != _LOCAL:
         print(
@@ -82,7 +74,7 @@ def demo(arguments: argparse.Namespace) -> None:
         )
     network = arguments.model or "of mbnet_jax, trained on synthetic people only"
     described = f"Network {network}, step {finder.network.step}."
-    make = functools.partial(make_app, looks, galleries, queries or (), described)
+    make = functools.partial(make_app, explainer, galleries, queries or (), described)
     with (
         sigterm_exits("stopped"),
         served(make, arguments.host, arguments.port) as app,
@@ -95,8 +87,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuses values that can be known to be wrong before anything is loaded."""
     numbers = {"port": arguments.port, "batch-size": arguments.batch_size}
     schema.check(numbers, _NUMBERS, "", prefix="--")
-    if arguments.preset and not arguments.parser:
-        raise ValueError("--preset is the form of a --parser FILE; give that too")
+    embedding_flags.check(arguments)
     for folder in arguments.gallery or ():
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -137,27 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="photographs that the page offers to search with",
     )
-    add(
-        "--parser",
-        metavar="NAME",
-        help="makes parsing maps on the way: a preset, downloaded once "
-        f"({', '.join(PRESETS)}), or an ONNX file",
-    )
-    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
-    add(
-        "--batch-size",
-        type=flags.whole,
-        default=64,
-        metavar="N",
-        help="photographs embedded at a time; 64 unless given",
-    )
-    add(
-        "--cache",
-        type=path,
-        metavar="DIR",
-        help="the folder in which embeddings are cached; by default that of "
-        "mbnet-search, ~/.cache/mbnet_jax/search",
-    )
+    embedding_flags.add(parser)
     add(
         "--host",
         default=_LOCAL,

@@ -123,7 +123,7 @@ def find_scenes(arguments: argparse.Namespace) -> Scenes | None:
     if not uses_scenes(arguments):
         return None
     from mbnet_jax.detection.detector import CONFIDENCE
-    from mbnet_jax.detection.finders import by_detector
+    from mbnet_jax.detection.finders import Finder, by_detector
     from mbnet_jax.detection.load import load_detector
     from mbnet_jax.search import scenes
 
@@ -137,17 +137,20 @@ def find_scenes(arguments: argparse.Namespace) -> Scenes | None:
     found, failures = scenes.list_scenes(
         arguments.gallery, without=[crops, arguments.cache]
     )
+
+    def same(scene: scenes.Scene) -> Finder:
+        return detected
+
+    finder_of = same
     if arguments.boxes:
         finder_of = scenes.finders_by_file(arguments.boxes, found, confidence)
-    else:
-        finder_of = lambda scene: detected  # noqa: E731
     gallery = scenes.find_people(found, finder_of, fps, crops)
     gallery.failures.extend(failures)
     scenes.check_found(gallery, f"--gallery={arguments.gallery}")
     if detected is None or arguments.whole_queries:
         return Scenes(gallery, None, arguments.query, [])
     paths = [scenes.Scene(str(path), path, 1) for path in arguments.query]
-    queries = scenes.find_people(paths, lambda scene: detected, fps, crops)
+    queries = scenes.find_people(paths, same, fps, crops)
     scenes.check_found(queries, "--query")
     known = {scene for scene, _ in (*queries.crops.values(), *queries.failures)}
     nobody = [

@@ -113,8 +113,8 @@ def search_index(
 
     from mbnet_jax.index import fill, labels, narrow, nearest
     from mbnet_jax.index.conditions import Conditions
+    from mbnet_jax.search.captions import Searched
     from mbnet_jax.search.gallery import Gallery
-    from mbnet_jax.search.labels import Searched
     from mbnet_jax.search.page import draw_page
 
     known = labels.read_labels(arguments.labels) if arguments.labels else None

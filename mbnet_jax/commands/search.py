@@ -16,16 +16,14 @@ from typing import TextIO
 
 from mbnet_jax.commands import flags
 from mbnet_jax.commands.detect_flags import find_scenes
+from mbnet_jax.commands.embedding_flags import default_cache, load_parser
 from mbnet_jax.commands.index_flags import search_index
 from mbnet_jax.commands.search_flags import (
     check_entries,
     check_flags,
-    default_cache,
     make_parser,
 )
 from mbnet_jax.files import printable, write_whole
-from mbnet_jax.parsing.load import parser_options
-from mbnet_jax.parsing.segmenter import Parser
 from mbnet_jax.sources import check_folder_or_hub
 
 _SHOWN = 10  # failures that are printed
@@ -47,9 +45,9 @@ def search(arguments: argparse.Namespace) -> None:
     from PIL import Image
 
     from mbnet_jax.parsing.maker import check_maker
+    from mbnet_jax.search.captions import searched_scenes
     from mbnet_jax.search.embedder import Embedder
     from mbnet_jax.search.gallery import open_gallery
-    from mbnet_jax.search.labels import searched_scenes
     from mbnet_jax.search.nearest import embed_queries, find_nearest
     from mbnet_jax.search.page import check_out, draw_page
     from mbnet_jax.search.tracks import with_tracks
@@ -62,7 +60,7 @@ def search(arguments: argparse.Namespace) -> None:
     embedder = Embedder.load(
         arguments.model,
         parsing_labels=arguments.parsing_labels,
-        parser=_parser(arguments),
+        parser=load_parser(arguments),
     )
     for folder in filter(None, (maps, query_maps)):
         check_maker(folder, embedder.parsing_labels, flag="parsing-labels")
@@ -116,13 +114,6 @@ def search(arguments: argparse.Namespace) -> None:
         f"{what}, {gallery.embedded:,} of them embedded now; wrote {arguments.out}",
         sys.stdout,
     )
-
-
-def _parser(arguments: argparse.Namespace) -> Parser | None:
-    """Loads what makes parsing maps on the way, if a flag names it."""
-    if arguments.parser is None:
-        return None
-    return Parser(parser_options(arguments.parser, arguments.preset, flag="--parser"))
 
 
 def _warn_of(what: str, failures: list[tuple[str, str]]) -> None:

@@ -4,16 +4,13 @@ import argparse
 from pathlib import Path
 
 from mbnet_jax import schema
-from mbnet_jax.commands import detect_flags, flags, index_flags
-from mbnet_jax.configs import base
-from mbnet_jax.files import cache_folder
+from mbnet_jax.commands import detect_flags, embedding_flags, flags, index_flags
 from mbnet_jax.parsing.label_sets import LABEL_SETS
-from mbnet_jax.parsing.presets import PRESETS
 
 _MOST_ENTRIES = 100_000  # of all lists of a page: about 30 MB
 _NUMBERS = {
     "k": schema.whole(20, 1, _MOST_ENTRIES),
-    "batch-size": base.FIELDS.eval.batch_size,
+    "batch-size": embedding_flags.BATCH_SIZE,
 }
 _EXAMPLES = (
     "--gallery photos --query query.jpg",
@@ -92,27 +89,7 @@ def make_parser() -> flags.Parser:
         metavar="SET",
         help=f"label set, of {', '.join(LABEL_SETS)}; by default the run's",
     )
-    add(
-        "--parser",
-        metavar="NAME",
-        help="makes parsing maps on the way: a preset, downloaded once "
-        f"({', '.join(PRESETS)}), or an ONNX file",
-    )
-    add("--preset", metavar="NAME", help="the preset whose form a --parser FILE has")
-    add(
-        "--batch-size",
-        type=flags.whole,
-        default=64,
-        metavar="N",
-        help="photographs embedded at a time; 64 unless given",
-    )
-    add(
-        "--cache",
-        type=path,
-        metavar="DIR",
-        help="the folder in which embeddings are cached; by default "
-        "~/.cache/mbnet_jax/search",
-    )
+    embedding_flags.add(parser)
     detect_flags.add(parser)
     index_flags.add(parser)
     return parser
@@ -131,8 +108,7 @@ def check_flags(arguments: argparse.Namespace) -> None:
         raise ValueError(
             "--parser makes the maps that --parsing would give; leave one of them out"
         )
-    if arguments.preset and not arguments.parser:
-        raise ValueError("--preset is the form of a --parser FILE; give that too")
+    embedding_flags.check(arguments)
     for flag, what in (
         ("gallery", "photographs"),
         ("parsing", "parsing maps"),
@@ -154,11 +130,3 @@ def check_entries(k: int, queries: int) -> None:
             f"--k={k} photographs for each of {queries:,} queries are {entries:,}; a "
             f"page lists at most {_MOST_ENTRIES:,}"
         )
-
-
-def default_cache() -> Path:
-    """Returns the folder of the cache, unless `--cache` gives another."""
-    try:
-        return cache_folder("search")
-    except RuntimeError as error:
-        raise ValueError("this user has no home directory; give --cache") from error

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mbnet_jax.demo import html
+from mbnet_jax.demo.explainer import Explainer
 from mbnet_jax.demo.finder import Found
-from mbnet_jax.demo.looks import Looks
 from mbnet_jax.files import printable
 from mbnet_jax.models.branches import BRANCHES
 
@@ -36,7 +36,7 @@ def import_gradio() -> Any:
 
 
 def make_app(
-    looks: Looks,
+    explainer: Explainer,
     galleries: Sequence[Path],
     queries: Sequence[Path] = (),
     described: str = "",
@@ -46,7 +46,7 @@ def make_app(
     It reads no file but those of the galleries, the queries and what is dropped.
 
     Args:
-      looks: compares pairs, and has the finder that searches.
+      explainer: compares pairs, and has the finder that searches.
       galleries: the folders to choose from, one at least.
       queries: photographs that are offered to search with.
       described: the network, in a line.
@@ -55,7 +55,7 @@ def make_app(
       ValueError: if Gradio is not installed.
     """
     gr = import_gradio()
-    finder = looks.finder
+    finder = explainer.finder
 
     def search(query: Path | None, gallery: int, branches: list[str], k: int):
         if query is None:
@@ -72,7 +72,7 @@ def make_app(
         if hit is None:
             return ""
         try:
-            compared = looks.compare(
+            compared = explainer.compare(
                 found.query, found.folder / hit.name, found.branches
             )
         except (ValueError, OSError) as error:

@@ -7,8 +7,8 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from mbnet_jax.demo.explainer import Pair
 from mbnet_jax.demo.finder import Found
-from mbnet_jax.demo.looks import Pair
 from mbnet_jax.files import encodable, printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report import heat

@@ -1,4 +1,4 @@
-"""Calibrates a network on people for validation, whom it was not trained on."""
+"""Calibrates a network on validation persons, whom it was not trained on."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,9 +10,9 @@ from mbnet_jax.data import Split, Validation
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.evaluation.branches import chosen_branches
-from mbnet_jax.evaluation.calibration import fit_platt
 from mbnet_jax.evaluation.embed import Embedded, embed_split
 from mbnet_jax.evaluation.embed_function import ALL
+from mbnet_jax.evaluation.platt import fit_platt
 from mbnet_jax.models.branches import needing_maps
 from mbnet_jax.retrieval import verification
 from mbnet_jax.runs.calibration_file import Calibration, origin_of_maps
@@ -34,7 +34,7 @@ def calibrate(
     dataset: str,
     mesh: Mesh,
 ) -> tuple[list[Calibration], list[str]]:
-    """Fits a calibration of each embedding on the people for validation.
+    """Fits a calibration of each embedding on the validation persons.
 
     Args:
       config: of the evaluation.
@@ -51,7 +51,7 @@ def calibrate(
     predicted = predicts_maps(config)
     if needing_maps(branches) and not predicted and not _has_maps(validation.images):
         return [], [
-            "no threshold and no probabilities: images of the people for validation "
+            "no threshold and no probabilities: images of the validation persons "
             "have no parsing maps"
         ]
     rows = embed_split(
@@ -60,7 +60,7 @@ def calibrate(
         validation.images,
         Loader(config.data, mesh, reads_maps=not predicted),
         config.eval.batch_size,
-        "people for validation",
+        "validation persons",
     )
     embedded = Embedded(validation.images, rows)
     query = embedded.subset(validation.query)
@@ -76,7 +76,7 @@ def calibrate(
             rates=(wished_rate(config),),
         )
         if not pairs.true or not pairs.false:
-            return [], ["no threshold: no pairs of people for validation"]
+            return [], ["no threshold: no pairs of validation persons"]
         slope, offset = fit_platt(pairs.curve)
         threshold = pairs.at_rates[0].threshold
         own = branches_of(name, branches)

@@ -12,8 +12,8 @@ from mbnet_jax.data import Dataset
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.evaluation.branches import chosen_branches
 from mbnet_jax.evaluation.calibrate import branches_of, calibrate, wished_rate
-from mbnet_jax.evaluation.calibration import Reliability, reliability
 from mbnet_jax.evaluation.embed import Embedded, main_embedding
+from mbnet_jax.evaluation.platt import Reliability, reliability
 from mbnet_jax.evaluation.protocols import Protocol
 from mbnet_jax.evaluation.results import query_and_galleries
 from mbnet_jax.retrieval import Verification, verification
@@ -32,14 +32,14 @@ RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # of false accepts, in the table
 
 
 class Verified(NamedTuple):
-    """How pairs of a protocol are told apart by the main embedding.
+    """How well the main embedding separates true pairs of a protocol from false ones.
 
     With several draws, the pairs are those of the first gallery.
 
     Attributes:
       embedding: its name.
       pairs: the ROC, and a point for each of `RATES`.
-      calibration: from people for validation; None without.
+      calibration: from validation persons; None without.
       chosen: what the calibration's threshold does here; None without one.
       reliability: of its probabilities here; None without, or without pairs.
     """
@@ -61,10 +61,10 @@ def told_apart(
     run: RunFolder,
     mesh: Mesh,
 ) -> tuple[dict[str, Verified], list[str]]:
-    """Calibrates the network if people for validation exist, and tells pairs apart.
+    """Calibrates the network if validation persons exist, and tells pairs apart.
 
     Writes the calibrations into the run's folder. A dataset that the network was not
-    trained on, and one without people for validation, take those of the run.
+    trained on, and one without validation persons, take those of the run.
 
     Args:
       test: what is tested, with the config.

@@ -79,13 +79,13 @@ def notes_of(content: Mapping[str, dict]) -> list[str]:
         f"TPR, FPR: true and false pairs accepted, by {title_of(first['embedding'])}"
     ]
     if not first.get("calibration"):
-        return [*notes, "no threshold, no probabilities: no people for validation"]
+        return [*notes, "no threshold, no probabilities: no validation persons"]
     calibration = calibration_of(first["calibration"])
-    people = f"{calibration.people} people for validation of {calibration.dataset}"
+    people = f"{calibration.people} validation persons of {calibration.dataset}"
     if calibration.threshold is None:
         notes.append(
             f"no threshold for FPR {calibration.rate:g}: too few false pairs among "
-            f"{calibration.people} people for validation"
+            f"{calibration.people} validation persons"
         )
     else:
         notes.append(

@@ -48,7 +48,7 @@ def write_results(
       outcomes: protocol name -> its result.
       embedded: split name -> its images and embeddings.
       notes: that were printed below the table.
-      verified: protocol name -> how its pairs are told apart, if that was asked.
+      verified: protocol name -> its results on pairs, if they were asked for.
     """
     config, folder = network.config, run.eval_of(test.name)
     entries = test.entries | run.entries | folder_of_images(embedded)

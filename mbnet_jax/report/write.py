@@ -58,7 +58,7 @@ def write_report(
       results: protocol name -> its result.
       embedded: split name -> its images and embeddings.
       notes: to print below the table.
-      verified: protocol name -> how its pairs are told apart, if that was asked.
+      verified: protocol name -> its results on pairs, if they were asked for.
     """
     config = network.config
     seed = config.eval.draw_seed

@@ -42,7 +42,7 @@ class Calibration(NamedTuple):
     parsing maps of this origin.
 
     Attributes:
-      dataset: whose people for validation it was fitted on.
+      dataset: whose validation persons it was fitted on.
       people, images: how many.
       rule: which pairs of one person count, a key of `retrieval.RULES`.
       branches: that the embedding combines.
@@ -94,7 +94,7 @@ class Calibration(NamedTuple):
     def origin(self) -> str:
         """What it was fitted on, in words."""
         return (
-            f"{self.people} people for validation of {self.dataset} ({self.true:,} "
+            f"{self.people} validation persons of {self.dataset} ({self.true:,} "
             f"pairs of one person under the rule {self.rule}, {self.false:,} of two)"
         )
 

@@ -51,7 +51,7 @@ class Comparing:
     ) -> Comparison:
         """Compares two photographs: similarity, and probability of one person.
 
-        The probability was fitted on people for validation, for these branches, with or
+        The probability was fitted on validation persons, for these branches, with or
         without mirrored images, and for parsing maps that were given or predicted. Maps
         of a parser count as given. For embeddings of another kind, or a network without
         calibration, it is None, and a warning says why. On other cameras and people
@@ -89,7 +89,7 @@ def _missing(embedder: Comparing, branches: Sequence[str], maps: str) -> str:
     if not embedder.calibrations:
         return (
             f"no probability: the network {name!r} has no calibration; evaluate its "
-            "run with people for validation (data.validation, mbnet-eval), and export "
+            "run with validation persons (data.validation, mbnet-eval), and export "
             "it again"
         )
     flip = "with" if embedder.flip else "without"

@@ -1,6 +1,5 @@
 """A trained network that embeds photographs."""
 
-import functools
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,17 +21,13 @@ from mbnet_jax.runs.network import Network
 from mbnet_jax.search import checks
 from mbnet_jax.search.batches import photograph_batches
 from mbnet_jax.search.compare import Comparing
-from mbnet_jax.search.identity import (
-    of_length_1,
-    origin_digest,
-    settings_digest,
-    weights_digest,
-)
+from mbnet_jax.search.identified import Identified
+from mbnet_jax.search.identity import of_length_1
 from mbnet_jax.search.lost import GIVE_MAPS, cannot, warning
 from mbnet_jax.search.photographs import Photograph
 
 
-class Embedder(Comparing):
+class Embedder(Comparing, Identified):
     """Embeds photographs of people with a trained network.
 
     Embeddings of one person are similar. Compare them by the cosine, which for rows
@@ -221,32 +216,6 @@ class Embedder(Comparing):
         )
         return _combined(embedded).shape[1]
 
-    def digest(self, branches: tuple[str, ...], with_maps: bool = True) -> str:
-        """Returns 32 letters that identify how photographs are embedded.
-
-        They depend on the weights, network, branches, views, size and flip; and if a
-        branch needs parsing maps on the parser, or the label set of maps, or that the
-        network predicts them.
-
-        Args:
-          branches: what `choose` returned.
-          with_maps: as of `choose`.
-        """
-        return settings_digest(
-            self.config,
-            self._weights_digest,
-            checks.checked_branches(branches, self._model.branches),
-            self.flip,
-            self.parsing_labels,
-            None if self.parser is None else self.parser.digest,
-            self.predicts(branches, with_maps),
-        )
-
-    def origin(self, branches: tuple[str, ...]) -> str:
-        """Returns 32 letters for network and branches; see `origin_digest`."""
-        branches = checks.checked_branches(branches, self._model.branches)
-        return origin_digest(self.config, self._variables, branches, self.flip)
-
     def predicts(self, branches: tuple[str, ...], with_maps: bool) -> bool:
         """Whether the network predicts the parsing maps that these branches take.
 
@@ -307,11 +276,6 @@ class Embedder(Comparing):
                 self.config, self._model, self._mesh, branches, self.flip, predicted
             )
         return self._programs[key]
-
-    @functools.cached_property
-    def _weights_digest(self) -> str:
-        """Of the names, shapes and bits of the weights and batch statistics."""
-        return weights_digest(self._variables)
 
 
 def _combined(embedded: dict[str, jax.Array]) -> jax.Array:

@@ -10,8 +10,8 @@ from mbnet_jax.files import printable, read_bytes
 from mbnet_jax.images import open_image, to_rgb
 from mbnet_jax.report import replacing
 from mbnet_jax.report.page import picture, render
+from mbnet_jax.search.captions import Label, Searched
 from mbnet_jax.search.gallery import Gallery
-from mbnet_jax.search.labels import Label, Searched
 from mbnet_jax.search.nearest import Query
 from mbnet_jax.search.photographs import Failures
 

@@ -76,7 +76,7 @@ class _Programs(NamedTuple):
     common: Callable
 
 
-class Looks:
+class Explainer:
     """Compares photographs branch by branch; programs are compiled once."""
 
     def __init__(self, finder: Finder):
