@@ -184,6 +184,8 @@ def fields() -> ConfigDict:
     c.loss.clothes_subspace = schema.optional(real(1.0))
     # Weight of the cross-entropy of the predicted parsing map, `model.parser`
     c.loss.parser = schema.optional(real(1.0))
+    # Weight of the cross-entropy of the rows and columns that head and legs reach in it
+    c.loss.parser_extents = schema.optional(real(0.0))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
     # Weight of the contrastive loss that trains the projection, `model.projection`

@@ -190,7 +190,7 @@ def _with_margin(box: jax.Array) -> jax.Array:
 
 def head_box(parsing: jax.Array) -> jax.Array:
     """Box of the head in `parsing` [H, W], with a margin that takes in the neck."""
-    head = has_label(parsing, (labels.HEAD,))
+    head = has_label(parsing, labels.HEAD_PART)
     band = _band(person_box(parsing), _HEAD_BAND)
     return _with_margin(jnp.where(_exists(head), _box_of(head), band))
 
@@ -201,7 +201,7 @@ def legs_box(parsing: jax.Array) -> jax.Array:
     Long trousers leave only the shoes to see. The box is at least as high as the
     fixed band, so that the scale does not jump with the trousers' length.
     """
-    legs = has_label(parsing, (labels.LEGS, labels.SHOES))
+    legs = has_label(parsing, labels.LEGS_PART)
     person = person_box(parsing)
     band = _band(person, _LEGS_BAND)
     box = _box_of(legs)

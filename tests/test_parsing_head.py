@@ -19,7 +19,7 @@ from mbnet_jax.models import MBNet
 from mbnet_jax.models.check import network_problems
 from mbnet_jax.models.modules import ParsingHead, predicted_parsing
 from mbnet_jax.models.modules.parsing_head import depth_to_space
-from mbnet_jax.parsing.labels import HEAD, NUM_LABELS, SHOES
+from mbnet_jax.parsing.labels import HEAD, LEGS, NUM_LABELS, SHOES, UPPER_CLOTHES
 from mbnet_jax.views import make_targets
 
 KEY = jax.random.key(0)
@@ -100,12 +100,52 @@ def test_cells_need_not_divide_the_image():
     np.testing.assert_allclose(found, np.log(np.e + 7) - 1, rtol=1e-6)
 
 
+def test_the_loss_of_the_extents_by_hand():
+    parsing = np.full((1, 4, 2), UPPER_CLOTHES, np.uint8)
+    parsing[0, 0], parsing[0, 3] = HEAD, (LEGS, SHOES)
+    logits = np.zeros((1, 2, 1, NUM_LABELS), np.float32)  # cells of 2 x 2
+    logits[0, 0, 0, HEAD] = np.log(7)  # 1 of 2 for the head, 1 of 14 for another label
+    head, legs = np.array([1 / 2, 1 / 8]), np.array([2 / 14, 2 / 8])
+    # Half of the upper cell is head, half of the lower one legs; and the only column
+    # has both.
+    rows = [head[0], 1 - head[1], 1 - legs[0], legs[1]]
+    columns = [head.max(), legs.max()]
+    expected = -(np.log(rows).sum() / 2 + np.log(columns).sum()) / 4
+    np.testing.assert_allclose(
+        losses.part_extents(logits, parsing), expected, rtol=1e-6
+    )
+
+
+def test_a_lost_end_of_the_head_costs_more_than_labels_lost_inside():
+    """The box of the head ends elsewhere; a hole in it moves no end."""
+    parsing = np.full((1, 16, 8), UPPER_CLOTHES, np.uint8)
+    parsing[0, 2:8, 2:6] = parsing[0, 8:10, 3] = HEAD  # a ponytail of two pixels
+    without_tail, with_hole = parsing.copy(), parsing.copy()
+    without_tail[0, 8:10, 3] = with_hole[0, 4:6, 4] = UPPER_CLOTHES
+
+    def value(loss, predicted):
+        return float(loss(4 * jax.nn.one_hot(predicted, NUM_LABELS), parsing))
+
+    right, hole, tail = (
+        value(losses.part_extents, x) for x in (parsing, with_hole, without_tail)
+    )
+    assert right < 0.2 and hole == pytest.approx(right) and tail > right + 0.1
+    hole, tail = (
+        value(losses.parsing_cross_entropy, x) for x in (with_hole, without_tail)
+    )
+    assert hole == pytest.approx(tail)
+
+
 def test_the_total_loss_has_the_term_of_a_network_with_the_head(monkeypatch):
     parsing = np.zeros((4, 8, 8), np.uint8)
     monkeypatch.setattr("test_losses_total.TARGETS", TARGETS._replace(parsing=parsing))
     found = outputs_of(parsing_logits=np.zeros((4, 4, 4, NUM_LABELS), np.float32))
-    terms, without = terms_of(found, parser=0.5), terms_of(outputs_of(), parser=0.5)
+    weights = {"parser": 0.5, "parser_extents": 2.0}
+    terms, without = terms_of(found, **weights), terms_of(outputs_of(), **weights)
     np.testing.assert_allclose(terms.pop("parser"), np.log(NUM_LABELS), rtol=1e-6)
+    # No part is there; each cell gives the head 1 of 8, and the legs 2 of 8.
+    nothing = -(np.log(7 / 8) + np.log(6 / 8)) / 2
+    np.testing.assert_allclose(terms.pop("parser_extents"), nothing, rtol=1e-6)
     assert set(terms) == set(without) == set(terms_of(found, parser=0.0))
 
 

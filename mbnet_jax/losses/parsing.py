@@ -1,9 +1,12 @@
-"""The loss of the predicted parsing map."""
+"""The losses of the predicted parsing map."""
 
 import jax
 import jax.numpy as jnp
 
 from mbnet_jax.losses.arrays import as_float32, pool_area
+from mbnet_jax.parsing.labels import CROPPED
+
+_LEAST = 1e-6  # of a probability whose logarithm is taken
 
 
 def parsing_cross_entropy(logits: jax.Array, parsing: jax.Array) -> jax.Array:
@@ -17,6 +20,38 @@ def parsing_cross_entropy(logits: jax.Array, parsing: jax.Array) -> jax.Array:
       logits: [B, h, w, labels].
       parsing: uint8 [B, H, W], canonical labels.
     """
+    logits, shares = _cells(logits, parsing)
+    return -(shares * jax.nn.log_softmax(logits)).sum(-1).mean()
+
+
+def part_extents(logits: jax.Array, parsing: jax.Array) -> jax.Array:
+    """Binary cross-entropy of the rows and columns that head and legs reach; ours.
+
+    The boxes of both crops end where their parts do, and a wrong end costs more
+    than many wrong labels inside: a ponytail of few pixels sets the scale of the whole
+    head. A row has a part with the greatest probability among its cells, and should
+    have it if the part covers half of a cell. The mean over rows, over columns, and
+    over both parts. Logits are enlarged as in `parsing_cross_entropy`.
+
+    Args:
+      logits: [B, h, w, labels].
+      parsing: uint8 [B, H, W], canonical labels.
+    """
+    logits, shares = _cells(logits, parsing)
+    probabilities = jax.nn.softmax(logits)
+    losses = []
+    for part in CROPPED:
+        found = probabilities[..., part].sum(-1)
+        wanted = shares[..., part].sum(-1) >= 0.5
+        for axis in (1, 2):
+            has = found.max(axis).clip(_LEAST, 1 - _LEAST)
+            right = jnp.where(wanted.any(axis), has, 1 - has)
+            losses.append(-jnp.log(right).mean())
+    return sum(losses) / len(losses)
+
+
+def _cells(logits: jax.Array, parsing: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The logits in float32, and each label's share of each cell, both [B, h, w, n]."""
     logits = as_float32(logits)
     (_, height, width), (h, w) = parsing.shape, logits.shape[1:3]
     if height % h or width % w:
@@ -29,4 +64,4 @@ def parsing_cross_entropy(logits: jax.Array, parsing: jax.Array) -> jax.Array:
         ],
         axis=-1,
     )
-    return -(shares * jax.nn.log_softmax(logits)).sum(-1).mean()
+    return logits, shares

@@ -16,7 +16,7 @@ from mbnet_jax.losses.identity import (
     cross_entropy,
     supervised_contrastive,
 )
-from mbnet_jax.losses.parsing import parsing_cross_entropy
+from mbnet_jax.losses.parsing import parsing_cross_entropy, part_extents
 from mbnet_jax.losses.transfer import (
     distillation,
     feature_distillation,
@@ -87,8 +87,11 @@ def total(
         terms.append(("background", config.background, background_constraint, seen))
     if outputs.parsing_logits is not None:
         labelled = (outputs.parsing_logits, targets.parsing)
-        weight = config.get("parser", 1.0)
-        terms.append(("parser", weight, parsing_cross_entropy, labelled))
+        ends = config.get("parser_extents", 0.0)
+        terms += [
+            ("parser", config.get("parser", 1.0), parsing_cross_entropy, labelled),
+            ("parser_extents", ends, part_extents, labelled),
+        ]
     if outputs.balance is not None:
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))

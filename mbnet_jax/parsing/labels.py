@@ -29,6 +29,10 @@ NUM_LABELS = len(NAMES)
 # day): the area that KTM's gate is trained to lie on.
 CLOTHING_UNRELATED = (HEAD, ARMS, LEGS, SHOES)
 CLOTHING = (UPPER_CLOTHES, LOWER_CLOTHES)
+# The labels of each part that the view of the clothing-unrelated branch crops.
+HEAD_PART = (HEAD,)
+LEGS_PART = (LEGS, SHOES)
+CROPPED = (HEAD_PART, LEGS_PART)
 
 # Label -> RGB, uint8, for pictures of parsing maps.
 PALETTE = (
