@@ -107,13 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _EXAMPLES,
     )
     add, path = parser.add, flags.path
-    add(
-        "--model",
-        type=path,
-        metavar="DIR",
-        help="a trained network, such as runs/prcc; by default the one that comes "
-        "with mbnet_jax, trained on synthetic people only",
-    )
+    embedding_flags.add_model(parser)
     add(
         "--gallery",
         type=path,

@@ -1,4 +1,4 @@
-"""The flags of commands that embed photographs: parser, batches and cache."""
+"""The flags of commands that embed photographs: network, parser, batches and cache."""
 
 import argparse
 from pathlib import Path
@@ -13,8 +13,19 @@ from mbnet_jax.parsing.segmenter import Parser
 BATCH_SIZE = base.FIELDS.eval.batch_size
 
 
+def add_model(parser: flags.Parser) -> None:
+    """Adds the flag of the network, which help lists first."""
+    parser.add(
+        "--model",
+        type=flags.path,
+        metavar="DIR",
+        help="a trained network, such as runs/prcc; by default the one that comes "
+        "with mbnet_jax, trained on synthetic people only",
+    )
+
+
 def add(parser: flags.Parser) -> None:
-    """Adds the flags."""
+    """Adds the other flags."""
     parser.add(
         "--parser",
         metavar="NAME",

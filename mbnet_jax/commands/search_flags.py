@@ -31,13 +31,7 @@ def make_parser() -> flags.Parser:
         _EXAMPLES,
     )
     add, path = parser.add, flags.path
-    add(
-        "--model",
-        type=path,
-        metavar="DIR",
-        help="a trained network, such as runs/prcc; by default the one that comes "
-        "with mbnet_jax, trained on synthetic people only",
-    )
+    embedding_flags.add_model(parser)
     add(
         "--gallery",
         type=path,
