@@ -79,7 +79,8 @@ def embed_split(
         )
     else:
         found = _filled(parts, len(split))
-    embeddings = {k: found[k] for k in (*BRANCHES, ALL) if k in found}  # jit sorts them
+    # jit sorts the kinds.
+    embeddings = {k: found[k] for k in (*BRANCHES, ALL, *found) if k in found}
     check_embeddings(name, split, embeddings)
     return embeddings
 
