@@ -90,8 +90,8 @@ class ExportedRun(Run):
         return self._step if which in (BEST, self._step) else None
 
     def calibrations(self, step: int) -> list[Calibration]:
-        """Those of the export, or else those that an evaluation left in `path`."""
-        return read_calibrations(self._folder, step) or super().calibrations(step)
+        """Those that tests of the export left in `path`, then those of the export."""
+        return [*super().calibrations(step), *read_calibrations(self._folder, step)]
 
     def load(self, mesh: Mesh, which: str | int = BEST) -> Network:
         """Reads the weights.

@@ -15,7 +15,12 @@ from mbnet_jax.commands import eval as command
 from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.exported_run import ExportedRun, default_out, open_run
 from mbnet_jax.runs import exported
-from mbnet_jax.runs.load import load
+from mbnet_jax.runs.calibration_file import (
+    fitting,
+    read_calibrations,
+    write_calibrations,
+)
+from mbnet_jax.runs.load import SHIPPED, load
 from mbnet_jax.runs.network import without_classifiers
 from mbnet_jax.runs.results_folder import ResultsFolder
 from mbnet_jax.runs.run_folder import RunFolder
@@ -95,6 +100,20 @@ def test_results_of_other_weights_are_not_taken_for_an_exports(export, tmp_path)
     content = json.loads((export / "config.json").read_text())
     assert run.entries == {"weights": content["files"][exported.WEIGHTS]}
     assert run.step_of(1) is None
+
+
+def test_calibrations_of_an_exports_tests_come_before_its_own(tmp_path):
+    """A test with predicted maps has one that the export may lack."""
+    run = ExportedRun(SHIPPED, tmp_path, small_run.one_device())
+    step = exported.read_exported(SHIPPED)["step"]
+    own = read_calibrations(SHIPPED, step)
+    assert own and run.calibrations(step) == own
+    newer = own[0]._replace(slope=own[0].slope + 1)
+    another = newer._replace(flip=not newer.flip)
+    write_calibrations(tmp_path, step, [newer, another])
+    found = run.calibrations(step)
+    assert found == [newer, another, *own]
+    assert fitting(found, newer.branches, newer.flip, newer.maps) == newer
 
 
 def test_what_cannot_be_is_refused(tested, export, tmp_path):
