@@ -8,8 +8,11 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
+import zlib
 
+import numpy as np
 import pytest
 
 # A job in the background ignores Ctrl-C, and so would the programs that tests start.
@@ -57,6 +60,30 @@ def pytest_collection_modifyitems(config, items):
         kept = [item for item in items if item.get_closest_marker("gpu")]
         config.hook.pytest_deselected(items=[x for x in items if x not in kept])
         items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    module = getattr(request, "module", None)  # none of a session
+    _reseed(module, f"{request.node.nodeid} {fixturedef.argname}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    _reseed(item.module, item.nodeid)
+
+
+def _reseed(module, name):
+    """Gives a test or a fixture numbers of its own.
+
+    Generators that tests share would depend on which tests a worker ran before.
+    """
+    seed = zlib.crc32(name.encode())
+    for owner in (module, sys.modules.get("modules")):
+        for attribute in ("rng", "RNG"):
+            if generator := getattr(owner, attribute, None):
+                fresh = np.random.default_rng(seed)
+                generator.bit_generator.state = fresh.bit_generator.state
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_rng = np.random.default_rng(0)
+RNG = np.random.default_rng(0)  # of each test; see conftest.py
 
 
 def normal(*shape):
     """Standard normal numbers, float32."""
-    return _rng.standard_normal(shape).astype(np.float32)
+    return RNG.standard_normal(shape).astype(np.float32)
 
 
 def shapes(module, *inputs, **kwargs):
