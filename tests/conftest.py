@@ -70,7 +70,7 @@ def pytest_fixture_setup(fixturedef, request):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item):
-    _reseed(item.module, item.nodeid)
+    _reseed(getattr(item, "module", None), item.nodeid)
 
 
 def _reseed(module, name):
