@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.overrides import overrides_of
 from mbnet_jax import views
 from mbnet_jax.config import load_config
 from mbnet_jax.data import load_dataset
@@ -50,10 +51,7 @@ def main() -> None:
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--config", required=True, metavar="NAME")
     arguments, rest = parser.parse_known_args()
-    for argument in rest:
-        if not (argument.startswith("--config.") and "=" in argument):
-            parser.error(f"unknown argument {argument}")
-    given = [argument.removeprefix("--config.") for argument in rest]
+    given = overrides_of(parser, rest)
     compilation_cache.enable()
     try:
         print(measured(arguments.model, arguments.config, given))
@@ -79,6 +77,11 @@ def measured(model: str, config_name: str, overrides: Sequence[str] = ()) -> str
     if "crops" not in views_of_branches(network.model.branches):
         raise ValueError(f"{model} has no branch that reads a parsing map")
     test = load_dataset(config, training=False).test
+    if not {"query", "gallery"} <= test.keys():
+        raise ValueError(
+            f"{config.data.name} has the test splits {', '.join(test)}; this needs one "
+            "query and one gallery"
+        )
     if any(split.known != {"camera", "clothes"} for split in test.values()):
         raise ValueError(f"{config.data.name} has no cameras or clothes labels")
     loader = Loader(config.data, mesh)

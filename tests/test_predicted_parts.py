@@ -1,6 +1,7 @@
 """What each part of predicted parsing maps costs: the views are mixed as said."""
 
 import re
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -103,10 +104,21 @@ def test_the_tables_of_a_run(small_data, tmp_path, monkeypatch, compiled_in_a_hu
     assert rows["given"].count("(100 %)") == 3
 
 
+def test_several_queries_or_galleries_are_refused(monkeypatch, network):
+    config = tiny.tiny_config("data")
+    monkeypatch.setattr(predicted_parts, "load_config", lambda *_: config)
+    monkeypatch.setattr(predicted_parts, "load", lambda *_: network)
+    splits = SimpleNamespace(test=dict.fromkeys(("gallery", "query_a", "query_b")))
+    monkeypatch.setattr(predicted_parts, "load_dataset", lambda *_, **__: splits)
+    with pytest.raises(ValueError, match="test splits gallery, query_a, query_b; this"):
+        predicted_parts.measured("any", "any")
+
+
 def test_bad_input_ends_in_one_line(tmp_path, monkeypatch):
     arguments = (tmp_path / "none", "--config", "synthetic")
     message = called(monkeypatch, predicted_parts, *arguments)
     assert message.startswith("error: ") and "\n" not in message and "none" in message
+    assert called(monkeypatch, predicted_parts, *arguments, "--fields=1") == 2
 
 
 def test_a_network_without_the_head_is_refused():

@@ -33,6 +33,7 @@ from benchmarks.ablation.rows import (
 from benchmarks.ablation.table import markdown
 from benchmarks.ablation.train import Run, check_same, digest_of, train
 from benchmarks.devices import run_alone
+from benchmarks.overrides import overrides_of
 from mbnet_jax.files import check_writable, write_whole
 from mbnet_jax.models.check import check_network
 from mbnet_jax.progress import progress
@@ -55,10 +56,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME")
     parser.add_argument("--table", action="store_true", help="only rewrite the table")
     arguments, rest = parser.parse_known_args()
-    for argument in rest:
-        if not (argument.startswith("--config.") and "=" in argument):
-            parser.error(f"unknown argument {argument}")
-    given = [argument.removeprefix("--config.") for argument in rest]
+    given = overrides_of(parser, rest)
     try:
         rows = read_rows(arguments.rows)
         if arguments.table:

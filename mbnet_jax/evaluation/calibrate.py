@@ -1,4 +1,4 @@
-"""Calibrates a network on validation persons, whom it was not trained on."""
+"""Calibrates a network on validation persons, who are kept out of its training."""
 
 from collections.abc import Callable, Sequence
 
