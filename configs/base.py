@@ -136,6 +136,9 @@ def fields() -> ConfigDict:
     c.model.ktm_stage = schema.optional(whole(0, high=4))
     # Whether KTM adds the gated map to its input; False, ours: replaces the input
     c.model.ktm_residual = schema.optional(flag(True))
+    # Ours, in place of the gate on a map: how much KTM enlarges clothing-unrelated
+    # parts of the image for the global branch; 0: not at all
+    c.model.ktm_zoom = schema.optional(real(0.0, high=0.95))
     # Ours: the same for FAM
     c.model.fam_stage = schema.optional(whole(0, high=4))
     # FAM's spatial attention: a 7x7 convolution of the mean and maximum over channels;

@@ -130,6 +130,14 @@ def test_what_goes_together_passes(changes):
             ON_RESNETS | {"model.clothes_rank": 64},
             "model.clothes_rank=64 must be below the size of the embedding of the bran",
         ),
+        (
+            ON_RESNETS | {"model.ktm_zoom": 0.5, "model.ktm_stage": 1},
+            "model.ktm_zoom=0.5 has its gate on the image, and model.ktm_stage=1 and m",
+        ),
+        (
+            ON_RESNETS | {"model.ktm_zoom": 0.5, "model.ktm_residual": False},
+            "model.ktm_zoom=0.5 has its gate on the image, and model.ktm_stage=0 and m",
+        ),
     ],
 )
 def test_what_does_not_is_refused(changes, message):
@@ -151,6 +159,11 @@ def test_the_map_of_the_gate_is_what_divides_the_image():
     assert line.startswith("data.height, data.width=(72, 32) must be multiples of the")
     assert "which is 5x2" in line
     assert not [*uneven_cells(config_with(changes | {"model.ktm_stage": 1}))]
+    # The gate of the zoom is on the image, and has cells of 4 pixels.
+    assert not [*uneven_cells(config_with(changes | {"model.ktm_zoom": 0.5}))]
+    changes |= {"data.height": 70, "model.ktm_zoom": 0.5}
+    (line,) = uneven_cells(config_with(changes))
+    assert "which is 18x8" in line
 
 
 def test_the_nearest_sizes_are_named():

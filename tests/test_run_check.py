@@ -129,6 +129,10 @@ def test_the_configs_that_come_with_the_package_pass(name):
             "model.clothes_rank=2 asks for directions of clothes, and loss.clothes_su",
         ),
         (
+            {"model.ktm_zoom": 0.5, "loss.ktm_area": 0.0},
+            "model.ktm_zoom=0.5 enlarges what loss.ktm_area teaches KTM to find, and",
+        ),
+        (
             {"loss.ktm_features": 1.0, "model.backbones.global.width": 8},
             "loss.ktm_features=1.0 compares the embeddings of global and clothing_unr",
         ),

@@ -50,10 +50,13 @@ def spread_out(network, image, parsing):
     [
         {"pooling": "max_avg", "clothes_rank": 2},
         {"pooling": "gem", "branches": ("global",)},
+        {"branches": ("global", "clothing_unrelated"), "ktm_zoom": 0.7},
     ],
 )
 def test_the_mean_over_the_cells_of_either_image_is_the_cosine(model):
     network, image, parsing = network_and_images(**model)
+    if "ktm_zoom" in model:
+        network = untrained.with_gate(network, normalise(image), 2)
     network, embeddings = spread_out(network, image, parsing)
     halves = [(image[i : i + 3], parsing[i : i + 3]) for i in (0, 3)]
     found = similarity_maps(network, *halves)

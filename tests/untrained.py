@@ -1,5 +1,7 @@
 """Networks with random weights: nothing is compiled to make one."""
 
+import functools
+
 import jax
 import numpy as np
 import tiny
@@ -7,6 +9,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mbnet_jax.devices.mesh import replicated
+from mbnet_jax.models.modules import Locator
 from mbnet_jax.runs.network import Network, abstract_variables, make_model
 
 
@@ -24,6 +27,21 @@ def untrained(config: ConfigDict, mesh: Mesh, seed: int = 0) -> Network:
         lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), variables["params"]
     )
     return Network(config, model, jax.device_put(variables, replicated(mesh)), 7)
+
+
+def with_gate(network: Network, view: np.ndarray, std: float) -> Network:
+    """The network, with logits of KTM's zoom of mean 0 and `std` in these images.
+
+    Those of random weights are large: the gate would be closed or open everywhere.
+    """
+    variables = jax.device_get(network.variables)
+    locator = {kind: of["knowledge_zoom"] for kind, of in variables.items()}
+    locate = jax.jit(functools.partial(Locator().apply, train=False))
+    logits = np.asarray(locate(locator, view))
+    gate = variables["params"]["knowledge_zoom"]["gate"]
+    gate["bias"] = (gate["bias"] - logits.mean()) * std / logits.std()
+    gate["kernel"] = gate["kernel"] * std / logits.std()
+    return network._replace(variables=variables)
 
 
 def whole_network(root) -> ConfigDict:

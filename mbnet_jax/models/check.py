@@ -57,6 +57,14 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             f"model.fusion_width={width} must be a multiple of 4, and of "
             f"model.fusion_heads={model.fusion_heads}"
         )
+    zoom, stage = (model.get(f"ktm_{field}", 0) for field in ("zoom", "stage"))
+    residual = model.get("ktm_residual", True)
+    if model.ktm and zoom and (stage or not residual):
+        yield (
+            f"model.ktm_zoom={zoom} has its gate on the image, and model.ktm_stage="
+            f"{stage} and model.ktm_residual={residual} are of a gate on a map; set "
+            "them to 0 and True, or model.ktm_zoom=0"
+        )
     if model.get("parser", False) and not any(
         name in BRANCHES and BRANCHES[name].parses for name in model.branches
     ):

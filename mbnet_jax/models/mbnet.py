@@ -23,9 +23,12 @@ from mbnet_jax.models.modules import (
     CrossFusion,
     FeatureAttention,
     KnowledgeTransfer,
+    Locator,
     ParsingHead,
     Projection,
+    Zoom,
     combine,
+    zoom_on,
 )
 from mbnet_jax.models.outputs import Outputs
 
@@ -60,6 +63,8 @@ class MBNet(nn.Module):
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
       ktm_residual: as of `KnowledgeTransfer`.
+      ktm_zoom: how much KTM enlarges clothing-unrelated parts of the global branch's
+        view, in place of its gate (see `zoom_on`); 0: not at all.
       fam_stage: the same as `ktm_stage` for FAM.
       fam_spatial, fam_residual: as of `FeatureAttention`.
       clothes_rank: number of directions that vary with clothes and are projected out
@@ -84,6 +89,7 @@ class MBNet(nn.Module):
     fusion_heads: int = 8
     ktm_stage: int = 0
     ktm_residual: bool = True
+    ktm_zoom: float = 0.0
     fam_stage: int = 0
     fam_spatial: str = "conv7"
     fam_residual: bool = True
@@ -132,12 +138,16 @@ class MBNet(nn.Module):
             given = {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
-            gate = None
-            if branch.module == "ktm" and self.ktm:
+            groups = config.get("norm_images", 0)
+            gate, zoom = None, None
+            if branch.module == "ktm" and self.ktm and self.ktm_zoom:
+                zoom = self._zoom(views[branch.view], extra, groups, train=train)
+                view = renormalised(zoom.enlarge(views[branch.view]), config["name"])
+            elif branch.module == "ktm" and self.ktm:
                 gate = self._gate(extra)
                 if self.ktm_stage:
                     given["after"] = {self.ktm_stage: gate}
-            attend, groups = None, config.get("norm_images", 0)
+            attend = None
             if branch.module == "fam" and self.fam:
                 attend = self._attention(extra, groups, train=train)
                 if self.fam_stage:
@@ -152,7 +162,8 @@ class MBNet(nn.Module):
                 parser = ParsingHead(
                     norm_images=groups, dtype=self.dtype, name="parsing_head"
                 )
-                extra["parsing_logits"] = parser(found, train=train)
+                parsed = parser(found, train=train)
+                extra["parsing_logits"] = zoom.restore(parsed) if zoom else parsed
             if branch.module == "cfm" and self.cfm and branch.partner in maps:
                 cfm = CrossFusion(
                     self.fusion_width,
@@ -203,6 +214,14 @@ class MBNet(nn.Module):
             return x
 
         return gate
+
+    def _zoom(self, view: jax.Array, extra: dict, groups: int, *, train: bool) -> Zoom:
+        """KTM as a zoom on a view; it and its gate are left in `extra`."""
+        locator = Locator(groups, dtype=self.dtype, name="knowledge_zoom")
+        extra["gate_logits"] = locator(view, train=train)
+        extra["gate"] = nn.sigmoid(extra["gate_logits"])
+        extra["zoom"] = zoom_on(extra["gate"], self.ktm_zoom)
+        return extra["zoom"]
 
     def _attention(
         self, extra: dict, groups: int, *, train: bool

@@ -3,6 +3,8 @@
 import jax
 from flax import struct
 
+from mbnet_jax.models.modules.zoom import Zoom
+
 
 @struct.dataclass
 class Outputs:
@@ -20,9 +22,10 @@ class Outputs:
       balance: [B, branches], in the order of `BRANCHES`, with mean 1;
         None without balance, with a projection, or with a single branch.
       projection: `combined`, if it is a projection; else None.
-      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map that it works on; None
-        without KTM.
+      gate: [B, h, w, 1] in [0, 1], KTM's gate, of the map or view that it works on;
+        None without KTM.
       gate_logits: [B, h, w, 1], whose sigmoid the gate is; None without KTM.
+      zoom: how KTM has enlarged the global branch's view; None if it has not.
       attention: [B, h, w, 1] in [0, 1], FAM's spatial attention, of the map that it
         works on; None without FAM.
       clothes: [B, num_clothes], cosines of the embedding that CAL trains with the
@@ -43,6 +46,7 @@ class Outputs:
     projection: jax.Array | None = None
     gate: jax.Array | None = None
     gate_logits: jax.Array | None = None
+    zoom: Zoom | None = None
     attention: jax.Array | None = None
     clothes: jax.Array | None = None
     adversarial: jax.Array | None = None

@@ -15,7 +15,7 @@ from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import backbone_module, ordered, views_of_branches
 from mbnet_jax.models.heads import OF_TOKENS
-from mbnet_jax.models.modules import DIRECTIONS
+from mbnet_jax.models.modules import DIRECTIONS, Zoom
 from mbnet_jax.report.rollout import attention_weights, rollout
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import VIEWS, denormalise, make_views, normalise
@@ -124,6 +124,7 @@ def attention_function(
             for name in chosen
             if BRANCHES[name].attention and BRANCHES[name].module in maps
         }
+        rollouts = over_views(rollouts, outputs.zoom)
         return views, maps, rollouts, reverse, outputs.balance
 
     def fetched(variables, image, parsing) -> AttentionMaps:
@@ -141,6 +142,19 @@ def attention_function(
         )
 
     return fetched
+
+
+def over_views(maps: dict[str, jax.Array], zoom: Zoom | None) -> dict[str, jax.Array]:
+    """Maps per area [B, h, w] of branches, each over the branch's view.
+
+    Those of the branch whose view KTM has enlarged come back from there.
+    """
+    if zoom is None:
+        return maps
+    return {
+        name: zoom.spread(x) if BRANCHES[name].module == "ktm" else x
+        for name, x in maps.items()
+    }
 
 
 def calls_of(model: MBNet) -> dict[str, tuple[str, int]]:

@@ -15,7 +15,7 @@ from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.models.branches import views_of_branches
 from mbnet_jax.models.heads import OF_TOKENS, IdentityHead
-from mbnet_jax.report.attention import to_rgb
+from mbnet_jax.report.attention import over_views, to_rgb
 from mbnet_jax.runs.network import Network
 from mbnet_jax.views import make_views, normalise
 
@@ -107,7 +107,7 @@ def similarity_function(
     view_names = views_of_branches(part.branches)
 
     def heads_of(variables, views, changes):
-        """Necks and pooled features of the heads; and their maps.
+        """Necks and pooled features of the heads; and their maps, and KTM's zoom.
 
         Changes: to each cell, a factor and an addend; to the features, an addend.
         """
@@ -134,8 +134,8 @@ def similarity_function(
             return call(*args, **kwargs)
 
         with nn.intercept_methods(changed):
-            part.apply(variables, views, train=False)
-        return (necks, features), maps
+            outputs = part.apply(variables, views, train=False)
+        return (necks, features), (maps, outputs.zoom)
 
     @jax.jit
     def run(variables, image, parsing):
@@ -143,13 +143,13 @@ def similarity_function(
         if predict is not None:
             parsing = predict(variables, image)
         views = make_views(image, parsing, config.views, view_names)
-        (_, features), maps = jax.eval_shape(heads_of, variables, views, None)
+        (_, features), (maps, _) = jax.eval_shape(heads_of, variables, views, None)
         none = {
             "factor": {name: jnp.ones((*x.shape[:3], 1)) for name, x in maps.items()},
             "cell": {name: jnp.zeros((*x.shape[:3], 1)) for name, x in maps.items()},
             "feature": {name: jnp.zeros(x.shape) for name, x in features.items()},
         }
-        (necks, features), gradients, _ = jax.vjp(
+        (necks, features), gradients, (_, zoom) = jax.vjp(
             lambda changes: heads_of(variables, views, changes), none, has_aux=True
         )
         means = {
@@ -170,7 +170,7 @@ def similarity_function(
             name: _with_mean((x - of_means["cell"][name])[..., 0], cosines[name])
             for name, x in found["factor"].items()
         }
-        return views, maps, cosines
+        return views, over_views(maps, zoom), cosines
 
     def fetched(variables, image, parsing) -> SimilarityMaps:
         views, maps, cosines = jax.device_get(run(variables, image, parsing))

@@ -23,6 +23,7 @@ from mbnet_jax.models.check_backbones import (
     features_of,
     size_of_view,
 )
+from mbnet_jax.models.modules import gate_size
 from mbnet_jax.refusals import refuse
 from mbnet_jax.training.accumulation import check_micro_batches
 from mbnet_jax.training.check_data import check_people, data_problems, said
@@ -105,6 +106,13 @@ def _training(config: ConfigDict, mesh: Mesh) -> Iterator[str]:
         yield (
             f"loss.cal={loss.cal} trains the branch {', '.join(trained)}, which is not "
             f"in model.branches={(*config.model.branches,)}; add it, or set loss.cal=0"
+        )
+    zoom = config.model.get("ktm_zoom", 0)
+    if config.model.ktm and zoom and not loss.ktm_area:
+        yield (
+            f"model.ktm_zoom={zoom} enlarges what loss.ktm_area teaches KTM to find, "
+            "and loss.ktm_area=0 teaches nothing; give it a weight, or set "
+            "model.ktm_zoom=0"
         )
     yield from _distilled(config)
     share = train.get("predicted_maps", 0.0)
@@ -199,8 +207,9 @@ def _cells(config: ConfigDict) -> Iterator[str]:
         backbone = model.backbones[owner(name, model.backbones)]
         found = features_of(config, backbone, branch)
         stage = model.get(f"{branch.module}_stage", 0)
-        x = found.stages[stage - 1] if stage else found.map
-        cells = x.shape[1:3]
+        cells = (found.stages[stage - 1] if stage else found.map).shape[1:3]
+        if branch.module == "ktm" and model.get("ktm_zoom", 0):
+            cells = gate_size(*size)
         if any(side % cell for side, cell in zip(size, cells, strict=True)):
             yield (
                 f"{fields}={size} must be multiples of the map of the {branch.title}, "

@@ -1,6 +1,6 @@
 """The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
-The clothing subspace, the parsing head and the projection are ours.
+The clothing subspace, the parsing head, the projection and KTM's zoom are ours.
 
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
@@ -18,6 +18,7 @@ from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
 from mbnet_jax.models.modules.projection import Projection
+from mbnet_jax.models.modules.zoom import Locator, Zoom, gate_size, zoom_on
 
 __all__ = [
     "DIRECTIONS",
@@ -27,9 +28,13 @@ __all__ = [
     "CrossFusion",
     "FeatureAttention",
     "KnowledgeTransfer",
+    "Locator",
     "ParsingHead",
     "Projection",
+    "Zoom",
     "combine",
+    "gate_size",
     "position_codes",
     "predicted_parsing",
+    "zoom_on",
 ]
