@@ -134,7 +134,8 @@ def fields() -> ConfigDict:
     # Ours, of ResNets: the stage, 1 to 4, on whose map KTM's gate works; 0: on the
     # final map
     c.model.ktm_stage = schema.optional(whole(0, high=4))
-    # Whether KTM adds the gated map to its input; False, ours: replaces the input
+    # Whether KTM adds the gated map to its input; False, ours: replaces the input (with
+    # ktm_zoom: whether the image keeps what the gate does not pass)
     c.model.ktm_residual = schema.optional(flag(True))
     # Ours, in place of the gate on a map: how much KTM enlarges clothing-unrelated
     # parts of the image for the global branch; 0: not at all

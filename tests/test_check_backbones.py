@@ -132,11 +132,11 @@ def test_what_goes_together_passes(changes):
         ),
         (
             ON_RESNETS | {"model.ktm_zoom": 0.5, "model.ktm_stage": 1},
-            "model.ktm_zoom=0.5 has its gate on the image, and model.ktm_stage=1 and m",
+            "model.ktm_zoom=0.5 has KTM's gate on the image, and model.ktm_stage=1 on ",
         ),
         (
-            ON_RESNETS | {"model.ktm_zoom": 0.5, "model.ktm_residual": False},
-            "model.ktm_zoom=0.5 has its gate on the image, and model.ktm_stage=0 and m",
+            {"model.ktm_zoom": 0.5, "model.ktm_residual": False, "model.parser": True},
+            "model.ktm_residual=False hides clothes from the global branch, from which",
         ),
     ],
 )

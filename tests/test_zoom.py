@@ -12,7 +12,7 @@ from untrained import with_gate
 
 from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.losses import total
-from mbnet_jax.models.modules import Locator, Zoom, gate_size, zoom_on
+from mbnet_jax.models.modules import Locator, Zoom, gate_size, masked, zoom_on
 from mbnet_jax.report.attention import attention_maps
 from mbnet_jax.views import Targets, normalise
 
@@ -115,6 +115,15 @@ def test_spread_values_keep_their_mean_and_go_where_they_were_seen():
         np.testing.assert_array_equal(seen.any(1 - axis), starts < 1 / n - 1e-6)
 
 
+def test_a_mask_keeps_what_is_half_open():
+    gate = jnp.asarray([0.0, 0.25, 0.5, 1.0]).reshape(1, 1, 4, 1)
+    image = np.full((1, 2, 16, 3), 3, np.float32)
+    found = np.asarray(masked(image, gate))[0, 0, :, 0]
+    # Interpolated between the middles of the gate's cells.
+    at = np.interp(np.arange(16) + 0.5, [2, 6, 10, 14], [0, 0.5, 1, 1])
+    np.testing.assert_allclose(found, 3 * at, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("size", "gate"),
     [
@@ -170,6 +179,16 @@ def test_with_an_even_gate_the_network_is_that_without_ktm():
     )
     other = run(with_gate(zoomed, view, 3), view)
     assert np.abs(other.embeddings["global"] - even.embeddings["global"]).max() > 0.01
+
+
+def test_without_residual_a_closed_gate_shows_nothing():
+    view = images().astype(np.float32) / 100
+    hidden = with_gate(network(ktm_zoom=0.8, ktm_residual=False, parser=False), view, 0)
+    gate = hidden.variables["params"]["knowledge_zoom"]["gate"]
+    gate["bias"] = np.full_like(gate["bias"], -1e4)
+    found, empty = run(hidden, view), run(hidden, 0 * view)
+    assert not np.asarray(found.gate).any()
+    np.testing.assert_array_equal(found.features["global"], empty.features["global"])
 
 
 def test_the_locator_learns_from_the_area_alone():

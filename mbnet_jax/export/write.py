@@ -36,6 +36,7 @@ def export_network(
     license_id: str = "",
     results: Path | None = None,
     mean: str = "",
+    change: Callable[[Network], Network] | None = None,
 ) -> dict[str, float]:
     """Writes the folder `out`: all files or none.
 
@@ -56,6 +57,8 @@ def export_network(
       mean: another network, which `load` takes too: the means of both networks'
         weights are exported (see `mean_of`). The results of `model` are not theirs,
         so there are none but those of `results`. "": none.
+      change: a function of the network to the one that is exported, which has no
+        results of its own either.
 
     Returns:
       The name of each program's file -> its largest difference from the network, in
@@ -75,11 +78,13 @@ def export_network(
     # On a CPU, even if there are other devices: their float32 products may be inexact.
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
     network = without_classifiers(load(model, mesh, which))
-    tested = results or (None if mean else find(model))
+    tested = results or (None if mean or change else find(model))
     calibrations = _calibrations(tested, network, results)
     if mean:
         other = without_classifiers(load(mean, mesh))
         network = mean_of(network, other, mean)
+    if change:
+        network = change(network)
     branches = exported_branches(branches, network)
     if platforms or onnx:
         check_size(network, branches)

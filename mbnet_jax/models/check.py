@@ -58,12 +58,16 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             f"model.fusion_heads={model.fusion_heads}"
         )
     zoom, stage = (model.get(f"ktm_{field}", 0) for field in ("zoom", "stage"))
-    residual = model.get("ktm_residual", True)
-    if model.ktm and zoom and (stage or not residual):
+    if model.ktm and zoom and stage:
         yield (
-            f"model.ktm_zoom={zoom} has its gate on the image, and model.ktm_stage="
-            f"{stage} and model.ktm_residual={residual} are of a gate on a map; set "
-            "them to 0 and True, or model.ktm_zoom=0"
+            f"model.ktm_zoom={zoom} has KTM's gate on the image, and model.ktm_stage="
+            f"{stage} on a map; set one of them to 0"
+        )
+    if model.ktm and zoom and model.get("parser") and not model.get("ktm_residual", 1):
+        yield (
+            "model.ktm_residual=False hides clothes from the global branch, from which "
+            "model.parser=True predicts the parsing map; set one of them to the other "
+            "value, or model.ktm_zoom=0"
         )
     if model.get("parser", False) and not any(
         name in BRANCHES and BRANCHES[name].parses for name in model.branches

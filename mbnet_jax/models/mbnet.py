@@ -28,6 +28,7 @@ from mbnet_jax.models.modules import (
     Projection,
     Zoom,
     combine,
+    masked,
     zoom_on,
 )
 from mbnet_jax.models.outputs import Outputs
@@ -62,7 +63,8 @@ class MBNet(nn.Module):
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
-      ktm_residual: as of `KnowledgeTransfer`.
+      ktm_residual: as of `KnowledgeTransfer`; with `ktm_zoom`, whether the view keeps
+        what its gate does not pass (see `masked`).
       ktm_zoom: how much KTM enlarges clothing-unrelated parts of the global branch's
         view, in place of its gate (see `zoom_on`); 0: not at all.
       fam_stage: the same as `ktm_stage` for FAM.
@@ -141,8 +143,11 @@ class MBNet(nn.Module):
             groups = config.get("norm_images", 0)
             gate, zoom = None, None
             if branch.module == "ktm" and self.ktm and self.ktm_zoom:
-                zoom = self._zoom(views[branch.view], extra, groups, train=train)
-                view = renormalised(zoom.enlarge(views[branch.view]), config["name"])
+                given_view = views[branch.view]
+                zoom = self._zoom(given_view, extra, groups, train=train)
+                if not self.ktm_residual:
+                    given_view = masked(given_view, extra["gate"])
+                view = renormalised(zoom.enlarge(given_view), config["name"])
             elif branch.module == "ktm" and self.ktm:
                 gate = self._gate(extra)
                 if self.ktm_stage:

@@ -18,7 +18,7 @@ from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
 from mbnet_jax.models.modules.projection import Projection
-from mbnet_jax.models.modules.zoom import Locator, Zoom, gate_size, zoom_on
+from mbnet_jax.models.modules.zoom import Locator, Zoom, gate_size, masked, zoom_on
 
 __all__ = [
     "DIRECTIONS",
@@ -34,6 +34,7 @@ __all__ = [
     "Zoom",
     "combine",
     "gate_size",
+    "masked",
     "position_codes",
     "predicted_parsing",
     "zoom_on",

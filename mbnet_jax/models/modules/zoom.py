@@ -129,6 +129,20 @@ def zoom_on(gate: jax.Array, strength: float) -> Zoom:
     return Zoom(rows, _shares(gate.mean(1), strength))
 
 
+def masked(image: jax.Array, gate: jax.Array) -> jax.Array:
+    """The image where a gate is open, and the mean colour where it is closed.
+
+    Each pixel is multiplied by twice the gate, at most by 1.
+
+    Args:
+      image: [B, H, W, c], normalised so that 0 is the mean colour.
+      gate: [B, h, w, 1] in [0, 1]. No gradient passes.
+    """
+    factor = jnp.minimum(2 * jax.lax.stop_gradient(gate), 1)
+    shape = (*image.shape[:3], 1)
+    return image * jax.image.resize(factor, shape, "bilinear").astype(image.dtype)
+
+
 def gate_size(height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the gate of an image of this size."""
     stride = 2 * _first_stride(height, width)

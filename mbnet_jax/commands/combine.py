@@ -1,0 +1,116 @@
+"""Fits the combination of a trained network's branches, and exports the network.
+
+    mbnet-combine --config synthetic_many --model runs/synthetic_many --out combined
+
+A linear projection of all branches' embeddings is fitted on the images that the network
+was trained on, and chosen on the people held out; docs/method.md. The folder is an
+export without programs: `mbnet-eval`, `mbnet-search` and `mbnet-export` take it.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from ml_collections import ConfigDict
+
+from mbnet_jax.commands import flags
+from mbnet_jax.commands.cli import ConfigParser, run
+from mbnet_jax.sources import check_folder_or_hub
+
+_EXAMPLES = (
+    "--config synthetic --model runs/synthetic --out combined",
+    "--config ltcc --config.data.root=/data --model runs/ltcc --out combined --half",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fits, prints the scores of people held out, and writes the export."""
+    parser = ConfigParser(
+        "combine",
+        "Fits a projection of a trained network's branches, chosen on people held "
+        "out, and exports the network with it.",
+        "--config NAME --model DIR --out DIR [--width N] [--config.FIELD=VALUE ...]",
+        _EXAMPLES,
+        ("data",),
+    )
+    parser.add(
+        "--model",
+        required=True,
+        metavar="DIR",
+        help="a run's folder, an export's folder, or the Hugging Face hub id of one",
+    )
+    parser.add(
+        "--out",
+        type=flags.path,
+        required=True,
+        metavar="DIR",
+        help="the folder to write",
+    )
+    parser.add(
+        "--width",
+        type=flags.whole,
+        default=256,
+        metavar="N",
+        help="how many numbers the combined embedding shall have; 256 unless given",
+    )
+    parser.add_switch(
+        "--half", False, "round the weights to half precision: half the size"
+    )
+    parser.add(
+        "--license",
+        default="",
+        metavar="NAME",
+        help="the weights' licence, as the hub names it: apache-2.0",
+    )
+    run(parser, _combine, argv, lambda arguments: check_folder_or_hub(arguments.model))
+
+
+def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
+    from mbnet_jax.data import load_dataset
+    from mbnet_jax.data.variants import with_variants
+    from mbnet_jax.devices.mesh import make_mesh
+    from mbnet_jax.export.folder import check_out, resolved
+    from mbnet_jax.export.write import export_network
+    from mbnet_jax.runs.load import load
+    from mbnet_jax.training.combination import fit_combination, with_projection
+
+    check_out(resolved(arguments.out))
+    mesh = make_mesh()
+    network = load(arguments.model, mesh)
+    config = of_network(network.config, with_variants(config))
+    dataset = load_dataset(config)
+    found = fit_combination(config, network, dataset, arguments.width, mesh)
+    print(table(found.scores))
+    print(f"chosen: the temperature {found.temperature}")
+    export_network(
+        arguments.model,
+        arguments.out,
+        platforms=(),
+        onnx=False,
+        half=arguments.half,
+        license_id=arguments.license,
+        change=partial(with_projection, kernel=found.kernel),
+    )
+    print(f"written: {arguments.out}")
+
+
+def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
+    """The network's config, with `data` and `eval` of another one, but its sizes."""
+    saved = saved.copy_and_resolve_references()
+    config = config.copy_and_resolve_references()
+    data = config.data.to_dict()
+    data |= {side: saved.data[side] for side in ("height", "width")}
+    return ConfigDict(saved.to_dict() | {"data": data, "eval": config.eval.to_dict()})
+
+
+def table(scores: dict[str, dict[str, float]]) -> str:
+    """The mAP of people held out, per cent: a line for each candidate."""
+    tests = [*next(iter(scores.values()))]
+    lines = ["mAP of people held out" + "".join(f"{test:>18}" for test in tests)]
+    for name, of in scores.items():
+        lines.append(f"{name:<22}" + "".join(f"{100 * of[t]:18.1f}" for t in tests))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
