@@ -14,7 +14,12 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.runs.load import load
 from mbnet_jax.training import combination
-from mbnet_jax.training.combination import chosen, fit, with_projection
+from mbnet_jax.training.combination import (
+    chosen,
+    directions,
+    fit,
+    with_projection,
+)
 
 pytestmark = pytest.mark.usefixtures("one_block")
 PERSONS, IMAGES = 24, 8
@@ -50,6 +55,16 @@ def test_what_changes_with_clothes_is_suppressed():
     before = nearest_is_right(others, pid, clothes)
     after = nearest_is_right(others @ kernel, pid, clothes)
     assert before < 0.4 and after > 1.5 * before
+
+
+def test_directions_keep_inner_products():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(30, 3)) @ rng.normal(size=(3, 9))
+    found = directions(rows.astype(np.float32), 3)
+    np.testing.assert_allclose(found.T @ found, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(
+        (rows @ found) @ (rows @ found).T, rows @ rows.T, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_the_greatest_least_gain_is_chosen():
@@ -137,7 +152,7 @@ def test_the_command_exports_the_network_that_it_chose(
 @pytest.mark.parametrize(
     ("changes", "more", "message"),
     [
-        ({}, ("--width=999",), "a width of 999 is impossible"),
+        ({}, ("--width=999",), "--width=999 is impossible"),
         ({"data.validation": "none"}, (), "people held out choose the projection, and"),
     ],
 )

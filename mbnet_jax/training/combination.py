@@ -24,7 +24,6 @@ from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import Embedded, embed_split
 from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.evaluation.results import rank
-from mbnet_jax.index.narrow import fit as fit_components
 from mbnet_jax.losses.identity import supervised_contrastive
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.heads import l2_normalize
@@ -99,7 +98,7 @@ def fit_combination(
     }
     train = dataset.train
     rows = embedded(config, train, "training images")[EQUAL]
-    start = fit_components(rows, width, whiten=False).components
+    start = directions(rows, width)
     batches = _batches(train.pid, train.clothes, config.seed)
     scores: Scores = {}
 
@@ -140,6 +139,24 @@ def chosen(scores: Mapping[str, Mapping[str, float]], candidates: Sequence[str])
         )
 
     return max(candidates, key=least_gain)
+
+
+def directions(rows: np.ndarray, width: int) -> np.ndarray:
+    """The orthonormal directions along which rows are longest, float32 [d, width].
+
+    Between these, inner products of rows [n, d] stay the same as far as they can.
+
+    Raises:
+      ValueError: if there are fewer rows or numbers than the width.
+    """
+    most = min(rows.shape)
+    if not 1 <= width <= most:
+        raise ValueError(
+            f"--width={width} is impossible: {len(rows)} images with embeddings of "
+            f"{rows.shape[1]} numbers allow 1 to {most}"
+        )
+    squares = rows.T.astype(np.float64) @ rows
+    return np.linalg.eigh(squares)[1][:, ::-1][:, :width].astype(np.float32)
 
 
 def fit(
