@@ -24,7 +24,7 @@ def run_config(root: Path):
         own.update(name=tiny.TWO_BLOCKS, pooling="token_avg")
     c.model.backbones.mask.stem = "imagenet"  # with the max pool
     c.loss.cal = 1.0  # with a clothes classifier
-    c.model.update({"parser": True, "ktm_zoom": 0.6})
+    c.model.ktm_zoom = 0.6
     return c
 
 
