@@ -23,8 +23,9 @@ class KnowledgeTransfer(nn.Module):
     its mAP where clothes change, on 56 a little; there the gate was nearly the same in
     every image, and its area loss gained nothing (docs/evidence.md).
 
-    Three additions are ours: F may be the map of an earlier stage, which has smaller
-    cells (`MBNet.ktm_stage`), embeddings and similarities may be distilled too
+    `zoom.Locator`, ours, takes its place as a gate on the image. Three more additions
+    are ours: F may be the map of an earlier stage, which has smaller cells
+    (`MBNet.ktm_stage`), embeddings and similarities may be distilled too
     (`losses.feature_distillation`, `losses.similarity_distillation`), and without
     `residual`, F' = 2 g F, so that the gate can remove clothes, not only emphasise what
     is not clothes.
