@@ -72,7 +72,11 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
     from mbnet_jax.export.folder import check_out, resolved
     from mbnet_jax.export.write import export_network
     from mbnet_jax.runs.load import load
-    from mbnet_jax.training.combination import fit_combination, with_projection
+    from mbnet_jax.training.combination import (
+        fit_combination,
+        of_network,
+        with_projection,
+    )
 
     check_out(resolved(arguments.out))
     mesh = make_mesh()
@@ -92,15 +96,6 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
         change=partial(with_projection, kernel=found.kernel),
     )
     print(f"written: {arguments.out}")
-
-
-def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
-    """The network's config, with `data` and `eval` of another one, but its sizes."""
-    saved = saved.copy_and_resolve_references()
-    config = config.copy_and_resolve_references()
-    data = config.data.to_dict()
-    data |= {side: saved.data[side] for side in ("height", "width")}
-    return ConfigDict(saved.to_dict() | {"data": data, "eval": config.eval.to_dict()})
 
 
 def table(scores: dict[str, dict[str, float]]) -> str:

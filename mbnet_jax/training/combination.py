@@ -28,6 +28,7 @@ from mbnet_jax.losses.identity import supervised_contrastive
 from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.tested import has_own_datasets, with_network_of
 
 EQUAL = "equal weights"
 # Of the contrastive loss. High ones serve tests where clothes change, low ones others.
@@ -60,8 +61,7 @@ def fit_combination(
     Embeddings are of the images as they are, without their mirror images.
 
     Args:
-      config: `data` of the dataset, `model` of the network, and `eval`, whose `maps`
-        says which parsing maps are used.
+      config: as of `of_network`. `eval.maps` says which parsing maps are used.
       network: the trained one, of two branches or more.
       dataset: its images to train on, and the people held out.
       width: dimensions of the result.
@@ -118,6 +118,19 @@ def fit_combination(
         score(title_of(temperature), EQUAL, kernel)
     temperature, kernel = kernels[chosen(scores, [*kernels])]
     return Combination(kernel, temperature, scores)
+
+
+def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
+    """The network's config, with `data` and `eval` of another one.
+
+    Of the dataset that it was trained on, the same people are held out; of another
+    one, those that `config` holds out.
+    """
+    found = with_network_of(saved, config)
+    if not has_own_datasets(saved, config):
+        for field in ("validation", "validation_fraction"):
+            found.data[field] = config.data[field]
+    return found
 
 
 def title_of(temperature: float) -> str:
