@@ -54,6 +54,7 @@ def get_config() -> ConfigDict:
     c.augment.clothes = 0.3
 
     # All of these are ours (docs/method.md).
+    c.model.ktm_zoom = 0.7
     c.model.fam_stage = 2
     c.model.fam_spatial = "pointwise"
     c.model.fam_residual = False
