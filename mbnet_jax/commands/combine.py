@@ -13,7 +13,7 @@ from functools import partial
 
 from ml_collections import ConfigDict
 
-from mbnet_jax.commands import flags
+from mbnet_jax.commands import export_flags, flags
 from mbnet_jax.commands.cli import ConfigParser, run
 from mbnet_jax.sources import check_folder_or_hub
 
@@ -33,19 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _EXAMPLES,
         ("data",),
     )
-    parser.add(
-        "--model",
-        required=True,
-        metavar="DIR",
-        help="a run's folder, an export's folder, or the Hugging Face hub id of one",
-    )
-    parser.add(
-        "--out",
-        type=flags.path,
-        required=True,
-        metavar="DIR",
-        help="the folder to write",
-    )
+    export_flags.add_folders(parser)
     parser.add(
         "--width",
         type=flags.whole,
@@ -53,15 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="N",
         help="how many numbers the combined embedding shall have; 256 unless given",
     )
-    parser.add_switch(
-        "--half", False, "round the weights to half precision: half the size"
-    )
-    parser.add(
-        "--license",
-        default="",
-        metavar="NAME",
-        help="the weights' licence, as the hub names it: apache-2.0",
-    )
+    export_flags.add_weights(parser)
     run(parser, _combine, argv, lambda arguments: check_folder_or_hub(arguments.model))
 
 

@@ -11,7 +11,7 @@ ONNX files need requirements-export.txt.
 import argparse
 from collections.abc import Sequence
 
-from mbnet_jax.commands import flags
+from mbnet_jax.commands import export_flags, flags
 from mbnet_jax.sources import check_folder_or_hub
 
 _EXAMPLES = (
@@ -30,19 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--model DIR --out DIR [--branches NAMES] [--no-stablehlo] [--no-onnx]",
         _EXAMPLES,
     )
-    parser.add(
-        "--model",
-        required=True,
-        metavar="DIR",
-        help="a run's folder, an export's folder, or the Hugging Face hub id of one",
-    )
-    parser.add(
-        "--out",
-        type=flags.path,
-        required=True,
-        metavar="DIR",
-        help="the folder to write",
-    )
+    export_flags.add_folders(parser)
     parser.add_list(
         "--branches",
         metavar="NAMES",
@@ -61,15 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_switch("--stablehlo", True, "write StableHLO programs")
     parser.add_switch("--onnx", True, "write ONNX files")
-    parser.add_switch(
-        "--half", False, "round the weights to half precision: half the size"
-    )
-    parser.add(
-        "--license",
-        default="",
-        metavar="NAME",
-        help="the weights' licence, as the hub names it: apache-2.0",
-    )
+    export_flags.add_weights(parser)
     parser.add(
         "--results",
         type=flags.path,
