@@ -15,9 +15,9 @@ from mbnet_jax.evaluation.embed_function import make_embed
 from mbnet_jax.runs.load import load
 from mbnet_jax.training import combination
 from mbnet_jax.training.combination import (
-    chosen,
     directions,
     fit,
+    least_gain,
     with_projection,
 )
 
@@ -67,16 +67,15 @@ def test_directions_keep_inner_products():
     )
 
 
-def test_the_greatest_least_gain_is_chosen():
-    scores = {
-        "mask": {"general": 0.5, "clothes_changing": 0.3},
-        "equal weights": {"general": 0.6, "clothes_changing": 0.2},
-        "a": {"general": 0.9, "clothes_changing": 0.25},
-        "b": {"general": 0.62, "clothes_changing": 0.31},
-        "c": {"general": 0.63, "clothes_changing": 0.32},
-    }
-    assert chosen(scores, ["a", "b", "c"]) == "c"
-    assert chosen(scores, ["a", "b"]) == "b"
+def test_the_least_gain_by_hand():
+    others = [
+        {"general": 0.5, "clothes_changing": 0.3},
+        {"general": 0.6, "clothes_changing": 0.2},
+    ]
+    gain = least_gain({"general": 0.9, "clothes_changing": 0.25}, others)
+    np.testing.assert_allclose(gain, -0.05)
+    gain = least_gain({"general": 0.63, "clothes_changing": 0.34}, others)
+    np.testing.assert_allclose(gain, 0.03)
 
 
 @pytest.mark.parametrize("before", [{}, {"projection": 5}])
@@ -134,8 +133,13 @@ def test_the_command_exports_the_network_that_it_chose(
     start = next(i for i, line in enumerate(printed) if line.startswith("mAP of peop"))
     head, lines = printed[start].split(), printed[start + 1 :]
     assert head[-3:] == ["general", "same_clothes", "clothes_changing"]
-    titles = ["global", "clothing_unrelated", "mask", "equal", *["projection,"] * 5]
-    assert [line.split()[0] for line in lines[:9]] == titles
+    titles = ["global", "clothing_unrelated", "mask", "equal", "as"]
+    assert [line.split()[0] for line in lines[:5]] == titles
+    scores = np.array([line.split()[-3:] for line in lines[:10]], float)
+    gains = (scores[5:] - scores[:4].max(0)).min(1)  # of each temperature
+    temperature = lines[5 + gains.argmax()].split()[1]
+    assert lines[10].startswith(f"chosen: the temperature {temperature}, whose least")
+    assert lines[10].endswith(f"{gains.max():+.1f}")
     best = json.loads((out / "config.json").read_text())
     assert best["config"]["model"]["projection"] == 4
     mesh = small_run.one_device()

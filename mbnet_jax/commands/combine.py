@@ -65,7 +65,15 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
     dataset = load_dataset(config)
     found = fit_combination(config, network, dataset, arguments.width, mesh)
     print(table(found.scores))
-    print(f"chosen: the temperature {found.temperature}")
+    print(
+        f"chosen: the temperature {found.temperature}, whose least gain on the best "
+        f"branch and on equal weights is {100 * found.gain:+.1f}"
+    )
+    if found.gain < 0:
+        print(
+            "warning: no projection gains in every test; perhaps too few people were "
+            "trained on or held out. Test it beside equal weights"
+        )
     export_network(
         arguments.model,
         arguments.out,

@@ -22,7 +22,7 @@ from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import configs_of
 from mbnet_jax.data.sampler import IdentityBalancedSampler
 from mbnet_jax.evaluation.embed import Embedded, embed_split
-from mbnet_jax.evaluation.embed_function import make_embed
+from mbnet_jax.evaluation.embed_function import ALL, make_embed
 from mbnet_jax.evaluation.results import rank
 from mbnet_jax.losses.identity import supervised_contrastive
 from mbnet_jax.models import BRANCHES
@@ -30,7 +30,7 @@ from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.tested import has_own_datasets, with_network_of
 
-EQUAL = "equal weights"
+EQUAL, AS_IT_IS = "equal weights", "as it is"
 # Of the contrastive loss. High ones serve tests where clothes change, low ones others.
 _TEMPERATURES = (0.07, 0.085, 0.1, 0.12, 0.14)
 _RULES = ("general", "same_clothes", "clothes_changing")
@@ -45,11 +45,14 @@ class Combination(NamedTuple):
 
     kernel: float32 [d, width], of all branches' embeddings side by side.
     temperature: with which it was fitted.
-    scores: mAP in 0..1 of each branch, of equal weights, and of each temperature.
+    gain: in mAP, the least over all tests, on the best branch and on equal weights.
+    scores: mAP in 0..1 of each branch, of equal weights, of the network's combination
+      as it is, and of each temperature.
     """
 
     kernel: np.ndarray
     temperature: float
+    gain: float
     scores: Scores
 
 
@@ -89,7 +92,7 @@ def fit_combination(
         size = config.eval.batch_size
         rows = embed_split(embed, network.variables, split, loader, size, title)
         side_by_side = np.concatenate([rows[name] for name in names], axis=1)
-        return {name: rows[name] for name in names} | {EQUAL: side_by_side}
+        return {**rows, AS_IT_IS: rows[ALL], EQUAL: side_by_side}
 
     configs = configs_of(config)
     held_out = {
@@ -109,15 +112,17 @@ def fit_combination(
             for rule, value in _mean_precisions(of[kind], validation, kernel).items()
         }
 
-    for name in (*names, EQUAL):
+    for name in (*names, EQUAL, AS_IT_IS):
         score(name, name)
-    kernels = {}
+    kernels, gains = {}, {}
     for temperature in _TEMPERATURES:
-        kernel = fit(rows, train.pid, batches, start, temperature)
-        kernels[title_of(temperature)] = temperature, kernel
-        score(title_of(temperature), EQUAL, kernel)
-    temperature, kernel = kernels[chosen(scores, [*kernels])]
-    return Combination(kernel, temperature, scores)
+        kernels[temperature] = fit(rows, train.pid, batches, start, temperature)
+        title = f"projection, {temperature}"
+        score(title, EQUAL, kernels[temperature])
+        others = [scores[name] for name in (*names, EQUAL)]
+        gains[temperature] = least_gain(scores[title], others)
+    best = max(gains, key=gains.get)
+    return Combination(kernels[best], best, gains[best], scores)
 
 
 def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
@@ -133,25 +138,13 @@ def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
     return found
 
 
-def title_of(temperature: float) -> str:
-    """What scores call the projection that was fitted with a temperature."""
-    return f"projection, {temperature}"
-
-
-def chosen(scores: Mapping[str, Mapping[str, float]], candidates: Sequence[str]) -> str:
-    """The candidate whose least gain over all tests is the greatest.
-
-    The gain in a test is over the best of those that are no candidates.
-    """
-    others = [of for name, of in scores.items() if name not in candidates]
-
-    def least_gain(name: str) -> float:
-        return min(
-            value - max(other[test] for other in others)
-            for test, value in scores[name].items()
-        )
-
-    return max(candidates, key=least_gain)
+def least_gain(
+    scores: Mapping[str, float], others: Sequence[Mapping[str, float]]
+) -> float:
+    """The least gain over all tests, each on the best of the others there."""
+    return min(
+        value - max(other[test] for other in others) for test, value in scores.items()
+    )
 
 
 def directions(rows: np.ndarray, width: int) -> np.ndarray:
