@@ -35,6 +35,7 @@ def config_with(changes):
         {f"{UNRELATED}.share": "global", f"{UNRELATED}.name": "resnet50"},
         NO_MODULES | {f"{GLOBAL}.pooling": "token", f"{UNRELATED}.pooling": "avg"},
         {"model.ktm": False, f"{GLOBAL}.pooling": "token"},
+        {"model.ktm_zoom": 0.5, f"{GLOBAL}.pooling": "token"},
         # A ResNet's map and a fused one have no negative values.
         {f"{MASK}.pooling": "gem"},
         NO_MODULES | {f"{MASK}.pooling": "gem"},

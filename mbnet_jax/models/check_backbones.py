@@ -206,6 +206,8 @@ def embedding_size(config: ConfigDict, name: str) -> int:
 
 def _is_refined(model: ConfigDict, branch: Branch) -> bool:
     """Whether a module other than CFM refines the branch's map."""
+    if branch.module == "ktm" and model.get("ktm_zoom", 0):
+        return False  # KTM then works on the image
     return branch.module in ("ktm", "fam") and model[branch.module]
 
 

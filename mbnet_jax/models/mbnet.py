@@ -136,18 +136,13 @@ class MBNet(nn.Module):
             config = self.backbones[owner(name, self.backbones)]
             if module not in backbones:
                 backbones[module] = make_backbone(config, dtype=self.dtype, name=module)
-            view = renormalised(views[branch.view], config["name"])
-            given = {}
+            view, given = views[branch.view], {}
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
             groups = config.get("norm_images", 0)
             gate, zoom = None, None
             if branch.module == "ktm" and self.ktm and self.ktm_zoom:
-                given_view = views[branch.view]
-                zoom = self._zoom(given_view, extra, groups, train=train)
-                if not self.ktm_residual:
-                    given_view = masked(given_view, extra["gate"])
-                view = renormalised(zoom.enlarge(given_view), config["name"])
+                view, zoom = self._enlarged(view, extra, groups, train=train)
             elif branch.module == "ktm" and self.ktm:
                 gate = self._gate(extra)
                 if self.ktm_stage:
@@ -157,6 +152,7 @@ class MBNet(nn.Module):
                 attend = self._attention(extra, groups, train=train)
                 if self.fam_stage:
                     given["after"] = {self.fam_stage: attend}
+            view = renormalised(view, config["name"])
             found = backbones[module](view, train=train, **given)
             x, token = found.map, found.token
             if gate and not self.ktm_stage:
@@ -220,13 +216,17 @@ class MBNet(nn.Module):
 
         return gate
 
-    def _zoom(self, view: jax.Array, extra: dict, groups: int, *, train: bool) -> Zoom:
-        """KTM as a zoom on a view; it and its gate are left in `extra`."""
+    def _enlarged(
+        self, view: jax.Array, extra: dict, groups: int, *, train: bool
+    ) -> tuple[jax.Array, Zoom]:
+        """A view as KTM enlarges it, and how; leaves its outputs in `extra`."""
         locator = Locator(groups, dtype=self.dtype, name="knowledge_zoom")
         extra["gate_logits"] = locator(view, train=train)
         extra["gate"] = nn.sigmoid(extra["gate_logits"])
-        extra["zoom"] = zoom_on(extra["gate"], self.ktm_zoom)
-        return extra["zoom"]
+        extra["zoom"] = zoom = zoom_on(extra["gate"], self.ktm_zoom)
+        if not self.ktm_residual:
+            view = masked(view, extra["gate"])
+        return zoom.enlarge(view), zoom
 
     def _attention(
         self, extra: dict, groups: int, *, train: bool

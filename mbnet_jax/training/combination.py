@@ -91,14 +91,17 @@ def fit_combination(
         loader = Loader(part.data, mesh, reads_maps=reads)
         size = config.eval.batch_size
         rows = embed_split(embed, network.variables, split, loader, size, title)
-        side_by_side = np.concatenate([rows[name] for name in names], axis=1)
-        return {**rows, AS_IT_IS: rows[ALL], EQUAL: side_by_side}
+        rows[EQUAL] = np.concatenate([rows[name] for name in names], axis=1)
+        return rows | {AS_IT_IS: rows[ALL]}
 
     configs = configs_of(config)
-    held_out = {
-        name: (embedded(configs[name or next(iter(configs))], v.images, "people"), v)
-        for name, v in dataset.validations.items()
-    }
+    held_out = {}
+    for name, validation in dataset.validations.items():
+        part = configs[name or next(iter(configs))]
+        held_out[name] = (
+            embedded(part, validation.images, "people held out"),
+            validation,
+        )
     train = dataset.train
     rows = embedded(config, train, "training images")[EQUAL]
     start = directions(rows, width)
