@@ -153,6 +153,9 @@ def fields() -> ConfigDict:
     c.model.clothes_rank = schema.optional(whole(0, high=4096))
     # Ours: a head on the global branch's maps that predicts the parsing map
     c.model.parser = schema.optional(flag(False))
+    # In place of that head, a small network of the image, which also finds where head
+    # and legs end
+    c.model.parser_image = schema.optional(flag(False))
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
@@ -190,6 +193,8 @@ def fields() -> ConfigDict:
     c.loss.parser = schema.optional(real(1.0))
     # Weight of the cross-entropy of the rows and columns that head and legs reach in it
     c.loss.parser_extents = schema.optional(real(0.0))
+    # Weight of the cross-entropy of where head and legs end, `model.parser_image`
+    c.loss.parser_edges = schema.optional(real(0.3))
     # Weight of the triplet loss on the combined embedding, which trains the balance
     c.loss.balance = real(1.0)
     # Weight of the contrastive loss that trains the projection, `model.projection`
@@ -218,6 +223,9 @@ def fields() -> ConfigDict:
     # Ours: probability that an image's views are of the parsing map that the network
     # predicts (`model.parser`) in place of the given one
     c.train.predicted_maps = schema.optional(real(0.0, high=1.0))
+    # Modules to train, as `parameters.txt` of a run names them; (): all. Others stay as
+    # `model.initial` has them
+    c.train.only = schema.optional(several((), text(None, 1)))
     c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
     c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size
     # "adam" has its weight decay in the gradient, as PyTorch's, "adamw" apart from it

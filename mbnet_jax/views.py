@@ -159,13 +159,15 @@ def _extent(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     return first.astype(jnp.float32), last.astype(jnp.float32) + 1
 
 
-def _box_of(mask: jax.Array) -> jax.Array:
+def box_of(mask: jax.Array) -> jax.Array:
+    """The box of what is true in `mask` [H, W], less strays."""
     top, bottom = _extent(mask.sum(1, dtype=jnp.float32))
     left, right = _extent(mask.sum(0, dtype=jnp.float32))
     return jnp.stack([top, left, bottom, right])
 
 
-def _exists(mask: jax.Array) -> jax.Array:
+def exists(mask: jax.Array) -> jax.Array:
+    """Whether there is more in `mask` [H, W] than a parser's error."""
     return mask.sum() >= _MIN_AREA * mask.size
 
 
@@ -173,7 +175,7 @@ def person_box(parsing: jax.Array) -> jax.Array:
     """Box of everything that is not background in `parsing` [H, W]; else all of it."""
     mask = parsing != labels.BACKGROUND
     whole = jnp.array([0, 0, *parsing.shape], jnp.float32)
-    return jnp.where(_exists(mask), _box_of(mask), whole)
+    return jnp.where(exists(mask), box_of(mask), whole)
 
 
 def _band(person: jax.Array, band: tuple[float, float]) -> jax.Array:
@@ -192,7 +194,7 @@ def head_box(parsing: jax.Array) -> jax.Array:
     """Box of the head in `parsing` [H, W], with a margin that takes in the neck."""
     head = has_label(parsing, labels.HEAD_PART)
     band = _band(person_box(parsing), _HEAD_BAND)
-    return _with_margin(jnp.where(_exists(head), _box_of(head), band))
+    return _with_margin(jnp.where(exists(head), box_of(head), band))
 
 
 def legs_box(parsing: jax.Array) -> jax.Array:
@@ -204,9 +206,9 @@ def legs_box(parsing: jax.Array) -> jax.Array:
     legs = has_label(parsing, labels.LEGS_PART)
     person = person_box(parsing)
     band = _band(person, _LEGS_BAND)
-    box = _box_of(legs)
+    box = box_of(legs)
     box = box.at[0].min(box[2] - (band[2] - band[0]))
-    return _with_margin(jnp.where(_exists(legs), box, band))
+    return _with_margin(jnp.where(exists(legs), box, band))
 
 
 def fit_aspect(box: jax.Array, size: Size) -> jax.Array:

@@ -37,8 +37,12 @@ def _training_needs(config: ConfigDict) -> list[str]:
     needs = _branches_in_need(branches)
     if gated and config.model.ktm and config.loss.ktm_area:
         needs.append("KTM's area term")
-    if config.model.get("parser", False) and config.loss.get("parser", 1.0):
-        needs.append("the parsing head's loss")
+    losses = {"parser": 1.0, "parser_extents": 0.0}
+    if config.model.get("parser_image", False):
+        losses["parser_edges"] = 0.3
+    weights = [config.loss.get(*loss) for loss in losses.items()]
+    if config.model.get("parser", False) and any(weights):
+        needs.append("the predicted map's loss")
     return needs
 
 

@@ -22,7 +22,8 @@ def parsing_function(
     """Returns a function (variables, image) -> parsing map, uint8 [B, H, W].
 
     `image` is float32 [B, H, W, 3], normalised. Labels are the canonical ones. Under
-    jit the backbone that the head reads is computed once for the head and its branch.
+    jit the backbone that the head reads is computed once for the head and its branch,
+    and none for `ImageParser`.
 
     Args:
       config: `views` is read.
@@ -42,7 +43,9 @@ def parsing_function(
 
     def predict(variables, image):
         views = make_views(image, None, config.views, names)
-        logits = part.apply(variables, views, train=False).parsing_logits
-        return predicted_parsing(logits, image.shape[1:3])
+        found = part.apply(variables, views, train=False)
+        return predicted_parsing(
+            found.parsing_logits, image.shape[1:3], found.part_edges
+        )
 
     return predict

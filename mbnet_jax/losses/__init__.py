@@ -17,7 +17,11 @@ from mbnet_jax.losses.identity import (
     cross_entropy,
     supervised_contrastive,
 )
-from mbnet_jax.losses.parsing import parsing_cross_entropy, part_extents
+from mbnet_jax.losses.parsing import (
+    parsing_cross_entropy,
+    part_edges,
+    part_extents,
+)
 from mbnet_jax.losses.total import total
 from mbnet_jax.losses.transfer import (
     distillation,
@@ -38,6 +42,7 @@ __all__ = [
     "feature_distillation",
     "gate_area",
     "parsing_cross_entropy",
+    "part_edges",
     "part_extents",
     "pool_area",
     "similarity_distillation",

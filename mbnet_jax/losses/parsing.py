@@ -1,10 +1,13 @@
 """The losses of the predicted parsing map."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from mbnet_jax.losses.arrays import as_float32, pool_area
+from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.parsing.labels import CROPPED
+from mbnet_jax.views import box_of, exists, has_label
 
 _LEAST = 1e-6  # of a probability whose logarithm is taken
 
@@ -48,6 +51,31 @@ def part_extents(logits: jax.Array, parsing: jax.Array) -> jax.Array:
             right = jnp.where(wanted.any(axis), has, 1 - has)
             losses.append(-jnp.log(right).mean())
     return sum(losses) / len(losses)
+
+
+def part_edges(edges: PartEdges, parsing: jax.Array) -> jax.Array:
+    """Cross-entropy of the cells where the boxes of head and legs end; ours.
+
+    An edge between the middles of two cells is shared by both. The mean over images,
+    parts and the four edges of each; a part that the map lacks adds 0.
+
+    Args:
+      edges: of the network.
+      parsing: uint8 [B, H, W], canonical labels.
+    """
+    total, count = 0.0, 0
+    for number, part in enumerate(CROPPED):
+        has = has_label(parsing, part)
+        boxes, there = jax.vmap(box_of)(has), jax.vmap(exists)(has)
+        for first, logits in enumerate((edges.rows, edges.columns)):
+            cells, size = logits.shape[-1], parsing.shape[1 + first]
+            at = boxes[:, first::2, None] * (cells / size) - 0.5
+            away = jnp.abs(at.clip(0, cells - 1) - jnp.arange(cells))
+            scores = jax.nn.log_softmax(as_float32(logits[:, number]))
+            losses = -(nn.relu(1 - away) * scores).sum(-1)
+            total += (losses * there[:, None]).sum()
+            count += losses.size
+    return total / count
 
 
 def _cells(logits: jax.Array, parsing: jax.Array) -> tuple[jax.Array, jax.Array]:

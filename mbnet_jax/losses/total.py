@@ -16,7 +16,11 @@ from mbnet_jax.losses.identity import (
     cross_entropy,
     supervised_contrastive,
 )
-from mbnet_jax.losses.parsing import parsing_cross_entropy, part_extents
+from mbnet_jax.losses.parsing import (
+    parsing_cross_entropy,
+    part_edges,
+    part_extents,
+)
 from mbnet_jax.losses.transfer import (
     distillation,
     feature_distillation,
@@ -46,7 +50,7 @@ def total(
 
     Returns:
       The loss, and scalars to log: "loss", each term without its weight, and each
-      branch's accuracy.
+      branch's accuracy, if `identity` trains its classifier.
     """
     margin, combined = config.margin or None, outputs.combined
     contrast = config.get("contrastive_temperature", 0.1)
@@ -92,6 +96,9 @@ def total(
             ("parser", config.get("parser", 1.0), parsing_cross_entropy, labelled),
             ("parser_extents", ends, part_extents, labelled),
         ]
+    if outputs.part_edges is not None:
+        ends, weight = outputs.part_edges, config.get("parser_edges", 0.3)
+        terms.append(("parser_edges", weight, part_edges, (ends, targets.parsing)))
     if outputs.balance is not None:
         terms.append(
             ("balance", config.balance, batch_hard_triplet, (combined, pid, None))
@@ -124,5 +131,6 @@ def total(
     accuracy = {
         f"accuracy/{branch}": jnp.mean(logits.argmax(-1) == pid)
         for branch, logits in outputs.logits.items()
+        if config.identity
     }
     return loss, {"loss": loss, **values, **accuracy}

@@ -63,11 +63,18 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             f"model.ktm_zoom={zoom} has KTM's gate on the image, and model.ktm_stage="
             f"{stage} on a map; set one of them to 0"
         )
-    if model.ktm and zoom and model.get("parser") and not model.get("ktm_residual", 1):
+    image = model.get("parser_image", False)
+    if image and not model.get("parser", False):
+        yield (
+            "model.parser_image=True says how model.parser=True predicts the parsing "
+            "map, which is off; set both, or none"
+        )
+    reads_branch = model.get("parser", False) and not image
+    if model.ktm and zoom and reads_branch and not model.get("ktm_residual", 1):
         yield (
             "model.ktm_residual=False hides clothes from the global branch, from which "
             "model.parser=True predicts the parsing map; set one of them to the other "
-            "value, or model.ktm_zoom=0"
+            "value, model.ktm_zoom=0, or model.parser_image=True"
         )
     if model.get("parser", False) and not any(
         name in BRANCHES and BRANCHES[name].parses for name in model.branches

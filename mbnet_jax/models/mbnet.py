@@ -22,6 +22,7 @@ from mbnet_jax.models.modules import (
     ClothesSubspace,
     CrossFusion,
     FeatureAttention,
+    ImageParser,
     KnowledgeTransfer,
     Locator,
     ParsingHead,
@@ -56,7 +57,9 @@ class MBNet(nn.Module):
       branches: those that are on, of `BRANCHES`.
       pooling: a name in `heads.POOLINGS`, of branches without their own.
       ktm, fam, cfm, balance: switch the modules on.
-      parser: switches the parsing head on, of the global branch.
+      parser: switches on what predicts parsing maps, a head of the global branch.
+      parser_image: whether that is a small network of the image (`ImageParser`), not
+        the head.
       balance_floor: the least weight of a branch (see `Balance`).
       projection: dimensions of the projection that takes the balance's place where
         there are several branches (see `Projection`); 0: none.
@@ -85,6 +88,7 @@ class MBNet(nn.Module):
     cfm: bool = True
     balance: bool = True
     parser: bool = False
+    parser_image: bool = False
     balance_floor: float = 0.5
     projection: int = 0
     fusion_width: int = 512
@@ -159,7 +163,12 @@ class MBNet(nn.Module):
                 x = gate(x)
             if attend and not self.fam_stage:
                 x = attend(x)
-            if branch.parses and self.parser:
+            if branch.parses and self.parser and self.parser_image:
+                parser = ImageParser(groups, dtype=self.dtype, name="image_parser")
+                extra["parsing_logits"], extra["part_edges"] = parser(
+                    views[branch.view], train=train
+                )
+            elif branch.parses and self.parser:
                 parser = ParsingHead(
                     norm_images=groups, dtype=self.dtype, name="parsing_head"
                 )

@@ -3,6 +3,7 @@
 import jax
 from flax import struct
 
+from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.models.modules.zoom import Zoom
 
 
@@ -35,7 +36,8 @@ class Outputs:
         are projected out of it; None without them.
       clothes_directions: [d, clothes_rank], those directions, orthonormal columns.
       parsing_logits: [B, H, W, labels] of the predicted parsing map (see
-        `ParsingHead`); None without the head.
+        `ParsingHead` and `ImageParser`); None without either.
+      part_edges: where the parts of that map end; None without `ImageParser`.
     """
 
     features: dict[str, jax.Array]
@@ -53,3 +55,4 @@ class Outputs:
     unprojected: jax.Array | None = None
     clothes_directions: jax.Array | None = None
     parsing_logits: jax.Array | None = None
+    part_edges: PartEdges | None = None

@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.parts import configs_of
-from mbnet_jax.runs.network import make_model
+from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.runs.run_folder import num_classes, num_clothes
+from mbnet_jax.training.only import check_only
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.plan import make_plan
 from mbnet_jax.training.session import Session
@@ -44,6 +45,8 @@ def train(
     model = make_model(
         config.model, num_classes(dataset.train), num_clothes(config, dataset.train)
     )
+    if only := config.train.get("only", ()):
+        check_only(only, abstract_variables(config, model)["params"])
     optimizer = make_optimizer(config.train, plan.schedule, config.model.backbones)
     step_function = make_train_step(
         config, model, optimizer, mesh, plan.classes, loss=loss

@@ -20,6 +20,7 @@ from mbnet_jax.training.accumulation import micro_batches
 from mbnet_jax.training.augment import augment, example_keys, path_keys
 from mbnet_jax.training.clothes import ClothesClasses
 from mbnet_jax.training.gradients import sums_of_squares
+from mbnet_jax.training.only import changed_in, with_gradients_of
 from mbnet_jax.training.predicted_maps import exchange_function
 from mbnet_jax.training.state import TrainState, averaged
 from mbnet_jax.views import Targets, make_targets, make_views, normalise
@@ -102,6 +103,7 @@ def make_train_step(
     prepare = prepare or make_prepare(config, model)
     loss = loss or losses.total
     n, decay = config.train.accumulate, config.train.get("ema", 0.0)
+    only = config.train.get("only", ())
     split = config.train.get("shard_parameters", False)
     apply = gathering(model.apply, mesh, split=split)
     needs_keys = model.needs_keys()
@@ -115,14 +117,18 @@ def make_train_step(
 
         def loss_of(params):
             outputs, updates = apply(
-                {"params": params, "batch_stats": batch_stats},
+                {
+                    "params": with_gradients_of(only, params),
+                    "batch_stats": batch_stats,
+                },
                 views,
                 train=True,
                 mutable=["batch_stats"],
                 **random,
             )
             value, scalars = loss(outputs, targets, batch["pid"], config.loss, clothes)
-            return value, (updates["batch_stats"], scalars)
+            new = changed_in(only, updates["batch_stats"], batch_stats)
+            return value, (new, scalars)
 
         grads, (batch_stats, scalars) = jax.grad(loss_of, has_aux=True)(params)
         return grads, batch_stats, scalars
@@ -158,8 +164,9 @@ def make_train_step(
             state.params, state.batch_stats, batch, keys, state.step
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
         changed = {
-            "params": optax.apply_updates(state.params, updates),
+            "params": changed_in(only, params, state.params),
             "batch_stats": batch_stats,
             "opt_state": opt_state,
         }

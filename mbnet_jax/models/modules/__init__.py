@@ -1,6 +1,7 @@
 """The modules of MBNet: KTM, FAM, CFM and the balance, each in our reading.
 
-The clothing subspace, the parsing head, the projection and KTM's zoom are ours.
+The clothing subspace, what predicts parsing maps, the projection and KTM's zoom are
+ours.
 
 docs/method.md separates what the paper states from our reading, docs/evidence.md what
 each module is for from what it was seen to do.
@@ -15,8 +16,10 @@ from mbnet_jax.models.modules.cfm import (
 )
 from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
+from mbnet_jax.models.modules.image_parser import ImageParser
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
 from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
+from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.models.modules.projection import Projection
 from mbnet_jax.models.modules.zoom import Locator, Zoom, gate_size, masked, zoom_on
 
@@ -27,9 +30,11 @@ __all__ = [
     "CrossAttention",
     "CrossFusion",
     "FeatureAttention",
+    "ImageParser",
     "KnowledgeTransfer",
     "Locator",
     "ParsingHead",
+    "PartEdges",
     "Projection",
     "Zoom",
     "combine",

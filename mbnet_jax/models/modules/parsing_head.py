@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from mbnet_jax.backbones.layers import batch_norm, conv
 from mbnet_jax.backbones.registry import Features
+from mbnet_jax.models.modules.part_edges import PartEdges, with_edges
 from mbnet_jax.parsing.labels import NUM_LABELS
 
 # Cells of the logits along each side of a cell of the finest map. Transformers have
@@ -84,12 +85,18 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
     return x.reshape(batch, height * factor, width * factor, -1)
 
 
-def predicted_parsing(logits: jax.Array, size: tuple[int, int]) -> jax.Array:
+def predicted_parsing(
+    logits: jax.Array, size: tuple[int, int], edges: PartEdges | None = None
+) -> jax.Array:
     """The likeliest label of each pixel, uint8 [B, H, W].
 
     Args:
       logits: float32 [B, h, w, NUM_LABELS]; they are enlarged bilinearly.
       size: H, W.
+      edges: where parts end, if the network says so; see `with_edges`.
     """
     shape = (logits.shape[0], *size, logits.shape[-1])
-    return jax.image.resize(logits, shape, "bilinear").argmax(-1).astype(jnp.uint8)
+    logits = jax.image.resize(logits, shape, "bilinear")
+    if edges is not None:
+        return with_edges(logits, edges)
+    return logits.argmax(-1).astype(jnp.uint8)

@@ -1,0 +1,131 @@
+"""A small network that predicts parsing maps from the image itself; ours."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mbnet_jax.backbones.layers import batch_norm, conv
+from mbnet_jax.models.modules.parsing_head import depth_to_space
+from mbnet_jax.models.modules.part_edges import PartEdges
+from mbnet_jax.parsing.labels import CROPPED, NUM_LABELS
+
+_ROWS = 128  # of the image that is read; a larger one is shrunk first
+_WIDTHS = (16, 32, 64, 96)  # channels at strides 2, 4, 8, 16
+_JOINED = 48  # channels of the way back, at most
+_EDGES = 48  # channels of the profiles
+_SCALE = 8.0  # of the logits, as in `ParsingHead`
+
+
+class ImageParser(nn.Module):
+    """Labels each position of an image, and says where head and legs end.
+
+    A U-Net (Ronneberger et al., MICCAI 2015) that adds where that one concatenates, in
+    place of `ParsingHead`: it needs no branch, and no zoom or mask of a branch's view
+    changes what it sees. It reads each pixel's position too. Edges are read from
+    profiles: the maximum and the mean of the finest map over each row, and over each
+    column, with three convolutions along the profile.
+
+    Attributes:
+      norm_images: see `layers.batch_norm`.
+      dtype: of the computation; the last convolutions are in float32.
+    """
+
+    norm_images: int = 0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool) -> tuple[jax.Array, PartEdges]:
+        """Maps an image, float32 [B, H, W, 3], normalised, to logits and edges.
+
+        Returns:
+          The logits of each label, float32 [B, H', W', NUM_LABELS], and `PartEdges` of
+          H'/2 rows and W'/2 columns. H' and W' are H and W, or of an image of
+          more than 128 rows, 128 and W * 128 / H; rounded up to even numbers.
+        """
+        norm = functools.partial(
+            batch_norm, train, dtype=self.dtype, images=self.norm_images
+        )
+
+        def convolved(x, channels, name, kernel=3, stride=1):
+            x = conv(
+                channels,
+                kernel,
+                stride,
+                padding=kernel // 2,
+                dtype=self.dtype,
+                name=name,
+            )(x)
+            return nn.relu(norm(name=f"{name}_norm")(x))
+
+        def passed(x, channels, name):
+            return conv(channels, 1, padding=0, dtype=self.dtype, name=name)(x)
+
+        x = _with_positions(_shrunk(image))
+        stages = []
+        for number, channels in enumerate(_WIDTHS, 1):
+            x = convolved(x, channels, f"shrink{number}", stride=2)
+            y = convolved(x, channels, f"stage{number}a")
+            if number > 2:  # where it is cheap
+                y = convolved(y, channels, f"stage{number}b")
+            x = x + y
+            stages.append(x)
+        joined = []
+        for number, stage in reversed([*enumerate(stages, 1)]):
+            channels = min(stage.shape[-1], _JOINED)
+            x = passed(stage, channels, f"lateral{number}")
+            if joined:
+                coarse = _resized(joined[-1], x)
+                if coarse.shape[-1] != channels:
+                    coarse = passed(coarse, channels, f"enlarged{number}")
+                x = x + coarse
+            joined.append(convolved(x, channels, f"join{number}"))
+        finest = joined[-1]
+        logits = nn.Conv(4 * NUM_LABELS, (1, 1), dtype=jnp.float32, name="labels")(
+            finest
+        )
+        both = [finest, _resized(joined[-2], finest)]
+        x = convolved(jnp.concatenate(both, axis=-1), 32, "edges")
+        rows, columns = (
+            self._edges(jnp.concatenate([x.max(axis), x.mean(axis)], -1), name)
+            for axis, name in ((2, "rows"), (1, "columns"))
+        )
+        return _SCALE * depth_to_space(logits, 2), PartEdges(rows, columns)
+
+    def _edges(self, x: jax.Array, name: str) -> jax.Array:
+        """Of a profile [B, n, c], the logits of each edge's cell, [B, parts, 2, n]."""
+
+        def along(x, number):
+            module = nn.Conv(_EDGES, (7,), dtype=self.dtype, name=f"{name}{number}")
+            return nn.relu(module(x))
+
+        x = along(along(x, 1), 2)
+        whole = jnp.broadcast_to(x.mean(1, keepdims=True), x.shape)
+        x = along(jnp.concatenate([x, whole], axis=-1), 3)
+        last = nn.Conv(2 * len(CROPPED), (1,), dtype=jnp.float32, name=f"{name}_edges")
+        x = last(x).swapaxes(1, 2)
+        return x.reshape(len(x), len(CROPPED), 2, -1)
+
+
+def _shrunk(image: jax.Array) -> jax.Array:
+    batch, height, width, channels = image.shape
+    if height <= _ROWS:
+        return image
+    shape = (batch, _ROWS, max(round(width * _ROWS / height), 1), channels)
+    return jax.image.resize(image, shape, "bilinear")
+
+
+def _with_positions(image: jax.Array) -> jax.Array:
+    """Adds two channels: how far down, and how far to the right, in [-1, 1]."""
+    batch, height, width, _ = image.shape
+    places = jnp.meshgrid(
+        jnp.linspace(-1, 1, height), jnp.linspace(-1, 1, width), indexing="ij"
+    )
+    place = jnp.broadcast_to(jnp.stack(places, axis=-1), (batch, height, width, 2))
+    return jnp.concatenate([image, place.astype(image.dtype)], axis=-1)
+
+
+def _resized(x: jax.Array, like: jax.Array) -> jax.Array:
+    return jax.image.resize(x, (*like.shape[:3], x.shape[-1]), "bilinear")
