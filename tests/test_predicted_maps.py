@@ -158,8 +158,19 @@ def test_an_embedder_predicts_the_maps_that_it_is_not_given(
     assert alone[0] == alone[1]
 
 
+@pytest.fixture(scope="module")
+def reading_image(mesh):
+    """A network that predicts maps by `ImageParser`."""
+    config = with_parser("data")
+    with config.unlocked():
+        config.model.parser_image = True
+    return untrained(config, mesh)
+
+
+@pytest.mark.parametrize("predictor", ["network", "reading_image"])
 @pytest.mark.parametrize("ending", [".stablehlo", ".onnx"])
-def test_an_exported_program_needs_no_maps(network, ending, tmp_path):
+def test_an_exported_program_needs_no_maps(predictor, ending, tmp_path, request):
+    network = request.getfixturevalue(predictor)
     programs = make_programs(network, ALL)
     assert [(p.name, p.title, [*p.inputs]) for p in programs] == [
         ("embed", "all", ["image", "parsing"]),

@@ -106,7 +106,7 @@ class ImageParser(nn.Module):
         x = along(jnp.concatenate([x, whole], axis=-1), 3)
         last = nn.Conv(2 * len(CROPPED), (1,), dtype=jnp.float32, name=f"{name}_edges")
         x = last(x).swapaxes(1, 2)
-        return x.reshape(len(x), len(CROPPED), 2, -1)
+        return x.reshape(x.shape[0], len(CROPPED), 2, -1)
 
 
 def _shrunk(image: jax.Array) -> jax.Array:
