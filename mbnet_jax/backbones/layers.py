@@ -121,6 +121,41 @@ def batch_norm(
     )
 
 
+def conv_norm_relu(
+    x: jax.Array,
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    train: bool,
+    dtype,
+    name: str,
+    images: int = 0,
+) -> jax.Array:
+    """A padded convolution `name`, a batch norm `name`_norm and a ReLU.
+
+    Maps [B, h, w, c] to [B, ceil(h / stride), ceil(w / stride), channels]. Arguments
+    are as of `conv` and `batch_norm`; the kernel is odd.
+    """
+    padding = kernel // 2
+    x = conv(channels, kernel, stride, padding=padding, dtype=dtype, name=name)(x)
+    norm = batch_norm(train, dtype=dtype, name=f"{name}_norm", images=images)
+    return nn.relu(norm(x))
+
+
+def with_positions(image: jax.Array) -> jax.Array:
+    """Adds two channels: how far down and to the right a pixel is, in [-1, 1].
+
+    Maps [B, H, W, c] to [B, H, W, c + 2].
+    """
+    batch, height, width, _ = image.shape
+    places = jnp.meshgrid(
+        jnp.linspace(-1, 1, height), jnp.linspace(-1, 1, width), indexing="ij"
+    )
+    place = jnp.broadcast_to(jnp.stack(places, axis=-1), (batch, height, width, 2))
+    return jnp.concatenate([image, place.astype(image.dtype)], axis=-1)
+
+
 class GroupedBatchNorm(nn.Module):
     """Batch normalisation of training with statistics of groups of images.
 

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mbnet_jax.backbones.layers import batch_norm, conv
+from mbnet_jax.backbones.layers import conv, conv_norm_relu, with_positions
 from mbnet_jax.models.modules.parsing_head import depth_to_space
 from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.parsing.labels import CROPPED, NUM_LABELS
@@ -45,31 +45,20 @@ class ImageParser(nn.Module):
           H'/2 rows and W'/2 columns. H' and W' are H and W, or of an image of
           more than 128 rows, 128 and W * 128 / H; rounded up to even numbers.
         """
-        norm = functools.partial(
-            batch_norm, train, dtype=self.dtype, images=self.norm_images
+        convolved = functools.partial(
+            conv_norm_relu, train=train, dtype=self.dtype, images=self.norm_images
         )
-
-        def convolved(x, channels, name, kernel=3, stride=1):
-            x = conv(
-                channels,
-                kernel,
-                stride,
-                padding=kernel // 2,
-                dtype=self.dtype,
-                name=name,
-            )(x)
-            return nn.relu(norm(name=f"{name}_norm")(x))
 
         def passed(x, channels, name):
             return conv(channels, 1, padding=0, dtype=self.dtype, name=name)(x)
 
-        x = _with_positions(_shrunk(image))
+        x = with_positions(_shrunk(image))
         stages = []
         for number, channels in enumerate(_WIDTHS, 1):
-            x = convolved(x, channels, f"shrink{number}", stride=2)
-            y = convolved(x, channels, f"stage{number}a")
+            x = convolved(x, channels, 3, 2, name=f"shrink{number}")
+            y = convolved(x, channels, 3, name=f"stage{number}a")
             if number > 2:  # where it is cheap
-                y = convolved(y, channels, f"stage{number}b")
+                y = convolved(y, channels, 3, name=f"stage{number}b")
             x = x + y
             stages.append(x)
         joined = []
@@ -81,13 +70,13 @@ class ImageParser(nn.Module):
                 if coarse.shape[-1] != channels:
                     coarse = passed(coarse, channels, f"enlarged{number}")
                 x = x + coarse
-            joined.append(convolved(x, channels, f"join{number}"))
+            joined.append(convolved(x, channels, 3, name=f"join{number}"))
         finest = joined[-1]
         logits = nn.Conv(4 * NUM_LABELS, (1, 1), dtype=jnp.float32, name="labels")(
             finest
         )
         both = [finest, _resized(joined[-2], finest)]
-        x = convolved(jnp.concatenate(both, axis=-1), 32, "edges")
+        x = convolved(jnp.concatenate(both, axis=-1), 32, 3, name="edges")
         rows, columns = (
             self._edges(jnp.concatenate([x.max(axis), x.mean(axis)], -1), name)
             for axis, name in ((2, "rows"), (1, "columns"))
@@ -115,16 +104,6 @@ def _shrunk(image: jax.Array) -> jax.Array:
         return image
     shape = (batch, _ROWS, max(round(width * _ROWS / height), 1), channels)
     return jax.image.resize(image, shape, "bilinear")
-
-
-def _with_positions(image: jax.Array) -> jax.Array:
-    """Adds two channels: how far down, and how far to the right, in [-1, 1]."""
-    batch, height, width, _ = image.shape
-    places = jnp.meshgrid(
-        jnp.linspace(-1, 1, height), jnp.linspace(-1, 1, width), indexing="ij"
-    )
-    place = jnp.broadcast_to(jnp.stack(places, axis=-1), (batch, height, width, 2))
-    return jnp.concatenate([image, place.astype(image.dtype)], axis=-1)
 
 
 def _resized(x: jax.Array, like: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mbnet_jax.backbones.layers import batch_norm, conv
+from mbnet_jax.backbones.layers import conv_norm_relu, with_positions
 
 _ROWS = 64  # at least, of the locator's first map, if the image's size allows it
 _SUM = 1e-6  # added to the sum of a gate, which may be 0
@@ -37,38 +37,19 @@ class Locator(nn.Module):
         h and w are those of `gate_size`: 32 and 16 of an image of 128x64 or 256x128.
         """
 
-        def convolved(x, channels, kernel, stride, name):
-            x = conv(
-                channels,
-                kernel,
-                stride,
-                padding=kernel // 2,
-                dtype=self.dtype,
-                name=name,
-            )(x)
-            norm = functools.partial(
-                batch_norm, train, dtype=self.dtype, images=self.norm_images
-            )
-            return nn.relu(norm(name=f"{name}_norm")(x))
-
-        batch, height, width, _ = image.shape
-        down, right = jnp.meshgrid(
-            jnp.linspace(-1, 1, height), jnp.linspace(-1, 1, width), indexing="ij"
+        convolved = functools.partial(
+            conv_norm_relu, train=train, dtype=self.dtype, images=self.norm_images
         )
-        place = jnp.broadcast_to(
-            jnp.stack([down, right], axis=-1), (batch, height, width, 2)
-        )
-        x = jnp.concatenate([image, place.astype(image.dtype)], axis=-1)
-        stride = _first_stride(height, width)
-        x = convolved(x, 16, stride + 1, stride, "shrink1")
-        x = convolved(x, 32, 3, 2, "shrink2")
-        around = convolved(x, 48, 3, 2, "around1")
+        stride = _first_stride(*image.shape[1:3])
+        x = with_positions(image)
+        x = convolved(x, 16, stride + 1, stride, name="shrink1")
+        x = convolved(x, 32, 3, 2, name="shrink2")
+        around = convolved(x, 48, 3, 2, name="around1")
         for number in (2, 3):
-            around = convolved(around, 48, 3, 1, f"around{number}")
-        around = convolved(around, 32, 1, 1, "around4")
-        x = convolved(
-            x + jax.image.resize(around, x.shape, "bilinear"), 32, 3, 1, "join"
-        )
+            around = convolved(around, 48, 3, name=f"around{number}")
+        around = convolved(around, 32, 1, name="around4")
+        x = x + jax.image.resize(around, x.shape, "bilinear")
+        x = convolved(x, 32, 3, name="join")
         return nn.Conv(1, (1, 1), dtype=jnp.float32, name="gate")(x)
 
 
