@@ -1,9 +1,9 @@
 """Where the parts that are cropped begin and end, apart from the map of labels; ours.
 
 A crop's box ends where its part does. Read from a map of likeliest labels, an end
-depends on a few pixels, and the thin tip of long hair is rarely the likeliest label of
-any. Here each edge has a distribution over rows or columns, whose median is taken: it
-has the least expected error.
+depends on a few pixels, and on the thin tip of long hair another label is often
+likelier. Here each edge has a distribution over rows or columns, whose median is taken:
+it has the least expected error.
 """
 
 from collections.abc import Sequence
