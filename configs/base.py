@@ -70,7 +70,6 @@ def fields() -> ConfigDict:
     # Unreadable images that training tolerates, replacing each by another of the same
     # person, before it stops.
     c.data.max_bad_images = whole(10)
-
     # Trains on the images of the split val too, where they show training persons
     c.data.train_with_val = schema.optional(flag(False))
 
@@ -153,8 +152,7 @@ def fields() -> ConfigDict:
     c.model.clothes_rank = schema.optional(whole(0, high=4096))
     # Ours: a head on the global branch's maps that predicts the parsing map
     c.model.parser = schema.optional(flag(False))
-    # In place of that head, a small network of the image, which also finds where head
-    # and legs end
+    # In place of that head, a small network of the image, which also finds parts' ends
     c.model.parser_image = schema.optional(flag(False))
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
@@ -223,8 +221,7 @@ def fields() -> ConfigDict:
     # Ours: probability that an image's views are of the parsing map that the network
     # predicts (`model.parser`) in place of the given one
     c.train.predicted_maps = schema.optional(real(0.0, high=1.0))
-    # Modules to train, as `parameters.txt` of a run names them; (): all. Others stay as
-    # `model.initial` has them
+    # Modules to train, by the names in a run's `parameters.txt`; (): all
     c.train.only = schema.optional(several((), text(None, 1)))
     c.train.epochs = whole(60, low=1, high=1_000_000)  # of steps_per_epoch steps each
     c.train.steps_per_epoch = whole(0, high=10_000_000)  # 0: images // batch_size

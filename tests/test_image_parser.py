@@ -193,14 +193,16 @@ def test_a_network_predicts_what_its_image_parser_does(network):
 @pytest.mark.usefixtures("one_block")
 def test_no_branch_is_computed_to_predict_a_map(network):
     image = np.zeros((1, tiny.HEIGHT, tiny.WIDTH, 3), np.float32)
-    predict = jax.jit(
-        parsing_function(network.config, network.model), keep_unused=False
-    )
-    kept = predict.lower(network.variables, image).compile().cost_analysis()
+    predict = jax.jit(parsing_function(network.config, network.model))
+    program = predict.lower(network.variables, image).as_text()
+    # jit drops the arguments that nothing reads.
+    inputs = program[program.index("@main(") :].partition("->")[0].count("%arg")
     own = {kind: of["image_parser"] for kind, of in network.variables.items()}
-    apply = jax.jit(functools.partial(ImageParser().apply, train=False))
-    alone = apply.lower(own, image).compile().cost_analysis()
-    assert kept["flops"] < 1.2 * alone["flops"]
+    assert (
+        inputs
+        == len(jax.tree.leaves(own)) + 1
+        < len(jax.tree.leaves(network.variables))
+    )
 
 
 def test_an_image_parser_without_parser_is_refused():

@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import pytest
 import tiny
+from test_losses_total import TARGETS, outputs
 
 from mbnet_jax import losses
 from mbnet_jax.devices.mesh import make_mesh
@@ -100,8 +101,6 @@ def test_an_unknown_module_is_refused_with_those_there_are(small, tmp_path):
 
 
 def test_accuracy_is_logged_only_where_a_classifier_is_trained():
-    from test_losses_total import TARGETS, outputs
-
     config = tiny.tiny_config("data").loss
     pid = np.array([0, 1, 0, 1])
     for weight in (1.0, 0.0):

@@ -189,4 +189,4 @@ def test_a_head_without_its_branch_is_refused(branches):
         config.model.parser = True
     problems = [*network_problems(config)]
     assert bool(problems) == ("global" not in branches)
-    assert all(line.startswith("model.parser=True reads") for line in problems)
+    assert all(line.startswith("model.parser=True needs") for line in problems)

@@ -81,9 +81,8 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
     ):
         parsing = " or ".join(name for name, b in BRANCHES.items() if b.parses)
         yield (
-            f"model.parser=True reads the backbone of the branch {parsing}, which is "
-            f"not in model.branches={(*model.branches,)}; add it, or set model.parser="
-            "False"
+            f"model.parser=True needs the branch {parsing}, which is not in "
+            f"model.branches={(*model.branches,)}; add it, or set model.parser=False"
         )
     if not named:
         yield from backbone_problems(config)
