@@ -5,8 +5,9 @@ python -m benchmarks.predicted_parts MODEL --config NAME [--config.FIELD=VALUE .
 MODEL is a run, an export or a hub id, of a network that predicts parsing maps; NAME is
 the config of the dataset whose test split is used. The embedding of all branches is
 tested with views from given maps, with all of them from predicted maps, and with one of
-them at a time. Prints two Markdown tables: mAP under each rule, and its share of that with
-given maps; and, of the queries, how well boxes and silhouettes of both maps overlap.
+them at a time. Prints two Markdown tables: mAP under each rule, and its share of that
+with given maps; and, of the queries, how well boxes and silhouettes of both maps
+overlap.
 """
 
 import argparse
