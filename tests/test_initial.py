@@ -8,12 +8,14 @@ import tiny
 from flax.traverse_util import flatten_dict
 from hurry import in_a_hurry
 
+from mbnet_jax.config import load_config
+from mbnet_jax.data.splits import Split, hold_out_identities
 from mbnet_jax.devices.mesh import replicated
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.exported import rounded, write_config, write_weights
 from mbnet_jax.runs.network import abstract_variables, make_model
 from mbnet_jax.runs.run_folder import RunFolder, num_classes, num_clothes
-from mbnet_jax.training.initial import load_initial
+from mbnet_jax.training.initial import knows_held_out, load_initial
 from mbnet_jax.training.optimizer import make_optimizer
 from mbnet_jax.training.plan import make_plan
 from mbnet_jax.training.start import start
@@ -90,6 +92,55 @@ def test_a_new_run_has_all_weights_but_the_classifiers(small, source, tmp_path, 
     assert source.path.name in RunFolder(run).check_resume(config, dataset)[0]
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "known"),
+    [
+        ({}, {}, False),
+        ({}, {"seed": 7}, True),
+        ({"seed": 7}, {}, True),
+        ({}, {"data.validation_fraction": 0.5}, True),
+        ({"data.validation_fraction": 0.5}, {}, False),
+        ({"data.validation": "none"}, {}, True),
+        ({"seed": 7}, {"data.validation": "none"}, False),
+        ({"seed": 7}, {"data.synthetic.seed": 7}, False),
+    ],
+)
+def test_who_was_trained_on_is_known(then, now, known):
+    saved, config = (
+        load_config("synthetic_many", [f"{k}={v}" for k, v in fields.items()])
+        for fields in (then, now)
+    )
+    assert knows_held_out(saved, config) == known
+    if "none" not in (saved.data.validation, config.data.validation) and (
+        saved.data.synthetic.seed == config.data.synthetic.seed
+    ):
+        trained, held_out = (people_of(of)[n] for n, of in enumerate((saved, config)))
+        assert bool(trained & held_out) == known
+
+
+def people_of(config):
+    """The people trained on and those held out, of 80."""
+    people = np.arange(80, dtype=np.int32)
+    split = Split(*[people] * 3, tuple(map(str, people)), people, source=None)
+    fraction = config.data.validation_fraction
+    parts = hold_out_identities(split, fraction, config.seed)
+    return [{*part.names} for part in parts]
+
+
+def test_a_run_whose_people_held_out_are_known_warns(small, source, capsys):
+    config, _, mesh = small
+    config.model.initial = str(source.path)
+    config.data.validation = "held_out"
+    config.seed += 1
+    load(config, mesh)
+    assert f"warning: {source.path} was trained on people who are held out now" in (
+        capsys.readouterr().out
+    )
+    config.data.validation = "none"
+    load(config, mesh)
+    assert "warning" not in capsys.readouterr().out
+
+
 def test_an_export_of_half_precision_and_relative_paths(
     small, source, tmp_path, monkeypatch
 ):
@@ -134,7 +185,7 @@ def test_branches_and_modules_that_are_new_start_anew(three, source, capsys):
         "knowledge_transfer, mask_backbone, mask_head\n"
     )
     printed = capsys.readouterr().out
-    names = printed[printed.index("anew: ") :].removesuffix("\n").split(", ")
+    names = printed[printed.index("anew: ") :].splitlines()[0].split(", ")
     assert sorted(names) == sorted(anew.removesuffix("\n").split(", "))
     # Of two branches, a balance of three is no use.
     config.model.initial = str(folder)

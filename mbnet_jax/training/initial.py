@@ -14,9 +14,13 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.backbones.weights.pretrained import Loaded
 from mbnet_jax.config import flat
+from mbnet_jax.data.datasets import dataset_spec
+from mbnet_jax.data.load import validation_policy
+from mbnet_jax.data.parts import parts_of
 from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.load import load
 from mbnet_jax.runs.network import CLASSIFIER, HEAD, is_classifier
+from mbnet_jax.runs.tested import has_own_datasets
 
 _BACKBONE = "_backbone"
 _OF_ALL = ("balance_weights", "linear_projection")  # modules of all branches together
@@ -32,7 +36,8 @@ def load_initial(
 ) -> Loaded:
     """Reads the weights of `model.initial` for a new network.
 
-    Prints where they come from, and what starts anew all the same.
+    Prints where they come from, and what starts anew all the same; and warns if they
+    know the people held out.
 
     Args:
       config: of the new run.
@@ -85,9 +90,44 @@ def load_initial(
     ]
     if unread:
         print(f"not read, since model.initial is given: {', '.join(unread)}")
+    if knows_held_out(saved, config):
+        print(
+            f"warning: {source} was trained on people who are held out now, so "
+            "validation promises too much, and so do the threshold and the "
+            f"probabilities fitted on them; it had seed={saved.seed}, "
+            f"data.validation={saved.data.validation}, "
+            f"data.validation_fraction={saved.data.validation_fraction}"
+        )
     arrays = jax.device_get({path: given[path] for path in kept})
     variables = {"params": {}, "batch_stats": {}} | unflatten_dict(arrays)
     return Loaded(variables, dict.fromkeys(modules, from_where))
+
+
+def knows_held_out(saved: ConfigDict, config: ConfigDict) -> bool:
+    """Whether a network was trained on people whom `config` holds out.
+
+    Of one dataset, the same seed holds out the same people first.
+
+    Args:
+      saved: the config that it was trained with.
+      config: of a run that starts with its weights.
+    """
+    if not has_own_datasets(saved, config):
+        return False
+    pairs = zip(_fractions(saved), _fractions(config), strict=True)
+    differs = saved.seed != config.seed
+    return any(now and (differs or then < now) for then, now in pairs)
+
+
+def _fractions(config: ConfigDict) -> list[float]:
+    """The share of each dataset's people that is held out, of those to train on."""
+    parts = parts_of(config.data).values()
+    return [
+        data.validation_fraction
+        if validation_policy(data, dataset_spec(data.name)) == "held_out"
+        else 0.0
+        for data in parts
+    ]
 
 
 def _compared(
