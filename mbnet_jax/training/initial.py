@@ -106,7 +106,8 @@ def load_initial(
 def knows_held_out(saved: ConfigDict, config: ConfigDict) -> bool:
     """Whether a network was trained on people whom `config` holds out.
 
-    Of one dataset, the same seed holds out the same people first.
+    Of one dataset, the same seed holds out the same people first. Trainings before that
+    of the network itself, whose weights it started with, are not looked at.
 
     Args:
       saved: the config that it was trained with.
