@@ -61,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--mean",
         default="",
         metavar="DIR",
-        help="another network, from which the training started: the means of both "
-        "networks' weights are exported",
+        help="another network, from which the training started, or which started "
+        "from the model or where it did: the means of both networks' weights are "
+        "exported",
     )
     with flags.ending_in_one_line("export on a machine with more memory"):
         _export(parser.arguments(argv))

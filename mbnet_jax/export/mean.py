@@ -18,9 +18,9 @@ def mean_of(network: Network, other: Network, source: str) -> Network:
     has, such as a new head, are those of `network`.
 
     Args:
-      network: as it was trained last.
+      network: whose config the mean has.
       other: what its training started from (`model.initial`), or another network that
-        started from the same one.
+        started from it or from the same one.
       source: names `other` in errors.
 
     Raises:
