@@ -1,0 +1,1 @@
+"""The network in the package, made anew: `python -m benchmarks.shipped`."""

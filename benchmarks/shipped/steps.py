@@ -1,0 +1,94 @@
+"""The steps that made the network in the package, as commands of this project."""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+STEPS = Path(__file__).with_name("steps.toml")
+CONFIG = "synthetic_many"
+NETWORK = "network"  # the folder of what the steps make
+
+_KINDS = ("train", "combine", "mean")
+_WEIGHTS = ("--half", "--license=apache-2.0")
+_NO_PROGRAMS = ("--no-stablehlo", "--no-onnx")
+# Config, and the maps it is tested with
+_TESTS = tuple(
+    (config, maps)
+    for config in (CONFIG, "synthetic_unseen", "synthetic")
+    for maps in ("predicted", "given")
+)
+
+
+class Step(NamedTuple):
+    """One step.
+
+    kind: of `_KINDS`.
+    name: of the step, and of its folder.
+    sources: names of the steps that it needs.
+    overrides: FIELD=VALUE of a training, but for `model.initial`.
+    """
+
+    kind: str
+    name: str
+    sources: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+
+
+def read_steps(path: Path = STEPS) -> list[Step]:
+    """Reads `steps.toml`, whose first lines say what it holds."""
+    content = tomllib.loads(path.read_text())
+    steps = []
+    for entry in content["step"]:
+        [kind] = entry.keys() & {*_KINDS}
+        overrides = (
+            *(line for name in entry.get("sets", ()) for line in content["sets"][name]),
+            *entry.get("overrides", ()),
+        )
+        initial = [entry["initial"]] if "initial" in entry else []
+        sources = (*initial, *entry.get("of", ()))
+        steps.append(Step(kind, entry[kind], sources, overrides))
+    return steps
+
+
+def commands(
+    steps: Sequence[Step], out: Path, given: Sequence[str] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """Yields the name of each command, and the command: `["mbnet-train", ...]`.
+
+    The last ones test what the last step made, and export it with the results.
+
+    Args:
+      steps: in order.
+      out: the folder of all folders.
+      given: FIELD=VALUE, set in every training; of `data`, for fits and tests too.
+    """
+    data = [f"--config.{line}" for line in given if line.startswith("data.")]
+    for step in steps:
+        folders = [str(out / name) for name in step.sources]
+        match step.kind:
+            case "train":
+                starts = [f"model.initial={folder}" for folder in folders]
+                lines = (*starts, *step.overrides, *given)
+                command = ["mbnet-train", f"--config={CONFIG}"]
+                command += [f"--workdir={out / step.name}"]
+                command += [f"--config.{line}" for line in lines]
+            case "combine":
+                command = ["mbnet-combine", f"--config={CONFIG}", *data]
+                command += [f"--model={folders[0]}", f"--out={out / step.name}"]
+                command += _WEIGHTS
+            case "mean":
+                command = _export(folders[0], out / step.name)
+                command += [f"--mean={folders[1]}"]
+        yield step.name, command
+    last, tested = out / steps[-1].name, out / "tested"
+    for config, maps in _TESTS:
+        command = ["mbnet-eval", f"--config={config}", *data, f"--model={last}"]
+        command += [f"--out={tested}", f"--config.eval.maps={maps}"]
+        yield f"test_{config}_{maps}", command
+    yield NETWORK, [*_export(last, out / NETWORK), f"--results={tested}"]
+
+
+def _export(model: str | Path, out: Path) -> list[str]:
+    command = ["mbnet-export", f"--model={model}", f"--out={out}"]
+    return [*command, *_WEIGHTS, *_NO_PROGRAMS]

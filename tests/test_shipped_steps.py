@@ -1,0 +1,115 @@
+"""How the network in the package was made: `python -m benchmarks.shipped`."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks.shipped.__main__ import run_all
+from benchmarks.shipped.steps import CONFIG, Step, commands, read_steps
+from mbnet_jax import ExportedRun
+from mbnet_jax.config import flat, load_config
+from mbnet_jax.models.check import check_network
+from mbnet_jax.runs.load import SHIPPED
+from mbnet_jax.runs.run_folder import FREE
+
+STEPS = {step.name: step for step in read_steps()}
+
+
+def config_of(step):
+    """That of the network which a step makes, but for what it started from."""
+    if step.kind == "train":
+        return load_config(CONFIG, step.overrides)
+    return config_of(STEPS[step.sources[0]])
+
+
+def test_each_step_needs_earlier_ones_and_is_needed_by_a_later_one():
+    steps = read_steps()
+    assert len(STEPS) == len(steps)
+    numbers = {"combine": {1}, "mean": {2}, "train": {0, 1}}
+    for number, step in enumerate(steps):
+        assert len(step.sources) in numbers[step.kind], step
+        assert {*step.sources} <= {earlier.name for earlier in steps[:number]}, step
+    assert {*STEPS} - {name for s in steps for name in s.sources} == {steps[-1].name}
+
+
+@pytest.mark.parametrize("name", [s.name for s in read_steps() if s.kind == "train"])
+def test_trainings_are_valid_and_hold_the_same_people_out(name):
+    config = config_of(STEPS[name])
+    check_network(config, name)
+    plain = load_config(CONFIG)
+    assert config.seed == plain.seed
+    assert config.data.validation_fraction == plain.data.validation_fraction
+
+
+def test_the_last_step_has_the_config_of_the_network_in_the_package():
+    made, shipped = flat(config_of(read_steps()[-1])), flat(ExportedRun(SHIPPED).config)
+    free = {*FREE, "model.initial"}
+    assert {k: made[k] for k in made.keys() - free} == {
+        k: shipped[k] for k in shipped.keys() - free
+    }
+
+
+def test_commands_of_the_steps():
+    steps = [
+        Step("train", "a", (), ("seed=1",)),
+        Step("train", "b", ("a",), ("train.epochs=2",)),
+        Step("combine", "c", ("b",)),
+        Step("mean", "d", ("c", "a")),
+    ]
+    given = ["data.root=/data", "train.epochs=1"]
+    root = "--config.data.root=/data"
+    weights = ["--half", "--license=apache-2.0"]
+    alone = [*weights, "--no-stablehlo", "--no-onnx"]
+    found = dict(commands(steps, Path("x"), given))
+    train = ["mbnet-train", "--config=synthetic_many"]
+    last = [root, "--config.train.epochs=1"]
+    assert found.pop("a") == [*train, "--workdir=x/a", "--config.seed=1", *last]
+    start = ["--workdir=x/b", "--config.model.initial=x/a", "--config.train.epochs=2"]
+    assert found.pop("b") == [*train, *start, *last]
+    assert found.pop("c") == [
+        *("mbnet-combine", "--config=synthetic_many", root),
+        *("--model=x/b", "--out=x/c", *weights),
+    ]
+    export = ["mbnet-export", "--model=x/c", "--out=x/d", *alone, "--mean=x/a"]
+    assert found.pop("d") == export
+    export = ["mbnet-export", "--model=x/d", "--out=x/network", *alone]
+    assert found.pop("network") == [*export, "--results=x/tested"]
+    test = ["mbnet-eval", root, "--model=x/d", "--out=x/tested"]
+    assert [sorted(command) for command in found.values()] == [
+        sorted([*test, f"--config={world}", f"--config.eval.maps={maps}"])
+        for world in ("synthetic_many", "synthetic_unseen", "synthetic")
+        for maps in ("predicted", "given")
+    ]
+
+
+def test_what_ended_is_not_repeated_and_what_failed_is(tmp_path):
+    todo = [(name, ["mbnet-train", f"--workdir={name}"]) for name in "abc"]
+    ran, broken = [], {"b"}
+
+    def run(command):
+        name = command[-1].removeprefix("--workdir=")
+        ran.append(name)
+        if name in broken:
+            raise subprocess.CalledProcessError(1, command)
+
+    with pytest.raises(subprocess.CalledProcessError):
+        run_all(todo, tmp_path, run)
+    assert ran == ["a", "b"]
+    broken.clear()
+    run_all(todo, tmp_path, run)
+    assert ran == ["a", "b", "b", "c"]
+    run_all(todo, tmp_path, run)
+    assert ran == ["a", "b", "b", "c"]
+
+    todo[2][1].append("--config.train.epochs=3")
+    with pytest.raises(ValueError, match=r"/c was made by another command.*another"):
+        run_all(todo, tmp_path, run)
+    assert ran == ["a", "b", "b", "c"]
+
+
+def test_a_command_that_fails_ends_the_steps(tmp_path, capfd):
+    todo = [("a", ["mbnet-eval", "--config=absent", f"--workdir={tmp_path / 'a'}"])]
+    with pytest.raises(subprocess.CalledProcessError):
+        run_all(todo, tmp_path)
+    assert "config file not found: absent" in capfd.readouterr().err
