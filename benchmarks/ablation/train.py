@@ -1,11 +1,9 @@
 """One run of an ablation: a process of train.py, and the line of its results."""
 
-import contextlib
 import hashlib
 import importlib.metadata
 import itertools
 import json
-import signal
 import statistics
 import struct
 import subprocess
@@ -19,6 +17,7 @@ from ml_collections import ConfigDict
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.ablation.rows import Row
+from benchmarks.stopping import stopping
 from mbnet_jax.runs.run_folder import FILE, FREE, RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
@@ -89,7 +88,6 @@ def train(run: Run, config: str, lock: int) -> dict:
     start = time.perf_counter()
     log = run.folder / LOG
     with log.open("a") as output:
-        # In its own session, so that Ctrl-C reaches it only once, through us.
         process = subprocess.Popen(
             command,
             stdout=output,
@@ -127,25 +125,6 @@ def versions() -> str:
         f"{name} {importlib.metadata.version(name)}"
         for name in ("flax", "optax", "numpy")
     )
-
-
-@contextlib.contextmanager
-def stopping(process: subprocess.Popen) -> Iterator[None]:
-    """Forwards SIGTERM and Ctrl-C to the process, which then saves and exits."""
-
-    def end(number, frame):
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGINT) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
 
 
 def parameters(folder: Path) -> int:

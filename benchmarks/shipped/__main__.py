@@ -10,7 +10,6 @@ commands and runs none.
 
 import argparse
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.overrides import overrides_of
 from benchmarks.shipped.steps import commands, read_steps
+from benchmarks.stopping import stopping
 from mbnet_jax.files import check_writable, write_whole
 
 DONE = "done"  # the folder of one file for each command that has ended
@@ -44,8 +44,6 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
 
 
 def run_all(
@@ -85,7 +83,13 @@ def run_all(
 
 def _process(command: Sequence[str]) -> None:
     module = command[0].replace("mbnet-", "mbnet_jax.commands.")
-    subprocess.run([sys.executable, "-m", module, *command[1:]], check=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *command[1:]], start_new_session=True
+    )
+    with stopping(process):
+        code = process.wait()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 if __name__ == "__main__":
