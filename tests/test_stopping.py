@@ -11,11 +11,12 @@ from benchmarks.stopping import stopping
 
 # Says that it is ready, and "saved" after SIGTERM.
 CHILD = """
-import signal, sys
+import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
-print("ready", flush=True)
 try:
-    signal.pause()
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.1)
 finally:
     print("saved", flush=True)
 """
