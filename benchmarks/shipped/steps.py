@@ -35,9 +35,9 @@ class Step(NamedTuple):
     overrides: tuple[str, ...] = ()
 
 
-def read_steps(path: Path = STEPS) -> list[Step]:
+def read_steps() -> list[Step]:
     """Reads `steps.toml`, whose first lines say what it holds."""
-    content = tomllib.loads(path.read_text())
+    content = tomllib.loads(STEPS.read_text())
     steps = []
     for entry in content["step"]:
         [kind] = entry.keys() & {*_KINDS}
