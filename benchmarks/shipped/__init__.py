@@ -1,1 +1,1 @@
-"""The network in the package, made anew: `python -m benchmarks.shipped`."""
+"""Rebuilds the network in the package: `python -m benchmarks.shipped`."""

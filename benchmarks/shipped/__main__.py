@@ -1,10 +1,10 @@
-"""Makes the network in the package anew: trainings, means, a fit, and tests, in order.
+"""Rebuilds the network in the package: trainings, means, a fit and tests, in order.
 
 python -m benchmarks.shipped [--out runs/shipped] [--print] [--config.FIELD=VALUE ...]
 
-The steps are those of steps.toml, of hours each; the network is OUT/network. A step
-that is done is not repeated, an interrupted training resumes. Fields given here are set
-in every training, those of `data` also where a network is tested. --print prints the
+steps.toml lists the steps, which take many hours; the network is OUT/network. Finished
+steps are skipped, and an interrupted training resumes. Fields given here are set in
+every training, and those of `data` in the fit and the tests too. --print prints the
 commands and runs none.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
         print(*(shlex.join(command) for _, command in todo), sep="\n")
         return
     try:
-        run_all(todo, arguments.out)
+        run_all(todo, arguments.out, run_process)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:
@@ -49,14 +49,14 @@ def main() -> None:
 def run_all(
     todo: Sequence[tuple[str, Sequence[str]]],
     out: Path,
-    run: Callable[[Sequence[str]], None] | None = None,
+    run: Callable[[Sequence[str]], None],
 ) -> None:
     """Runs each command that has not ended yet, and notes in `out` that it has.
 
     Args:
       todo: the name and the command of each step, in order.
       out: the folder of all.
-      run: runs a command; as a process unless given.
+      run: runs a command, such as `run_process`.
 
     Raises:
       ValueError: before anything runs, if a step in `out` was made by another command.
@@ -71,17 +71,22 @@ def run_all(
             missing.append((note, line, command))
         elif note.read_text() != line:
             raise ValueError(
-                f"{out / name} was made by another command, which {note} has; give "
-                "another --out"
+                f"{out / name} was made by another command (see {note}); give another "
+                "--out"
             )
     for note, line, command in missing:
         print(f"\n$ {line}", end="", flush=True)
-        (run or _process)(command)
+        run(command)
         note.parent.mkdir(parents=True, exist_ok=True)
         write_whole(note, line)
 
 
-def _process(command: Sequence[str]) -> None:
+def run_process(command: Sequence[str]) -> None:
+    """Runs a command of this project in a process of its own.
+
+    Raises:
+      subprocess.CalledProcessError: if it fails.
+    """
     module = command[0].replace("mbnet-", "mbnet_jax.commands.")
     process = subprocess.Popen(
         [sys.executable, "-m", module, *command[1:]], start_new_session=True
