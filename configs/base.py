@@ -154,6 +154,9 @@ def fields() -> ConfigDict:
     c.model.parser = schema.optional(flag(False))
     # In place of that head, a small network of the image, which also finds parts' ends
     c.model.parser_image = schema.optional(flag(False))
+    c.model.parser_size = schema.optional(choice("small", "large"))  # of that network
+    # The run, export or hub id whose image parser a new run starts with; "": none
+    c.model.parser_initial = schema.optional(text(""))
     c.model.balance = flag(True)  # a learned weight per image and branch
     # Minimum weight, the mean being 1; 1: all equal
     c.model.balance_floor = real(0.5, high=1.0)
@@ -235,8 +238,7 @@ def fields() -> ConfigDict:
     # Factor of the learning rate of biases
     c.train.bias_rate = schema.optional(real(1.0, high=100.0))
     c.train.warmup_epochs = real(0.0)  # of linear warm-up
-    # Share of the learning rate that the warm-up's first step has; 0: 1 / (1 + its
-    # steps)
+    # Share of the learning rate at the warm-up's first step; 0: 1 / (1 + its steps)
     c.train.warmup_start = schema.optional(real(0.0, high=1.0))
     # "cosine" begins after the warm-up, "cosine_under_warmup" with the first step: the
     # warm-up replaces its beginning
@@ -268,8 +270,7 @@ def fields() -> ConfigDict:
     c.eval.batch_size = whole(64, low=1, high=65_536)  # over all devices
     # To evaluate; (): all. "global" needs no parsing maps
     c.eval.branches = several((), text(None, 1))
-    # "predicted": parsing maps are those that the network predicts (`model.parser`),
-    # and none are read
+    # "predicted": maps that the network predicts (`model.parser`), and none are read
     c.eval.maps = schema.optional(choice("given", "predicted"))
     c.eval.flip = flag(True)  # adds the mirrored image's embedding
     # Of the table's CMC columns
@@ -282,8 +283,7 @@ def fields() -> ConfigDict:
     # Rows of ranked_lists.png; 0: no picture
     c.eval.figure_queries = whole(8, high=1000)
     c.eval.report = flag(True)  # writes report.html
-    # Its queries of each kind (random, best, worst); with 6, PRCC's page lists 4,000
-    # images.
+    # Its queries of each kind (random, best, worst); with 6, PRCC's has 4,000 images
     c.eval.report_lists = whole(4, high=6)
     # Images on its map of embeddings, of whole persons; 0: no map
     c.eval.report_points = schema.optional(whole(400, high=2000))

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from pathlib import Path
 
 import jax
@@ -22,18 +23,24 @@ from mbnet_jax.devices.mesh import make_mesh
 from mbnet_jax.evaluation.predicted import parsing_function
 from mbnet_jax.models.check import network_problems
 from mbnet_jax.models.modules import ImageParser, PartEdges, predicted_parsing
+from mbnet_jax.models.modules.image_parser import SIZES
 from mbnet_jax.models.modules.part_edges import median_edges
 from mbnet_jax.parsing.labels import CROPPED, HEAD, LEGS, NUM_LABELS, UPPER_CLOTHES
 from mbnet_jax.views import box_of, has_label, normalise
 
 
-def parser_shapes(*size, **fields):
-    image = jax.ShapeDtypeStruct((2, *size, 3), np.float32)
+def parser_shapes(*shape, **fields):
+    image = jax.ShapeDtypeStruct((2, *shape, 3), np.float32)
     return shapes(ImageParser(**fields), image, train=False)
 
 
+def parameters_of(variables) -> int:
+    return sum(math.prod(x.shape) for x in jax.tree.leaves(variables["params"]))
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize(
-    ("size", "read"),
+    ("shape", "read"),
     [
         ((128, 64), (128, 64)),
         ((64, 32), (64, 32)),
@@ -42,14 +49,25 @@ def parser_shapes(*size, **fields):
         ((33, 17), (34, 18)),
     ],
 )
-def test_logits_have_the_images_size_up_to_128_rows(size, read):
-    (logits, edges), variables = parser_shapes(*size, dtype=jnp.bfloat16)
+def test_logits_have_the_images_size_up_to_128_rows(shape, read, size):
+    (logits, edges), variables = parser_shapes(*shape, size=size, dtype=jnp.bfloat16)
     assert logits.shape == (2, *read, NUM_LABELS) and logits.dtype == np.float32
     assert edges.rows.shape == (2, len(CROPPED), 2, read[0] // 2)
     assert edges.columns.shape == (2, len(CROPPED), 2, read[1] // 2)
     assert edges.rows.dtype == edges.columns.dtype == np.float32
-    sizes = [math.prod(x.shape) for x in jax.tree.leaves(variables["params"])]
-    assert sum(sizes) < 600_000
+    assert parameters_of(variables) < {"small": 600_000, "large": 800_000}[size]
+
+
+def test_the_large_one_has_more_convolutions_where_maps_are_fine():
+    small, large = (parser_shapes(128, 64, size=s)[1]["params"] for s in SIZES)
+    assert {*large} - {*small} == {
+        f"{name}{end}"
+        for name in ("stage1c", "stage2c", "stage3c", "stage3d", "join1b", "join2b")
+        for end in ("", "_norm")
+    }
+    for name in ("shrink1", "shrink2"):
+        channels = (params[name]["kernel"].shape[-1] for params in (small, large))
+        assert operator.lt(*channels), name
 
 
 @pytest.mark.parametrize(

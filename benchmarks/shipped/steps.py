@@ -10,6 +10,8 @@ CONFIG = "synthetic_many"
 NETWORK = "network"  # the folder of what the steps make
 
 _KINDS = ("train", "combine", "mean")
+# Of a training's entry, a network to start with -> its field
+_STARTS = {"initial": "model.initial", "parser": "model.parser_initial"}
 _WEIGHTS = ("--half", "--license=apache-2.0")
 _NO_PROGRAMS = ("--no-stablehlo", "--no-onnx")
 # Config, and the maps it is tested with
@@ -26,13 +28,15 @@ class Step(NamedTuple):
     kind: of `_KINDS`.
     name: of the step, and of its folder.
     sources: names of the steps that it needs.
-    overrides: FIELD=VALUE of a training, but for `model.initial`.
+    overrides: FIELD=VALUE of a training, but for those of `starts`.
+    starts: of a training, the field of each source.
     """
 
     kind: str
     name: str
     sources: tuple[str, ...]
     overrides: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
 
 def read_steps() -> list[Step]:
@@ -45,9 +49,9 @@ def read_steps() -> list[Step]:
             *(line for name in entry.get("sets", ()) for line in content["sets"][name]),
             *entry.get("overrides", ()),
         )
-        initial = [entry["initial"]] if "initial" in entry else []
-        sources = (*initial, *entry.get("of", ()))
-        steps.append(Step(kind, entry[kind], sources, overrides))
+        starts = {field: entry[key] for key, field in _STARTS.items() if key in entry}
+        sources = (*starts.values(), *entry.get("of", ()))
+        steps.append(Step(kind, entry[kind], sources, overrides, (*starts,)))
     return steps
 
 
@@ -68,7 +72,7 @@ def commands(
         folders = [str(out / name) for name in step.sources]
         match step.kind:
             case "train":
-                starts = [f"model.initial={folder}" for folder in folders]
+                starts = map("=".join, zip(step.starts, folders, strict=True))
                 lines = (*starts, *step.overrides, *given)
                 command = ["mbnet-train", f"--config={CONFIG}"]
                 command += [f"--workdir={out / step.name}"]

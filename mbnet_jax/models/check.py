@@ -69,6 +69,12 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             "model.parser_image=True says how model.parser=True predicts the parsing "
             "map, which is off; set both, or none"
         )
+    for field, off in (("parser_size", "small"), ("parser_initial", "")):
+        if model.get(field, off) != off and not image:
+            yield (
+                f"model.{field}={model[field]!r} is of model.parser_image=True, which "
+                f"is off; set both, or model.{field}={off!r}"
+            )
     reads_branch = model.get("parser", False) and not image
     if model.ktm and zoom and reads_branch and not model.get("ktm_residual", 1):
         yield (

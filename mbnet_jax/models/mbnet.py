@@ -60,6 +60,7 @@ class MBNet(nn.Module):
       parser: switches on what predicts parsing maps, a head of the global branch.
       parser_image: whether that is a small network of the image (`ImageParser`), not
         the head.
+      parser_size: of that network, in `image_parser.SIZES`.
       balance_floor: the least weight of a branch (see `Balance`).
       projection: dimensions of the projection that takes the balance's place where
         there are several branches (see `Projection`); 0: none.
@@ -89,6 +90,7 @@ class MBNet(nn.Module):
     balance: bool = True
     parser: bool = False
     parser_image: bool = False
+    parser_size: str = "small"
     balance_floor: float = 0.5
     projection: int = 0
     fusion_width: int = 512
@@ -164,7 +166,9 @@ class MBNet(nn.Module):
             if attend and not self.fam_stage:
                 x = attend(x)
             if branch.parses and self.parser and self.parser_image:
-                parser = ImageParser(groups, dtype=self.dtype, name="image_parser")
+                parser = ImageParser(
+                    self.parser_size, groups, dtype=self.dtype, name="image_parser"
+                )
                 extra["parsing_logits"], extra["part_edges"] = parser(
                     views[branch.view], train=train
                 )

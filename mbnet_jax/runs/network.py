@@ -75,7 +75,8 @@ def make_model(config: ConfigDict, num_classes: int, num_clothes: int = 0) -> MB
         )
     fields = config.to_dict() | {"dtype": jnp.dtype(config.dtype)}
     # Where a new run's weights come from is no part of the network.
-    fields.pop("initial", None)
+    for field in ("initial", "parser_initial"):
+        fields.pop(field, None)
     fields["backbones"] = freeze(
         {
             branch: {key: value for key, value in backbone.items() if key != "weights"}

@@ -242,7 +242,7 @@ def _is_free(key: str) -> bool:
 
 def _is_weights_source(key: str) -> bool:
     backbones = key.startswith("model.backbones.") and key.endswith(".weights")
-    return backbones or key == "model.initial"
+    return backbones or key in ("model.initial", "model.parser_initial")
 
 
 def _is_in(key: str, parts: tuple[str, ...]) -> bool:

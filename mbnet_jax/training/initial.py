@@ -1,7 +1,8 @@
 """A new run's weights from another run, an export or the hub: all but its classifiers.
 
 The identity and clothes classifiers are of the people of one training, so they start
-anew. All else is kept, the necks before the classifiers and the balance among it.
+anew. All else is kept, the necks before the classifiers and the balance among it. The
+image parser may be another network's.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,10 +20,11 @@ from mbnet_jax.data.load import validation_policy
 from mbnet_jax.data.parts import parts_of
 from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.load import load
-from mbnet_jax.runs.network import CLASSIFIER, HEAD, is_classifier
+from mbnet_jax.runs.network import CLASSIFIER, HEAD, Network, is_classifier
 from mbnet_jax.runs.tested import has_own_datasets
 
 _BACKBONE = "_backbone"
+_PARSER = "image_parser"
 _OF_ALL = ("balance_weights", "linear_projection")  # modules of all branches together
 _SHOWN = 6  # parameters in a message
 # Fields of a backbone that change no parameter.
@@ -51,15 +53,14 @@ def load_initial(
       FileNotFoundError, ValueError: naming the field, if there is no such network, or
         parameters do not fit: with both shapes, and the fields that differ.
     """
-    source = config.model.initial
-    field = f"model.initial={source!r}"
-    try:
-        network = load(source, mesh)
-    except (ValueError, FileNotFoundError) as error:
-        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
-        raise kind(f"{field}: {error}") from error
+    source, field, network = _read("initial", config, mesh)
     saved = network.config
     given, wanted = flatten_dict(network.variables), flatten_dict(variables)
+    if config.model.get("parser_initial", ""):
+        given, wanted = (
+            {path: x for path, x in each.items() if path[1] != _PARSER}
+            for each in (given, wanted)
+        )
     more = {*config.model.branches} != {*saved.model.branches}
     wrong, kept = _compared(given, wanted, anew=_OF_ALL if more else ())
     if wrong:
@@ -90,6 +91,67 @@ def load_initial(
     ]
     if unread:
         print(f"not read, since model.initial is given: {', '.join(unread)}")
+    _warn_of_held_out(source, saved, config)
+    arrays = jax.device_get({path: given[path] for path in kept})
+    variables = {"params": {}, "batch_stats": {}} | unflatten_dict(arrays)
+    return Loaded(variables, dict.fromkeys(modules, from_where))
+
+
+def load_parser(
+    config: ConfigDict, variables: Mapping[str, Any], loaded: Loaded, mesh: Mesh
+) -> Loaded:
+    """Adds the image parser of `model.parser_initial` to the weights of a new network.
+
+    Warns if it knows the people held out.
+
+    Args:
+      config: of the new run.
+      variables: the shapes of its "params" and "batch_stats".
+      loaded: the weights of other modules.
+      mesh: the devices.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the field, if there is no such network, or
+        it has no image parser or one of another size.
+    """
+    source, field, network = _read("parser_initial", config, mesh)
+    if _PARSER not in network.variables["params"]:
+        raise ValueError(
+            f"{field} predicts no parsing maps from the image; give a network with "
+            "model.parser_image=True, or none ('')"
+        )
+    parser = {
+        kind: {_PARSER: jax.device_get(network.variables[kind][_PARSER])}
+        for kind in loaded.variables
+    }
+    wanted = {kind: {_PARSER: variables[kind][_PARSER]} for kind in parser}
+    if _compared(flatten_dict(parser), flatten_dict(wanted), anew=())[0]:
+        theirs, ours = (
+            each.model.get("parser_size", "small") for each in (network.config, config)
+        )
+        raise ValueError(
+            f"{field} has an image parser of model.parser_size={theirs!r}, and this "
+            f"run one of {ours!r}; set the same"
+        )
+    _warn_of_held_out(source, network.config, config)
+    return Loaded(
+        {kind: of | parser[kind] for kind, of in loaded.variables.items()},
+        {**loaded.sources, _PARSER: f"{source}, step {network.step}"},
+    )
+
+
+def _read(name: str, config: ConfigDict, mesh: Mesh) -> tuple[str, str, Network]:
+    """The network that `model.<name>` gives: its source, the field, and itself."""
+    source = config.model[name]
+    field = f"model.{name}={source!r}"
+    try:
+        return source, field, load(source, mesh)
+    except (ValueError, FileNotFoundError) as error:
+        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+        raise kind(f"{field}: {error}") from error
+
+
+def _warn_of_held_out(source: str, saved: ConfigDict, config: ConfigDict) -> None:
     if knows_held_out(saved, config):
         print(
             f"warning: {source} was trained on people who are held out now, so "
@@ -98,9 +160,6 @@ def load_initial(
             f"data.validation={saved.data.validation}, "
             f"data.validation_fraction={saved.data.validation_fraction}"
         )
-    arrays = jax.device_get({path: given[path] for path in kept})
-    variables = {"params": {}, "batch_stats": {}} | unflatten_dict(arrays)
-    return Loaded(variables, dict.fromkeys(modules, from_where))
 
 
 def knows_held_out(saved: ConfigDict, config: ConfigDict) -> bool:

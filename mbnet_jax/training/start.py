@@ -18,7 +18,7 @@ from mbnet_jax.progress import status
 from mbnet_jax.runs.checkpoints import NO_BEST, Checkpoints
 from mbnet_jax.runs.header import header, training_splits
 from mbnet_jax.runs.run_folder import RunFolder
-from mbnet_jax.training.initial import load_initial
+from mbnet_jax.training.initial import load_initial, load_parser
 from mbnet_jax.training.plan import Plan
 from mbnet_jax.training.step import TrainState, init_state
 
@@ -72,14 +72,18 @@ def start(
         checkpoints.save(restored.step, restored.parts, progress)
         return state, progress
     # Before anything is compiled, since it may refuse.
+    printed = ()
     if config.model.get("initial", ""):
         loaded = load_initial(config, abstract.variables, mesh)
+        printed = loaded.sources  # it has said so
     else:
         loaded = load_pretrained(
             config.model.backbones,
             owned_backbones(model.branches, model.backbones),
             abstract.variables,
         )
+    if config.model.get("parser_initial", ""):
+        loaded = load_parser(config, abstract.variables, loaded, mesh)
     # It runs once: optimizing it would take four times as long as it saves.
     once = jax.jit(
         init,
@@ -96,7 +100,7 @@ def start(
     ]
     for module, source in loaded.sources.items():
         lines.append(f"{module} starts with the weights of {source}")
-        if not config.model.get("initial", ""):  # it has said so
+        if module not in printed:
             print(lines[-1])
     if jax.process_index() == 0:
         # First: it shows that the other files are a run's.

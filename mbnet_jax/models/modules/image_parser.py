@@ -1,7 +1,8 @@
 """A small network that predicts parsing maps from the image itself; ours."""
 
 import functools
-from typing import Any
+from string import ascii_lowercase
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,10 +14,23 @@ from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.parsing.labels import CROPPED, NUM_LABELS
 
 _ROWS = 128  # of the image that is read; a larger one is shrunk first
-_WIDTHS = (16, 32, 64, 96)  # channels at strides 2, 4, 8, 16
 _JOINED = 48  # channels of the way back, at most
 _EDGES = 48  # channels of the profiles
 _SCALE = 8.0  # of the logits, as in `ParsingHead`
+
+
+class _Stride(NamedTuple):
+    channels: int
+    blocks: int = 1  # with a residual
+    joins: int = 1  # convolutions on the way back
+
+
+# At strides 2, 4, 8 and 16. What is large is so at fine strides: outlines of the small
+# one are coarse even where the image is clear.
+SIZES = {
+    "small": (_Stride(16), _Stride(32), _Stride(64), _Stride(96)),
+    "large": (_Stride(24, 2, 2), _Stride(48, 2, 2), _Stride(64, 2), _Stride(96)),
+}
 
 
 class ImageParser(nn.Module):
@@ -29,10 +43,12 @@ class ImageParser(nn.Module):
     column, with three convolutions along the profile.
 
     Attributes:
+      size: of `SIZES`.
       norm_images: see `layers.batch_norm`.
       dtype: of the computation; the last convolutions are in float32.
     """
 
+    size: str = "small"
     norm_images: int = 0
     dtype: Any = jnp.float32
 
@@ -52,14 +68,17 @@ class ImageParser(nn.Module):
         def passed(x, channels, name):
             return conv(channels, 1, padding=0, dtype=self.dtype, name=name)(x)
 
+        strides = SIZES[self.size]
         x = with_positions(_shrunk(image))
         stages = []
-        for number, channels in enumerate(_WIDTHS, 1):
+        for number, (channels, blocks, _) in enumerate(strides, 1):
             x = convolved(x, channels, 3, 2, name=f"shrink{number}")
-            y = convolved(x, channels, 3, name=f"stage{number}a")
-            if number > 2:  # where it is cheap
-                y = convolved(y, channels, 3, name=f"stage{number}b")
-            x = x + y
+            for block in range(blocks):
+                letters = ascii_lowercase[2 * block :]
+                y = convolved(x, channels, 3, name=f"stage{number}{letters[0]}")
+                if number > 2:  # where it is cheap
+                    y = convolved(y, channels, 3, name=f"stage{number}{letters[1]}")
+                x = x + y
             stages.append(x)
         joined = []
         for number, stage in reversed([*enumerate(stages, 1)]):
@@ -70,7 +89,9 @@ class ImageParser(nn.Module):
                 if coarse.shape[-1] != channels:
                     coarse = passed(coarse, channels, f"enlarged{number}")
                 x = x + coarse
-            joined.append(convolved(x, channels, 3, name=f"join{number}"))
+            for letter in ("", *ascii_lowercase[1 : strides[number - 1].joins]):
+                x = convolved(x, channels, 3, name=f"join{number}{letter}")
+            joined.append(x)
         finest = joined[-1]
         logits = nn.Conv(4 * NUM_LABELS, (1, 1), dtype=jnp.float32, name="labels")(
             finest
