@@ -29,8 +29,18 @@ def network(mesh, seed, **model):
     return without_classifiers(untrained(config, mesh, seed))
 
 
-def test_shared_modules_are_averaged_and_others_kept(mesh):
-    ours, theirs = network(mesh, 0, parser=True), network(mesh, 1)
+IMAGE = {"parser": True, "parser_image": True}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "own"),
+    [
+        ({"parser": True}, {}, "parsing_head"),
+        (IMAGE | {"parser_size": "large"}, IMAGE, "image_parser"),
+    ],
+)
+def test_shared_modules_are_averaged_and_others_kept(mesh, ours, theirs, own):
+    ours, theirs = network(mesh, 0, **ours), network(mesh, 1, **theirs)
     mean = mean_of(ours, theirs, "theirs")
     assert mean.step == ours.step and mean.config is ours.config
     kept = 0
@@ -38,7 +48,7 @@ def test_shared_modules_are_averaged_and_others_kept(mesh):
         a, b = ours.variables, theirs.variables
         for key in path:
             a, b = a[key.key], b.get(key.key, {})
-        if path[1].key == "parsing_head":
+        if path[1].key == own:
             kept += 1
             np.testing.assert_array_equal(array, a)
         else:
@@ -70,6 +80,7 @@ def test_the_command_leaves_out_where_training_started(mesh, tmp_path):
     first, second = network(mesh, 0), network(mesh, 1)
     with second.config.unlocked():
         second.config.model.initial = str(tmp_path / "first")
+        second.config.model.parser_initial = str(tmp_path / "parser")
     for name, each in (("first", first), ("second", second)):
         (tmp_path / name).mkdir()
         exported.write_weights(each.variables, tmp_path / name, False)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mbnet_jax.runs.network import Network
+from mbnet_jax.runs.network import IMAGE_PARSER, Network
 
 
 def mean_of(network: Network, other: Network, source: str) -> Network:
@@ -15,7 +15,8 @@ def mean_of(network: Network, other: Network, source: str) -> Network:
     Where training again gains in one respect and loses in another, the mean keeps most
     of both (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The
     running averages of batch norm are averaged too. Modules that only one of the two
-    has, such as a new head, are those of `network`.
+    has, such as a new head, are those of `network`, and so is an image parser of
+    another size, which no branch's weights depend on.
 
     Args:
       network: whose config the mean has.
@@ -33,6 +34,9 @@ def mean_of(network: Network, other: Network, source: str) -> Network:
         for path in {**ours, **theirs}
         if path[1] in shared and _shape(ours, path) != _shape(theirs, path)
     ]
+    if {path[1] for path in differing} == {IMAGE_PARSER}:
+        shared.remove(IMAGE_PARSER)
+        differing = []
     if differing or not shared:
         what = "it has none of its modules"
         if differing:

@@ -17,7 +17,7 @@ from mbnet_jax.files import write_whole
 from mbnet_jax.json_files import read_json, write_json
 from mbnet_jax.runs import config_file
 from mbnet_jax.runs.config_file import FILE, check_content, config_of
-from mbnet_jax.runs.network import Network, described
+from mbnet_jax.runs.network import INITIAL, Network, described
 from mbnet_jax.runs.safetensors_file import read_arrays
 
 WEIGHTS = "model.safetensors"
@@ -117,8 +117,9 @@ def write_config(
     for part in config["data"].get("parts", {}).values():
         for field in _LOCAL:
             part.pop(field, None)
-    if config["model"].get("initial"):
-        config["model"]["initial"] = ""  # often a folder too
+    for field in INITIAL:
+        if config["model"].get(field):
+            config["model"][field] = ""  # often a folder too
     config["eval"]["branches"] = branches
     content = {
         "kind": KIND,

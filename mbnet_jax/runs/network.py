@@ -14,8 +14,11 @@ from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.views import VIEWS
 
 DTYPES = ("float32", "bfloat16")
+# Of `model`: where a new run's weights come from, which is no part of the network.
+INITIAL = ("initial", "parser_initial")
 # In the names of modules.
 HEAD, CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"
+IMAGE_PARSER = "image_parser"
 
 
 class Network(NamedTuple):
@@ -74,8 +77,7 @@ def make_model(config: ConfigDict, num_classes: int, num_clothes: int = 0) -> MB
             f"model.dtype={config.dtype!r} is unknown; known: {', '.join(DTYPES)}"
         )
     fields = config.to_dict() | {"dtype": jnp.dtype(config.dtype)}
-    # Where a new run's weights come from is no part of the network.
-    for field in ("initial", "parser_initial"):
+    for field in INITIAL:
         fields.pop(field, None)
     fields["backbones"] = freeze(
         {

@@ -26,7 +26,7 @@ from mbnet_jax.models import MBNet
 from mbnet_jax.runs.calibration_file import Calibration, read_calibrations
 from mbnet_jax.runs.checkpoints import BEST, Checkpoints, check_which
 from mbnet_jax.runs.config_file import FILE, VERSION, config_of, read_config_file
-from mbnet_jax.runs.network import Network, described, make_model
+from mbnet_jax.runs.network import INITIAL, Network, described, make_model
 from mbnet_jax.runs.results_folder import ResultsFolder
 
 # A checkpoint fits no other network.
@@ -242,7 +242,7 @@ def _is_free(key: str) -> bool:
 
 def _is_weights_source(key: str) -> bool:
     backbones = key.startswith("model.backbones.") and key.endswith(".weights")
-    return backbones or key in ("model.initial", "model.parser_initial")
+    return backbones or key in {f"model.{field}" for field in INITIAL}
 
 
 def _is_in(key: str, parts: tuple[str, ...]) -> bool:

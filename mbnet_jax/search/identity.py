@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.evaluation.batches import Failed
 from mbnet_jax.models.branches import needing_maps
-from mbnet_jax.runs.network import is_classifier
+from mbnet_jax.runs.network import INITIAL, is_classifier
 from mbnet_jax.search.photographs import Photograph, name_of
 
 # To be raised when the same photograph and weights give other embeddings than before.
@@ -74,7 +74,8 @@ def settings_digest(
     model = config.model.to_dict()
     for backbone in model["backbones"].values():
         backbone.pop("weights", None)  # only a new run reads it
-    model.pop("initial", None)  # the same
+    for field in INITIAL:  # the same
+        model.pop(field, None)
     content = {
         "version": _VERSION,
         "weights": weights,

@@ -20,11 +20,16 @@ from mbnet_jax.data.load import validation_policy
 from mbnet_jax.data.parts import parts_of
 from mbnet_jax.models.branches import owned_backbones
 from mbnet_jax.runs.load import load
-from mbnet_jax.runs.network import CLASSIFIER, HEAD, Network, is_classifier
+from mbnet_jax.runs.network import (
+    CLASSIFIER,
+    HEAD,
+    IMAGE_PARSER,
+    Network,
+    is_classifier,
+)
 from mbnet_jax.runs.tested import has_own_datasets
 
 _BACKBONE = "_backbone"
-_PARSER = "image_parser"
 _OF_ALL = ("balance_weights", "linear_projection")  # modules of all branches together
 _SHOWN = 6  # parameters in a message
 # Fields of a backbone that change no parameter.
@@ -58,7 +63,7 @@ def load_initial(
     given, wanted = flatten_dict(network.variables), flatten_dict(variables)
     if config.model.get("parser_initial", ""):
         given, wanted = (
-            {path: x for path, x in each.items() if path[1] != _PARSER}
+            {path: x for path, x in each.items() if path[1] != IMAGE_PARSER}
             for each in (given, wanted)
         )
     more = {*config.model.branches} != {*saved.model.branches}
@@ -115,16 +120,16 @@ def load_parser(
         it has no image parser or one of another size.
     """
     source, field, network = _read("parser_initial", config, mesh)
-    if _PARSER not in network.variables["params"]:
+    if IMAGE_PARSER not in network.variables["params"]:
         raise ValueError(
             f"{field} predicts no parsing maps from the image; give a network with "
             "model.parser_image=True, or none ('')"
         )
     parser = {
-        kind: {_PARSER: jax.device_get(network.variables[kind][_PARSER])}
+        kind: {IMAGE_PARSER: jax.device_get(network.variables[kind][IMAGE_PARSER])}
         for kind in loaded.variables
     }
-    wanted = {kind: {_PARSER: variables[kind][_PARSER]} for kind in parser}
+    wanted = {kind: {IMAGE_PARSER: variables[kind][IMAGE_PARSER]} for kind in parser}
     if _compared(flatten_dict(parser), flatten_dict(wanted), anew=())[0]:
         theirs, ours = (
             each.model.get("parser_size", "small") for each in (network.config, config)
@@ -136,7 +141,7 @@ def load_parser(
     _warn_of_held_out(source, network.config, config)
     return Loaded(
         {kind: of | parser[kind] for kind, of in loaded.variables.items()},
-        {**loaded.sources, _PARSER: f"{source}, step {network.step}"},
+        {**loaded.sources, IMAGE_PARSER: f"{source}, step {network.step}"},
     )
 
 
