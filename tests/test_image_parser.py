@@ -58,6 +58,18 @@ def test_logits_have_the_images_size_up_to_128_rows(shape, read, size):
     assert parameters_of(variables) < {"small": 600_000, "large": 800_000}[size]
 
 
+@pytest.mark.parametrize(("size", "wanted"), [("small", 0.17), ("large", 0.36)])
+def test_its_arithmetic_is_what_the_documentation_says(size, wanted):
+    parser = ImageParser(size)
+    image = jnp.zeros((1, 128, 64, 3))
+    variables = jax.eval_shape(
+        lambda: parser.init(jax.random.key(0), image, train=False)
+    )
+    apply = jax.jit(functools.partial(parser.apply, train=False))
+    flops = apply.lower(variables, image).cost_analysis()["flops"]
+    assert round(flops / 1e9, 2) == wanted
+
+
 def test_the_large_one_has_more_convolutions_where_maps_are_fine():
     small, large = (parser_shapes(128, 64, size=s)[1]["params"] for s in SIZES)
     assert {*large} - {*small} == {
