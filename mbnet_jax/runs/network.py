@@ -14,7 +14,7 @@ from mbnet_jax.models import BRANCHES, MBNet
 from mbnet_jax.views import VIEWS
 
 DTYPES = ("float32", "bfloat16")
-# Of `model`: where a new run's weights come from, which is no part of the network.
+# Fields of `model` that say where a new run's weights come from, not what it computes.
 INITIAL = ("initial", "parser_initial")
 # In the names of modules.
 HEAD, CLASSIFIER, _CLOTHES = "_head", "classifier", "clothes_classifier"

@@ -25,8 +25,8 @@ class _Stride(NamedTuple):
     joins: int = 1  # convolutions on the way back
 
 
-# At strides 2, 4, 8 and 16. What is large is so at fine strides: outlines of the small
-# one are coarse even where the image is clear.
+# At strides 2, 4, 8 and 16. The large one has more channels and layers at the fine
+# strides, since the small one's outlines are coarse even in clear images.
 SIZES = {
     "small": (_Stride(16), _Stride(32), _Stride(64), _Stride(96)),
     "large": (_Stride(24, 2, 2), _Stride(48, 2, 2), _Stride(64, 2), _Stride(96)),
