@@ -21,13 +21,16 @@ def config_of(step):
     """The config of a step's network, but for the networks that it starts with."""
     if step.kind == "train":
         return load_config(CONFIG, step.overrides)
-    return config_of(STEPS[step.sources[0]])
+    first, *others = (config_of(STEPS[source]) for source in step.sources)
+    if step.kind == "exchange":
+        first.model.parser_size = others[0].model.parser_size
+    return first
 
 
 def test_each_step_needs_earlier_ones_and_is_needed_by_a_later_one():
     steps = read_steps()
     assert len(STEPS) == len(steps)
-    numbers = {"combine": {1}, "mean": {2}, "train": {0, 1, 2}}
+    numbers = {"combine": {1}, "mean": {2}, "exchange": {2}, "train": {0, 1, 2}}
     for number, step in enumerate(steps):
         assert len(step.sources) in numbers[step.kind], step
         assert {*step.sources} <= {earlier.name for earlier in steps[:number]}, step
@@ -57,6 +60,7 @@ def test_commands_of_the_steps():
         Step("train", "b", ("a",), ("train.epochs=2",), ("model.parser_initial",)),
         Step("combine", "c", ("b",)),
         Step("mean", "d", ("c", "a")),
+        Step("exchange", "e", ("d", "b")),
     ]
     given = ["data.root=/data", "train.epochs=1"]
     root = "--config.data.root=/data"
@@ -74,9 +78,11 @@ def test_commands_of_the_steps():
     ]
     export = ["mbnet-export", "--model=x/c", "--out=x/d", *alone, "--mean=x/a"]
     assert found.pop("d") == export
-    export = ["mbnet-export", "--model=x/d", "--out=x/network", *alone]
+    export = ["mbnet-export", "--model=x/d", "--out=x/e", *alone]
+    assert found.pop("e") == [*export, "--image-parser=x/b"]
+    export = ["mbnet-export", "--model=x/e", "--out=x/network", *alone]
     assert found.pop("network") == [*export, "--results=x/tested"]
-    test = ["mbnet-eval", root, "--model=x/d", "--out=x/tested"]
+    test = ["mbnet-eval", root, "--model=x/e", "--out=x/tested"]
     assert [sorted(command) for command in found.values()] == [
         sorted([*test, f"--config={world}", f"--config.eval.maps={maps}"])
         for world in ("synthetic_many", "synthetic_unseen", "synthetic")

@@ -9,7 +9,9 @@ STEPS = Path(__file__).with_name("steps.toml")
 CONFIG = "synthetic_many"
 NETWORK = "network"  # the folder of what the steps make
 
-_KINDS = ("train", "combine", "mean")
+# Of an export of two networks -> the flag of the second
+_JOINS = {"mean": "--mean", "exchange": "--image-parser"}
+_KINDS = ("train", "combine", *_JOINS)
 # Of a training's entry, a network to start with -> its field
 _STARTS = {"initial": "model.initial", "parser": "model.parser_initial"}
 _WEIGHTS = ("--half", "--license=apache-2.0")
@@ -81,9 +83,9 @@ def commands(
                 command = ["mbnet-combine", f"--config={CONFIG}", *data]
                 command += [f"--model={folders[0]}", f"--out={out / step.name}"]
                 command += _WEIGHTS
-            case "mean":
+            case join:
                 command = _export(folders[0], out / step.name)
-                command += [f"--mean={folders[1]}"]
+                command += [f"{_JOINS[join]}={folders[1]}"]
         yield step.name, command
     last, tested = out / steps[-1].name, out / "tested"
     for config, maps in _TESTS:

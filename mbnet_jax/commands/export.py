@@ -3,6 +3,7 @@
     mbnet-export --model runs/prcc --out exported/prcc [--branches global,mask]
         [--checkpoint best|STEP] [--platforms cpu,cuda,tpu] [--no-stablehlo]
         [--no-onnx] [--half] [--license NAME] [--results DIR] [--mean DIR]
+        [--image-parser DIR]
 
 The folder is written completely or not at all; an earlier export there is replaced.
 ONNX files need requirements-export.txt.
@@ -65,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "from the model or where it did: the means of both networks' weights are "
         "exported",
     )
+    parser.add(
+        "--image-parser",
+        default="",
+        metavar="DIR",
+        help="another network, whose image parser takes the place of the model's",
+    )
     with flags.ending_in_one_line("export on a machine with more memory"):
         _export(parser.arguments(argv))
 
@@ -74,7 +81,9 @@ def _export(arguments: argparse.Namespace) -> None:
         raise ValueError("--branches is empty; give some, or leave it out")
     if not arguments.model:
         raise ValueError("--model is empty; give a run's folder, or an export")
-    for source in filter(None, (arguments.model, arguments.mean)):
+    for source in filter(
+        None, (arguments.model, arguments.mean, arguments.image_parser)
+    ):
         check_folder_or_hub(source)
     if arguments.stablehlo and arguments.platforms == ():
         raise ValueError("--platforms is empty; give some, or --no-stablehlo")
@@ -97,6 +106,7 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.license,
         arguments.results,
         arguments.mean,
+        arguments.image_parser,
     )
     for path in sorted(arguments.out.iterdir()):
         note = ""

@@ -12,6 +12,7 @@ from mbnet_jax.export import card, onnx_file, stablehlo
 from mbnet_jax.export.check import largest_difference, references
 from mbnet_jax.export.folder import check_out, resolved, whole_folder
 from mbnet_jax.export.mean import mean_of
+from mbnet_jax.export.other_parser import with_parser_of
 from mbnet_jax.export.programs import Program, check_size, make_programs
 from mbnet_jax.export.results import results_of
 from mbnet_jax.files import write_whole
@@ -36,6 +37,7 @@ def export_network(
     license_id: str = "",
     results: Path | None = None,
     mean: str = "",
+    image_parser: str = "",
     change: Callable[[Network], Network] | None = None,
 ) -> dict[str, float]:
     """Writes the folder `out`: all files or none.
@@ -57,6 +59,8 @@ def export_network(
       mean: another network, which `load` takes too: the means of both networks'
         weights are exported (see `mean_of`). The results of `model` are not theirs,
         so there are none but those of `results`. "": none.
+      image_parser: another network, which `load` takes too: its image parser takes the
+        place of the model's (see `with_parser_of`); results as for `mean`. "": none.
       change: a function of the network to the one that is exported, which has no
         results of its own either.
 
@@ -78,11 +82,13 @@ def export_network(
     # On a CPU, even if there are other devices: their float32 products may be inexact.
     mesh = make_mesh(jax.local_devices(backend="cpu")[:1])
     network = without_classifiers(load(model, mesh, which))
-    tested = results or (None if mean or change else find(model))
+    tested = results or (None if mean or image_parser or change else find(model))
     calibrations = _calibrations(tested, network, results)
     if mean:
         other = without_classifiers(load(mean, mesh))
         network = mean_of(network, other, mean)
+    if image_parser:
+        network = with_parser_of(network, load(image_parser, mesh), image_parser)
     if change:
         network = change(network)
     branches = exported_branches(branches, network)
