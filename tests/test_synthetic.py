@@ -118,11 +118,6 @@ def test_the_contact_sheet_shows_images_above_their_parsing_maps(dataset):
         np.testing.assert_array_equal(parsing_map, palette[label])
 
 
-def test_workers_do_not_change_a_byte(dataset, tmp_path):
-    generate(tmp_path / "two", OPTIONS, workers=2, progress=False)
-    assert contents(tmp_path / "two") == contents(dataset)
-
-
 def test_an_unfinished_dataset_is_completed_and_its_images_are_kept(dataset, tmp_path):
     root = tmp_path / "stopped"
     generate(root, OPTIONS, workers=1, progress=False)

@@ -28,7 +28,7 @@ from mbnet_jax.synthetic.cameras.kinds import make_kind
 from mbnet_jax.synthetic.folder import DONE, begin, finish, missing, read_options
 from mbnet_jax.synthetic.options import PARSER, SyntheticOptions
 from mbnet_jax.synthetic.parser_errors import difficulty_of, parser_errors
-from mbnet_jax.synthetic.render import render
+from mbnet_jax.synthetic.render import CAMERAS_KEPT, render
 from mbnet_jax.synthetic.shots import Shot, image_path, map_paths, plan
 from mbnet_jax.synthetic.workers import run, sigterm_exits
 
@@ -122,7 +122,7 @@ def _make(
     progress: bool,
 ) -> None:
     """Renders and writes shots, in parallel."""
-    tasks = [c[i : i + _TASK] for c in cells for i in range(0, len(c), _TASK)]
+    tasks = _tasks(cells)
     cpus = (
         len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     )
@@ -141,6 +141,22 @@ def _make(
             for count in counts:
                 if progress:
                     bar.update(count)
+
+
+def _tasks(cells: list[list[Shot]]) -> list[list[Shot]]:
+    """Lists of shots, each for one worker.
+
+    They stay together by person and outfit, who are dressed once. Of more cameras than
+    a worker keeps, they are of one camera each: to make a camera takes longer.
+    """
+    cameras = {shot.camera for cell in cells for shot in cell}
+    if len(cameras) > CAMERAS_KEPT:
+        of_camera = {camera: [] for camera in sorted(cameras)}
+        for cell in cells:
+            for shot in cell:
+                of_camera[shot.camera].append(shot)
+        cells = [*of_camera.values()]
+    return [cell[i : i + _TASK] for cell in cells for i in range(0, len(cell), _TASK)]
 
 
 def _encode_parsing(label: np.ndarray) -> bytes:

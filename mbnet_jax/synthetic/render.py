@@ -36,6 +36,7 @@ from mbnet_jax.synthetic.scenes.background import (
 )
 from mbnet_jax.synthetic.scenes.scene import make_scene
 
+CAMERAS_KEPT = 192  # with their surroundings, 1.4 MB each; one is 0.1 s of work
 _PASSERSBY = 6  # in front of the wall of each camera
 _STRANGERS = 4  # in each scene
 _CROWD = 6
@@ -56,7 +57,7 @@ def _dressed(
     return identity, worn, dress(load_body(), identity, worn)
 
 
-@functools.lru_cache(maxsize=192)
+@functools.lru_cache(maxsize=CAMERAS_KEPT)
 def _camera(options: SyntheticOptions, number: int) -> tuple[Camera, Surroundings]:
     """Returns a camera and its surroundings, with strangers in them."""
     camera = make_camera(options, number)
