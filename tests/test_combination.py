@@ -138,7 +138,7 @@ def test_the_command_exports_the_network_that_it_chose(
     scores = np.array([line.split()[-3:] for line in lines[:10]], float)
     gains = (scores[5:] - scores[:4].max(0)).min(1)  # of each temperature
     temperature = lines[5 + gains.argmax()].split()[1]
-    assert lines[10].startswith(f"chosen: the temperature {temperature}, whose least")
+    assert lines[10].startswith(f"chosen: projection, {temperature}, whose least")
     assert lines[10].endswith(f"{gains.max():+.1f}")
     best = json.loads((out / "config.json").read_text())
     assert best["config"]["model"]["projection"] == 4

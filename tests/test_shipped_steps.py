@@ -61,6 +61,7 @@ def test_commands_of_the_steps():
         Step("combine", "c", ("b",)),
         Step("mean", "d", ("c", "a")),
         Step("exchange", "e", ("d", "b")),
+        Step("combine", "f", ("e",), ("eval.maps=predicted",), (), "mask"),
     ]
     given = ["data.root=/data", "train.epochs=1"]
     root = "--config.data.root=/data"
@@ -80,9 +81,14 @@ def test_commands_of_the_steps():
     assert found.pop("d") == export
     export = ["mbnet-export", "--model=x/d", "--out=x/e", *alone]
     assert found.pop("e") == [*export, "--image-parser=x/b"]
-    export = ["mbnet-export", "--model=x/e", "--out=x/network", *alone]
+    assert found.pop("f") == [
+        *("mbnet-combine", "--config=synthetic_many", root),
+        *("--model=x/e", "--out=x/f", "--config.eval.maps=predicted", "--add=mask"),
+        *weights,
+    ]
+    export = ["mbnet-export", "--model=x/f", "--out=x/network", *alone]
     assert found.pop("network") == [*export, "--results=x/tested"]
-    test = ["mbnet-eval", root, "--model=x/e", "--out=x/tested"]
+    test = ["mbnet-eval", root, "--model=x/f", "--out=x/tested"]
     assert [sorted(command) for command in found.values()] == [
         sorted([*test, f"--config={world}", f"--config.eval.maps={maps}"])
         for world in ("synthetic_many", "synthetic_unseen", "synthetic")

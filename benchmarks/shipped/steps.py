@@ -30,8 +30,9 @@ class Step(NamedTuple):
     kind: of `_KINDS`.
     name: of the step, and of its folder.
     sources: names of the steps that it needs.
-    overrides: FIELD=VALUE of a training, but for those of `starts`.
+    overrides: FIELD=VALUE of a training, but for those of `starts`; or of a fit.
     starts: of a training, the field of each source.
+    add: of a fit, the branch that is added.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Step(NamedTuple):
     sources: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
+    add: str = ""
 
 
 def read_steps() -> list[Step]:
@@ -53,7 +55,8 @@ def read_steps() -> list[Step]:
         )
         starts = {field: entry[key] for key, field in _STARTS.items() if key in entry}
         sources = (*starts.values(), *entry.get("of", ()))
-        steps.append(Step(kind, entry[kind], sources, overrides, (*starts,)))
+        add = entry.get("add", "")
+        steps.append(Step(kind, entry[kind], sources, overrides, (*starts,), add))
     return steps
 
 
@@ -82,6 +85,8 @@ def commands(
             case "combine":
                 command = ["mbnet-combine", f"--config={CONFIG}", *data]
                 command += [f"--model={folders[0]}", f"--out={out / step.name}"]
+                command += [f"--config.{line}" for line in step.overrides]
+                command += [f"--add={step.add}"] if step.add else []
                 command += _WEIGHTS
             case join:
                 command = _export(folders[0], out / step.name)

@@ -3,8 +3,9 @@
     mbnet-combine --config synthetic_many --model runs/synthetic_many --out combined
 
 A linear projection of all branches' embeddings is fitted on the images that the network
-was trained on, and chosen on the people held out; docs/method.md. The folder is an
-export without programs: `mbnet-eval`, `mbnet-search` and `mbnet-export` take it.
+was trained on, and chosen on the people held out; docs/method.md. With --add, a branch
+is added to the projection that the network has, and they choose its weight. The folder
+is an export without programs: `mbnet-eval`, `mbnet-search` and `mbnet-export` take it.
 """
 
 import argparse
@@ -41,6 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="N",
         help="how many numbers the combined embedding shall have; 256 unless given",
     )
+    parser.add(
+        "--add",
+        default="",
+        metavar="BRANCH",
+        help="adds a branch to the projection that the network has, rather than fit "
+        "another; people held out choose its weight",
+    )
     export_flags.add_weights(parser)
     run(parser, _combine, argv, lambda arguments: check_folder_or_hub(arguments.model))
 
@@ -53,7 +61,7 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
     from mbnet_jax.export.write import export_network
     from mbnet_jax.runs.load import load
     from mbnet_jax.training.combination import (
-        fit_combination,
+        best_combination,
         of_network,
         with_projection,
     )
@@ -63,11 +71,13 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
     network = load(arguments.model, mesh)
     config = of_network(network.config, with_variants(config))
     dataset = load_dataset(config)
-    found = fit_combination(config, network, dataset, arguments.width, mesh)
+    found = best_combination(
+        config, network, dataset, arguments.width, mesh, arguments.add
+    )
     print(table(found.scores))
     print(
-        f"chosen: the temperature {found.temperature}, whose least gain on the best "
-        f"branch and on equal weights is {100 * found.gain:+.1f}"
+        f"chosen: {found.title}, whose least gain on the best branch and on equal "
+        f"weights is {100 * found.gain:+.1f}"
     )
     if found.gain < 0:
         print(
@@ -89,9 +99,13 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
 def table(scores: dict[str, dict[str, float]]) -> str:
     """The mAP of people held out, per cent: a line for each candidate."""
     tests = [*next(iter(scores.values()))]
-    lines = ["mAP of people held out" + "".join(f"{test:>18}" for test in tests)]
+    title = "mAP of people held out"
+    width = max(map(len, (title, *scores)))
+    lines = [f"{title:<{width}}" + "".join(f"{test:>18}" for test in tests)]
     for name, of in scores.items():
-        lines.append(f"{name:<22}" + "".join(f"{100 * of[t]:18.1f}" for t in tests))
+        lines.append(
+            f"{name:<{width}}" + "".join(f"{100 * of[t]:18.1f}" for t in tests)
+        )
     return "\n".join(lines)
 
 

@@ -3,10 +3,11 @@
 A projection that is trained beside the branches (`Projection`) follows them through all
 of training, in the same batches. With finished branches, the images that were trained
 on are embedded once, and a projection learns from them in seconds, in larger batches
-and at several temperatures. People held out choose among these.
+and at several temperatures. People held out choose among these. Or a branch is added to
+the projection that the network has (`training.added_branch`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Dataset
+from mbnet_jax.data import Dataset, Split
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import configs_of
@@ -29,6 +30,7 @@ from mbnet_jax.models import BRANCHES
 from mbnet_jax.models.heads import l2_normalize
 from mbnet_jax.runs.network import Network
 from mbnet_jax.runs.tested import has_own_datasets, with_network_of
+from mbnet_jax.training.added_branch import with_branch_added
 
 EQUAL, AS_IT_IS = "equal weights", "as it is"
 # Of the contrastive loss. High ones serve tests where clothes change, low ones others.
@@ -44,20 +46,25 @@ class Combination(NamedTuple):
     """A projection, and how it was chosen.
 
     kernel: float32 [d, width], of all branches' embeddings side by side.
-    temperature: with which it was fitted.
+    title: of the candidate that it is, in `scores`.
     gain: in mAP, the least over all tests, on the best branch and on equal weights.
     scores: mAP in 0..1 of each branch, of equal weights, of the network's combination
-      as it is, and of each temperature.
+      as it is, and of each candidate.
     """
 
     kernel: np.ndarray
-    temperature: float
+    title: str
     gain: float
     scores: Scores
 
 
-def fit_combination(
-    config: ConfigDict, network: Network, dataset: Dataset, width: int, mesh: Mesh
+def best_combination(
+    config: ConfigDict,
+    network: Network,
+    dataset: Dataset,
+    width: int,
+    mesh: Mesh,
+    add: str = "",
 ) -> Combination:
     """Embeds the images, fits projections, and chooses one on the people held out.
 
@@ -67,12 +74,15 @@ def fit_combination(
       config: as of `of_network`. `eval.maps` says which parsing maps are used.
       network: the trained one, of two branches or more.
       dataset: its images to train on, and the people held out.
-      width: dimensions of the result.
+      width: dimensions of the result; with `add`, the network's projection keeps its
+        own.
       mesh: the devices that embed.
+      add: a branch that is added to the network's projection, with several weights, in
+        place of fits; "": none.
 
     Raises:
       ValueError: if there is one branch, nobody is held out, an image cannot be
-        embedded, or there are too few images for the width.
+        embedded, there are too few images for the width, or `add` cannot be added.
     """
     names = [name for name in BRANCHES if name in network.model.branches]
     if len(names) < 2:
@@ -102,10 +112,11 @@ def fit_combination(
             embedded(part, validation.images, "people held out"),
             validation,
         )
-    train = dataset.train
-    rows = embedded(config, train, "training images")[EQUAL]
-    start = directions(rows, width)
-    batches = _batches(train.pid, train.clothes, config.seed)
+    if add:
+        candidates = with_branch_added(network, add)
+    else:
+        rows = embedded(config, dataset.train, "training images")[EQUAL]
+        candidates = _fits(rows, dataset.train, config.seed, width)
     scores: Scores = {}
 
     def score(title: str, kind: str, kernel: np.ndarray | None = None) -> None:
@@ -118,14 +129,25 @@ def fit_combination(
     for name in (*names, EQUAL, AS_IT_IS):
         score(name, name)
     kernels, gains = {}, {}
-    for temperature in _TEMPERATURES:
-        kernels[temperature] = fit(rows, train.pid, batches, start, temperature)
-        title = f"projection, {temperature}"
-        score(title, EQUAL, kernels[temperature])
-        others = [scores[name] for name in (*names, EQUAL)]
-        gains[temperature] = least_gain(scores[title], others)
+    others = [scores[name] for name in (*names, EQUAL)]
+    for title, kernel in candidates:
+        score(title, EQUAL, kernel)
+        kernels[title], gains[title] = kernel, least_gain(scores[title], others)
     best = max(gains, key=gains.get)
     return Combination(kernels[best], best, gains[best], scores)
+
+
+def _fits(
+    rows: np.ndarray, train: Split, seed: int, width: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the title and the projection of each temperature."""
+    start = directions(rows, width)
+    batches = _batches(train.pid, train.clothes, seed)
+    for temperature in _TEMPERATURES:
+        yield (
+            f"projection, {temperature}",
+            fit(rows, train.pid, batches, start, temperature),
+        )
 
 
 def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
