@@ -60,6 +60,14 @@ def test_what_cannot_be_added_is_refused(model, branch, message):
         next(with_branch_added(network(**model), branch))
 
 
+def test_a_width_is_refused_beside_a_branch():
+    given = ["--config=synthetic", "--model=x", "--out=y", "--add=mask", "--width=0"]
+    with pytest.raises(
+        SystemExit, match="--width=0 has no use with --add, which keeps"
+    ):
+        combine.main(given)
+
+
 def test_the_command_adds_a_branch_to_the_projection(small_data, tmp_path, capsys):
     root, dataset = small_data
     config = untrained.whole_network(root)

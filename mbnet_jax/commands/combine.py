@@ -22,15 +22,17 @@ _EXAMPLES = (
     "--config synthetic --model runs/synthetic --out combined",
     "--config ltcc --config.data.root=/data --model runs/ltcc --out combined --half",
 )
+_WIDTH = 256  # of the combined embedding
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits, prints the scores of people held out, and writes the export."""
     parser = ConfigParser(
         "combine",
-        "Fits a projection of a trained network's branches, chosen on people held "
-        "out, and exports the network with it.",
-        "--config NAME --model DIR --out DIR [--width N] [--config.FIELD=VALUE ...]",
+        "Fits a projection of a trained network's branches, or adds a branch to it, as "
+        "is best for people held out, and exports the network with it.",
+        "--config NAME --model DIR --out DIR [--width N | --add BRANCH] "
+        "[--config.FIELD=VALUE ...]",
         _EXAMPLES,
         ("data",),
     )
@@ -38,7 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add(
         "--width",
         type=flags.whole,
-        default=256,
         metavar="N",
         help="how many numbers the combined embedding shall have; 256 unless given",
     )
@@ -50,7 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "another; people held out choose its weight",
     )
     export_flags.add_weights(parser)
-    run(parser, _combine, argv, lambda arguments: check_folder_or_hub(arguments.model))
+    run(parser, _combine, argv, _check)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.add and arguments.width is not None:
+        raise ValueError(
+            f"--width={arguments.width} has no use with --add, which keeps the width "
+            "of the network's projection; leave one of them out"
+        )
+    check_folder_or_hub(arguments.model)
 
 
 def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
@@ -71,9 +81,8 @@ def _combine(config: ConfigDict, arguments: argparse.Namespace) -> None:
     network = load(arguments.model, mesh)
     config = of_network(network.config, with_variants(config))
     dataset = load_dataset(config)
-    found = best_combination(
-        config, network, dataset, arguments.width, mesh, arguments.add
-    )
+    width = _WIDTH if arguments.width is None else arguments.width
+    found = best_combination(config, network, dataset, width, mesh, arguments.add)
     print(table(found.scores))
     print(
         f"chosen: {found.title}, whose least gain on the best branch and on equal "
