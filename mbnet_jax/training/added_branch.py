@@ -47,10 +47,9 @@ def with_branch_added(
 def added(kernel: np.ndarray, block: slice, weight: float) -> np.ndarray:
     """The projection whose inner products are nearest a sum of two.
 
-    These are the given projection's inner products, and `weight` times those of a
-    branch, scaled so that both are the same on average over directions. The best
-    approximation of so low a rank is of the largest eigenvalues (Eckart and Young,
-    Psychometrika 1936).
+    One is the given projection's, the other a branch's times `weight`, scaled so that
+    both have the same trace at a weight of 1. The best approximation of the same rank
+    keeps the largest eigenvalues (Eckart and Young, Psychometrika 1936).
 
     Args:
       kernel: float32 [d, width].
