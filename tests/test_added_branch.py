@@ -14,7 +14,7 @@ from mbnet_jax.runs.load import load
 from mbnet_jax.training.added_branch import added, with_branch_added
 
 pytestmark = pytest.mark.usefixtures("one_block")
-BLOCK = slice(2, 4)
+ROWS = np.array([2, 3])
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
@@ -24,16 +24,16 @@ def test_inner_products_are_the_sum_of_two(weight):
     kernel = np.zeros((6, 5), np.float32)
     kernel[:, :3] = rng.normal(size=(6, 3))
     rows = rng.normal(size=(9, 6))
-    before, of_branch = rows @ kernel, rows[:, BLOCK]
+    before, of_branch = rows @ kernel, rows[:, ROWS]
     scale = weight * (kernel.astype(float) ** 2).sum() / 2
-    found = rows @ added(kernel, BLOCK, weight)
+    found = rows @ added(kernel, ROWS, weight)
     expected = before @ before.T + scale * of_branch @ of_branch.T
     np.testing.assert_allclose(found @ found.T, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_of_a_lower_rank_the_largest_directions_are_kept():
     kernel = np.diag([3.0, 2.0, 1.0])[:, :2].astype(np.float32)
-    found = added(kernel, slice(2, 3), 0.5)  # 0.5 * (9 + 4) is more than 4
+    found = added(kernel, np.array([2]), 0.5)  # 0.5 * (9 + 4) is more than 4
     np.testing.assert_allclose(found @ found.T, np.diag([9, 0, 6.5]), atol=1e-5)
 
 
@@ -57,7 +57,7 @@ def network(**model):
 )
 def test_what_cannot_be_added_is_refused(model, branch, message):
     with pytest.raises(ValueError, match=message):
-        next(with_branch_added(network(**model), branch))
+        with_branch_added(network(**model), branch)
 
 
 def test_a_width_is_refused_beside_a_branch():
@@ -93,6 +93,6 @@ def test_the_command_adds_a_branch_to_the_projection(small_data, tmp_path, capsy
     embed = make_embed(before.config, before.model, mesh, flip=False)
     rows = embed(before.variables, image, tiny.person(8)[None])
     start = rows["global"].shape[1] + rows["clothing_unrelated"].shape[1]
-    block = slice(start, start + rows["mask"].shape[1])
+    branch = np.arange(start, start + rows["mask"].shape[1])
     weight = float(chosen.split()[1])
-    np.testing.assert_array_equal(now, added(was, block, weight))
+    np.testing.assert_array_equal(now, added(was, branch, weight))

@@ -7,6 +7,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from folders import contents
 from PIL import Image
 
 from mbnet_jax.parsing import labels as parsing
@@ -24,15 +25,6 @@ OPTIONS = SyntheticOptions(
     test_images=3,
     seed=5,
 )
-
-
-def contents(root):
-    """The bytes of every file by its path in `root`."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import contents
 
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.workers import run
@@ -63,14 +64,6 @@ def command(pid):
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text()
     return ""
-
-
-def contents(root):
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

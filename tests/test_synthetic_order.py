@@ -4,6 +4,7 @@ import importlib
 import itertools
 
 import pytest
+from folders import contents
 
 from mbnet_jax.synthetic import SyntheticOptions, generate
 from mbnet_jax.synthetic.render import render
@@ -11,12 +12,6 @@ from mbnet_jax.synthetic.render import render
 OPTIONS = SyntheticOptions(
     train_identities=1, test_identities=1, outfits=2, cameras=2, train_images=2, seed=5
 )
-
-
-def contents(root):
-    """The bytes of every file by its path in `root`."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file())
-    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ gets ahead of the others, the projection no longer leans on it enough, and a new
 people whom the branches know well gains less than this.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from mbnet_jax.models import BRANCHES
@@ -15,10 +13,8 @@ from mbnet_jax.runs.network import HEAD, Network
 _WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 
 
-def with_branch_added(
-    network: Network, branch: str
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields a title and a projection for each weight of the branch.
+def with_branch_added(network: Network, branch: str) -> dict[str, np.ndarray]:
+    """A title -> a projection, float32 [d, width], for each weight of the branch.
 
     Args:
       network: with a projection.
@@ -27,10 +23,10 @@ def with_branch_added(
     Raises:
       ValueError: if the network has no projection or no such branch.
     """
-    if branch not in network.model.branches:
+    names = [name for name in BRANCHES if name in network.model.branches]
+    if branch not in names:
         raise ValueError(
-            f"--add={branch} is none of the network's branches: "
-            f"{', '.join(network.model.branches)}"
+            f"--add={branch} is none of the network's branches: {', '.join(names)}"
         )
     if not network.model.projects():
         raise ValueError(
@@ -38,13 +34,14 @@ def with_branch_added(
             "projection; fit one without --add first"
         )
     params = network.variables["params"]
-    block = _blocks(params)[branch]
     kernel = np.asarray(params["linear_projection"]["linear"]["kernel"])
-    for weight in _WEIGHTS:
-        yield f"+ {weight} {branch}", added(kernel, block, weight)
+    # The branches' embeddings are side by side.
+    ends = np.cumsum([len(params[f"{n}{HEAD}"]["bnneck"]["scale"]) for n in names])
+    rows = np.split(np.arange(len(kernel)), ends[:-1])[names.index(branch)]
+    return {f"+ {w} {branch}": added(kernel, rows, w) for w in _WEIGHTS}
 
 
-def added(kernel: np.ndarray, block: slice, weight: float) -> np.ndarray:
+def added(kernel: np.ndarray, rows: np.ndarray, weight: float) -> np.ndarray:
     """The projection whose inner products are nearest a sum of two.
 
     One is the given projection's, the other a branch's times `weight`, scaled so that
@@ -53,7 +50,7 @@ def added(kernel: np.ndarray, block: slice, weight: float) -> np.ndarray:
 
     Args:
       kernel: float32 [d, width].
-      block: the branch's rows of the kernel.
+      rows: int [n], those of the branch in the kernel.
       weight: at least 0; with 0 the inner products stay.
 
     Returns:
@@ -61,19 +58,8 @@ def added(kernel: np.ndarray, block: slice, weight: float) -> np.ndarray:
     """
     kernel = kernel.astype(np.float64)
     products = kernel @ kernel.T
-    rows = np.arange(len(products))[block]
     products[rows, rows] += weight * np.trace(products) / len(rows)
     values, vectors = np.linalg.eigh(products)
     largest = slice(None, -kernel.shape[1] - 1, -1)
     scales = np.sqrt(np.maximum(values[largest], 0))
     return (vectors[:, largest] * scales).astype(np.float32)
-
-
-def _blocks(params: dict) -> dict[str, slice]:
-    """The rows of each branch's embedding in the projection's kernel."""
-    blocks, start = {}, 0
-    for name in BRANCHES:
-        if f"{name}{HEAD}" in params:
-            stop = start + len(params[f"{name}{HEAD}"]["bnneck"]["scale"])
-            blocks[name], start = slice(start, stop), stop
-    return blocks

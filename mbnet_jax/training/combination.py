@@ -7,7 +7,7 @@ and at several temperatures. People held out choose among these. Or a branch is 
 the projection that the network has (`training.added_branch`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mbnet_jax.data import Dataset, Split
+from mbnet_jax.data import Dataset
 from mbnet_jax.data.loader import Loader
 from mbnet_jax.data.needed_maps import predicts_maps
 from mbnet_jax.data.parts import configs_of
@@ -94,6 +94,7 @@ def best_combination(
             "people held out choose the projection, and there are none: set "
             "data.validation=held_out and data.validation_fraction above 0"
         )
+    candidates = with_branch_added(network, add) if add else {}
     embed = make_embed(config, network.model, mesh, branches=(), flip=False)
     reads = not predicts_maps(config)
 
@@ -112,11 +113,14 @@ def best_combination(
             embedded(part, validation.images, "people held out"),
             validation,
         )
-    if add:
-        candidates = with_branch_added(network, add)
-    else:
-        rows = embedded(config, dataset.train, "training images")[EQUAL]
-        candidates = _fits(rows, dataset.train, config.seed, width)
+    if not add:
+        train = dataset.train
+        rows = embedded(config, train, "training images")[EQUAL]
+        start = directions(rows, width)
+        batches = _batches(train.pid, train.clothes, config.seed)
+        for temperature in _TEMPERATURES:
+            kernel = fit(rows, train.pid, batches, start, temperature)
+            candidates[f"projection, {temperature}"] = kernel
     scores: Scores = {}
 
     def score(title: str, kind: str, kernel: np.ndarray | None = None) -> None:
@@ -128,26 +132,13 @@ def best_combination(
 
     for name in (*names, EQUAL, AS_IT_IS):
         score(name, name)
-    kernels, gains = {}, {}
+    gains = {}
     others = [scores[name] for name in (*names, EQUAL)]
-    for title, kernel in candidates:
+    for title, kernel in candidates.items():
         score(title, EQUAL, kernel)
-        kernels[title], gains[title] = kernel, least_gain(scores[title], others)
+        gains[title] = least_gain(scores[title], others)
     best = max(gains, key=gains.get)
-    return Combination(kernels[best], best, gains[best], scores)
-
-
-def _fits(
-    rows: np.ndarray, train: Split, seed: int, width: int
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the title and the projection of each temperature."""
-    start = directions(rows, width)
-    batches = _batches(train.pid, train.clothes, seed)
-    for temperature in _TEMPERATURES:
-        yield (
-            f"projection, {temperature}",
-            fit(rows, train.pid, batches, start, temperature),
-        )
+    return Combination(candidates[best], best, gains[best], scores)
 
 
 def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
