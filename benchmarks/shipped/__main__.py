@@ -1,4 +1,4 @@
-"""Rebuilds the network in the package: trainings, means, a fit and tests, in order.
+"""Rebuilds the network in the package: trainings, what joins them, and tests, in order.
 
 python -m benchmarks.shipped [--out runs/shipped] [--print] [--config.FIELD=VALUE ...]
 
