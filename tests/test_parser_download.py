@@ -142,14 +142,13 @@ def test_more_than_was_stated_is_not_written(hub, tmp_path):
     assert not [*tmp_path.rglob("model.onnx")]
 
 
-def refused(source) -> tuple[str, float]:
-    """The one line that the user sees, and the seconds until then."""
-    start = time.monotonic()
+def refused(source) -> str:
+    """The one line that the user sees."""
     with pytest.raises(ConnectionError) as found:
         download(source, None, None, INSTEAD)
     text = str(found.value)
     assert "\n" not in text and source.address() in text and text.endswith(INSTEAD)
-    return text, time.monotonic() - start
+    return text
 
 
 def test_without_a_network_one_sentence_says_what_to_do(use, monkeypatch):
@@ -157,15 +156,17 @@ def test_without_a_network_one_sentence_says_what_to_do(use, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         use(f"http://127.0.0.1:{port}")
-        monkeypatch.setattr(module, "_PATIENCE", 0.5)
-        text, seconds = refused(source)  # connects, but nobody answers
-        assert "no answer within" in text or "timed out" in text
-        assert seconds < 5
-    text, seconds = refused(source)  # nobody listens
-    assert seconds < 5
+        with monkeypatch.context() as impatient:
+            impatient.setattr(module, "_PATIENCE", 0.5)
+            start = time.monotonic()
+            text = refused(source)  # connects, but nobody answers
+            assert "no answer within 0.5 s" in text or "timed out" in text
+            assert time.monotonic() - start < 8  # the library alone waits for 10
+    # Other reasons are known at once, however slow the machine is.
+    monkeypatch.setattr(module, "_PATIENCE", 60.0)
+    assert "no answer within" not in refused(source)  # nobody listens
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    text, seconds = refused(source)
-    assert "(HF_HUB_OFFLINE is set)" in text and seconds < 1
+    assert "(HF_HUB_OFFLINE is set)" in refused(source)
 
 
 def test_a_missing_file_is_named(hub):

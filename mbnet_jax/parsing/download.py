@@ -139,7 +139,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     try:
         answer, error = answers.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
     if error is not None:
         raise error
     return answer
