@@ -93,15 +93,17 @@ def fields() -> ConfigDict:
     # Probability of changing brightness, contrast, saturation and hue (as in SimCLR;
     # Chen et al., ICML 2020)
     c.augment.jitter = schema.optional(real(0.0, high=1.0))
-    # Probability of removing the colours
-    c.augment.grey = schema.optional(real(0.0, high=1.0))
-    # Probability of blurring the image
-    c.augment.blur = schema.optional(real(0.0, high=1.0))
+    c.augment.grey = schema.optional(real(0.0, high=1.0))  # probability of no colours
+    c.augment.blur = schema.optional(real(0.0, high=1.0))  # probability of a blur
+    # Ours: probability of fading the background into one random colour
+    c.augment.background = schema.optional(real(0.0, high=1.0))
     # Probability of recolouring each garment, found by the parsing map: ours, after
     # semantic-guided pixel sampling (Shu et al., IEEE SPL 2021)
     c.augment.clothes = schema.optional(real(0.0, high=1.0))
 
     c.views = ConfigDict()  # sizes are height and width in pixels
+    # Ours: contrast of the background of the crops; 0: the mean colour
+    c.views.background = schema.optional(real(1.0, high=1.0))
     # Head over legs, of the clothing-unrelated branch; the height is even
     c.views.crops = schema.size(384, 192)
     c.views.silhouette = schema.size(256, 128)  # of the mask branch
@@ -258,8 +260,7 @@ def fields() -> ConfigDict:
     c.train.ema = schema.optional(real(0.0, high=0.999999))
     c.train.log_every = whole(20, low=1)  # steps per line of metrics.jsonl
     c.train.checkpoint_every = whole(200, low=1)  # steps; also after each evaluation
-    # Newest checkpoints to keep, besides the best
-    c.train.keep = whole(2, low=1, high=1_000_000)
+    c.train.keep = whole(2, low=1, high=1_000_000)  # newest checkpoints, and the best
     # Consecutive steps with a loss or gradient that is not finite, none of which is
     # applied, before training stops; 1: stops at the first.
     c.train.max_bad_steps = whole(10, low=1)
@@ -280,8 +281,7 @@ def fields() -> ConfigDict:
     # accept; it is set on validation persons. 0: no threshold, no ROC
     c.eval.false_accept_rate = schema.optional(real(1e-3, high=0.5))
     c.eval.rerank = flag(False)  # adds a row per embedding with k-reciprocal re-ranking
-    # Rows of ranked_lists.png; 0: no picture
-    c.eval.figure_queries = whole(8, high=1000)
+    c.eval.figure_queries = whole(8, high=1000)  # rows of ranked_lists.png; 0: none
     c.eval.report = flag(True)  # writes report.html
     # Its queries of each kind (random, best, worst); with 6, PRCC's has 4,000 images
     c.eval.report_lists = whole(4, high=6)

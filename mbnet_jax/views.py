@@ -30,11 +30,14 @@ class View(NamedTuple):
       channels: 3 for normalised RGB, 1 for values in [0, 1].
       make: (image float32 [H, W, 3] normalised, parsing uint8 [H, W], size) -> the
         view, float32 [height, width, channels].
+      fades: whether it is made from an image with a background of the contrast
+        `views.background`.
     """
 
     title: str
     channels: int
     make: Callable[[jax.Array, jax.Array, Size | None], jax.Array]
+    fades: bool = False
 
 
 class Targets(NamedTuple):
@@ -65,7 +68,7 @@ def denormalise(image: np.ndarray) -> np.ndarray:
 def make_views(
     image: jax.Array,
     parsing: jax.Array | None,
-    sizes: Mapping[str, Size],
+    options: Mapping[str, Size | float],
     names: Iterable[str] | None = None,
 ) -> dict[str, jax.Array]:
     """Makes a batch's views: name -> float32 [B, height, width, channels].
@@ -73,16 +76,24 @@ def make_views(
     Args:
       image: float32 [B, H, W, 3], normalised.
       parsing: uint8 [B, H, W], canonical labels; None if only `image` is wanted.
-      sizes: `config.views`, view -> height, width; the height of `crops` is even.
-        `image` keeps its own size.
+      options: `config.views`: view -> height, width, of which that of `crops` is even;
+        and the background's contrast. `image` keeps its own size.
       names: the views to make, of `VIEWS`; all unless given.
     """
     chosen = VIEWS if names is None else tuple(names)
     if parsing is None:
         parsing = jnp.zeros(image.shape[:3], jnp.uint8)
 
+    contrast = options.get("background", 1.0)
+
     def one(image, parsing):
-        return {n: VIEWS[n].make(image, parsing, sizes.get(n)) for n in chosen}
+        faded = fade(image, parsing, contrast) if contrast < 1 else image
+        return {
+            n: VIEWS[n].make(
+                faded if VIEWS[n].fades else image, parsing, options.get(n)
+            )
+            for n in chosen
+        }
 
     return jax.vmap(one)(image, parsing)
 
@@ -104,6 +115,21 @@ def make_targets(parsing: jax.Array, sizes: Mapping[str, Size]) -> Targets:
     return jax.vmap(one)(parsing)
 
 
+def fade(image: jax.Array, parsing: jax.Array, contrast: float) -> jax.Array:
+    """Gives the background another contrast; ours.
+
+    Backgrounds tell cameras apart, not people, and those of new cameras are unknown.
+
+    Args:
+      image: float32 [H, W, 3], normalised.
+      parsing: uint8 [H, W], canonical labels. Without a person in it, nothing changes.
+      contrast: 1: as it is; 0: the mean colour everywhere.
+    """
+    person = parsing != BACKGROUND
+    kept = person | ~exists(person)
+    return jnp.where(kept[..., None], image, contrast * image)
+
+
 def _whole_image(image: jax.Array, parsing: jax.Array, size: Size | None) -> jax.Array:
     del parsing, size
     return image
@@ -123,7 +149,7 @@ def _silhouette(image: jax.Array, parsing: jax.Array, size: Size) -> jax.Array:
 
 VIEWS: dict[str, View] = {
     "image": View("the image", 3, _whole_image),
-    "crops": View("head over legs", 3, _head_over_legs),
+    "crops": View("head over legs", 3, _head_over_legs, fades=True),
     "silhouette": View("silhouette", 1, _silhouette),
 }
 

@@ -208,10 +208,12 @@ def test_sections_without_use_are_refused():
     config = tiny.tiny_config("data")
     with config.unlocked():
         config.views.crop = (64, 32)
+        config.views.backgrnd = 0.5
         config.model.backbones.globl = config.model.backbones.mask
     with pytest.raises(ValueError) as error:
         check_network(config)
     assert "views.crop is unknown; nearest known: views.crops" in str(error.value)
+    assert "views.backgrnd is unknown; nearest known: views.ba" in str(error.value)
     assert "model.backbones.globl is unknown; nearest known: model.b" in str(
         error.value
     )

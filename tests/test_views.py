@@ -113,6 +113,37 @@ def test_crops_show_the_head_over_the_feet():
     assert silhouette.sum() == pytest.approx((PERSON > 0).sum() / 4, rel=0.02)
 
 
+def test_the_crops_alone_have_a_fainter_background():
+    image = random_image(1, 64, 32, 3)
+    person = (PERSON != labels.BACKGROUND)[None, ..., None]
+    by_hand = np.where(person, image, 0.25 * image)
+    fainter = views.make_views(image, PERSON[None], {**SIZES, "background": 0.25})
+    for name, expected in views.make_views(by_hand, PERSON[None], SIZES).items():
+        wanted = image if name == "image" else expected
+        np.testing.assert_allclose(fainter[name], wanted, atol=1e-6, err_msg=name)
+    assert (
+        abs(
+            fainter["crops"] - views.make_views(image, PERSON[None], SIZES)["crops"]
+        ).max()
+        > 0.1
+    )
+
+
+def test_without_contrast_the_background_of_the_crops_does_not_matter():
+    image, other = random_image(1, 64, 32, 3), np.ones((1, 64, 32, 3), np.float32)
+    other = np.where((PERSON != labels.BACKGROUND)[..., None], image, other)
+    one, two = (
+        views.make_views(x, PERSON[None], {**SIZES, "background": 0.0})["crops"]
+        for x in (image, other)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_where_no_person_is_found_all_keeps_its_contrast():
+    image, nobody = random_image(64, 32, 3), np.zeros_like(PERSON)
+    np.testing.assert_array_equal(views.fade(image, nobody, 0.0), image)
+
+
 def test_targets_are_the_unrelated_area_and_the_person_in_the_crops():
     area, foreground, parsing = views.make_targets(PERSON[None], SIZES)
     unrelated = np.isin(PERSON, (labels.HEAD, labels.LEGS, labels.SHOES))

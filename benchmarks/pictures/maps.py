@@ -89,7 +89,7 @@ def compute_maps(
         for part in ("image", "parsing")
     )
     computed = attention_maps(network, image, parsing)
-    views = jax.jit(partial(make_views, sizes=config.views, names=("silhouette",)))(
+    views = jax.jit(partial(make_views, options=config.views, names=("silhouette",)))(
         normalise(image), parsing
     )
     targets = jax.jit(partial(make_targets, sizes=config.views))(parsing)

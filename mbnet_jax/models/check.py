@@ -105,8 +105,8 @@ def _names(config: ConfigDict) -> Iterator[str]:
             known = [f"model.backbones.{branch}" for branch in BRANCHES]
             yield unknown(f"model.backbones.{name}", known)
     for name in config.views:
-        if name not in VIEWS or name == "image":
-            known = [f"views.{view}" for view in VIEWS if view != "image"]
+        if name not in {*VIEWS, "background"} or name == "image":
+            known = [f"views.{view}" for view in (*VIEWS, "background")[1:]]
             yield unknown(f"views.{name}", known)
     for branch, backbone in model.backbones.items():
         if backbone.name not in BACKBONES:

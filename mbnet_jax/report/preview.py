@@ -69,7 +69,7 @@ def pictures(image: np.ndarray, parsing: np.ndarray, views: ConfigDict) -> list[
     Returns:
       A list per image of pictures, uint8 [h, w, 3].
     """
-    make = jax.jit(partial(make_views, sizes=views, names=_CUT))
+    make = jax.jit(partial(make_views, options=views, names=_CUT))
     made = jax.device_get(make(normalise(image), parsing))
     columns = (
         image,

@@ -27,6 +27,7 @@ from mbnet_jax.models.modules import gate_size
 from mbnet_jax.refusals import refuse
 from mbnet_jax.training.accumulation import check_micro_batches
 from mbnet_jax.training.check_data import check_people, data_problems, said
+from mbnet_jax.views import VIEWS
 
 _MOST_PIXELS = 1 << 30  # of a batch on one device
 _MOST_STEPS = 2**31 - 1  # jax counts them in int32
@@ -181,7 +182,7 @@ def check_steps(epochs: int, steps_per_epoch: int) -> None:
 def _pixels(config: ConfigDict, field: str, images: float) -> Iterator[str]:
     """Whether a device's share of a batch is absurdly large."""
     sizes = {"data.height x data.width": (config.data.height, config.data.width)}
-    sizes |= {f"views.{view}": size for view, size in config.views.items()}
+    sizes |= {f"views.{n}": config.views[n] for n in VIEWS if n in config.views}
     for name, (height, width) in sizes.items():
         if images * height * width > _MOST_PIXELS:
             yield (
