@@ -52,6 +52,7 @@ def get_config() -> ConfigDict:
     c.augment.jitter = 0.3
     c.augment.blur = 0.1
     c.augment.clothes = 0.3
+    c.views.background = 0.0
 
     # All of these are ours (docs/method.md).
     c.model.ktm_zoom = 0.7
