@@ -95,8 +95,6 @@ def fields() -> ConfigDict:
     c.augment.jitter = schema.optional(real(0.0, high=1.0))
     c.augment.grey = schema.optional(real(0.0, high=1.0))  # probability of no colours
     c.augment.blur = schema.optional(real(0.0, high=1.0))  # probability of a blur
-    # Ours: probability of fading the background into one random colour
-    c.augment.background = schema.optional(real(0.0, high=1.0))
     # Probability of recolouring each garment, found by the parsing map: ours, after
     # semantic-guided pixel sampling (Shu et al., IEEE SPL 2021)
     c.augment.clothes = schema.optional(real(0.0, high=1.0))

@@ -10,15 +10,15 @@ import tiny
 
 from mbnet_jax.devices.mesh import batch_sharding, make_mesh
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
-from mbnet_jax.parsing.labels import BACKGROUND, CLOTHING
-from mbnet_jax.training import augment_background, augment_clothes, augment_colour
+from mbnet_jax.parsing.labels import CLOTHING
+from mbnet_jax.training import augment_clothes, augment_colour
 from mbnet_jax.training.augment import augment, example_keys
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("compiled_in_a_hurry")]
 
 PERSON = tiny.person()
 OFF = {"flip": 0.0, "crop": 0.0, "erase": 0.0}
-ALL = {"jitter": 0.8, "grey": 0.3, "blur": 0.5, "clothes": 0.7, "background": 0.5}
+ALL = {"jitter": 0.8, "grey": 0.3, "blur": 0.5, "clothes": 0.7}
 
 
 def images(count=6, size=PERSON.shape):
@@ -82,29 +82,6 @@ def test_each_change_happens_with_its_probability(name):
     moved = abs(changed(image, **{name: 0.5}) - image).max((1, 2, 3)) > 1e-4
     expected = 0.5 if name != "clothes" else 0.75  # either of two garments
     assert abs(moved.mean() - expected) < 0.13
-
-
-def test_backgrounds_fade_into_one_colour_and_people_stay():
-    image = images()
-    new = changed(image, background=1.0)
-    padded = np.pad(PERSON != BACKGROUND, 1)
-    near = [np.roll(padded, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    # A pixel of the border has no person beyond it, so its edge is soft too.
-    inside, outside = (f(near, axis=0)[1:-1, 1:-1] for f in (np.all, np.any))
-    np.testing.assert_allclose(new[:, inside], image[:, inside], atol=1e-5)
-    shares = []
-    for before, after in zip(image[:, ~outside], new[:, ~outside], strict=True):
-        # after = (1 - share) before + share colour, for all pixels of an image
-        fits = [np.polyfit(before[:, c], after[:, c], 1) for c in range(3)]
-        assert np.ptp([slope for slope, _ in fits]) < 1e-4
-        shares.append(1 - fits[0][0])
-        colour = np.array([offset for _, offset in fits]) / shares[-1]
-        assert ((colour > -1e-3) & (colour < 1 + 1e-3)).all()
-    assert min(shares) >= 0 and max(shares) <= 1 and np.std(shares) > 0.1
-    nobody = np.zeros_like(PERSON)
-    rgb, key = jnp.moveaxis(image[0], -1, 0), jax.random.key(0)
-    same = augment_background.fade(rgb, nobody, key)
-    np.testing.assert_array_equal(same, rgb)
 
 
 def test_grey_has_equal_channels_of_the_same_luminance():

@@ -1,7 +1,7 @@
 """Random changes of an image together with its parsing map.
 
 All functions take one example and its own key, and run on the device. Changes of colour
-are in `augment_colour`, `augment_clothes` and `augment_background`.
+are in `augment_colour` and `augment_clothes`.
 """
 
 import jax
@@ -11,7 +11,7 @@ from jax import random
 from mbnet_jax import views
 from mbnet_jax.images import IMAGENET_MEAN, IMAGENET_STD
 from mbnet_jax.parsing.labels import BACKGROUND
-from mbnet_jax.training import augment_background, augment_colour
+from mbnet_jax.training import augment_colour
 from mbnet_jax.training.augment_clothes import recolour
 
 _ENLARGED = 9 / 8
@@ -21,7 +21,6 @@ _ERASED_ASPECT = (0.3, 1 / 0.3)  # height to width
 # Apart from augmentation's own splits of an example's key
 _PATHS = 0x0D1209
 _COLOURS = 0xC0104
-_BACKGROUNDS = 0xBAC6
 
 Example = tuple[jax.Array, jax.Array]
 
@@ -49,7 +48,6 @@ def augment(
     grey: float = 0.0,
     blur: float = 0.0,
     clothes: float = 0.0,
-    background: float = 0.0,
 ) -> Example:
     """Applies each change with its probability, `clothes` to each of the garments.
 
@@ -61,24 +59,19 @@ def augment(
     image, parsing = _flip(image, parsing, random.bernoulli(flip_key, flip))
     image, parsing = _crop(image, parsing, crop_key, crop)
     chances = {"clothes": clothes, "jitter": jitter, "grey": grey, "blur": blur}
-    chances["background"] = background
     if any(chances.values()):
         colour_key = random.fold_in(key, _COLOURS)
         image = _change_colours(image, parsing, colour_key, **chances)
     return _erase(image, parsing, erase_key, erase)
 
 
-def _change_colours(image, parsing, key, *, clothes, jitter, grey, blur, background):
+def _change_colours(image, parsing, key, *, clothes, jitter, grey, blur) -> jax.Array:
     mean, std = jnp.array(IMAGENET_MEAN), jnp.array(IMAGENET_STD)
     rgb = jnp.moveaxis(image * std + mean, -1, 0)
     do_key, clothes_key, jitter_key, blur_key = random.split(key, 4)
     do_jitter, do_grey, do_blur = random.uniform(do_key, (3,))
     if clothes:
         rgb = recolour(rgb, parsing, clothes_key, clothes)
-    if background:
-        new_key, do_background = random.split(random.fold_in(key, _BACKGROUNDS))
-        new = augment_background.fade(rgb, parsing, new_key)
-        rgb = jnp.where(random.bernoulli(do_background, background), new, rgb)
     if jitter:
         new = augment_colour.jitter(rgb, jitter_key)
         rgb = jnp.where(do_jitter < jitter, new, rgb)
