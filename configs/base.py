@@ -93,8 +93,10 @@ def fields() -> ConfigDict:
     # Probability of changing brightness, contrast, saturation and hue (as in SimCLR;
     # Chen et al., ICML 2020)
     c.augment.jitter = schema.optional(real(0.0, high=1.0))
-    c.augment.grey = schema.optional(real(0.0, high=1.0))  # probability of no colours
-    c.augment.blur = schema.optional(real(0.0, high=1.0))  # probability of a blur
+    # Probability of removing the colours
+    c.augment.grey = schema.optional(real(0.0, high=1.0))
+    # Probability of blurring the image
+    c.augment.blur = schema.optional(real(0.0, high=1.0))
     # Probability of recolouring each garment, found by the parsing map: ours, after
     # semantic-guided pixel sampling (Shu et al., IEEE SPL 2021)
     c.augment.clothes = schema.optional(real(0.0, high=1.0))

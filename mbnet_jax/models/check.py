@@ -104,10 +104,10 @@ def _names(config: ConfigDict) -> Iterator[str]:
         if name not in BRANCHES:
             known = [f"model.backbones.{branch}" for branch in BRANCHES]
             yield unknown(f"model.backbones.{name}", known)
+    fields = [name for name in (*VIEWS, "background") if name != "image"]
     for name in config.views:
-        if name not in {*VIEWS, "background"} or name == "image":
-            known = [f"views.{view}" for view in (*VIEWS, "background")[1:]]
-            yield unknown(f"views.{name}", known)
+        if name not in fields:
+            yield unknown(f"views.{name}", [f"views.{field}" for field in fields])
     for branch, backbone in model.backbones.items():
         if backbone.name not in BACKBONES:
             yield (
