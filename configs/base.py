@@ -156,6 +156,8 @@ def fields() -> ConfigDict:
     c.model.parser = schema.optional(flag(False))
     # In place of that head, a small network of the image, which also finds parts' ends
     c.model.parser_image = schema.optional(flag(False))
+    # Ours: whether that network hides the background from the global branch
+    c.model.parser_masks = schema.optional(flag(False))
     c.model.parser_size = schema.optional(choice("small", "large"))  # of that network
     # The run, export or hub id whose image parser a new run starts with; "": none
     c.model.parser_initial = schema.optional(text(""))
@@ -185,8 +187,7 @@ def fields() -> ConfigDict:
     # Mori, ICCV 2019)
     c.loss.ktm_similarity = schema.optional(real(0.0))
     c.loss.ktm_area = real(1.0)  # weight of KTM's area term
-    # Weight of the background constraint on FAM's attention
-    c.loss.background = real(0.1)
+    c.loss.background = real(0.1)  # weight of the background constraint, for FAM
     # The background constraint is the share of the attention that lies on the
     # background, or, ours, its binary cross-entropy against the person's area
     c.loss.background_form = schema.optional(choice("share", "foreground"))
@@ -198,8 +199,7 @@ def fields() -> ConfigDict:
     c.loss.parser_extents = schema.optional(real(0.0))
     # Weight of the cross-entropy of where head and legs end, `model.parser_image`
     c.loss.parser_edges = schema.optional(real(0.3))
-    # Weight of the triplet loss on the combined embedding, which trains the balance
-    c.loss.balance = real(1.0)
+    c.loss.balance = real(1.0)  # weight of the triplet loss that trains the balance
     # Weight of the contrastive loss that trains the projection, `model.projection`
     c.loss.projection = schema.optional(real(1.0))
 

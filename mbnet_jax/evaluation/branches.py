@@ -26,13 +26,13 @@ def chosen_branches(
 def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
     """Returns the part of the network that computes these branches' embeddings.
 
-    The parsing head is no part of it.
+    What predicts parsing maps is no part of it, unless a branch's view depends on that.
 
     A branch that CFM fuses with another one was trained on the fused map, so the other
     branch is part of it too. Only the whole network has its balance or projection,
     whose parameters take the embeddings of all branches.
     """
-    if model.parser:
+    if model.parser and not model.parser_masks:
         model = model.clone(parser=False)
     if len(branches) == len(model.branches):
         return model

@@ -69,7 +69,8 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             "model.parser_image=True says how model.parser=True predicts the parsing "
             "map, which is off; set both, or none"
         )
-    for field, off in (("parser_size", "small"), ("parser_initial", "")):
+    own = {"parser_size": "small", "parser_initial": "", "parser_masks": False}
+    for field, off in own.items():
         if model.get(field, off) != off and not image:
             yield (
                 f"model.{field}={model[field]!r} is of model.parser_image=True, which "

@@ -30,6 +30,7 @@ from mbnet_jax.models.modules import (
     Zoom,
     combine,
     masked,
+    person_probability,
     zoom_on,
 )
 from mbnet_jax.models.outputs import Outputs
@@ -60,6 +61,7 @@ class MBNet(nn.Module):
       parser: switches on what predicts parsing maps, a head of the global branch.
       parser_image: whether that is a small network of the image (`ImageParser`), not
         the head.
+      parser_masks: whether that network hides the background from its branch.
       parser_size: of that network, in `image_parser.SIZES`.
       balance_floor: the least weight of a branch (see `Balance`).
       projection: dimensions of the projection that takes the balance's place where
@@ -90,6 +92,7 @@ class MBNet(nn.Module):
     balance: bool = True
     parser: bool = False
     parser_image: bool = False
+    parser_masks: bool = False
     parser_size: str = "small"
     balance_floor: float = 0.5
     projection: int = 0
@@ -146,6 +149,8 @@ class MBNet(nn.Module):
             if train and drops_path(config):
                 given["keys"] = branch_keys(keys, name)
             groups = config.get("norm_images", 0)
+            if branch.parses and self.parser and self.parser_image:
+                view = self._parsed(view, extra, groups, train=train)
             gate, zoom = None, None
             if branch.module == "ktm" and self.ktm and self.ktm_zoom:
                 view, zoom = self._enlarged(view, extra, groups, train=train)
@@ -165,14 +170,7 @@ class MBNet(nn.Module):
                 x = gate(x)
             if attend and not self.fam_stage:
                 x = attend(x)
-            if branch.parses and self.parser and self.parser_image:
-                parser = ImageParser(
-                    self.parser_size, groups, dtype=self.dtype, name="image_parser"
-                )
-                extra["parsing_logits"], extra["part_edges"] = parser(
-                    views[branch.view], train=train
-                )
-            elif branch.parses and self.parser:
+            if branch.parses and self.parser and not self.parser_image:
                 parser = ParsingHead(
                     norm_images=groups, dtype=self.dtype, name="parsing_head"
                 )
@@ -228,6 +226,17 @@ class MBNet(nn.Module):
             return x
 
         return gate
+
+    def _parsed(
+        self, view: jax.Array, extra: dict, groups: int, *, train: bool
+    ) -> jax.Array:
+        """What `ImageParser` leaves of a view; it leaves its outputs in `extra`."""
+        parser = ImageParser(
+            self.parser_size, groups, dtype=self.dtype, name="image_parser"
+        )
+        logits, extra["part_edges"] = parser(view, train=train)
+        extra["parsing_logits"] = logits
+        return masked(view, person_probability(logits)) if self.parser_masks else view
 
     def _enlarged(
         self, view: jax.Array, extra: dict, groups: int, *, train: bool
