@@ -1,9 +1,9 @@
 """The steps that made the network in the package, as commands of this project."""
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 STEPS = Path(__file__).with_name("steps.toml")
 CONFIG = "synthetic_many"
@@ -46,18 +46,35 @@ class Step(NamedTuple):
 def read_steps() -> list[Step]:
     """Reads `steps.toml`, whose first lines say what it holds."""
     content = tomllib.loads(STEPS.read_text())
-    steps = []
-    for entry in content["step"]:
-        [kind] = entry.keys() & {*_KINDS}
-        overrides = (
-            *(line for name in entry.get("sets", ()) for line in content["sets"][name]),
-            *entry.get("overrides", ()),
+    return [
+        step for entry in content["step"] for step in _steps_of(entry, content["sets"])
+    ]
+
+
+def _steps_of(
+    entry: Mapping[str, Any], sets: Mapping[str, Sequence[str]]
+) -> Iterator[Step]:
+    """The step of an entry; or its two trainings and their mean."""
+    [kind] = entry.keys() & {*_KINDS}
+    name = entry[kind]
+    starts = {field: entry[key] for key, field in _STARTS.items() if key in entry}
+    sources = (*starts.values(), *entry.get("of", ()))
+
+    def step(name: str, own: Sequence[str] = ()) -> Step:
+        overrides = tuple(
+            line
+            for field in (*entry.get("fields", ()), *own)
+            for line in ([field] if "=" in field else sets[field])
         )
-        starts = {field: entry[key] for key, field in _STARTS.items() if key in entry}
-        sources = (*starts.values(), *entry.get("of", ()))
-        add = entry.get("add", "")
-        steps.append(Step(kind, entry[kind], sources, overrides, (*starts,), add))
-    return steps
+        return Step(kind, name, sources, overrides, (*starts,), entry.get("add", ""))
+
+    if "each" not in entry:
+        yield step(name)
+        return
+    both = (f"{name}_a", f"{name}_b")
+    for one, own in zip(both, entry["each"], strict=True):
+        yield step(one, own)
+    yield Step("mean", name, both)
 
 
 def commands(
