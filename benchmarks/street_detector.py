@@ -29,7 +29,7 @@ def write_detector(path: Path, empty: np.ndarray, lanes: int, side: int = 640) -
     constants = {
         "empty": np.float32(small.transpose(2, 0, 1)[None]),
         "least": np.float32(_DIFFERENCE),
-        # Of single pixels that differ by compression alone, 3 x 3 leaves nothing.
+        # 3 x 3 removes single pixels that differ by compression alone.
         "lanes": np.int64([1, lanes, lane, side]),
         "channel": np.int64([1]),
         "rows": np.int64([2]),

@@ -29,12 +29,12 @@ def backbone(name: str) -> ConfigDict:
     # norm's statistics while training; 0: the whole batch. Groups that lie on one
     # device need no exchange. The neck before the classifier takes the whole batch.
     c.norm_images = schema.optional(whole(0, high=65_536))
-    # Of transformers: rate of drop path in the last block; it grows from 0 in the first
+    # Transformers: rate of drop path in the last block; it grows from 0 in the first
     c.drop_path = schema.optional(real(0.0, high=0.999))
     # The backward pass computes the inside of every block again; this takes less memory
     # and more time.
     c.remat = schema.optional(flag(False))
-    # Of transformers: what is kept of a block all the same. "products": those with
+    # Transformers: what is kept of a block all the same. "products": those with
     # weights, so that less is computed again.
     c.remat_keeps = schema.optional(choice("nothing", "products"))
     # Another branch, whose backbone this one uses: its weights, and its fields in place

@@ -73,10 +73,10 @@ def fields() -> ConfigDict:
     # Trains on the images of the split val too, where they show training persons
     c.data.train_with_val = schema.optional(flag(False))
 
-    # Of several datasets: the share of each in the persons of a batch, in the order of
+    # With several datasets: the share of each in a batch's persons, in the order of
     # data.name; (): all persons are drawn equally often.
     c.data.shares = schema.optional(several((), real(None, above=True), repeated=True))
-    # Of several datasets: fields of one that differ from those above, by its name. With
+    # With several datasets: by one's name, its fields that differ from those above. With
     # `name`, that dataset may go by another name.
     c.data.parts = ConfigDict({schema.ANY: part()})
 

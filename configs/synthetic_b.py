@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.configs import synthetic
 
-# Of the fields of the generator, those that differ from the config `synthetic`.
+# The generator's fields that differ from those of the config `synthetic`.
 PEOPLE = {"seed": 1}
 
 

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from mbnet_jax.configs import synthetic, synthetic_many
 
-# Of the fields of the generator, those that differ from `synthetic_many`.
+# The generator's fields that differ from those of `synthetic_many`.
 PEOPLE = {
     "train_identities": 64,
     "test_identities": 40,

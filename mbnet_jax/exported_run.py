@@ -116,7 +116,7 @@ class ExportedRun(Run):
         """Evaluates the network on the test split of the config's dataset.
 
         As `Run.evaluate`: a dataset that the network was not trained on has its results
-        in `eval/<name>/`. Of the config, `data` and `eval` are read.
+        in `eval/<name>/`. Only `data` and `eval` of the config are read.
 
         Args:
           config: names the dataset and where it is.

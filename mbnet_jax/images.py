@@ -74,8 +74,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decodes the bytes of an image file to RGB, uint8 [h, w, 3].
 
-    The image is rotated by its EXIF orientation. Of an animation, or a file of several
-    pages, it is the first one. Of 16 bits a channel the upper 8 are taken; transparency
+    The image is rotated by its EXIF orientation. An animation, or a file of several
+    pages, gives its first image. 16 bits a channel are cut to the upper 8; transparency
     is ignored.
 
     Args:

@@ -79,7 +79,7 @@ like the others: `--config.model.backbones.global.name=resnet18`. In a config fi
 where it is a keyword of Python, write
 `c.model.backbones["global"].name = "resnet18"`.""",
     "data": """\
-Of several datasets, `data.parts.<name>` has the fields of one that differ: `name`,
+With several datasets, `data.parts.<name>` has the fields of one that differ: `name`,
 `root`, `parsing_dir`, `parsing_labels`, `variant`, `synthetic` ([Training on several
 datasets](several.md)).""",
 }

@@ -9,10 +9,10 @@ STEPS = Path(__file__).with_name("steps.toml")
 CONFIG = "synthetic_many"
 NETWORK = "network"  # the folder of what the steps make
 
-# Of an export of two networks -> the flag of the second
+# How two networks are exported as one -> the flag of the second
 _JOINS = {"mean": "--mean", "exchange": "--image-parser"}
 _KINDS = ("train", "combine", *_JOINS)
-# Of a training's entry, a network to start with -> its field
+# Key of a training's entry that names a network to start with -> its field
 _STARTS = {"initial": "model.initial", "parser": "model.parser_initial"}
 _WEIGHTS = ("--half", "--license=apache-2.0")
 _NO_PROGRAMS = ("--no-stablehlo", "--no-onnx")

@@ -23,7 +23,7 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """
     if not _portable.get() and _has_cudnn(q.shape[1:], q.dtype):
         return _either(q, k, v)
-    # Of a scanned block, whose two passes are separate loops: nothing to keep apart.
+    # The two passes of a scanned block are separate loops: nothing to keep apart.
     return jax.checkpoint(_plain, prevent_cse=False)(q, k, v)
 
 

@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--configs",
         required=True,
         metavar="NAMES",
-        help="config files, or names of configs: one for each dataset. Of them data "
-        "and eval are read, with --config.FIELD=VALUE in all of them",
+        help="config files, or names of configs: one for each dataset. Only data "
+        "and eval are read; --config.FIELD=VALUE applies to all of them",
     )
     parser.add(
         "--out",

@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--out",
         default="preview.png",
         metavar="FILE",
-        help="the picture to write; preview.png unless given. Of several datasets: one "
-        "each, preview-NAME.png",
+        help="the picture to write; preview.png unless given. With several "
+        "datasets, one each: preview-NAME.png",
     )
     parser.add(
         "--images",

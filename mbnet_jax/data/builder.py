@@ -146,8 +146,8 @@ def prepare(
 
     Their folder is named by the fingerprint, so changed images or labels are never
     served from old files. It appears once it is complete: after a kill, the next call
-    starts over. Of two processes, one writes and the other waits. A copy that exists
-    may be on a file system that cannot be written to.
+    starts over. If two processes start, one writes and the other waits. A
+    copy that exists may be on a file system that cannot be written to.
 
     Args:
       records: of the whole dataset.

@@ -16,7 +16,7 @@ class Checked:
     """The files of a dataset that are known to be sound, remembered on disk.
 
     Each record's files are named by a digest of names, sizes and times; where there is
-    a map, of the label set too. Of two processes that save at once, one's file is kept.
+    a map, of the label set too. If two processes save at once, one's file is kept.
     """
 
     def __init__(self, folder: Path, states: States, label_set: str | None):

@@ -74,7 +74,7 @@ def load_dataset(config: ConfigDict, *, training: bool = True) -> Dataset:
     """Loads the dataset that `config.data` describes.
 
     Generates it first if it is a generated one, and prints a warning if its counts
-    differ from the published ones. Of several, each is loaded by itself, and the
+    differ from the published ones. Several are loaded one by one, and the
     images to train on are joined.
 
     Args:

@@ -65,7 +65,7 @@ def detr_boxes(
     corner = shares[:, :2] - shares[:, 2:] / 2
     boxes = np.concatenate([corner, shares[:, 2:]], axis=1)
     boxes *= (width, height, width, height)
-    # Of a large negative number, exp is infinite and the probability 0.
+    # For a large negative number, exp is infinite and the probability 0.
     with np.errstate(over="ignore"):
         scores = 1 / (1 + np.exp(-logits[:, PERSON].astype(np.float64)))
     return boxes, scores
@@ -77,7 +77,7 @@ def _scale(image: tuple[int, int], size: tuple[int, int]) -> float:
 
 
 def _grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row of an output, its cell [n, 2], x before y, and stride [n, 1]."""
+    """The cell [n, 2], x before y, and stride [n, 1] of each row of an output."""
     cells, strides = [], []
     for stride in _STRIDES:
         y, x = np.mgrid[: size[0] // stride, : size[1] // stride]

@@ -8,8 +8,8 @@ import sys
 
 import jax
 
-# Of `mallopt`, by their numbers in glibc's malloc.h. A step allocates its memory anew;
-# taken from the kernel each time, its pages would be cleared each time.
+# For `mallopt`, by their numbers in glibc's malloc.h. A step allocates its memory anew;
+# if it came from the kernel each time, its pages would be cleared each time.
 _SETTINGS = {
     -8: 1,  # M_ARENA_MAX: other arenas return blocks, whatever the threshold
     -4: 0,  # M_MMAP_MAX: no mappings of their own, which are returned when freed

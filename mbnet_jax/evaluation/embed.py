@@ -48,7 +48,7 @@ def embed_split(
 ) -> Embeddings:
     """Embeds every row of `split`: kind -> float32 [n, d], in the split's order.
 
-    Of tracklets, the frames are embedded, in batches that are not kept; see
+    For tracklets, the frames are embedded in batches that are not kept; see
     `mean_embeddings`.
 
     Raises:

@@ -99,7 +99,8 @@ def read_queries(path: Path) -> dict[tuple[str, str, str, str], tuple[int, float
 def paired_scores(first: Path, second: Path) -> dict[str, tuple[Scores, Scores]]:
     """Reads two files of the same queries: protocol -> the scores of either.
 
-    Queries without a true match are left out. Of several draws each query has its mean.
+    Queries without a true match are left out. With several draws, a query's score is
+    their mean.
 
     Raises:
       FileNotFoundError, ValueError: as `read_queries`; also if the queries differ,

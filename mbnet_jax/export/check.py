@@ -12,7 +12,7 @@ from mbnet_jax.export.programs import Program
 from mbnet_jax.parsing.labels import NUM_LABELS
 from mbnet_jax.runs.network import Network
 
-# Of an entry of an embedding, whose length is 1. bfloat16 has 8 significant bits.
+# For each entry of an embedding of length 1. bfloat16 has 8 significant bits.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 # With predicted parsing maps: rounding decides on a pixel that could be of two labels.
 PREDICTED_TOLERANCE = 2e-2

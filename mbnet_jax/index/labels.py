@@ -14,7 +14,7 @@ _FORMAT = (
 
 
 class Labels(NamedTuple):
-    """Of one photograph: its camera and its time in UTC; None: unknown."""
+    """The camera and the time in UTC of one photograph; None: unknown."""
 
     camera: str | None = None
     time: datetime.datetime | None = None

@@ -58,7 +58,7 @@ def clothes_adversarial(
     Every class of clothes of the image's own person is a positive one. Each has a
     log-probability against itself and all clothes of other people, so that a person's
     clothes do not compete. The loss is minus their weighted sum, the mean over the
-    images of known clothes. Of a person with K classes each weighs epsilon / K, and the
+    images of known clothes. Each of a person's K classes weighs epsilon / K, and the
     one that is worn 1 - epsilon more: epsilon is how much the features are to confuse
     them.
 
@@ -101,7 +101,7 @@ def clothes_subspace(
     both = known[:, None] & known
     same_outfit = both & (clothes[:, None] == clothes)
     same_person = both & (pid[:, None] == pid)
-    # Of an image, so that each outfit weighs 1.
+    # Of each image, so that each outfit weighs 1.
     weight = known / jnp.maximum(same_outfit.sum(-1), 1)
     outfits = (same_person * weight).sum(-1)  # of an image's person
     counted = outfits > 1.5  # a sum of fractions, up to rounding

@@ -111,8 +111,8 @@ def owner(branch: str, backbones: Mapping[str, Mapping[str, Any]]) -> str:
 
     Args:
       branch: a name.
-      backbones: `config.model.backbones`. Of the section of a branch that shares,
-        only `share` and `pooling` are read.
+      backbones: `config.model.backbones`. If a branch shares a backbone, only `share`
+        and `pooling` of its section are read.
     """
     return backbones.get(branch, {}).get("share") or branch
 

@@ -1,7 +1,7 @@
 """Divides own images: some persons are trained on, the others are searched for.
 
-Of a test person, one image of each camera and outfit is a query, and the others are the
-gallery.
+For a test person, one image of each camera and outfit is a query, and the others are
+the gallery.
 """
 
 from collections import defaultdict

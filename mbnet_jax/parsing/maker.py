@@ -10,7 +10,7 @@ from mbnet_jax.parsing.options import OPTIONS, ParserOptions
 from mbnet_jax.schema import Field, check, choice, text
 
 MAPS_FILE = "maps.json"  # in a folder of maps that were made here: what made them
-# Of `MAPS_FILE`. Version 1 has no `_ADDED`; still earlier files have no version.
+# The version of `MAPS_FILE`: 1 has no `_ADDED`; still earlier files have no version.
 MAPS_VERSION = 2
 _ADDED = {"channels": "rgb", "fit": "stretch", "output": 0}
 LABELS_FIELD = {"labels": choice(None, *LABEL_SETS)}

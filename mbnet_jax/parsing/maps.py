@@ -181,7 +181,7 @@ def read_labels(data: bytes | Image.Image, name: str) -> np.ndarray:
     """
     what = f"the parsing map of {printable(name)}"
     picture = data if isinstance(data, Image.Image) else _opened(data, what)
-    # Of a Pillow image that is decoded already, only the mode is known.
+    # Once Pillow has decoded an image, only its mode is known.
     stored = [tile.args for tile in getattr(picture, "tile", ())] or [picture.mode]
     if picture.format not in ("PNG", None):
         raise ValueError(f"{what} must be {_KINDS}; its format is {picture.format}")

@@ -23,8 +23,8 @@ def camera_pairs(
     """Returns mAP by pair of cameras under a protocol, of the main embedding.
 
     A cell ranks, for each query of one camera, the images of one other camera, and no
-    others. With several draws, the gallery is the first. Of many cameras, those with
-    the most queries and the most gallery images are in the table.
+    others. With several draws, the gallery is the first. If there are too many cameras,
+    the table has those with the most queries and the most gallery images.
 
     Returns:
       `rows` with a title, a number of queries and cells; a cell has `value`, in 0..1,

@@ -24,8 +24,8 @@ def principal_axes(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
       The coordinates on the first `AXES` axes, float [n, AXES], and the share of the
-      variance that each holds, [AXES]; zeros where there are fewer axes. Of both signs
-      of an axis, the one is taken whose largest coordinate is positive.
+      variance that each holds, [AXES]; zeros where there are fewer axes. An axis
+      has the sign that makes its largest coordinate positive.
     """
     centred = np.asarray(rows, np.float64) - rows.mean(0, dtype=np.float64)
     products, n = centred @ centred.T, len(rows)  # [n, n], much smaller than [d, d]

@@ -31,7 +31,7 @@ _DIRECTION = {"direction": "ltr"} if _RAQM else {}
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 _RIGHT_TO_LEFT = ("R", "AL", "AN")  # bidirectional classes
-# Of no use here: their glyphs are placeholders, empty, or in colour.
+# Unusable here: their glyphs are placeholders, empty, or coloured.
 _UNSUITABLE = re.compile("last ?resort|blank|emoji|bitmap")
 _STYLED = re.compile(
     "bold|italic|oblique|light|thin|black|heavy|medium|cond|mono|serif|unifont"

@@ -40,8 +40,8 @@ def read(key_TxLxB, gallery: GalleryBlock, lists_1x2xBxK, found_BxS, count_BxM):
       count_BxM: int32, the items counted so far.
 
     Returns:
-      `found_BxS` and `count_BxM`, with what is in the block. Of the items that tie
-      with a match, those earlier in its own tile count here, all others in `nearer`.
+      `found_BxS` and `count_BxM`, with what is in the block. Items that tie
+      with a match count here if they are earlier in its own tile, else in `nearer`.
     """
     slot_KxB, index_KxB = (lists_BxK.T for lists_BxK in lists_1x2xBxK[0])
     tile_Tx1 = jnp.arange(len(key_TxLxB))[:, None]

@@ -196,7 +196,7 @@ def _program(mesh: Mesh, metric: str):
 
         values_BxK, indices_BxK, lowest_so_far = (part[0] for part in best)
         k = values_BxK.shape[1]
-        # Of equal values top_k takes the first: the best so far have lower indices.
+        # top_k takes the first of equal values: the best so far have lower indices.
         value, column = lax.top_k(value_BxG, min(k, value_BxG.shape[1]))
         value = jnp.concatenate([values_BxK, value], axis=1)
         index = jnp.concatenate([indices_BxK, column + gallery.first_n], axis=1)

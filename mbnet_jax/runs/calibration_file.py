@@ -126,7 +126,7 @@ def fitting(
 ) -> Calibration | None:
     """The calibration of embeddings made in this way; None if there is none.
 
-    Of several, that of `dataset`, or else the one fitted on most people.
+    If there are several, that of `dataset`, or else the one fitted on most people.
     """
     found = [
         each

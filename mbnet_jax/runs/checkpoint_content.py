@@ -37,8 +37,8 @@ _ALTERED = "is damaged (its checksum is not that of what was written)"
 def packed(step: int, parts: Parts, progress: dict) -> ocp.args.Composite:
     """What a folder writes: trees, the run's progress, and the checksum of each.
 
-    A part can be read without the others. Of arrays that are split over the devices
-    each process writes its share.
+    A part can be read without the others. Each process writes its share of arrays that
+    are split over the devices.
     """
     leaves = {name: jax.tree.leaves(tree) for name, tree in parts.items()}
     sums = _gathered({name: own_sums(found) for name, found in leaves.items()})

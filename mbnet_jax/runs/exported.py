@@ -22,7 +22,7 @@ from mbnet_jax.runs.safetensors_file import read_arrays
 
 WEIGHTS = "model.safetensors"
 KIND = "mbnet_jax export"
-# Of the format. Versions 1 and 2, float32 and float16 weights, had other config fields.
+# The format's. Versions 1 and 2, float32 and float16 weights, had other config fields.
 VERSION = 3
 # Folders of the machine that trained: nobody else's business.
 _LOCAL = ("root", "parsing_dir")

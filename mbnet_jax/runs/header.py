@@ -84,7 +84,7 @@ def aligned(rows: Iterable[tuple[str, object]]) -> str:
 def training_splits(dataset: Dataset) -> dict[str, Split]:
     """Returns the splits of a dataset by name; of many, the first ones.
 
-    Of several datasets, these are all training images, and those of each.
+    For several datasets, these are all training images, and those of each.
     """
     splits = {"train": dataset.train}
     splits |= {name: part.train for name, part in dataset.parts.items()}

@@ -15,7 +15,7 @@ _VALUE = schema.real(None, high=1.0)
 _FIELDS = {
     "name": schema.optional(schema.text(None)),
     "step": schema.whole(None),
-    # Of what, for people, and by a digest of fields, for `mbnet-across`.
+    # What it is about: for people, and by a digest of fields, for `mbnet-across`.
     "trained_on": schema.optional(schema.text(None)),
     "dataset": schema.optional(schema.text(None)),
     "settings": schema.optional(schema.text(None)),

@@ -118,7 +118,7 @@ def described(
     try:
         model = make_model(config.model, num_classes, num_clothes)
         return model, abstract_variables(config, model)
-    # Of a part that is unknown here, or of sizes that do not go together.
+    # Raised for an unknown part, or sizes that do not fit together.
     except (
         ArithmeticError,
         FlaxError,

@@ -49,7 +49,7 @@ class Tested:
 
     @property
     def title(self) -> str:
-        """Of what the results are: the config, or on what it was trained and tested."""
+        """What the results are about: the config, or the data of training and test."""
         if self.own:
             return self.config.name
         return f"trained on {self.trained_on}, tested on {self.dataset}"

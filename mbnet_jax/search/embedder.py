@@ -279,5 +279,5 @@ class Embedder(Comparing, Identified):
 
 
 def _combined(embedded: dict[str, jax.Array]) -> jax.Array:
-    """Of what `make_embed` computes, the combination, or the only branch."""
+    """The combination, or the only branch, among what `make_embed` computes."""
     return embedded[ALL] if ALL in embedded else next(iter(embedded.values()))

@@ -50,5 +50,5 @@ class Identified:
 
     @functools.cached_property
     def _weights_digest(self) -> str:
-        """Of the names, shapes and bits of the weights and batch statistics."""
+        """A digest of the names, shapes and bits of weights and batch statistics."""
         return weights_digest(self._variables)

@@ -50,7 +50,7 @@ class Rows:
         self.index: dict[bytes, int] = {}
         for i in range(self._count):
             start = i * record
-            # Of two rows with one key, the first was damaged.
+            # If two rows have the same key, the first was damaged.
             self.index[keys[start : start + key_bytes]] = i
             self._checks.append(keys[start + key_bytes : start + record])
 

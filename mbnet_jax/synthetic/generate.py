@@ -146,8 +146,8 @@ def _make(
 def _tasks(cells: list[list[Shot]]) -> list[list[Shot]]:
     """Lists of shots, each for one worker.
 
-    They stay together by person and outfit, who are dressed once. Of more cameras than
-    a worker keeps, they are of one camera each: to make a camera takes longer.
+    A task holds one person in one outfit, who is dressed once. With more cameras than a
+    worker keeps, it holds shots of one camera: making a camera takes longer than dressing.
     """
     cameras = {shot.camera for cell in cells for shot in cell}
     if len(cameras) > CAMERAS_KEPT:

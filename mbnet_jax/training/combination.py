@@ -33,7 +33,7 @@ from mbnet_jax.runs.tested import has_own_datasets, with_network_of
 from mbnet_jax.training.added_branch import with_branch_added
 
 EQUAL, AS_IT_IS = "equal weights", "as it is"
-# Of the contrastive loss. High ones serve tests where clothes change, low ones others.
+# Of the contrastive loss: high ones suit changes of clothes, low ones the same clothes.
 _TEMPERATURES = (0.07, 0.085, 0.1, 0.12, 0.14)
 _RULES = ("general", "same_clothes", "clothes_changing")
 _STEPS, _WARMUP, _RATE = 800, 50, 5e-4
@@ -144,8 +144,8 @@ def best_combination(
 def of_network(saved: ConfigDict, config: ConfigDict) -> ConfigDict:
     """The network's config, with `data` and `eval` of another one.
 
-    Of the dataset that it was trained on, the same people are held out; of another
-    one, those that `config` holds out.
+    On the dataset that it was trained on, the same people are held out; on another one,
+    those that `config` holds out.
     """
     found = with_network_of(saved, config)
     if not has_own_datasets(saved, config):

@@ -170,7 +170,7 @@ def _warn_of_held_out(source: str, saved: ConfigDict, config: ConfigDict) -> Non
 def knows_held_out(saved: ConfigDict, config: ConfigDict) -> bool:
     """Whether a network was trained on people whom `config` holds out.
 
-    Of one dataset, the same seed holds out the same people first. Trainings before that
+    In one dataset, the same seed holds out the same people first. Trainings before that
     of the network itself, whose weights it started with, are not looked at.
 
     Args:

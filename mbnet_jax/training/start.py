@@ -93,7 +93,7 @@ def start(
     with status("compiling the initial weights", leave=True):
         state = once()
     state = state.with_variables(place(loaded.variables, mesh, split=split))
-    # Of parameters that are split, no process has what a mean takes.
+    # If parameters are split, no process holds all that a mean needs.
     shown = "sharding" if split else True
     lines = [
         parameter_overview.get_parameter_overview(state.params, include_stats=shown)

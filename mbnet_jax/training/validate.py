@@ -26,7 +26,7 @@ def validate_all(
 ) -> Validate | None:
     """`make_validate` for a dataset; None if it has no images for validation.
 
-    Of several datasets, "rank1" and "mAP" are means over those that have some, and
+    For several datasets, "rank1" and "mAP" are means over those that have some, and
     "rank1_NAME" and "mAP_NAME" the scores of each.
     """
     configs = configs_of(config)

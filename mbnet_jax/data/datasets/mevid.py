@@ -16,7 +16,7 @@ from mbnet_jax.files import printable, read_bytes
 
 NAME = re.compile(r"\d{4}O\d{3}C\d{3}T\d{3}F\d{5}\.jpg", re.ASCII)
 EXAMPLE = "0201O003C330T004F00192.jpg"
-# Of each side: the folder of images, their names, and the rows of the tracklets.
+# For each side: the folder of images, their names, and the rows of the tracklets.
 SIDES = {
     "train": ("bbox_train", "train_name.txt", "track_train_info.txt"),
     "test": ("bbox_test", "test_name.txt", "track_test_info.txt"),

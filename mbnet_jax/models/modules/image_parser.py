@@ -105,7 +105,7 @@ class ImageParser(nn.Module):
         return _SCALE * depth_to_space(logits, 2), PartEdges(rows, columns)
 
     def _edges(self, x: jax.Array, name: str) -> jax.Array:
-        """Of a profile [B, n, c], the logits of each edge's cell, [B, parts, 2, n]."""
+        """Logits of each edge's cell, [B, parts, 2, n], from a profile [B, n, c]."""
 
         def along(x, number):
             module = nn.Conv(_EDGES, (7,), dtype=self.dtype, name=f"{name}{number}")

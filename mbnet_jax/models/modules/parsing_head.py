@@ -27,7 +27,7 @@ class ParsingHead(nn.Module):
     1x1 convolution to `width` channels and a norm; from the coarsest stage on, the sum
     is enlarged and added to the next finer one; two 3x3 convolutions read the result. A
     last 1x1 convolution gives each cell of the finest stage 2x2 cells of logits
-    (sub-pixel convolution; Shi et al., CVPR 2016). Of a backbone without stages, it
+    (sub-pixel convolution; Shi et al., CVPR 2016). For a backbone without stages, it
     reads the final map, and gives each of its cells 4x4 cells of logits.
 
     Attributes:

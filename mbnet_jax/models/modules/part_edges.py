@@ -14,8 +14,8 @@ from flax import struct
 
 from mbnet_jax.parsing.labels import CROPPED, NUM_LABELS
 
-# Of a part's pixels, to either side of the likeliest one on its edge: more than the
-# strays that the boxes of crops leave out, even at the end of a row.
+# The share of a part's pixels that is marked on either side of the likeliest one on its
+# edge: more than the strays that the boxes of crops leave out, even at a row's end.
 _MARKED = 0.015
 
 
@@ -71,7 +71,7 @@ def with_edges(logits: jax.Array, edges: PartEdges) -> jax.Array:
         right = _pixels(edges.columns[:, number], width)[:, None]
         inside = (down > 0) & (right > 0)
         own = _only(logits, part)
-        # Of all rows and columns, though only those on an edge are marked.
+        # For all rows and columns, though only those on an edge are marked.
         lead = jnp.where(inside, own.max(-1) - logits.max(-1), -jnp.inf)
         marked = (down > 1) & _beside(lead.argmax(2)[:, :, None], width, count, 2)
         marked |= (right > 1) & _beside(lead.argmax(1)[:, None], height, count, 1)
@@ -89,7 +89,7 @@ def _only(logits: jax.Array, labels: Sequence[int]) -> jax.Array:
 
 
 def _pixels(edges: jax.Array, size: int) -> jax.Array:
-    """Of `size` pixels, int [B, size]: 0 outside both edges, 1 inside, 2 on an edge.
+    """For `size` pixels, int [B, size]: 0 outside both edges, 1 inside, 2 on an edge.
 
     Args:
       edges: logits [B, 2, n].
