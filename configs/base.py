@@ -76,7 +76,7 @@ def fields() -> ConfigDict:
     # With several datasets: the share of each in a batch's persons, in the order of
     # data.name; (): all persons are drawn equally often.
     c.data.shares = schema.optional(several((), real(None, above=True), repeated=True))
-    # With several datasets: by one's name, its fields that differ from those above. With
+    # With several datasets: by one's name, its fields that differ from the above. With
     # `name`, that dataset may go by another name.
     c.data.parts = ConfigDict({schema.ANY: part()})
 

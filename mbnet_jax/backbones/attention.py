@@ -70,7 +70,7 @@ def fused(
     """`attend` by one kernel that takes even lengths and the lengths that count.
 
     jax refuses cuDNN an odd length while training, as if there were a bias; so a token
-    is added that nobody attends to.
+    is added that nothing attends to.
     """
     attention = functools.partial(
         jax.nn.dot_product_attention, implementation=implementation

@@ -122,7 +122,7 @@ def make_app(
     return app
 
 
-# The network works for one visitor at a time; nobody calls functions but the page.
+# The network works for one visitor at a time; only the page calls functions.
 _ONE = {
     "concurrency_id": "network",
     "concurrency_limit": 1,
