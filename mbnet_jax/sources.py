@@ -68,7 +68,7 @@ def no_such(what: str, path: str | Path) -> str:
 
 
 def check_folder_or_hub(source: str | Path) -> None:
-    """Refuses what is neither a path that exists nor an id of the hub, without asking the hub.
+    """Refuses what is neither a path that exists nor an id of the hub; asks no server.
 
     A path in a folder that exists is none.
 

@@ -147,7 +147,7 @@ def _tasks(cells: list[list[Shot]]) -> list[list[Shot]]:
     """Lists of shots, each for one worker.
 
     A task holds one person in one outfit, who is dressed once. With more cameras than a
-    worker keeps, it holds shots of one camera: a camera takes longer to make than clothes.
+    worker keeps, it holds shots of one camera, since cameras take longer to make.
     """
     cameras = {shot.camera for cell in cells for shot in cell}
     if len(cameras) > CAMERAS_KEPT:
