@@ -16,7 +16,7 @@ def mean_of(network: Network, other: Network, source: str) -> Network:
     of both (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The
     running averages of batch norm are averaged too. Modules that only one of the two
     has, such as a new head, are those of `network`, and so is an image parser of
-    another size, which no branch's weights depend on.
+    another size.
 
     Args:
       network: whose config the mean has.

@@ -6,8 +6,9 @@ from mbnet_jax.runs.network import IMAGE_PARSER, Network
 def with_parser_of(network: Network, other: Network, source: str) -> Network:
     """The network with another one's image parser, of any size.
 
-    Nothing else depends on its weights, so one that was trained longer, or on better
-    maps, replaces it without another training. It reads the same normalised image.
+    Branches only read its maps, or images that it masks, so one that was trained
+    longer, or on better maps, replaces it without another training. It reads the same
+    normalised image.
 
     Args:
       network: whose config and other modules are kept.
