@@ -47,8 +47,8 @@ def read_config(
     """Reads a config, with overrides (FIELD, VALUE) as texts.
 
     Args:
-      name: as of `load_config`.
-      given, flag: as of `override`.
+      name: as in `load_config`.
+      given, flag: as in `override`.
 
     Raises:
       ValueError: as `load_config`.

@@ -104,7 +104,7 @@ class ExportedRun(Run):
     def differences(
         self, config: ConfigDict, refused: tuple[str, ...] = ()
     ) -> list[str]:
-        """As of a run, but for folders, which an export does not say."""
+        """As in a run, except for folders, which an export does not name."""
         lines = super().differences(config, refused)
         return [
             line
@@ -147,7 +147,7 @@ def open_run(
 
     Args:
       source: the folder of a run or an export, or the hub id of an export.
-      out: as of `ExportedRun`.
+      out: as in `ExportedRun`.
       mesh: the devices to evaluate on; all unless given.
 
     Raises:

@@ -112,7 +112,7 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """Reads a file of at most `most` bytes.
 
     Raises:
-      ValueError, OSError: as of `opened`.
+      ValueError, OSError: as in `opened`.
     """
     with opened(path, most) as file:
         data = file.read(most + 1)

@@ -120,7 +120,7 @@ def open_image(data: bytes, what: str, least: int | None = None) -> Image.Image:
         a side, which is faster. None: at its own size.
 
     Raises:
-      ValueError: as of `decode_image`.
+      ValueError: as in `decode_image`.
     """
     picture = _opened(data, what)
     if least is not None:
@@ -156,7 +156,7 @@ def load_image(picture: Image.Image, what: str) -> Image.Image:
     """Decodes an opened Pillow image, after a check of its size.
 
     Raises:
-      ValueError: as of `decode_image`; `what` names the image.
+      ValueError: as in `decode_image`; `what` names the image.
     """
     check_size(*picture.size, what)
     try:
@@ -175,7 +175,7 @@ def to_rgb(picture: Image.Image, what: str) -> np.ndarray:
     """A decoded Pillow image as RGB, uint8 [h, w, 3], rotated by its orientation.
 
     Raises:
-      ValueError: as of `decode_image`; `what` names the image.
+      ValueError: as in `decode_image`; `what` names the image.
     """
     mode = picture.mode
     if mode not in _MODES + _GREY_16:

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from mbnet_jax.refusals import refuse, shown, unknown
 
 ANY = "*"  # in a section: what every other name in it may be
-# Control characters, halves of characters (as of names that are not UTF-8), line ends.
+# Control characters, halves of characters (from names that are not UTF-8), line ends.
 _NO_TEXT = {"Cc", "Cs", "Zl", "Zp"}
 
 
@@ -242,7 +242,7 @@ def check(
     """Refuses values that do not fit their fields.
 
     Args:
-      values, fields, prefix: as of `problems`.
+      values, fields, prefix: as in `problems`.
       what: what has the values, as in "the config"; "": the fields' names suffice.
       remedy: what to do.
 

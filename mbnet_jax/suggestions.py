@@ -88,7 +88,7 @@ def meant(name: str, known: Iterable[str]) -> list[str]:
     word = last if last in _FIELDS else last.replace("_", "")
     if word in _FIELDS:
         fields = _FIELDS[word].split()
-        own = f"{section}.{fields[0].rpartition('.')[2]}"  # as of "eval.bs"
+        own = f"{section}.{fields[0].rpartition('.')[2]}"  # as in "eval.bs"
         if len(fields) == 1 and own in known:
             return [own]
         if all(field.partition("=")[0] in known for field in fields):

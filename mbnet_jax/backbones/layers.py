@@ -135,7 +135,7 @@ def conv_norm_relu(
     """A padded convolution `name`, a batch norm `name`_norm and a ReLU.
 
     Maps [B, h, w, c] to [B, ceil(h / stride), ceil(w / stride), channels]. Arguments
-    are as of `conv` and `batch_norm`; the kernel is odd.
+    are as in `conv` and `batch_norm`; the kernel is odd.
     """
     padding = kernel // 2
     x = conv(channels, kernel, stride, padding=padding, dtype=dtype, name=name)(x)

@@ -51,7 +51,7 @@ class ConfigParser(flags.Parser):
         """Has the flags of the config, the run's folder and the cluster.
 
         Args:
-          name, summary, usage, examples: as of `flags.Parser`.
+          name, summary, usage, examples: as in `flags.Parser`.
           sections: of the config; the help lists their commonest fields.
           needs_config: whether a config must be given.
         """

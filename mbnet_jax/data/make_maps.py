@@ -55,7 +55,7 @@ def make_maps_of(
     Args:
       images: their paths.
       folder: what `out` mirrors.
-      parser, out: as of `make_maps`, as are the result and errors.
+      parser, out: as in `make_maps`, like the result and errors.
     """
     targets = map_paths(images, folder, out)
     check_writable(out, "give another --out")

@@ -36,7 +36,7 @@ def check_shares(
     """Refuses batches that need more persons of a dataset than it has.
 
     Args:
-      shares: as of `persons_of_shares`.
+      shares: as in `persons_of_shares`.
       counts: its result.
       persons: the training persons of each dataset.
 

@@ -136,7 +136,7 @@ class Explainer:
           The number of its photographs.
 
         Raises:
-          ValueError, OSError: as of `Finder.open`.
+          ValueError, OSError: as in `Finder.open`.
         """
         branches = self.finder.default
         gallery = self.finder.open(folder, branches)

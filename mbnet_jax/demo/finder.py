@@ -99,7 +99,7 @@ class Finder:
 
         Args:
           source: where; None: the network of the package.
-          cache, options: as of the constructor.
+          cache, options: as in the constructor.
 
         Raises:
           FileNotFoundError, ValueError: if it cannot be read.

@@ -44,7 +44,7 @@ def people(
       workers: processes that draw; None: one a CPU.
 
     Raises:
-      ValueError, OSError: as of `generate`.
+      ValueError, OSError: as in `generate`.
     """
     text = json.dumps(options.record(), sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -36,7 +36,7 @@ def by_detector(detector: Detector) -> Finder:
 def by_file(path: Path, confidence: float | None = None) -> Finder:
     """Takes the boxes of a file.
 
-    Args, errors: as of `read_boxes`.
+    Args, errors: as in `read_boxes`.
     """
     boxes = read_boxes(path, confidence)
 

@@ -35,7 +35,7 @@ def make_embed(
     With `train.shard_parameters` the variables may be split as in training.
 
     Raises:
-      ValueError: as of `embed_function`.
+      ValueError: as in `embed_function`.
     """
     whole, rows = replicated(mesh), batch_sharding(mesh)
     split = config.train.get("shard_parameters", False)

@@ -183,7 +183,7 @@ def _bootstrap(
     Args:
       sums: float [n, k], of each row's queries.
       counts: [n], the number of these queries.
-      resamples, seed: as of `compare`.
+      resamples, seed: as in `compare`.
     """
     n = len(sums)
     if n < 2:

@@ -64,7 +64,7 @@ def reliability(curve: Curve, slope: float, offset: float) -> Reliability:
 
     Args:
       curve: of at least one true and one false pair.
-      slope, offset: as of `fit_platt`.
+      slope, offset: as in `fit_platt`.
     """
     similarity, counts = _pairs(curve)
     probability = special.expit(slope * similarity + offset)

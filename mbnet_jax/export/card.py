@@ -71,7 +71,7 @@ def model_card(
       differences: file name -> its difference from the network, of the compared files.
       run: the folder of the evaluations, of which the last tables are shown. None:
         none.
-      branches, platforms, onnx, half, license_id: as of `export_network`.
+      branches, platforms, onnx, half, license_id: as in `export_network`.
       calibrations: that the export has.
       tested_elsewhere: whether `run` is a folder of `--results`, which are of the
         weights as they are.

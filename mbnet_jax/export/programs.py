@@ -94,7 +94,7 @@ def check_size(network: Network, branches: tuple[str, ...]) -> None:
     """Refuses programs that no file can hold.
 
     Args:
-      network, branches: as of `make_programs`.
+      network, branches: as in `make_programs`.
 
     Raises:
       ValueError: if the weights of the main program are too many.

@@ -87,7 +87,7 @@ def fill(
 
     Args:
       table: what `open_table` returned.
-      folder, embedder, branches, parsing_dir, batch_size: as of `open_gallery`.
+      folder, embedder, branches, parsing_dir, batch_size: as in `open_gallery`.
       cache: has the digests of files, not the embeddings.
       labels: name -> camera and time. None: those in the table stay.
       narrowing: of the embeddings; the table's.

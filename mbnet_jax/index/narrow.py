@@ -85,7 +85,7 @@ def fit(rows: np.ndarray, width: int, whiten: bool, source: str = "") -> Narrowi
       rows: of training persons, never of those that are tested.
       width: how many components to keep.
       whiten: whether to give them equal variance.
-      source: as of `Narrowing`.
+      source: as in `Narrowing`.
 
     Raises:
       ValueError: if the rows have no so many components.

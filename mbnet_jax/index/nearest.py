@@ -38,7 +38,7 @@ def find_in_index(
       table: what `open_table` returned.
       k: how many photographs to find.
       conditions: which photographs are searched; None: all.
-      probes: None compares with every row: the lists are exact. A number: as of
+      probes: None compares with every row: the lists are exact. A number: as in
         `IndexTable.nearest`; a few true neighbours may be missed.
     """
     found = []

@@ -39,7 +39,7 @@ def fit_widths(
       config: with `data` of the dataset; `eval.branches` says what is combined.
       network: the trained one.
       dataset: whose `train` is embedded.
-      widths, whiten: as of `fit`.
+      widths, whiten: as in `fit`.
       mesh: the devices.
 
     Raises:
@@ -71,7 +71,7 @@ def evaluate_widths(
     """Evaluates the embedding and its narrowings.
 
     Args:
-      config, network, mesh: as of `fit_widths`.
+      config, network, mesh: as in `fit_widths`.
       dataset: with the test splits, of one dataset.
       narrowings: width -> narrowing.
 

@@ -69,12 +69,12 @@ class MBNet(nn.Module):
       fusion_width, fusion_heads: channels and attention heads of CFM.
       ktm_stage: the stage of the backbone after which KTM's gate works; 0: on the
         final map.
-      ktm_residual: as of `KnowledgeTransfer`; with `ktm_zoom`, whether the view keeps
+      ktm_residual: as in `KnowledgeTransfer`; with `ktm_zoom`, whether the view keeps
         what its gate does not pass (see `masked`).
       ktm_zoom: how much KTM enlarges clothing-unrelated parts of the global branch's
         view, in place of its gate (see `zoom_on`); 0: not at all.
       fam_stage: the same as `ktm_stage` for FAM.
-      fam_spatial, fam_residual: as of `FeatureAttention`.
+      fam_spatial, fam_residual: as in `FeatureAttention`.
       clothes_rank: number of directions that vary with clothes and are projected out
         of the global branch's embedding (see `ClothesSubspace`); 0: none.
       dtype: of the computation (float32 or bfloat16). Parameters, statistics,

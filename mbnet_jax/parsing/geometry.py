@@ -71,7 +71,7 @@ def labels_from_map(
 
     Args:
       labels: uint8 [a, b], of the input, at any resolution.
-      image, size, fit: as of `labels_from_logits`.
+      image, size, fit: as in `labels_from_logits`.
     """
     if fit == "pad":
         return _at_image(labels, image, size, cv2.INTER_NEAREST)

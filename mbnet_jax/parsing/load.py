@@ -53,7 +53,7 @@ def parser_options(
     """Does what `load_parser` does, without loading the model.
 
     Args:
-      model, preset, revision, sha256: as of `load_parser`.
+      model, preset, revision, sha256: as in `load_parser`.
       options: values of `ParserOptions` that replace the preset's, by name.
       flag: the command's flag that `model` was given by, for messages.
     """

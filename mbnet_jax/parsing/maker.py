@@ -84,7 +84,7 @@ def check_maker(
     `flag` is the one that the error message recommends.
 
     Raises:
-      ValueError: of the label set, or as of `read_maker`.
+      ValueError: if the label set is unknown, or as in `read_maker`.
     """
     saved = read_maker(parsing_dir, LABELS_FIELD)
     if saved is not None and saved["labels"] != label_set:

@@ -51,7 +51,7 @@ def map_paths(
     """The `map_path` of each image: image -> map, in the order of the images.
 
     Raises:
-      ValueError: as of `map_path`; or two images would share one map.
+      ValueError: as in `map_path`; or two images would share one map.
     """
     paths: dict[Path, Path] = {}
     owners: dict[Path, Path] = {}
@@ -96,12 +96,12 @@ def check_map(
 
     Args:
       path: of the map's file.
-      label_set, name, image_size: as of `decode_parsing`. Without a label set, the
+      label_set, name, image_size: as in `decode_parsing`. Without a label set, the
         labels are not checked.
 
     Raises:
       FileNotFoundError: the file is missing.
-      ValueError: as of `decode_parsing`; or it is no regular file.
+      ValueError: as in `decode_parsing`; or it is no regular file.
       OSError: it cannot be read.
     """
     check_map_data(read_bytes(path), label_set, name, image_size)

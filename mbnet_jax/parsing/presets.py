@@ -45,7 +45,7 @@ class Preset:
     """The form of a parser: the values of `ParserOptions`, and the public file.
 
     Attributes:
-      labels, size, channels, fit, output: as of `ParserOptions`.
+      labels, size, channels, fit, output: as in `ParserOptions`.
       source: None: no public ONNX file is known; the user exports one.
     """
 

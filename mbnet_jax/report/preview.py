@@ -202,7 +202,7 @@ def preview_folder(
       The path of the sheet.
 
     Raises:
-      ValueError, OSError: as of `preview`.
+      ValueError, OSError: as in `preview`.
     """
     pairs = [(image, map_path(image, folder, parsing_dir)) for image in images]
     pairs = [pair for pair in pairs if pair[1].is_file()]

@@ -21,7 +21,7 @@ def check_out(out: Path, mark: bytes, kind: str) -> None:
 
     Args:
       out: the file to be written.
-      mark: as of `is_page`.
+      mark: as in `is_page`.
       kind: of which pages it is, as in "is no page of a search".
 
     Raises:

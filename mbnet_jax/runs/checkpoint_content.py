@@ -92,7 +92,7 @@ def problem_of_all(
 
     Args:
       problem: what this process found; if not None, the rest may be incomplete.
-      content, parts: as of `problem_of`.
+      content, parts: as in `problem_of`.
       abstract: the shapes of the parts that are asked for.
     """
     verified = "sums" in content and problem is None

@@ -108,7 +108,7 @@ def write_config(
       network: the network.
       folder: where `config.json` is written.
       branches: those of the embedding, saved as `eval.branches`; empty: all.
-      half: as of `write_weights`.
+      half: as in `write_weights`.
       programs: descriptions of the programs beside it, by name.
       files: the names of the other files, which are written already.
     """

@@ -58,7 +58,7 @@ def model_folder(
     Args:
       cache: the folder of all rows.
       embedder: the network.
-      branches, with_maps: as of `Embedder.digest`.
+      branches, with_maps: as in `Embedder.digest`.
     """
     folder = cache / f"{embedder.digest(branches, with_maps)}-{VERSION}"
     content = {

@@ -59,8 +59,8 @@ class Comparing:
 
         Args:
           a, b: as the images of `embed`.
-          parsing: their two parsing maps, as of `embed`.
-          branches: as of `embed`.
+          parsing: their two parsing maps, as in `embed`.
+          branches: as in `embed`.
           prior: how likely the same person is before looking, above 0 and below 1. Of
             all pairs of people in a city, hardly any show one person.
 

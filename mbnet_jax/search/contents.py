@@ -64,7 +64,7 @@ def read_contents(
       parsing_dir: the parsing maps: mirrors `folder`, in PNG files; or None.
       threads: how many threads read files.
       maps_used: whether a branch needs the maps; otherwise they are not read.
-      listed: as of `open_gallery`.
+      listed: as in `open_gallery`.
 
     Raises:
       ValueError: if the folder holds no photograph.
@@ -143,7 +143,7 @@ def embed_sources(
     """Embeds files batch by batch; returns the keys that failed, and why.
 
     Args:
-      embedder, branches, batch_size: as of `open_gallery`.
+      embedder, branches, batch_size: as in `open_gallery`.
       add: called with the keys of each batch, and their rows, float32 [k, d].
       sources: the files to embed, by key.
     """

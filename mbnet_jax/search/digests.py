@@ -59,7 +59,7 @@ class Digests:
         """Opens or creates `file`; `threads` threads read new files.
 
         Raises:
-          ValueError, OSError: naming `file`, as of `Database`.
+          ValueError, OSError: naming `file`, as in `Database`.
         """
         self._threads = threads
         self._database = Database(file, _TABLE, _VERSION, _TABLE_1)

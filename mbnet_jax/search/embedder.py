@@ -178,7 +178,7 @@ class Embedder(Comparing, Identified):
         """Returns the branches that `embed` combines, in the order of `BRANCHES`.
 
         Args:
-          branches: as of `embed`.
+          branches: as in `embed`.
           with_maps: whether there will be parsing maps besides those of the parser.
           remedy: what the user does to have maps, for messages.
 
@@ -221,7 +221,7 @@ class Embedder(Comparing, Identified):
 
         Args:
           branches: what `choose` returned.
-          with_maps: as of `choose`.
+          with_maps: as in `choose`.
         """
         given = with_maps or self.parser is not None
         return not given and bool(needing_maps(branches)) and can_predict(self._model)
@@ -237,7 +237,7 @@ class Embedder(Comparing, Identified):
         """Embeds batch by batch: yields indices in `images` and their rows [b, d].
 
         Args:
-          images, parsing, batch_size: as of `embed`.
+          images, parsing, batch_size: as in `embed`.
           branches: what `choose` returned.
           failed: called with the index of an image that cannot be used, and the
             error; the image is left out. None: the error is raised.

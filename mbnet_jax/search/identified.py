@@ -31,7 +31,7 @@ class Identified:
 
         Args:
           branches: what `choose` returned.
-          with_maps: as of `choose`.
+          with_maps: as in `choose`.
         """
         return settings_digest(
             self.config,

@@ -39,7 +39,7 @@ def origin_digest(
 
     Args:
       config, variables: the network's.
-      branches, flip: as of `settings_digest`.
+      branches, flip: as in `settings_digest`.
     """
     arrays = traverse_util.flatten_dict(jax.device_get(variables))
     with np.errstate(over="ignore"):

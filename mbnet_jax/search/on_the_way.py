@@ -36,7 +36,7 @@ def parsed_batches(
     Args:
       load: index -> RGB, uint8 [h, w, 3] of any size, and the photograph's name.
       parser: labels up to `parser.batch` photographs at a time.
-      count, shape, threads, failed: as of `read_batches`.
+      count, shape, threads, failed: as in `read_batches`.
     """
     size = shape[1:]
 

@@ -160,7 +160,7 @@ def load_photograph(
 def load_pixels(photograph: Photograph, name: str) -> tuple[np.ndarray, str]:
     """Decodes to RGB, uint8 [h, w, 3], of the photograph's own size, and its name.
 
-    Args, errors: as of `load_photograph`.
+    Args, errors: as in `load_photograph`.
     """
     check_item(photograph, name, IMAGE)
     name = name_of(photograph, name)

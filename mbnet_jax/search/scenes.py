@@ -148,7 +148,7 @@ def finders_by_file(
         order of their names; or the folder of the files of videos, which have their
         names, ending in .csv or .txt.
       scenes: all of them.
-      confidence: as of `read_boxes`.
+      confidence: as in `read_boxes`.
 
     Raises:
       ValueError: a file is not for several videos; or naming what is wrong in it.

@@ -71,7 +71,7 @@ def camera_sheet(
 ) -> np.ndarray:
     """Draws one image of each of `cameras` cameras, twelve side by side.
 
-    Args, returned rows and errors are as of `contact_sheet`. Cameras are evenly spaced
+    Args, returned rows and errors are as in `contact_sheet`. Cameras are evenly spaced
     among those that a person of the split meets; each shows another person, if there
     are enough.
     """

@@ -71,7 +71,7 @@ def best_combination(
     Embeddings are of the images as they are, without their mirror images.
 
     Args:
-      config: as of `of_network`. `eval.maps` says which parsing maps are used.
+      config: as in `of_network`. `eval.maps` says which parsing maps are used.
       network: the trained one, of two branches or more.
       dataset: its images to train on, and the people held out.
       width: dimensions of the result; with `add`, the network's projection keeps its

@@ -33,7 +33,7 @@ class Votes:
     def compiled(self, step: Callable, state: Any = None) -> Callable:
         """Compiles a step (state, batch) -> (state, scalars), with the vote added.
 
-        `state` as of `step.compiled`.
+        `state` is as in `step.compiled`.
         """
         if jax.process_count() == 1:
             return compiled(step, self._mesh, state)

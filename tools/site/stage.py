@@ -95,7 +95,7 @@ def relink(
       text: Markdown.
       file: the page, relative to `root`.
       name: its name in the site.
-      known: as of `pages`.
+      known: as in `pages`.
       shown: gets the linked files that are no pages, relative to `root`.
 
     Raises:

@@ -26,7 +26,7 @@ class CrossFusion(nn.Module):
     Attributes:
       width: channels of the tokens and of the fused map.
       heads: attention heads of each direction.
-      norm_images: as of `layers.batch_norm`'s `images`.
+      norm_images: see `images` of `layers.batch_norm`.
       dtype: of the computation.
     """
 

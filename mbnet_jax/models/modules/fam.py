@@ -46,7 +46,7 @@ class FeatureAttention(nn.Module):
       spatial: "conv7", or "pointwise" for 1x1 convolutions, which cannot depend on
         the position.
       residual: whether F is added to the attended map.
-      norm_images: as of `layers.batch_norm`'s `images`.
+      norm_images: see `images` of `layers.batch_norm`.
       dtype: of the computation on the map; both attentions are float32.
     """
 
