@@ -22,7 +22,7 @@ _MAX_BYTES = 1 << 20  # of a config file
 _EXAMPLE = "write one like configs/synthetic.py"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
-# Files that hold fields, and are no configs.
+# Files that hold fields, and are not configs.
 _FIELDS = {"base", "backbone", "people"}
 
 # Makes this module a package of the files in there.

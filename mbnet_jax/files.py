@@ -58,7 +58,7 @@ def write_whole(path: Path, data: bytes | str, *, sync: bool = True) -> None:
 def printable(name: str | os.PathLike) -> str:
     """A name in one line of valid text, for messages.
 
-    Bytes that are no UTF-8 become replacement characters; control characters, which a
+    Bytes that are not UTF-8 become replacement characters; control characters, which a
     terminal would obey, become escapes.
     """
     return "".join(map(_printable, os.fspath(name)))
@@ -91,7 +91,8 @@ def opened(path: Path, most: int = MAX_BYTES) -> Iterator[BinaryIO]:
             # Without waiting: opening a named pipe would wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except ValueError as error:  # a NUL
-            raise ValueError(f"{os.fspath(path)!r} is no file name: {error}") from error
+            name = os.fspath(path)
+            raise ValueError(f"{name!r} is not a file name: {error}") from error
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
@@ -139,7 +140,7 @@ def file_size(path: Path, flag: str = "") -> int:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no such file: {what}") from error
     except ValueError as error:  # a NUL
-        raise ValueError(f"{what!r} is no file name: {error}") from error
+        raise ValueError(f"{what!r} is not a file name: {error}") from error
     except OSError as error:  # a loop of links
         text = f"{what} cannot be read ({error.strerror}); replace it"
         raise OSError(text) from error

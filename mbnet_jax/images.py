@@ -65,7 +65,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
       FileNotFoundError: the file is missing.
-      ValueError: it is no regular file, or cannot be decoded.
+      ValueError: it is not a regular file, or cannot be decoded.
       OSError: it cannot be read. All messages name the file.
     """
     return decode_image(read_bytes(Path(path)), os.fspath(path))
@@ -138,7 +138,7 @@ def _opened(data: bytes, what: str) -> Image.Image:
     except Image.DecompressionBombError:
         raise ValueError(f"{what} has too many pixels; {_LIMIT}") from None
     except Image.UnidentifiedImageError as error:  # its message shows an address
-        reason = "it is no image of a known format" if data else "it is empty"
+        reason = "it is not an image of a known format" if data else "it is empty"
         raise _undecodable(what, reason) from error
     except Exception as error:  # Pillow's decoders raise of every class
         raise _undecodable(what, error) from error

@@ -29,7 +29,7 @@ BAD = {
 }
 # Names that no pattern of persons fits.
 LOOSE = ("cover.jpg", "Ana/portrait.png")
-# What is no image, or hidden.
+# What is not an image, or hidden.
 IGNORED = ("Thumbs.db", ".DS_Store", "Ana/.hidden.jpg", "notes.txt", "Zoë/desktop.ini")
 
 

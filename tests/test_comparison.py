@@ -163,7 +163,7 @@ def test_names_that_lead_out_of_the_folder_are_not_read(runs, tmp_path):
     ("arguments", "message"),
     [
         (["--images", "images"], "--images is for the page; give its --out"),
-        (["--images", "no", "--out", "x.html"], "--images=no is no folder"),
+        (["--images", "no", "--out", "x.html"], "--images=no is not a folder"),
         (["--out", "images"], "--out=images is a folder"),
     ],
 )

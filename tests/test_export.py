@@ -146,7 +146,7 @@ def test_a_failed_download_is_explained(monkeypatch, tmp_path):
 
     (tmp_path / "config.json").write_text('{"architectures": []}')
     fake_hub(monkeypatch, lambda _, file, **__: str(tmp_path / file))
-    with pytest.raises(ValueError, match=r"timm/x on the .* hub is no export"):
+    with pytest.raises(ValueError, match=r"timm/x on the .* hub is not an export"):
         load("timm/x", make_mesh())
 
 

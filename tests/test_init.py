@@ -101,7 +101,7 @@ def test_with_maps_all_branches_are_trained(out, folder, tmp_path, monkeypatch, 
     ("flags", "message"),
     [
         (["none"], "none does not exist; give the folder of the photographs"),
-        (["mine/p 0/outfit0/c0.jpg"], "c0.jpg is no folder; give the folder"),
+        (["mine/p 0/outfit0/c0.jpg"], "c0.jpg is not a folder; give the folder"),
         (["mine", "--maps", "none"], "no such folder of parsing maps: none"),
         (
             ["mine", "--pattern", "{person}_*_{camera}_x"],

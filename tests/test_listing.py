@@ -1,4 +1,4 @@
-"""Folders with what is no image: pipes, links, names, numbers, missing splits."""
+"""Folders with what is not an image: pipes, links, names, numbers, missing splits."""
 
 import os
 import socket
@@ -43,7 +43,7 @@ def refused(folder, match, kind=ValueError):
 def test_what_is_no_regular_file_is_named(kind, train):
     KINDS[kind](train / NAME if kind != "a socket" else NAME)
     refused(
-        train, rf"1 of 17 images are no regular files: .*/{NAME} \({kind}\)\. Replace"
+        train, rf"1 of 17 images are not regular files: .*/{NAME} \({kind}\)\. Replace"
     )
 
 

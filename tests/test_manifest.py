@@ -202,9 +202,9 @@ def changed(old, new):
         ),
         (
             changed("a.jpg", "."),
-            r"1 of 4 images of .* no regular files: .* \(a folder\)",
+            r"1 of 4 images of .* not regular files: .* \(a folder\)",
         ),
-        (changed("a.jpg", "/dev/zero"), r"no regular files: /dev/zero \(a device\)"),
+        (changed("a.jpg", "/dev/zero"), r"not regular files: /dev/zero \(a device\)"),
         (changed("b.jpg", "./a.jpg"), r"line 3: a\.jpg is in line 2 already"),
         (
             changed("1,", "Zoe\u0308,"),

@@ -78,7 +78,7 @@ def test_out_is_a_folder_that_can_be_written_and_is_not_the_images(config, tmp_p
             OSError, match=f"{out} cannot be written to .*; give another"
         ):
             make_maps(config, parser, out)
-    with pytest.raises(ValueError, match="is no folder name"):
+    with pytest.raises(ValueError, match="is not a folder name"):
         make_maps(config, parser, tmp_path / "a\0b")
 
 

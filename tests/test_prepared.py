@@ -79,7 +79,7 @@ DAMAGE = {
     "records of zeros": (written(TRAIN, "\0" * 70_000), "Corrupted"),
     "records swapped": (swapped, r"record 0 of query is gallery/.* instead of query/"),
     "a pipe": (as_pipe, "a named pipe"),
-    "a file": (as_file, "is no folder"),
+    "a file": (as_file, "is not a folder"),
     "nothing": (lambda files: [f.unlink() for f in files.iterdir()], "splits"),
 }
 

@@ -149,7 +149,7 @@ def damaged(kind: str, config, tmp_path) -> str:
             r"the parsing map of train/0001_.*\.jpg cannot be decoded .it is empty",
         ),
         ("half", r"train/0001_.* is 32x32 pixels .*, its image 32x64; give a map"),
-        ("pipe", r"maps are no regular files: .*0001_.*a named pipe"),
+        ("pipe", r"maps are not regular files: .*0001_.*a named pipe"),
         ("missing", r"1 of \d+ parsing maps are missing: .*0001_"),
     ],
 )

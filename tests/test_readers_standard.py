@@ -216,5 +216,5 @@ def test_listed_links_count_and_folders_do_not(tmp_path):
         read_records("msmt17", tmp_path)
     image.unlink()
     image.mkdir()
-    with pytest.raises(ValueError, match=r"no regular files: .*_2\.jpg \(a folder\)"):
+    with pytest.raises(ValueError, match=r"not regular files: .*_2\.jpg \(a folder\)"):
         read_records("msmt17", tmp_path)

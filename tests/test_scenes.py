@@ -94,7 +94,7 @@ def test_boxes_of_a_file(tmp_path):
         ("0,1,1,1,5,5", "frames are whole numbers from 1"),
         ("1,1,1,1,5,0", "width and height must be above 0"),
         ("1,1,1,1,5,nan", "not finite"),
-        ("1,1,1,1,5,5\n1,1,x,1,5,5", "line 2, .* has a cell that is no number"),
+        ("1,1,1,1,5,5\n1,1,x,1,5,5", "line 2, .* has a cell that is not a number"),
     ):
         path.write_text(wrong)
         with pytest.raises(ValueError, match=reason):

@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.images and not arguments.out:
             raise ValueError("--images is for the page; give its --out")
         if arguments.images and not arguments.images.is_dir():
-            raise ValueError(f"--images={arguments.images} is no folder")
+            raise ValueError(f"--images={arguments.images} is not a folder")
         flags.prepare()
         _compare(arguments)
 
@@ -163,7 +163,7 @@ def _queries(folder: Path, on: str) -> Path:
 
     run = ResultsFolder(folder)
     if not run.eval.is_dir():
-        read_config_file(folder)  # refuses what is no run
+        read_config_file(folder)  # refuses what is not a run
     path = run.eval_of(on) / "queries.csv"
     if on and not path.exists() and run.metrics().get("dataset") == on:
         path = run.eval / "queries.csv"  # the run's own dataset

@@ -206,7 +206,7 @@ def path(text: str) -> Path:
     """Reads a path, for `type=`."""
     if text and "\0" not in text:
         return Path(text)
-    raise argparse.ArgumentTypeError(f"{shown(text)} is no file name; give another")
+    raise argparse.ArgumentTypeError(f"{shown(text)} is not a file name; give another")
 
 
 @contextlib.contextmanager

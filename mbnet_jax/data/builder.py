@@ -173,7 +173,7 @@ def prepare(
                 _write(records, root, folder, label_set, states)
     try:
         if not complete.is_dir():
-            raise NotADirectoryError(f"{complete} is no folder")
+            raise NotADirectoryError(f"{complete} is not a folder")
         check_regular([*complete.iterdir()], "files", "")  # a pipe would block
         builder = ReIdBuilder(records, root, data_dir=folder)
         raw = tfds.decode.DeserializeMethod.RAW_BYTES

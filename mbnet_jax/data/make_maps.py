@@ -109,7 +109,7 @@ def _write(path: Path, data: bytes) -> None:
 def _refuse_image_folder(out: Path, folder: Path, records: Records) -> None:
     """Refuses an `out` where readers would take the maps for images."""
     if "\0" in str(out):
-        raise ValueError(f"--out={str(out)!r} is no folder name")
+        raise ValueError(f"--out={str(out)!r} is not a folder name")
     parents = [
         os.path.commonpath([r.path.parent for r in rows])
         for rows in records.values()

@@ -141,6 +141,6 @@ def _read(own: Path, key: str) -> list[Crop] | None:
 def _crop(row: list[str], key: str) -> Crop:
     file, frame, seconds, track, *numbers = row
     if Path(file).name != file:
-        raise ValueError(f"{file!r} is no file's name")
+        raise ValueError(f"{file!r} is not a file's name")
     box = Box(*map(float, numbers), int(track))
     return Crop(f"{key}/{file}", int(frame), float(seconds) if seconds else None, box)

@@ -65,7 +65,7 @@ def _read(row: Sequence[str], line: int) -> tuple[int, Box]:
         frame, track, *numbers = (float(cell) for cell in row[:7])
     except ValueError as error:
         raise ValueError(
-            f"{where} has a cell that is no number; write {_FORM}"
+            f"{where} has a cell that is not a number; write {_FORM}"
         ) from error
     x, y, width, height, *rest = numbers
     if not all(map(math.isfinite, (frame, track, *numbers))):

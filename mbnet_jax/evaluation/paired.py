@@ -1,6 +1,6 @@
 """Compares two networks on the same queries: differences with bootstrap intervals.
 
-Images of one person are alike, so queries of one person are no independent samples. An
+Images of one person are alike, so queries of one person are not independent samples. An
 interval over persons resamples persons with all their queries; one over queries is too
 narrow, and is given because others report it.
 """

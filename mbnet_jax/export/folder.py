@@ -27,7 +27,7 @@ def resolved(out: Path) -> Path:
     try:
         folder = Path(os.path.realpath(out))
     except ValueError as error:  # a NUL
-        raise ValueError(f"--out={str(out)!r} is no file name: {error}") from error
+        raise ValueError(f"--out={str(out)!r} is not a file name: {error}") from error
     current = Path.cwd()
     if folder == current or folder in current.parents:
         raise ValueError(
@@ -116,7 +116,7 @@ def _left_over(part: Path) -> list[str]:
     """The files that a killed export left in `part`.
 
     Raises:
-      ValueError: if there are others, or `part` is no folder.
+      ValueError: if there are others, or `part` is not a folder.
     """
     if os.path.lexists(part) and (part.is_symlink() or not part.is_dir()):
         raise ValueError(f"{part} is in the way; move it away, or give another --out")

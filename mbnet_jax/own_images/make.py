@@ -109,7 +109,8 @@ def make(request: Request) -> Iterator[str]:
 def _check(request: Request) -> str:
     """Refuses flags that do not fit; returns the label set of the maps, or ""."""
     if not request.folder.is_dir():
-        what = "is no folder" if os.path.lexists(request.folder) else "does not exist"
+        there = os.path.lexists(request.folder)
+        what = "is not a folder" if there else "does not exist"
         raise FileNotFoundError(
             f"{request.folder} {what}; give the folder of the photographs"
         )

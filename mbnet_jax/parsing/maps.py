@@ -101,7 +101,7 @@ def check_map(
 
     Raises:
       FileNotFoundError: the file is missing.
-      ValueError: as in `decode_parsing`; or it is no regular file.
+      ValueError: as in `decode_parsing`; or it is not a regular file.
       OSError: it cannot be read.
     """
     check_map_data(read_bytes(path), label_set, name, image_size)

@@ -41,7 +41,7 @@ def start_session(
             enable_fallback=len(providers) > 1,  # from GPU to CPU, and says so
         )
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        # Names that are no text raise only when they are read.
+        # Names that are not text raise only when they are read.
         found = [Value(v.name, v.type, v.shape) for v in inputs + outputs]
         return session, found[: len(inputs)], found[len(inputs) :]
     except Exception as error:  # ONNX Runtime's have no class in common

@@ -110,7 +110,7 @@ def check_count(name: str, value: int, most: int, of: str) -> int:
       of: what there are `most` of, for the message.
 
     Raises:
-      ValueError: it is no whole number from 1 to `most`.
+      ValueError: it is not a whole number from 1 to `most`.
     """
     if not is_whole(value) or not 1 <= value <= most:
         raise ValueError(
@@ -136,7 +136,7 @@ def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
     """Returns the k of a CMC, in any order.
 
     Raises:
-      ValueError: they are no sequence of whole numbers from 1, or too many.
+      ValueError: they are not a sequence of whole numbers from 1, or too many.
     """
     sequence = isinstance(ranks, Sequence) and not isinstance(ranks, str | bytes)
     if isinstance(ranks, np.ndarray):

@@ -30,7 +30,7 @@ def chance_level(
 
     Raises:
       ValueError: the rule is unknown, or labels are not integer arrays [n], or empty,
-        or a rank is no whole number from 1.
+        or a rank is not a whole number from 1.
     """
     query, gallery = check_labels("query", query), check_labels("gallery", gallery)
     ranks = check_ranks(ranks)

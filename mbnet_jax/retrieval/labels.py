@@ -215,7 +215,7 @@ def check_labels(name: str, labels: Labels, num_rows: int | None = None) -> Labe
         are labels, at least one.
 
     Raises:
-      ValueError: they are no `Labels`, or a field is not a one-dimensional integer
+      ValueError: they are not `Labels`, or a field is not a one-dimensional integer
         array of that length.
     """
     if not isinstance(labels, Labels):

@@ -47,7 +47,7 @@ class Reranking:
         weight on a common image.
 
         Raises:
-          ValueError: `queries` are no indices of queries.
+          ValueError: `queries` are not indices of queries.
         """
         queries = array_of("queries", queries)
         if queries.ndim != 1 or queries.dtype.kind not in "iu":

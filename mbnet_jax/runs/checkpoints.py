@@ -86,7 +86,7 @@ class Checkpoints:
         """Opens the run's folders; `keep` newest checkpoints stay beside the best.
 
         Raises:
-          ValueError: if one is no folder; with `create`, also if one holds what this
+          ValueError: if one is not a folder; with `create`, also if one holds what this
             program did not write. Nothing is then written or deleted.
         """
         self._workdir = workdir

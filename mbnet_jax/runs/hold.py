@@ -49,7 +49,7 @@ def check_workdir(workdir: Path) -> None:
       ValueError: naming them, with the remedy.
     """
     if "\0" in str(workdir):
-        raise ValueError(f"--workdir={str(workdir)!r} is no folder's name")
+        raise ValueError(f"--workdir={str(workdir)!r} is not a folder's name")
     for name in _FOLDERS:
         check_folder(workdir / name)
     for name in (*_FILES, FILE, LOCK):

@@ -63,8 +63,8 @@ def _download(hub_id: str) -> Path:
     folder = download(hub_id, FILE, instead="folder").parent
     if not exported.is_exported(folder):
         raise ValueError(
-            f"{hub_id} on the Hugging Face hub is no export of mbnet_jax: its {FILE} "
-            f'has no "kind": "{exported.KIND}"'
+            f"{hub_id} on the Hugging Face hub is not an export of mbnet_jax: its "
+            f'{FILE} has no "kind": "{exported.KIND}"'
         )
     if calibration_file.FILE in exported.file_names(folder):
         download(hub_id, calibration_file.FILE, instead="folder")

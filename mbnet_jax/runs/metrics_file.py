@@ -137,7 +137,7 @@ def _problems(results: dict, protocols: dict) -> Iterator[str]:
                 yield f"{where} is of other measures"
             for text in (name, embedding, *values):
                 if not _NAME.accepts(text) or "`" in text:
-                    yield f"{text[:60]!r} is no name"
+                    yield f"{text[:60]!r} is not a name"
             for measure, value in values.items():
                 if value is not None and not _VALUE.accepts(value):
                     yield f"{where}.{measure} must be {_VALUE.allowed()}"

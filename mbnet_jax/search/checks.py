@@ -113,7 +113,7 @@ def check_path(path: Any, what: str) -> None:
     except UnicodeEncodeError:  # a lone surrogate
         encoded = b""
     if not encoded or b"\0" in encoded:
-        raise ValueError(f"{what}={text[:60]!r} is no name of a file or folder")
+        raise ValueError(f"{what}={text[:60]!r} is not a name of a file or folder")
 
 
 def kind(value: Any) -> str:
@@ -147,7 +147,7 @@ def checked_branches(branches: Any, has: Sequence[str]) -> tuple[str, ...]:
     """Returns the named branches in the order of `BRANCHES`.
 
     Raises:
-      ValueError: if they are no list of different branches that the network has.
+      ValueError: if they are not a list of different branches that the network has.
     """
     if isinstance(branches, str):
         raise ValueError(f"branches={branches!r} must be a list: [{branches!r}]")

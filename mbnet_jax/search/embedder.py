@@ -183,7 +183,7 @@ class Embedder(Comparing, Identified):
           remedy: what the user does to have maps, for messages.
 
         Raises:
-          ValueError: if they are no list of branches that the network has, or one
+          ValueError: if they are not a list of branches that the network has, or one
             needs parsing maps and there are none.
         """
         checks.checked_flag("with_maps", with_maps)

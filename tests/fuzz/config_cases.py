@@ -162,7 +162,7 @@ def _structure(c: Choices, field: str, tokens: tuple) -> Case:
 
 @surface("config file", share=15, seconds=15)
 def config_file(c: Choices, folder: Path) -> Case:
-    """A file that is no config, or a name that is none."""
+    """A file that is not a config, or a name that is none."""
     path = folder / c.pick(("my_config.py", "config", "a b.py", "ü.py", "x.json"))
     kind = c.pick(("content",) * 3 + ("bytes", "file", "name"))
     if kind == "name":

@@ -115,7 +115,7 @@ def readers(c: Choices, folder: Path) -> Case:
         if not all(record.path.exists() for record in rows):
             return "an image does not exist"
         if any(not record.path.is_file() for record in rows):
-            return "an image is no file"
+            return "an image is not a file"
         labels = [n for r in rows for n in r[1:4]]
         if not all(-1 <= label < 2**31 for label in labels):
             return "a label beyond int32"

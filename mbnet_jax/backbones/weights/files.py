@@ -57,7 +57,7 @@ def read_weights(source: str) -> dict[str, np.ndarray]:
 
 
 def check_file(path: Path) -> None:
-    """Raises an error for what is no file, or too large a one; opens nothing."""
+    """Raises an error for what is not a file, or too large a one; opens nothing."""
     _check_bytes(path, file_size(path))
 
 

@@ -117,7 +117,7 @@ def read_records(
 
     Raises:
       ValueError: an unknown name, an image name that does not fit the layout, a label
-        beyond 32 bits, what is no regular file, or a person in both the training and
+        beyond 32 bits, what is not a regular file, or a person in both the training and
         the test splits.
       FileNotFoundError: the folder, a split or a parsing map is missing.
       OSError: a folder cannot be listed. All messages name the offender.

@@ -45,7 +45,7 @@ def read_table(file: Path, fits: Callable[[list[str]], bool]) -> Table:
 
     Raises:
       FileNotFoundError: the file is missing.
-      ValueError: naming the file and the line, if it is no text, too large, in another
+      ValueError: naming the file and the line, if it is not text, too large, in another
         encoding, or has wrong quotes.
     """
     text = _text(file)

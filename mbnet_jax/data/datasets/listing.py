@@ -1,4 +1,4 @@
-"""Listing images on disk: files by a pattern of names, and what is no file."""
+"""Listing images on disk: files by a pattern of names, and what is not a file."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def list_images(
 ) -> list[tuple[Path, re.Match[str]]]:
     """Lists the images in `folder` and below, with their names matched.
 
-    Files that are no images (`Thumbs.db`, lists) and what is hidden are ignored. Links
+    Files that are not images (`Thumbs.db`, lists) and what is hidden are ignored. Links
     are followed, but no folder is read twice.
 
     Args:
@@ -38,7 +38,7 @@ def list_images(
 
     Raises:
       FileNotFoundError: the folder is missing or holds no image.
-      ValueError: images have names that do not match or are not UTF-8, are no regular
+      ValueError: images have names that do not match or are not UTF-8, are not regular
         files, or a folder is in another through two links.
       OSError: a folder cannot be listed. All messages name the offender.
     """
@@ -66,7 +66,7 @@ def list_images(
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """What is named like an image, in `folder` and below, links followed.
 
-    Returns the names relative to `folder`, and those among them that may be no regular
+    Returns the names relative to `folder`, and those among them that may not be regular
     files. Listing tells of all but links, without a look at each file.
     """
     names, unsure = [], []
@@ -139,11 +139,11 @@ def check_regular(
         missing = some_of(path for path, _ in wrong)
         raise FileNotFoundError(f"{text}missing: {missing}. {remedy}")
     reasons = some_of(f"{printable(path)} ({reason})" for path, reason in wrong)
-    raise ValueError(f"{text}no regular files: {reasons}. Replace them. {remedy}")
+    raise ValueError(f"{text}not regular files: {reasons}. Replace them. {remedy}")
 
 
 def _not_regular(path: Path) -> str:
-    """Why `path` is no regular file, as in "a named pipe"; "" if it is one."""
+    """Why `path` is not a regular file, as in "a named pipe"; "" if it is one."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
     except FileNotFoundError:

@@ -81,7 +81,7 @@ def check_listed(listed: Iterable[tuple[str, Path]]) -> None:
 
     Raises:
       FileNotFoundError: images are missing.
-      ValueError: an image is listed twice, or is no regular file.
+      ValueError: an image is listed twice, or is not a regular file.
     """
     first: dict[Path, str] = {}
     for where, path in listed:
@@ -102,7 +102,7 @@ def check_listed(listed: Iterable[tuple[str, Path]]) -> None:
 
 
 def _unsure(paths: Iterable[Path]) -> Iterator[Path]:
-    """Those that may be no regular files; a look at each file would take long."""
+    """Those that may not be regular files; a look at each file would take long."""
     sure: dict[str, set[str]] = {}
     for path in paths:
         folder, name = os.path.split(path)

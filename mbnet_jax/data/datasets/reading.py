@@ -168,7 +168,7 @@ def check_records(
       partly_labelled: whether some images of a split may lack clothes.
 
     Raises:
-      ValueError: a split is missing or empty, a label is no number that fits into 32
+      ValueError: a split is missing or empty, a label is not a number that fits into 32
         bits or is missing in some images of a split only, or a name is not UTF-8.
     """
     needed = {"train", *(p.query for p in protocols), *(p.gallery for p in protocols)}
@@ -246,6 +246,6 @@ def attach_parsing(records: Records, root: Path, parsing_dir: Path) -> Records:
 
 
 def check_parsing(records: Records) -> None:
-    """Refuses records whose parsing map is missing or no regular file."""
+    """Refuses records whose parsing map is missing or not a regular file."""
     maps = [r.parsing_path for rows in records.values() for r in rows if r.parsing_path]
     check_regular(maps, "parsing maps", f"To make them:\n  {MAKE_MAPS}")

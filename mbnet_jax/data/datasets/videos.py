@@ -20,7 +20,7 @@ def images_in(folder: Path, where: str) -> list[str]:
 
     Raises:
       FileNotFoundError: the folder is missing, or holds no image.
-      ValueError: an image is no regular file.
+      ValueError: an image is not a regular file.
       OSError: the folder cannot be listed. All messages name `where` or the file.
     """
     try:
