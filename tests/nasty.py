@@ -20,7 +20,7 @@ CAMERAS = ("gate", "door 2", "入口")
 EACH = 3  # images of a person, an outfit and a camera
 # What cannot be used, and a part of the reason that is given.
 BAD = {
-    "Ana/red coat/gate_1.jpg": "no image of a known format",  # text
+    "Ana/red coat/gate_1.jpg": "not an image of a known format",  # text
     "Ana/red coat/gate_2.jpg": "cannot be decoded",  # cut off
     "Ana/red coat/gate_3.jpg": "it is empty",
     "Zoë/red coat/gate_1.png": "cannot be decoded",  # cut off

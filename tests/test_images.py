@@ -84,12 +84,12 @@ SCAN = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
 BOMB = zlib.compress(b"\0" * (4 << 20))
 REFUSED = {
     "empty": (b"", "it is empty"),
-    "text": (b"<html>not found</html>", "no image of a known format"),
-    "PSD": (b"8BPS" + b"\0" * 50, "no image of a known format"),
+    "text": (b"<html>not found</html>", "not an image of a known format"),
+    "PSD": (b"8BPS" + b"\0" * 50, "not an image of a known format"),
     "JPEG, cut": (JPEG[:-100], "truncated"),
     "PNG, cut": (LOSSLESS["PNG"][:-400], "truncated"),
     "PNG, not compressed": (png(4, 4, data=b"\x78\x9cgarbage"), "broken data stream"),
-    "no pixels": (png(0, 5), "no image"),
+    "no pixels": (png(0, 5), "not an image"),
     "huge": (png(65_500, 65_500, data=b"x"), f"{MAX_PIXELS:,} in all"),
     "large": (png(9_000, 9_000, data=b"x"), "9,000 x 9,000 pixels; 1 to"),
     "wide": (png(40_000, 2, data=b"x"), "40,000 x 2 pixels"),
