@@ -86,9 +86,11 @@ def test_commands_of_the_steps():
         *("--model=x/e", "--out=x/f", "--config.eval.maps=predicted", "--add=mask"),
         *weights,
     ]
-    export = ["mbnet-export", "--model=x/f", "--out=x/network", *alone]
+    export = ["mbnet-export", "--model=x/f", "--out=x/untested", *alone]
+    assert found.pop("untested") == export
+    export = ["mbnet-export", "--model=x/untested", "--out=x/network", *alone]
     assert found.pop("network") == [*export, "--results=x/tested"]
-    test = ["mbnet-eval", root, "--model=x/f", "--out=x/tested"]
+    test = ["mbnet-eval", root, "--model=x/untested", "--out=x/tested"]
     assert [sorted(command) for command in found.values()] == [
         sorted([*test, f"--config={world}", f"--config.eval.maps={maps}"])
         for world in ("synthetic_many", "synthetic_unseen", "synthetic")

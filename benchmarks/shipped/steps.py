@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 STEPS = Path(__file__).with_name("steps.toml")
 CONFIG = "synthetic_many"
 NETWORK = "network"  # the folder of what the steps make
+_UNTESTED = "untested"  # of the same, without results
 
 # How two networks are exported as one -> the flag of the second
 _JOINS = {"mean": "--mean", "exchange": "--image-parser"}
@@ -82,7 +83,7 @@ def commands(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yields the name of each command, and the command: `["mbnet-train", ...]`.
 
-    The last ones test what the last step made, and export it with the results.
+    The last ones export what the last step made, test it, and export it with results.
 
     Args:
       steps: in order.
@@ -109,12 +110,13 @@ def commands(
                 command = _export(folders[0], out / step.name)
                 command += [f"{_JOINS[join]}={folders[1]}"]
         yield step.name, command
-    last, tested = out / steps[-1].name, out / "tested"
+    made, tested = out / _UNTESTED, out / "tested"
+    yield _UNTESTED, _export(out / steps[-1].name, made)
     for config, maps in _TESTS:
-        command = ["mbnet-eval", f"--config={config}", *data, f"--model={last}"]
+        command = ["mbnet-eval", f"--config={config}", *data, f"--model={made}"]
         command += [f"--out={tested}", f"--config.eval.maps={maps}"]
         yield f"test_{config}_{maps}", command
-    yield NETWORK, [*_export(last, out / NETWORK), f"--results={tested}"]
+    yield NETWORK, [*_export(made, out / NETWORK), f"--results={tested}"]
 
 
 def _export(model: str | Path, out: Path) -> list[str]:

@@ -26,7 +26,7 @@ def chosen_branches(
 def sub_network(model: MBNet, branches: Sequence[str]) -> MBNet:
     """Returns the part of the network that computes these branches' embeddings.
 
-    What predicts parsing maps is no part of it, unless a branch's view depends on that.
+    What predicts parsing maps is not part of it, unless it masks a branch's view.
 
     A branch that CFM fuses with another one was trained on the fused map, so the other
     branch is part of it too. Only the whole network has its balance or projection,

@@ -69,8 +69,8 @@ def network_problems(config: ConfigDict) -> Iterator[str]:
             "model.parser_image=True says how model.parser=True predicts the parsing "
             "map, which is off; set both, or none"
         )
-    own = {"parser_size": "small", "parser_initial": "", "parser_masks": False}
-    for field, off in own.items():
+    defaults = {"parser_size": "small", "parser_initial": "", "parser_masks": False}
+    for field, off in defaults.items():
         if model.get(field, off) != off and not image:
             yield (
                 f"model.{field}={model[field]!r} is of model.parser_image=True, which "

@@ -30,10 +30,10 @@ from mbnet_jax.models.modules import (
     Zoom,
     combine,
     masked,
-    person_probability,
     zoom_on,
 )
 from mbnet_jax.models.outputs import Outputs
+from mbnet_jax.parsing.labels import BACKGROUND
 
 
 class MBNet(nn.Module):
@@ -236,7 +236,8 @@ class MBNet(nn.Module):
         )
         logits, extra["part_edges"] = parser(view, train=train)
         extra["parsing_logits"] = logits
-        return masked(view, person_probability(logits)) if self.parser_masks else view
+        person = 1 - nn.softmax(logits)[..., BACKGROUND, None]
+        return masked(view, person) if self.parser_masks else view
 
     def _enlarged(
         self, view: jax.Array, extra: dict, groups: int, *, train: bool

@@ -18,11 +18,7 @@ from mbnet_jax.models.modules.clothes_subspace import ClothesSubspace
 from mbnet_jax.models.modules.fam import FeatureAttention
 from mbnet_jax.models.modules.image_parser import ImageParser
 from mbnet_jax.models.modules.ktm import KnowledgeTransfer
-from mbnet_jax.models.modules.parsing_head import (
-    ParsingHead,
-    person_probability,
-    predicted_parsing,
-)
+from mbnet_jax.models.modules.parsing_head import ParsingHead, predicted_parsing
 from mbnet_jax.models.modules.part_edges import PartEdges
 from mbnet_jax.models.modules.projection import Projection
 from mbnet_jax.models.modules.zoom import Locator, Zoom, gate_size, masked, zoom_on
@@ -44,7 +40,6 @@ __all__ = [
     "combine",
     "gate_size",
     "masked",
-    "person_probability",
     "position_codes",
     "predicted_parsing",
     "zoom_on",

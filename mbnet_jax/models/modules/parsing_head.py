@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mbnet_jax.backbones.layers import batch_norm, conv
 from mbnet_jax.backbones.registry import Features
 from mbnet_jax.models.modules.part_edges import PartEdges, with_edges
-from mbnet_jax.parsing.labels import BACKGROUND, NUM_LABELS
+from mbnet_jax.parsing.labels import NUM_LABELS
 
 # Cells of the logits along each side of a cell of the finest map. Transformers have
 # one map, of patches of 14 or 16 pixels.
@@ -100,13 +100,3 @@ def predicted_parsing(
     if edges is not None:
         return with_edges(logits, edges)
     return logits.argmax(-1).astype(jnp.uint8)
-
-
-def person_probability(logits: jax.Array) -> jax.Array:
-    """The probability that each cell shows the person, float32 [B, h, w, 1].
-
-    Args:
-      logits: [B, h, w, NUM_LABELS].
-    """
-    background = nn.softmax(logits)[..., BACKGROUND, None]
-    return 1 - background
